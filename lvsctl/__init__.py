@@ -1,0 +1,1 @@
+"""Control plane for Linux Virtual Server in IP-tunnel mode."""

@@ -1,0 +1,112 @@
+"""Every error that lvsctl raises on purpose, in one tree.
+
+::
+
+    LvsctlError
+    ├── InvalidInput            what was asked for breaks a rule; carries every Problem
+    ├── NotFound                the named object does not exist
+    ├── Conflict                the request is right, the present state forbids it
+    │   ├── StaleRevision       compare-and-set lost: somebody wrote in between
+    │   └── DrasticChange       it would remove most of the farm; carries the plan
+    ├── BoundaryError           something outside this process failed
+    │   ├── KernelError         the kernel refused a whole request (not one operation of it)
+    │   │   └── KernelLacks     it has not what is needed: a module, a privilege
+    │   ├── StoreError          the disk or its database failed
+    │   │   ├── StoreCorrupt    the file is damaged
+    │   │   └── StoreTooNew     the file was written by a newer lvsctl
+    │   └── DirectorUnreachable the director did not answer
+    └── ConfigurationError      a flag, an environment variable or a file of ours is wrong
+
+A message names the thing, the cause and the cure. One operation that the kernel refuses is a
+:class:`lvsctl.results.Failed`, not an exception: the others go on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with an input.
+
+    Attributes:
+        pointer: JSON pointer (RFC 6901) to the offending value, ``""`` for the whole document.
+        detail: What is wrong, for a person.
+        allowed: What would be right, for a person; empty where ``detail`` says it all.
+    """
+
+    pointer: str
+    detail: str
+    allowed: str = ""
+
+    def below(self, prefix: str) -> "Problem":
+        """Return the same problem seen from a document that holds this one at ``prefix``."""
+        return Problem(prefix + self.pointer, self.detail, self.allowed)
+
+    def __str__(self) -> str:
+        where = self.pointer or "the document"
+        return f"{where}: {self.detail}" + (f" (allowed: {self.allowed})" if self.allowed else "")
+
+
+class LvsctlError(Exception):
+    """Anything that lvsctl raises on purpose."""
+
+
+class InvalidInput(LvsctlError):
+    """What was asked for breaks rules; nothing was stored."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(map(str, problems)))
+        self.problems = tuple(problems)
+
+
+class NotFound(LvsctlError):
+    """The named object does not exist."""
+
+
+class Conflict(LvsctlError):
+    """The request is well formed, but the present state forbids it."""
+
+
+class StaleRevision(Conflict):
+    """The object is no longer at the revision that the writer had seen."""
+
+
+class DrasticChange(Conflict):
+    """The change would take most of the farm away and was not forced."""
+
+    def __init__(self, message: str, plan: Sequence[str]) -> None:
+        super().__init__(message)
+        self.plan = tuple(plan)
+
+
+class BoundaryError(LvsctlError):
+    """Something outside this process failed."""
+
+
+class KernelError(BoundaryError):
+    """The kernel refused a whole request."""
+
+
+class KernelLacks(KernelError):
+    """The kernel has not what is needed: a module, a privilege."""
+
+
+class StoreError(BoundaryError):
+    """The disk, or the database on it, failed; nothing was stored."""
+
+
+class StoreCorrupt(StoreError):
+    """The database file is damaged."""
+
+
+class StoreTooNew(StoreError):
+    """The database file was written by a newer lvsctl."""
+
+
+class DirectorUnreachable(BoundaryError):
+    """No director answered."""
+
+
+class ConfigurationError(LvsctlError):
+    """A flag, an environment variable or a configuration file is wrong."""

@@ -1,0 +1,1 @@
+"""A host's network configuration behind one Protocol: linux, memory."""

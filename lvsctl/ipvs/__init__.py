@@ -1,0 +1,1 @@
+"""The kernel's IPVS table behind one Protocol: netlink, ipvsadm, memory."""
