@@ -1,0 +1,173 @@
+"""The farm as people write it: services, pools, real servers, directors, settings.
+
+Values only; what a farm must keep to is in :mod:`lvsctl.farm_rules`.
+"""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from lvsctl.ipvs_table import IPAddress, IpProtocol, Persistence, TunnelType
+
+DEFAULT_SCHEDULER = "wlc"
+"""ipvsadm's default as well."""
+
+DEFAULT_FLAGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"mh": ("mh-fallback", "mh-port"), "sh": ("sh-fallback",)}
+)
+"""Flags of a scheduler whose service names none. Without fallback both refuse the clients that
+hash to a server with weight 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A VIP with its ports, or a firewall mark, in front of a pool.
+
+    Attributes:
+        name: Unique among the services.
+        vip: The virtual address that clients use.
+        pool: Name of the pool that answers.
+        protocol: Transport; None with a firewall mark.
+        ports: One virtual service for each; empty with a firewall mark.
+        fwmark: The operator's firewall gives packets for the VIP this mark; None for ports.
+        scheduler: As ipvsadm names it.
+        flags: Scheduler flags as ipvsadm names them, ``ops`` for one-packet scheduling of UDP;
+            None for the scheduler's default.
+        persistence: Clients stay with one server, on each port by itself.
+    """
+
+    name: str
+    vip: IPAddress
+    pool: str
+    protocol: IpProtocol | None = IpProtocol.TCP
+    ports: tuple[int, ...] = ()
+    fwmark: int | None = None
+    scheduler: str = DEFAULT_SCHEDULER
+    flags: frozenset[str] | None = None
+    persistence: Persistence | None = None
+
+    @property
+    def effective_flags(self) -> frozenset[str]:
+        """The flags as asked for, else the scheduler's default.
+
+        A persistent service hashes clients, never their ports: with ``mh-port`` one client's
+        connections would have several servers to be persistent to.
+        """
+        if self.flags is not None:
+            return self.flags
+        default = frozenset(DEFAULT_FLAGS.get(self.scheduler, ()))
+        return default - {"mh-port"} if self.persistence else default
+
+
+@dataclass(frozen=True, slots=True)
+class RealServer:
+    """A declared server of a pool.
+
+    Attributes:
+        name: Unique in the pool.
+        address: Where tunnelled packets are sent (RIP); unique in the pool.
+        weight: 0 (no new connections) to 65535.
+        upper_threshold: No new connections above so many; 0 for no limit.
+        lower_threshold: New connections again below so many; 0 for three quarters of the upper.
+    """
+
+    name: str
+    address: IPAddress
+    weight: int = 100
+    upper_threshold: int = 0
+    lower_threshold: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PoolTunnel:
+    """How packets reach the servers of a pool."""
+
+    type: TunnelType = TunnelType.IPIP
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Servers that can stand in for each other, and the tunnel to them."""
+
+    name: str
+    tunnel: PoolTunnel = PoolTunnel()
+    real_servers: tuple[RealServer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Director:
+    """A director of this farm: who it is and where it can be reached (DIPs)."""
+
+    name: str
+    addresses: tuple[IPAddress, ...]
+
+
+class VipOwner(enum.StrEnum):
+    """Who puts the VIPs on the director: lvsctl, or keepalived or a routing daemon."""
+
+    MANAGE = "manage"
+    EXTERNAL = "external"
+
+
+@dataclass(frozen=True, slots=True)
+class MarkRange:
+    """Firewall marks from ``first`` to ``last``, both included."""
+
+    first: int
+    last: int
+
+    def __contains__(self, mark: int) -> bool:
+        return self.first <= mark <= self.last
+
+    def __str__(self) -> str:
+        return f"{self.first:#x}-{self.last:#x}"
+
+
+DEFAULT_SYSCTLS: Mapping[str, int] = MappingProxyType(
+    {
+        "expire_nodest_conn": 1,
+        "expire_quiescent_template": 1,
+        "conn_reuse_mode": 1,
+        "pmtu_disc": 1,
+        "schedule_icmp": 1,
+        "sloppy_tcp": 0,
+    }
+)
+"""What lvsctl sets below net.ipv4.vs where the farm does not say otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What holds for the whole farm.
+
+    Attributes:
+        tcp_timeout_s: Idle time of established TCP connections; None leaves the kernel's.
+        tcp_fin_timeout_s: Idle time of closing TCP connections; None leaves the kernel's.
+        udp_timeout_s: Idle time of UDP; None leaves the kernel's.
+        sysctls: Names below net.ipv4.vs with values that replace :data:`DEFAULT_SYSCTLS`.
+        vips: Who puts the VIPs on the director.
+        probe_marks: Marks that lvsctl keeps for health checks; no service may use one.
+    """
+
+    tcp_timeout_s: int | None = None
+    tcp_fin_timeout_s: int | None = None
+    udp_timeout_s: int | None = None
+    sysctls: Mapping[str, int] = field(default_factory=dict)
+    vips: VipOwner = VipOwner.MANAGE
+    probe_marks: MarkRange = MarkRange(0x4C560000, 0x4C56FFFF)
+
+    @property
+    def effective_sysctls(self) -> Mapping[str, int]:
+        """Every parameter below net.ipv4.vs that lvsctl keeps, with its value."""
+        return {**DEFAULT_SYSCTLS, **self.sysctls}
+
+
+@dataclass(frozen=True, slots=True)
+class Farm:
+    """Everything that people declare; the mappings are by name, in the order of the file."""
+
+    services: Mapping[str, Service] = field(default_factory=dict)
+    pools: Mapping[str, Pool] = field(default_factory=dict)
+    directors: Mapping[str, Director] = field(default_factory=dict)
+    settings: Settings = Settings()

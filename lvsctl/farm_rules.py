@@ -1,0 +1,292 @@
+"""What a farm must keep to before it is stored.
+
+Each rule is a generator of problems with one object of the farm; ``broken_rules`` runs them all.
+A problem's pointer is relative to that object, so that the same rule serves a whole farm file
+and a single object.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+
+from lvsctl.errors import Problem
+from lvsctl.farm import Farm, Pool, RealServer, Service, Settings
+from lvsctl.ipvs_table import FwmarkKey, IPAddress, IpProtocol, Persistence, ServiceKey, family_of
+from lvsctl.objects import Kind, ObjectId
+from lvsctl.plan import service_keys
+
+NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
+NAME_ALLOWED = "1 to 63 letters, digits, '.', '_', '-', with a letter or digit at both ends"
+
+MAX_WEIGHT = 65535
+MAX_THRESHOLD = 0xFFFFFFFF
+MAX_MARK = 0xFFFFFFFF
+MAX_PORT = 65535
+MAX_TIMEOUT_S = 31 * 86400
+"""ipvsadm's limit for every timeout: 31 days."""
+
+SCHEDULERS = (
+    "rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "mh", "sed", "nq", "fo", "ovf", "twos",
+)  # fmt: skip
+SCHEDULER_FLAGS: Mapping[str, tuple[str, ...]] = {
+    "sh": ("sh-fallback", "sh-port"),
+    "mh": ("mh-fallback", "mh-port"),
+}
+
+SYSCTL_RANGES: Mapping[str, tuple[int, int]] = {
+    "am_droprate": (0, 1000000),
+    "amemthresh": (0, 1 << 30),
+    "backup_only": (0, 1),
+    "cache_bypass": (0, 1),
+    "conn_reuse_mode": (0, 2),
+    "drop_entry": (0, 3),
+    "drop_packet": (0, 3),
+    "expire_nodest_conn": (0, 1),
+    "expire_quiescent_template": (0, 1),
+    "ignore_tunneled": (0, 1),
+    "nat_icmp_send": (0, 1),
+    "pmtu_disc": (0, 1),
+    "schedule_icmp": (0, 1),
+    "secure_tcp": (0, 3),
+    "sloppy_sctp": (0, 1),
+    "sloppy_tcp": (0, 1),
+    "snat_reroute": (0, 1),
+}
+"""What a farm may set below net.ipv4.vs (Documentation/networking/ipvs-sysctl.rst). ``conntrack``
+is not among them: it changes what the operator's firewall sees, so it stays with the operator."""
+
+
+BrokenRule = tuple[ObjectId, Problem]
+
+
+def broken_rules(farm: Farm, taken: Mapping[IPAddress, str]) -> Iterator[BrokenRule]:
+    """Yield everything that is wrong with a farm.
+
+    Args:
+        farm: The farm as it is to be.
+        taken: Addresses that are in use outside the farm file, with what they are ("the gateway
+            on eth0", "agent rs4"): no VIP may be one of them.
+    """
+    for service in farm.services.values():
+        for problem in _service(service, farm):
+            yield ObjectId(Kind.SERVICE, service.name), problem
+    for pool in farm.pools.values():
+        for problem in _pool(pool):
+            yield ObjectId(Kind.POOL, pool.name), problem
+    for problem in _directors(farm):
+        yield ObjectId(Kind.DIRECTORS), problem
+    for problem in _settings(farm.settings):
+        yield ObjectId(Kind.SETTINGS), problem
+    yield from _keys_are_unique(farm)
+    yield from _addresses_have_one_meaning(farm, taken)
+
+
+def _service(service: Service, farm: Farm) -> Iterator[Problem]:
+    yield from _name(service.name)
+    yield from _unicast("/vip", service.vip)
+    yield from _selector(service, farm.settings)
+    yield from _scheduler(service)
+    if service.persistence:
+        yield from _persistence(service.persistence, family_of(service.vip).bits)
+    if service.pool not in farm.pools:
+        known = ", ".join(farm.pools) or "none yet: add the pool first, or both at once"
+        yield Problem("/pool", f"there is no pool {service.pool!r}", known)
+
+
+def _name(name: str) -> Iterator[Problem]:
+    if not re.match(NAME_PATTERN, name):
+        yield Problem("/name", f"{name!r} is not a name", NAME_ALLOWED)
+
+
+def _unicast(pointer: str, address: IPAddress) -> Iterator[Problem]:
+    nature = {
+        "the unspecified address": address.is_unspecified,
+        "a loopback address": address.is_loopback,
+        "a multicast address": address.is_multicast,
+        "a link-local address": address.is_link_local,
+        "a reserved address": address.is_reserved,
+    }
+    for what, so in nature.items():
+        if so:
+            yield Problem(pointer, f"{address} is {what}", "an address that hosts can route to")
+            return
+    if address.version == 6:  # noqa: PLR2004
+        yield Problem(pointer, f"{address}: IPv6 is not supported yet", "an IPv4 address")
+
+
+def _selector(service: Service, settings: Settings) -> Iterator[Problem]:
+    if service.fwmark is None:
+        if not service.ports:
+            yield Problem("/ports", "a service needs ports, or a fwmark", f"1 to {MAX_PORT} each")
+        if service.protocol is None:
+            yield Problem("/protocol", "a service with ports needs a protocol", "tcp, udp, sctp")
+        for index, port in enumerate(service.ports):
+            yield from _within(f"/ports/{index}", port, 1, MAX_PORT)
+        return
+    if service.ports:
+        yield Problem("/ports", "a service has ports or a fwmark, not both", "leave one out")
+    if service.protocol is not None:
+        yield Problem("/protocol", "a fwmark covers every protocol", "leave it out")
+    yield from _within("/fwmark", service.fwmark, 1, MAX_MARK)
+    if service.fwmark in settings.probe_marks:
+        yield Problem(
+            "/fwmark",
+            f"{service.fwmark} is in the range {settings.probe_marks} kept for health checks",
+            "a mark outside it, or another settings.probe_marks",
+        )
+
+
+def _scheduler(service: Service) -> Iterator[Problem]:
+    if service.scheduler not in SCHEDULERS:
+        yield Problem("/scheduler", f"{service.scheduler!r} is no scheduler", ", ".join(SCHEDULERS))
+        return
+    allowed = [*SCHEDULER_FLAGS.get(service.scheduler, ())]
+    if service.protocol in (IpProtocol.UDP, None):
+        allowed.append("ops")
+    for flag in sorted(service.flags or ()):
+        if flag not in allowed:
+            yield Problem(
+                "/flags",
+                f"{service.scheduler} over {service.protocol or 'a fwmark'} has no flag {flag!r}",
+                ", ".join(allowed) or "none",
+            )
+
+
+def _persistence(persistence: Persistence, bits: int) -> Iterator[Problem]:
+    timeout_s = persistence.timeout_s
+    if not 1 <= timeout_s <= MAX_TIMEOUT_S:
+        yield Problem("/persistence/timeout", f"{timeout_s} s is out of range", "1s to 31d")
+    yield from _within("/persistence/netmask", persistence.prefix_length, 1, bits)
+
+
+def _pool(pool: Pool) -> Iterator[Problem]:
+    yield from _name(pool.name)
+    by_address: dict[IPAddress, str] = {}
+    for index, server in enumerate(pool.real_servers):
+        yield from (problem.below(f"/real_servers/{index}") for problem in _real_server(server))
+        if server.address in by_address:
+            yield Problem(
+                f"/real_servers/{index}/address",
+                f"{server.address} is also the address of {by_address[server.address]}",
+                "each address once in a pool",
+            )
+        by_address.setdefault(server.address, server.name)
+
+
+def _real_server(server: RealServer) -> Iterator[Problem]:
+    yield from _name(server.name)
+    yield from _unicast("/address", server.address)
+    yield from _within("/weight", server.weight, 0, MAX_WEIGHT)
+    yield from _within("/upper_threshold", server.upper_threshold, 0, MAX_THRESHOLD)
+    yield from _within("/lower_threshold", server.lower_threshold, 0, MAX_THRESHOLD)
+    if server.lower_threshold > server.upper_threshold:
+        yield Problem(
+            "/lower_threshold",
+            f"{server.lower_threshold} is above upper_threshold {server.upper_threshold}",
+            f"0 to {server.upper_threshold}",
+        )
+
+
+def _directors(farm: Farm) -> Iterator[Problem]:
+    for index, director in enumerate(farm.directors.values()):
+        yield from (problem.below(f"/{index}") for problem in _name(director.name))
+        for position, address in enumerate(director.addresses):
+            yield from _unicast(f"/{index}/addresses/{position}", address)
+
+
+def _settings(settings: Settings) -> Iterator[Problem]:
+    timeouts = {
+        "tcp": settings.tcp_timeout_s,
+        "tcp_fin": settings.tcp_fin_timeout_s,
+        "udp": settings.udp_timeout_s,
+    }
+    for name, value_s in timeouts.items():
+        if value_s is not None and not 1 <= value_s <= MAX_TIMEOUT_S:
+            yield Problem(f"/timeouts/{name}", f"{value_s} s is out of range", "1s to 31d")
+    for name, value in settings.sysctls.items():
+        if name not in SYSCTL_RANGES:
+            yield Problem(
+                f"/sysctls/{name}",
+                f"lvsctl does not set net.ipv4.vs.{name}",
+                ", ".join(SYSCTL_RANGES),
+            )
+        else:
+            yield from _within(f"/sysctls/{name}", value, *SYSCTL_RANGES[name])
+    marks = settings.probe_marks
+    yield from _within("/probe_marks/first", marks.first, 1, MAX_MARK)
+    yield from _within("/probe_marks/last", marks.last, marks.first, MAX_MARK)
+
+
+def _within(pointer: str, value: int, low: int, high: int) -> Iterator[Problem]:
+    if not low <= value <= high:
+        yield Problem(pointer, f"{value} is out of range", f"{low} to {high}")
+
+
+def _keys_are_unique(farm: Farm) -> Iterator[BrokenRule]:
+    owners: dict[ServiceKey, str] = {}
+    for service in farm.services.values():
+        if service.fwmark is None and service.protocol is None:
+            continue
+        for index, key in enumerate(service_keys(service)):
+            if key not in owners:
+                owners[key] = service.name
+                continue
+            pointer = "/fwmark" if isinstance(key, FwmarkKey) else f"/ports/{index}"
+            detail = f"{key} already belongs to service {owners[key]}"
+            yield ObjectId(Kind.SERVICE, service.name), Problem(pointer, detail, "each once")
+
+
+def _addresses_have_one_meaning(farm: Farm, taken: Mapping[IPAddress, str]) -> Iterator[BrokenRule]:
+    uses: defaultdict[IPAddress, list[str]] = defaultdict(list)
+    for address, what in taken.items():
+        uses[address].append(what)
+    directors = {a: d.name for d in farm.directors.values() for a in d.addresses}
+    for address, name in directors.items():
+        uses[address].append(f"director {name}")
+    for pool in farm.pools.values():
+        for server in pool.real_servers:
+            uses[server.address].append(f"real server {pool.name}/{server.name}")
+    for service in farm.services.values():
+        for what in uses.get(service.vip, ())[:1]:
+            yield (
+                ObjectId(Kind.SERVICE, service.name),
+                Problem("/vip", f"{service.vip} is the address of {what}", "an address of its own"),
+            )
+    for pool in farm.pools.values():
+        for index, server in enumerate(pool.real_servers):
+            if server.address in directors:
+                yield (
+                    ObjectId(Kind.POOL, pool.name),
+                    Problem(
+                        f"/real_servers/{index}/address",
+                        f"{server.address} is the address of director {directors[server.address]}",
+                        "the real server's own address",
+                    ),
+                )
+
+
+def drastic(before: Farm, after: Farm) -> Iterator[str]:
+    """Yield why a change would take most of the farm away, in sentences; nothing if it does not.
+
+    Drastic is what removes more than half of the services, or every declared server of a pool
+    that a service keeps using.
+    """
+    removed = before.services.keys() - after.services.keys()
+    if len(removed) * 2 > len(before.services):
+        yield f"it removes {len(removed)} of {len(before.services)} services"
+    for service in after.services.values():
+        old = before.services.get(service.name)
+        if old is None:
+            continue
+        had = _addresses(before.pools[old.pool])
+        if had and not had & _addresses(after.pools[service.pool]):
+            yield f"service {service.name} loses all {len(had)} of its declared real servers"
+
+
+def _addresses(pool: Pool) -> frozenset[IPAddress]:
+    return frozenset(server.address for server in pool.real_servers)
+
+
+def referring_services(farm: Farm, pool: str) -> Iterable[str]:
+    """Return the names of the services that use a pool."""
+    return [service.name for service in farm.services.values() if service.pool == pool]

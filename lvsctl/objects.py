@@ -1,0 +1,49 @@
+"""The objects that a store keeps, and how each is named."""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lvsctl.farm import Director, Pool, Service, Settings
+from lvsctl.status import Agent, Override
+
+
+class Kind(enum.StrEnum):
+    """Kinds of stored objects. The first four make the farm, the others its status."""
+
+    SERVICE = "service"
+    POOL = "pool"
+    DIRECTORS = "directors"
+    SETTINGS = "settings"
+    OVERRIDE = "override"
+    AGENT = "agent"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ObjectId:
+    """A stored object.
+
+    Attributes:
+        kind: What it is.
+        name: Which one: ``pool/server`` for an override, empty for directors and settings, which
+            are one object each.
+    """
+
+    kind: Kind
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Directors:
+    """All directors of the farm, one object."""
+
+    directors: tuple[Director, ...] = ()
+
+
+StoredObject = Service | Pool | Directors | Settings | Override | Agent
+
+Changes = Mapping[ObjectId, StoredObject | None]
+"""New values of objects; None deletes."""

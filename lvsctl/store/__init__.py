@@ -1,0 +1,1 @@
+"""What outlives the director: the farm (shared) and this director's own state."""

@@ -1,0 +1,137 @@
+"""What every store does."""
+
+import enum
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from lvsctl.host.protocol import AddressKey, LinkKey
+from lvsctl.ipvs_table import ServiceKey
+from lvsctl.objects import Changes, ObjectId, StoredObject
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object and the revision of the whole store at which it got this value."""
+
+    value: StoredObject
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Everything that stands in a store.
+
+    Attributes:
+        farm_id: Made with the store; tells one farm from another.
+        revision: Of the latest commit; 0 in a new store.
+        objects: In the order in which they were first stored.
+    """
+
+    farm_id: str
+    revision: int
+    objects: Mapping[ObjectId, Stored]
+
+
+class Store(Protocol):
+    """The farm and its status: objects with revisions, append-only.
+
+    An instance belongs to the thread that made it. What fails on the disk raises
+    :class:`lvsctl.errors.StoreError`, and then nothing of the call was stored.
+    """
+
+    def load(self) -> Contents:
+        """Return everything that stands."""
+        ...
+
+    def commit(self, changes: Changes, expect: Mapping[ObjectId, int], by: str) -> int:
+        """Store all changes at once, durably, and return the new revision.
+
+        Deleting what does not stand is no error and stores nothing for it.
+
+        Args:
+            changes: New values; None deletes.
+            expect: Revisions that objects must still be at; 0 for an object that must not stand.
+            by: Who asked for it, for the history.
+
+        Raises:
+            StaleRevision: An object is at another revision.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the disk."""
+        ...
+
+
+class ModeName(enum.StrEnum):
+    """Whether the director writes its kernel (ENFORCE) or only looks (OBSERVE)."""
+
+    ENFORCE = "enforce"
+    OBSERVE = "observe"
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """What the director may do.
+
+    Attributes:
+        name: The mode.
+        reason: Why, in a person's words.
+        until: When it goes back to enforce, in UTC; None stays until it is changed.
+        by: Who set it.
+    """
+
+    name: ModeName = ModeName.ENFORCE
+    reason: str = ""
+    until: datetime | None = None
+    by: str = ""
+
+
+HostClaim = LinkKey | AddressKey
+
+
+class LocalState(Protocol):
+    """What only this director knows, on its own disk, never shared.
+
+    Claims are bound to the boot in which they were made: after a reboot the kernel is empty, so
+    what stands there under a wanted key is somebody else's. Every call is durable when it returns.
+    An instance belongs to the thread that made it.
+    """
+
+    def claims(self) -> Mapping[ServiceKey, str]:
+        """Return the keys of our virtual services, with the farm's service that each is for."""
+        ...
+
+    def claim(self, keys: Mapping[ServiceKey, str]) -> None:
+        """Claim keys for services, before they are added to the kernel or to adopt them."""
+        ...
+
+    def release(self, keys: Collection[ServiceKey]) -> None:
+        """Give up keys that a snapshot has shown gone."""
+        ...
+
+    def host_claims(self) -> Collection[HostClaim]:
+        """Return the devices and addresses that we added to this host."""
+        ...
+
+    def claim_host(self, keys: Collection[HostClaim]) -> None:
+        """Claim devices and addresses before they are added."""
+        ...
+
+    def release_host(self, keys: Collection[HostClaim]) -> None:
+        """Give up devices and addresses that are gone."""
+        ...
+
+    def mode(self) -> Mode:
+        """Return the mode that was set last; enforce in a new state folder."""
+        ...
+
+    def set_mode(self, mode: Mode) -> None:
+        """Keep a mode, over restarts and reboots."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the disk."""
+        ...
