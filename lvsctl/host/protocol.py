@@ -190,6 +190,14 @@ class Host(Protocol):
         """Return the names of all network devices, in the kernel's order."""
         ...
 
+    def addresses(self) -> Sequence[AddressKey]:
+        """Return every address of every device, in the kernel's order."""
+        ...
+
+    def gateways(self) -> Sequence[tuple[str, IPAddress]]:
+        """Return device and next hop of every default route of the main table."""
+        ...
+
     def observe(self, keys: Collection[HostKey]) -> HostState:
         """Return what each of ``keys`` is now, None for absent."""
         ...
