@@ -1,0 +1,75 @@
+"""What keeps a guest from the host's files.
+
+A guest's root can mount the host's file system writable from within, so what holds it are the
+rights of the host's process that the guest is. An unprivileged user's guest has that user's rights.
+Root's runs under bubblewrap: every file of the host read-only, devices and /proc of its own, no
+capabilities.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from deploy.lab.errors import LabError
+
+BUBBLEWRAP = "bubblewrap"  # the package; its program is bwrap
+
+
+def confined(command: Sequence[str], *, writable: Sequence[Path], info_fd: int) -> list[str]:
+    """Prefix a guest's command so that it writes some folders only, and ends with its launcher.
+
+    Args:
+        command: The guest's kernel with its arguments.
+        writable: The folders of the host that it may write.
+        info_fd: Where bubblewrap is to write its process id, for `kernel_pid`.
+
+    Raises:
+        LabError: This is root, and bubblewrap is missing or cannot work here.
+    """
+    if os.geteuid() != 0:
+        return ["setpriv", "--pdeathsig=TERM", *command]
+    bubblewrap = [
+        *("bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"),
+        *(word for path in writable for word in ("--bind", str(path), str(path))),
+        *("--unshare-pid", "--unshare-ipc", "--cap-drop", "ALL", "--die-with-parent"),
+    ]
+    _check(bubblewrap)
+    return [*bubblewrap, "--info-fd", str(info_fd), *command]
+
+
+def kernel_pid(launched: int, info: Path) -> int | None:
+    """Find the process that is the guest's kernel, to which SIGTERM is an orderly halt.
+
+    Args:
+        launched: The process id of the confined command.
+        info: What bubblewrap wrote to `info_fd`.
+
+    Returns:
+        None while there is none yet: the command has not come that far.
+    """
+    if os.geteuid() != 0:
+        return launched
+    try:
+        first_in_namespace = json.loads(info.read_text())["child-pid"]
+        children = Path(f"/proc/{first_in_namespace}/task/{first_in_namespace}/children")
+        return int(children.read_text().split()[0])
+    except (FileNotFoundError, json.JSONDecodeError, IndexError):
+        return None
+
+
+def _check(bubblewrap: Sequence[str]) -> None:
+    cure = "or run the lab as an unprivileged user"
+    if shutil.which("bwrap") is None:
+        raise LabError(
+            "root's guest is confined by bwrap, which is missing: "
+            f"apt-get install {BUBBLEWRAP}, {cure}"
+        )
+    done = subprocess.run([*bubblewrap, "true"], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise LabError(
+            f"root's guest cannot be confined here ({done.stderr.strip()}): "
+            f"allow mount and pid namespaces, {cure}"
+        )
