@@ -1,0 +1,29 @@
+"""Lengths of time as people write them: ``2s``, ``5m``, ``12h``, ``31d``."""
+
+import re
+from collections.abc import Mapping
+
+SECONDS: Mapping[str, int] = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+"""Length of each unit, the largest first."""
+
+DURATION_PATTERN = r"^[0-9]{1,9}[smhd]$"
+DURATION_ALLOWED = "a whole number with its unit: s, m, h or d, like 30s, 5m, 31d"
+
+
+def parse_duration(text: str) -> int:
+    """Return a duration in seconds.
+
+    Raises:
+        ValueError: The text is none; says what one looks like.
+    """
+    if not re.fullmatch(DURATION_PATTERN, text):
+        raise ValueError(f"{text!r} is no duration; write {DURATION_ALLOWED}")
+    return int(text[:-1]) * SECONDS[text[-1]]
+
+
+def format_duration(seconds: int) -> str:
+    """Write a number of seconds in the largest unit that holds it exactly."""
+    for unit, length in SECONDS.items():
+        if seconds and seconds % length == 0:
+            return f"{seconds // length}{unit}"
+    return "0s"
