@@ -94,7 +94,7 @@ def _service(service: Service, farm: Farm) -> Iterator[Problem]:
 
 
 def _name(name: str) -> Iterator[Problem]:
-    if not re.match(NAME_PATTERN, name):
+    if not re.fullmatch(NAME_PATTERN, name):
         yield Problem("/name", f"{name!r} is not a name", NAME_ALLOWED)
 
 
@@ -213,8 +213,8 @@ def _settings(settings: Settings) -> Iterator[Problem]:
         else:
             yield from _within(f"/sysctls/{name}", value, *SYSCTL_RANGES[name])
     marks = settings.probe_marks
-    yield from _within("/probe_marks/first", marks.first, 1, MAX_MARK)
-    yield from _within("/probe_marks/last", marks.last, marks.first, MAX_MARK)
+    yield from _within("/probe_marks", marks.first, 1, MAX_MARK)
+    yield from _within("/probe_marks", marks.last, marks.first, MAX_MARK)
 
 
 def _within(pointer: str, value: int, low: int, high: int) -> Iterator[Problem]:
