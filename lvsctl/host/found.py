@@ -1,0 +1,112 @@
+"""How a host was found before lvsctl changed it, so that it can be left that way. Pure.
+
+The record is on disk before the first change that it covers. Interrupted after any change and
+then left, a host is as it was found, and what others changed after us stays theirs:
+
+- a key's configuration is recorded once, together with every value that we ever set it to;
+- leaving puts a key back only while it still has one of those values.
+
+Writing ``net.ipv4.conf.default.X`` also changes X on every device where nobody ever wrote X
+(``devinet_copy_dflt_conf`` in net/ipv4/devinet.c). So all keys of a set-up are recorded before
+any of them is changed, not only those that need a change themselves.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from lvsctl.host.fallback import FALLBACK_DEVICES
+from lvsctl.host.plan import satisfies
+from lvsctl.host.protocol import (
+    AddressKey,
+    Config,
+    HostChange,
+    HostKey,
+    HostState,
+    LinkConfig,
+    LinkKey,
+    RouteKey,
+    RuleKey,
+    SysctlKey,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One key of the record.
+
+    Attributes:
+        found: What it was; None for absent.
+        ours: What we set it to, oldest first; empty while we only looked.
+    """
+
+    found: Config | None
+    ours: tuple[Config | None, ...] = ()
+
+
+Found = Mapping[HostKey, Entry]
+
+
+def extended(found: Found, wanted: HostState, observed: HostState) -> Found:
+    """Return the record as it must be on disk before ``wanted`` is made so.
+
+    It is ``found`` itself where nothing has to change.
+    """
+    to_set = {key: config for key, config in wanted.items() if not satisfies(config, observed[key])}
+    if not to_set:
+        return found
+    record = dict(found)
+    for key in wanted:
+        record.setdefault(key, Entry(observed[key]))
+    for key, config in to_set.items():
+        entry = record[key]
+        if config not in entry.ours:
+            record[key] = replace(entry, ours=(*entry.ours, config))
+    return record
+
+
+def is_ours(entry: Entry, observed: Config | None) -> bool:
+    """Tell whether a thing has a value that we gave it."""
+    return any(satisfies(config, observed) for config in entry.ours)
+
+
+def restored(found: Found, observed: HostState) -> tuple[HostChange, ...]:
+    """Return what puts every key back that still is ours, in an order safe at every step.
+
+    Addresses go first, so that no VIP is ever announced with ARP sysctls that are not ours any
+    more; then rules, routes and devices; sysctls last, ``all`` before the devices' own, so that
+    no device is for a moment more open than it was found and than it is now.
+    """
+    newest_first = list(found.items())[::-1]
+    in_order = sorted(newest_first, key=lambda item: _rank(item[0]))
+    return tuple(
+        HostChange(key, target)
+        for key, entry in in_order
+        if is_ours(entry, observed[key])
+        and not satisfies(target := _target(key, entry), observed[key])
+    )
+
+
+def _target(key: HostKey, entry: Entry) -> Config | None:
+    match key, entry.found:
+        case LinkKey(name=name), None if name in FALLBACK_DEVICES:
+            # It cannot be deleted. Down is how a freshly loaded module leaves it.
+            return LinkConfig(FALLBACK_DEVICES[name].kind, up=False)
+        case LinkKey(), LinkConfig() as link if all(
+            isinstance(ours, LinkConfig) and ours.mtu is None for ours in entry.ours
+        ):
+            return replace(link, mtu=None)
+        case SysctlKey(), None:
+            # It came with its device and goes with it.
+            return entry.ours[-1] if entry.ours else None
+        case _:
+            return entry.found
+
+
+_RANKS: Mapping[type, int] = {AddressKey: 0, RuleKey: 1, RouteKey: 2, LinkKey: 3}
+_RANK_ALL, _RANK_OTHER_SYSCTL = 4, 5
+
+
+def _rank(key: HostKey) -> int:
+    if isinstance(key, SysctlKey):
+        return _RANK_ALL if "all" in key.path else _RANK_OTHER_SYSCTL
+    return _RANKS[type(key)]

@@ -1,0 +1,375 @@
+"""The host that this process runs on: rtnetlink through pyroute2, sysctls through /proc."""
+
+import contextlib
+import errno
+import os
+import socket
+import subprocess
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from lvsctl.errors import KernelError
+from lvsctl.host import sysctls
+from lvsctl.host.fallback import FALLBACK_DEVICES, why_absent
+from lvsctl.host.plan import satisfies
+from lvsctl.host.protocol import (
+    AddressConfig,
+    AddressKey,
+    Config,
+    HostChange,
+    HostKey,
+    HostState,
+    LinkConfig,
+    LinkKey,
+    RouteConfig,
+    RouteKey,
+    RuleConfig,
+    RuleKey,
+    SysctlConfig,
+    SysctlKey,
+)
+from lvsctl.host.rtnetlink import (
+    FR_ACT_TO_TBL,
+    IFA_F_NODAD,
+    IPV6_DEFAULT_METRIC,
+    TUNNEL_PREFIXES,
+    Message,
+    address_config,
+    interface_of,
+    link_config,
+    route_config,
+    route_key,
+    rule_key,
+)
+from lvsctl.ipvs_table import Family, IPAddress, family_of
+from lvsctl.results import Done, Failed, Result, Skipped
+
+_MAIN_TABLE = 254
+_FOREVER = 2**32 - 1
+_NO_SUCH_FAMILY = frozenset({errno.EAFNOSUPPORT, errno.EOPNOTSUPP})
+_ABSENT = frozenset({errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENODEV})
+
+
+class LinuxHost:
+    """The network namespace of the thread that makes it, which must be the one that uses it."""
+
+    def __init__(self) -> None:
+        with _translated("rtnetlink cannot be opened"):
+            self._rtnetlink = IPRoute()
+
+    def close(self) -> None:
+        """Close the netlink socket."""
+        self._rtnetlink.close()
+
+    def links(self) -> Sequence[str]:
+        """Return the names of all network devices, in the kernel's order."""
+        return [name for _, name in socket.if_nameindex()]
+
+    def addresses(self) -> Sequence[AddressKey]:
+        """Return every address of every device, in the kernel's order."""
+        return [key for key, _ in self._addresses()]
+
+    def gateways(self) -> Sequence[tuple[str, IPAddress]]:
+        """Return device and next hop of every default route of the main table."""
+        return [
+            (config.link, config.gateway)
+            for family in Family
+            for key, config in self._routes(family, _MAIN_TABLE)
+            if key.destination.prefixlen == 0 and config.link and config.gateway
+        ]
+
+    def observe(self, keys: Collection[HostKey]) -> HostState:
+        """Return what each of ``keys`` is now, None for absent."""
+        dumped: dict[HostKey, Config] = {}
+        if any(isinstance(key, AddressKey) for key in keys):
+            dumped.update(self._addresses())
+        for family, table in {_table_of(key) for key in keys if isinstance(key, RouteKey)}:
+            dumped.update(self._routes(family, table))
+        for family in {key.family for key in keys if isinstance(key, RuleKey)}:
+            dumped.update((key, RuleConfig()) for key in self._rules(family))
+        return {key: self._observe_one(key, dumped) for key in keys}
+
+    def apply(self, changes: Sequence[HostChange]) -> Sequence[Result]:
+        """Make the changes in order; after one that failed the others are skipped."""
+        results: list[Result] = []
+        for change in changes:
+            result = self._apply_one(change)
+            results.append(result)
+            if isinstance(result, Failed):
+                because = f"{change}: {result}"
+                return results + [Skipped(because)] * (len(changes) - len(results))
+        return results
+
+    def _observe_one(self, key: HostKey, dumped: Mapping[HostKey, Config]) -> Config | None:
+        match key:
+            case LinkKey(name=name):
+                message = self._link(name)
+                return None if message is None else link_config(message)
+            case SysctlKey():
+                return sysctls.read(key)
+            case _:
+                return dumped.get(key)
+
+    def _apply_one(self, change: HostChange) -> Result:
+        try:
+            match change.key, change.config:
+                case LinkKey() as key, (None | LinkConfig()) as config:
+                    return self._set_link(key, config)
+                case AddressKey() as key, (None | AddressConfig()) as config:
+                    return self._set_address(key, config)
+                case RouteKey() as key, (None | RouteConfig()) as config:
+                    return self._set_route(key, config)
+                case RuleKey() as key, (None | RuleConfig()) as config:
+                    return self._set_rule(key, config)
+                case SysctlKey() as key, (None | SysctlConfig()) as config:
+                    return sysctls.write(key, config)
+                case key, config:
+                    raise TypeError(f"{config!r} is no configuration of {key!r}")
+        except NetlinkError as error:
+            return Failed(error.code, f"{change}: {os.strerror(error.code)}")
+
+    # Links
+
+    def _link(self, name: str) -> Message | None:
+        with _translated(f"device {name} cannot be read"):
+            found = tuple(self._rtnetlink.get_links(ifname=name))
+        return found[0] if found else None
+
+    def _index(self, name: str) -> int | None:
+        try:
+            return socket.if_nametoindex(name)
+        except OSError:
+            return None
+
+    def _set_link(self, key: LinkKey, wanted: LinkConfig | None) -> Result:
+        if wanted is None:
+            return self._remove_link(key.name)
+        message = self._link(key.name)
+        if message is None:
+            failure = self._create_link(key.name, wanted)
+            if failure is not None:
+                return failure
+            message = self._link(key.name)
+            if message is None:
+                return Failed(errno.ENODEV, f"{key.name} vanished as soon as it was made")
+        present = link_config(message)
+        if (present.kind, present.local, present.remote) != (
+            wanted.kind,
+            wanted.local,
+            wanted.remote,
+        ):
+            return Failed(errno.EEXIST, f"{key.name} is there already, as {_described(present)}")
+        if not satisfies(wanted, present):
+            self._rtnetlink.link(
+                "set",
+                index=message["index"],
+                state="up" if wanted.up else "down",
+                **({} if wanted.mtu is None else {"mtu": wanted.mtu}),
+            )
+        return Done()
+
+    def _create_link(self, name: str, wanted: LinkConfig) -> Failed | None:
+        fallback = FALLBACK_DEVICES.get(name)
+        if fallback is not None:
+            _load_module(fallback.module)
+            return None if self._index(name) else Failed(errno.ENODEV, why_absent(name))
+        if not wanted.kind:
+            return Failed(errno.ENODEV, f"there is no device {name}")
+        ends = {"local": wanted.local, "remote": wanted.remote}
+        prefix = TUNNEL_PREFIXES.get(wanted.kind)
+        self._rtnetlink.link(
+            "add",
+            ifname=name,
+            kind=wanted.kind,
+            **{f"{prefix}_{end}": str(address) for end, address in ends.items() if address},
+        )
+        return None
+
+    def _remove_link(self, name: str) -> Result:
+        index = self._index(name)
+        if index is None:
+            return Done()
+        if name not in FALLBACK_DEVICES:
+            self._rtnetlink.link("del", index=index)
+            return Done()
+        # The kernel answers a deletion with success and keeps the device.
+        self._rtnetlink.link("set", index=index, state="down")
+        for key, _ in list(self._addresses()):
+            if key.link == name:
+                self._set_address(key, None)
+        return Done()
+
+    # Addresses
+
+    def _addresses(self) -> Iterator[tuple[AddressKey, AddressConfig]]:
+        names = dict(socket.if_nameindex())
+        with _translated("addresses cannot be read"):
+            messages = tuple(self._rtnetlink.get_addr())
+        for message in messages:
+            name = names.get(message["index"])
+            if name is not None:
+                yield AddressKey(name, interface_of(message)), address_config(message)
+
+    def _set_address(self, key: AddressKey, wanted: AddressConfig | None) -> Result:
+        index = self._index(key.link)
+        if wanted is None:
+            return Done() if index is None else self._remove_address(index, key)
+        if index is None:
+            return Failed(errno.ENODEV, f"there is no device {key.link} for {key.address}")
+        if self._stands_with_other_prefix(key):
+            # The kernel would answer a replacement with success and change nothing.
+            return Failed(errno.EEXIST, f"{key} is there already with another prefix length")
+        self._rtnetlink.addr(
+            "replace",
+            index=index,
+            address=str(key.address.ip),
+            prefixlen=key.address.network.prefixlen,
+            flags=IFA_F_NODAD if wanted.nodad else 0,
+            preferred_lft=0 if wanted.deprecated else _FOREVER,
+            valid_lft=_FOREVER,
+        )
+        return Done()
+
+    def _stands_with_other_prefix(self, wanted: AddressKey) -> bool:
+        return wanted.address.version == 6 and any(  # noqa: PLR2004
+            key.link == wanted.link and key.address.ip == wanted.address.ip and key != wanted
+            for key, _ in self._addresses()
+        )
+
+    def _remove_address(self, index: int, key: AddressKey) -> Result:
+        with _already_gone():
+            self._rtnetlink.addr(
+                "delete",
+                index=index,
+                address=str(key.address.ip),
+                prefixlen=key.address.network.prefixlen,
+            )
+        return Done()
+
+    # Routes
+
+    def _routes(self, family: Family, table: int) -> Iterator[tuple[RouteKey, RouteConfig]]:
+        names = dict(socket.if_nameindex())
+        with _translated(f"{family} routes cannot be read"), _unless_no_such_family(family):
+            for message in tuple(self._rtnetlink.get_routes(family=family, table=table)):
+                yield route_key(message), route_config(message, names)
+
+    def _set_route(self, key: RouteKey, wanted: RouteConfig | None) -> Result:
+        if wanted is None:
+            return self._remove_route(key)
+        request: dict[str, object] = {
+            **_route_request(key),
+            "type": wanted.type,
+            "scope": wanted.scope,
+        }
+        if wanted.link is not None:
+            index = self._index(wanted.link)
+            if index is None:
+                return Failed(errno.ENODEV, f"there is no device {wanted.link} for {key}")
+            request["oif"] = index
+        if wanted.gateway is not None:
+            request["gateway"] = str(wanted.gateway)
+        if wanted.source is not None:
+            request["prefsrc"] = str(wanted.source)
+        metrics = {"advmss": wanted.advmss, "mtu": wanted.mtu}
+        given = {name: value for name, value in metrics.items() if value is not None}
+        if given:
+            request["metrics"] = given
+        self._rtnetlink.route("replace", **request)
+        return Done()
+
+    def _remove_route(self, key: RouteKey) -> Result:
+        present = dict(self._routes(*_table_of(key))).get(key)
+        if present is None:
+            return Done()
+        with _already_gone():
+            self._rtnetlink.route(
+                "del", **_route_request(key), type=present.type, scope=present.scope
+            )
+        return Done()
+
+    # Rules
+
+    def _rules(self, family: Family) -> Iterator[RuleKey]:
+        with _translated(f"{family} rules cannot be read"), _unless_no_such_family(family):
+            for message in tuple(self._rtnetlink.get_rules(family=family)):
+                if message["action"] == FR_ACT_TO_TBL:
+                    yield rule_key(message)
+
+    def _set_rule(self, key: RuleKey, wanted: RuleConfig | None) -> Result:
+        present = key in set(self._rules(key.family))
+        if present == (wanted is not None):
+            return Done()
+        request: dict[str, object] = {
+            "family": int(key.family),
+            "priority": key.priority,
+            "table": key.table,
+        }
+        if key.source is not None:
+            request["src"] = str(key.source)
+        if key.mark is not None:
+            request["fwmark"] = key.mark
+        self._rtnetlink.rule("add" if wanted is not None else "del", **request)
+        return Done()
+
+
+def _table_of(key: RouteKey) -> tuple[Family, int]:
+    return family_of(key.destination.network_address), key.table
+
+
+def _route_request(key: RouteKey) -> dict[str, object]:
+    family, table = _table_of(key)
+    metric = key.metric or (IPV6_DEFAULT_METRIC if family is Family.IPV6 else 0)
+    request: dict[str, object] = {
+        "dst": str(key.destination),
+        "family": int(family),
+        "table": table,
+    }
+    return {**request, "priority": metric} if metric else request
+
+
+def _described(link: LinkConfig) -> str:
+    ends = [
+        f"{end} {address}"
+        for end, address in (("local", link.local), ("remote", link.remote))
+        if address
+    ]
+    return " ".join([link.kind or "hardware", *ends])
+
+
+def _load_module(module: str) -> None:
+    # Whether it helped is seen by whether the device is there: it may be built in, or loaded by
+    # somebody outside a container that has no modprobe.
+    with contextlib.suppress(OSError):
+        subprocess.run(["modprobe", "-q", module], check=False, capture_output=True)
+
+
+@contextlib.contextmanager
+def _already_gone() -> Iterator[None]:
+    try:
+        yield
+    except NetlinkError as error:
+        if error.code not in _ABSENT:
+            raise
+
+
+@contextlib.contextmanager
+def _unless_no_such_family(family: Family) -> Iterator[None]:
+    """Let a kernel without IPv6 have no IPv6 routes and rules."""
+    try:
+        yield
+    except NetlinkError as error:
+        if family is not Family.IPV6 or error.code not in _NO_SUCH_FAMILY:
+            raise
+
+
+@contextlib.contextmanager
+def _translated(what: str) -> Iterator[None]:
+    try:
+        yield
+    except NetlinkError as error:
+        raise KernelError(f"{what}: {os.strerror(error.code)}") from error
+    except OSError as error:
+        raise KernelError(f"{what}: {error.strerror}") from error
