@@ -10,7 +10,8 @@
     │   └── DrasticChange       it would remove most of the farm; carries the plan
     ├── BoundaryError           something outside this process failed
     │   ├── KernelError         the kernel refused a whole request (not one operation of it)
-    │   │   └── KernelLacks     it has not what is needed: a module, a privilege
+    │   │   ├── KernelLacks     it has not what is needed: a module, a privilege
+    │   │   └── MalformedMessage  what it answered is not understood
     │   ├── StoreError          the disk or its database failed
     │   │   ├── StoreCorrupt    the file is damaged
     │   │   └── StoreTooNew     the file was written by a newer lvsctl
@@ -90,6 +91,10 @@ class KernelError(BoundaryError):
 
 class KernelLacks(KernelError):
     """The kernel has not what is needed: a module, a privilege."""
+
+
+class MalformedMessage(KernelError):
+    """What the kernel answered breaks the rules of its own protocol."""
 
 
 class StoreError(BoundaryError):

@@ -1,0 +1,1 @@
+"""Netlink messages of the kernel's IPVS table: bytes to values and back, without a socket."""

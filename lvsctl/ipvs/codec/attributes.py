@@ -1,0 +1,86 @@
+"""Netlink attributes: (length, type, value) with values padded to four bytes.
+
+Source: ``include/uapi/linux/netlink.h``.
+"""
+
+import struct
+from collections.abc import Mapping
+
+from lvsctl.errors import MalformedMessage
+
+HEADER = struct.Struct("=HH")
+U8 = struct.Struct("=B")
+U16 = struct.Struct("=H")
+U32 = struct.Struct("=I")
+U64 = struct.Struct("=Q")
+PORT = struct.Struct(">H")  # ports travel in network byte order
+
+NESTED = 0x8000
+_TYPE_MASK = 0x3FFF  # without NLA_F_NESTED and NLA_F_NET_BYTEORDER
+
+Attributes = Mapping[int, bytes]
+
+
+def padded(length: int) -> int:
+    """Return a length rounded up to the alignment of attributes and messages."""
+    return (length + 3) & ~3
+
+
+def attribute(kind: int, value: bytes) -> bytes:
+    """Encode one attribute."""
+    length = HEADER.size + len(value)
+    return HEADER.pack(length, kind) + value + bytes(padded(length) - length)
+
+
+def parse_attributes(data: bytes, offset: int = 0) -> Attributes:
+    """Decode a run of attributes; of a type that occurs twice, the last one counts, as in Linux.
+
+    Raises:
+        MalformedMessage: An attribute's length does not fit.
+    """
+    found: dict[int, bytes] = {}
+    end = len(data)
+    unpack = HEADER.unpack_from
+    while offset + 4 <= end:
+        length, kind = unpack(data, offset)
+        if length < 4 or offset + length > end:  # noqa: PLR2004
+            raise MalformedMessage(f"a netlink attribute at byte {offset} has length {length}")
+        found[kind & _TYPE_MASK] = data[offset + 4 : offset + length]
+        offset += (length + 3) & ~3
+    return found
+
+
+def required(attributes: Attributes, kind: int, what: str) -> bytes:
+    """Return the value of an attribute that must be there.
+
+    Raises:
+        MalformedMessage: It is not.
+    """
+    try:
+        return attributes[kind]
+    except KeyError:
+        raise MalformedMessage(f"the kernel's message lacks {what}") from None
+
+
+def number(layout: struct.Struct, value: bytes) -> int:
+    """Decode one number; as Linux does, bytes beyond its width are ignored.
+
+    Raises:
+        MalformedMessage: The value is too short.
+    """
+    if len(value) < layout.size:
+        raise MalformedMessage(f"a number of {layout.size} bytes came in {len(value)}")
+    (result,) = layout.unpack_from(value)
+    return int(result)
+
+
+def text(value: bytes) -> str:
+    """Decode a NUL-terminated ASCII string.
+
+    Raises:
+        MalformedMessage: It is not ASCII.
+    """
+    try:
+        return value.partition(b"\0")[0].decode("ascii")
+    except UnicodeDecodeError:
+        raise MalformedMessage(f"a name is not ASCII: {value!r}") from None

@@ -1,0 +1,131 @@
+"""Netlink messages: the frames around requests, answers, acknowledgements and errors.
+
+Source: ``include/uapi/linux/netlink.h``, ``include/uapi/linux/genetlink.h``.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lvsctl.errors import MalformedMessage
+from lvsctl.ipvs.codec.attributes import (
+    U16,
+    U32,
+    attribute,
+    number,
+    padded,
+    parse_attributes,
+    required,
+)
+
+HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port id
+GENERIC_HEADER = struct.Struct("=BBH")  # command, version, reserved
+
+NLMSG_ERROR = 2
+NLMSG_DONE = 3
+NLMSG_OVERRUN = 4
+
+NLM_F_REQUEST = 0x001
+NLM_F_ACK = 0x004
+NLM_F_DUMP_INTR = 0x010
+NLM_F_CAPPED = 0x100  # on an error: only the header of the request follows
+NLM_F_ACK_TLVS = 0x200  # on an error: attributes with the kernel's words follow
+NLM_F_DUMP = 0x300
+
+_ERROR = struct.Struct("=i")
+_ERROR_ATTRIBUTE_MESSAGE = 1
+
+CONTROL_FAMILY = 0x10
+_CONTROL_GET_FAMILY = 3
+_CONTROL_ATTRIBUTE_FAMILY_ID = 1
+_CONTROL_ATTRIBUTE_FAMILY_NAME = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a datagram.
+
+    Attributes:
+        type: NLMSG_ERROR, NLMSG_DONE, …, or the id of a generic netlink family.
+        flags: ``NLM_F_*``.
+        sequence: That of the request which it answers.
+        payload: What follows the netlink header.
+    """
+
+    type: int
+    flags: int
+    sequence: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an NLMSG_ERROR or NLMSG_DONE says about a request.
+
+    Attributes:
+        errno: 0 for an acknowledgement, else the positive error number.
+        words: The kernel's extended message, often empty.
+    """
+
+    errno: int
+    words: str = ""
+
+
+def frame(kind: int, flags: int, sequence: int, payload: bytes) -> bytes:
+    """Put the netlink header before a payload, and the padding behind it."""
+    length = HEADER.size + len(payload)
+    return HEADER.pack(length, kind, flags, sequence, 0) + payload + bytes(-length % 4)
+
+
+def parse_messages(datagram: bytes) -> Iterator[Message]:
+    """Decode the messages of one datagram.
+
+    Raises:
+        MalformedMessage: A message's length does not fit.
+    """
+    offset = 0
+    while offset < len(datagram):
+        if offset + HEADER.size > len(datagram):
+            raise MalformedMessage("a netlink datagram ends within a header")
+        length, kind, flags, sequence, _ = HEADER.unpack_from(datagram, offset)
+        if length < HEADER.size or offset + length > len(datagram):
+            raise MalformedMessage(f"a netlink message at byte {offset} has length {length}")
+        yield Message(kind, flags, sequence, datagram[offset + HEADER.size : offset + length])
+        offset += padded(length)
+
+
+def parse_verdict(message: Message) -> Verdict:
+    """Decode the payload of an NLMSG_ERROR or NLMSG_DONE.
+
+    Raises:
+        MalformedMessage: It is too short.
+    """
+    if message.type == NLMSG_DONE and not message.payload:
+        return Verdict(0)
+    error = -number(_ERROR, message.payload)
+    if not message.flags & NLM_F_ACK_TLVS:
+        return Verdict(error)
+    offset = _ERROR.size
+    if message.type == NLMSG_ERROR:
+        request_length = HEADER.size
+        if not message.flags & NLM_F_CAPPED:
+            request_length = padded(number(U32, message.payload[offset:]))
+        offset += request_length
+    words = parse_attributes(message.payload, offset).get(_ERROR_ATTRIBUTE_MESSAGE, b"")
+    return Verdict(error, words.partition(b"\0")[0].decode("ascii", "replace"))
+
+
+def family_request(name: str) -> bytes:
+    """Return the payload that asks the control family for the id of another one."""
+    asked = attribute(_CONTROL_ATTRIBUTE_FAMILY_NAME, name.encode("ascii") + b"\0")
+    return GENERIC_HEADER.pack(_CONTROL_GET_FAMILY, 1, 0) + asked
+
+
+def parse_family(payload: bytes) -> int:
+    """Return the family id out of the control family's answer.
+
+    Raises:
+        MalformedMessage: It is not in there.
+    """
+    attributes = parse_attributes(payload, GENERIC_HEADER.size)
+    return number(U16, required(attributes, _CONTROL_ATTRIBUTE_FAMILY_ID, "a family id"))

@@ -1,0 +1,223 @@
+"""A generic netlink socket: requests, dumps and batches of one family, as bytes.
+
+Nothing here knows IPVS. The kernel carries out what is sent before ``send`` returns, so that
+every answer is already in the receive buffer, or was lost for want of room there (ENOBUFS).
+"""
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Iterator, Sequence
+
+from lvsctl.errors import KernelError
+from lvsctl.ipvs.codec.attributes import padded
+from lvsctl.ipvs.codec.messages import (
+    CONTROL_FAMILY,
+    HEADER,
+    NLM_F_ACK,
+    NLM_F_DUMP,
+    NLM_F_DUMP_INTR,
+    NLM_F_REQUEST,
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    Message,
+    Verdict,
+    family_request,
+    frame,
+    parse_family,
+    parse_messages,
+    parse_verdict,
+)
+
+_SOL_NETLINK = 270
+_NETLINK_GENERIC = 16
+_NETLINK_CAP_ACK = 10
+_NETLINK_EXT_ACK = 11
+_SO_SNDBUFFORCE = 32
+_SO_RCVBUFFORCE = 33
+
+CHUNK_BYTES = 32 * 1024
+_SMALLEST_MESSAGE_BYTES = 64
+_ERROR_IN_BUFFER_BYTES = 1280  # what an NLMSG_ERROR is charged for: its memory, not its length
+_BUFFER_BYTES = CHUNK_BYTES // _SMALLEST_MESSAGE_BYTES * _ERROR_IN_BUFFER_BYTES
+_RECEIVE_BYTES = 64 * 1024
+_PATIENCE_S = 5  # for an answer that should be there already
+_DUMP_ATTEMPTS = 5
+
+
+class RequestRefused(KernelError):
+    """The kernel refused one request.
+
+    Attributes:
+        errno: Its error number, positive.
+    """
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.words or os.strerror(verdict.errno))
+        self.errno = verdict.errno
+
+
+class GenericNetlinkSocket:
+    """A socket of our own, for one family in the network namespace of the calling thread."""
+
+    def __init__(self, family_name: str) -> None:
+        """Open the socket and resolve the family.
+
+        Raises:
+            RequestRefused: ENOENT where the kernel has no such family.
+        """
+        self._socket = socket.socket(
+            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_GENERIC
+        )
+        self._sequence = 0
+        try:
+            self._prepare()
+            self._family = CONTROL_FAMILY
+            self._family = parse_family(self.request(family_request(family_name)))
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def _prepare(self) -> None:
+        self._socket.bind((0, 0))
+        self._socket.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
+        self._socket.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
+        patience = struct.pack("ll", _PATIENCE_S, 0)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
+        for beyond_limit, within_limit in (
+            (_SO_RCVBUFFORCE, socket.SO_RCVBUF),
+            (_SO_SNDBUFFORCE, socket.SO_SNDBUF),
+        ):
+            try:
+                self._socket.setsockopt(socket.SOL_SOCKET, beyond_limit, _BUFFER_BYTES)
+            except PermissionError:
+                self._socket.setsockopt(socket.SOL_SOCKET, within_limit, _BUFFER_BYTES)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+    def request(self, payload: bytes) -> bytes:
+        """Send one request and return the payload of its one answer.
+
+        Raises:
+            RequestRefused: The kernel answered with an error.
+            KernelError: It did not answer.
+        """
+        sequence = self._send(payload, 0)
+        for message in self._answers(sequence):
+            if message.type == self._family:
+                return message.payload
+            if message.type == NLMSG_ERROR:
+                raise RequestRefused(parse_verdict(message))
+        raise AssertionError  # answers end only by raising
+
+    def dump(self, payload: bytes) -> list[bytes]:
+        """Send one request and return the payloads of all its answers.
+
+        A dump that the kernel marks as interrupted by a change is asked for again.
+
+        Raises:
+            RequestRefused: The kernel answered with an error.
+            KernelError: It did not answer, or every attempt was interrupted.
+        """
+        for _ in range(_DUMP_ATTEMPTS):
+            answers, interrupted = self._dump_once(payload)
+            if not interrupted:
+                return answers
+        raise KernelError(f"{_DUMP_ATTEMPTS} dumps in a row were interrupted by changes")
+
+    def _dump_once(self, payload: bytes) -> tuple[list[bytes], bool]:
+        answers = []
+        interrupted = False
+        sequence = self._send(payload, NLM_F_DUMP)
+        for message in self._answers(sequence):
+            interrupted = interrupted or bool(message.flags & NLM_F_DUMP_INTR)
+            if message.type == self._family:
+                answers.append(message.payload)
+            elif message.type in (NLMSG_DONE, NLMSG_ERROR):
+                verdict = parse_verdict(message)
+                if verdict.errno:
+                    raise RequestRefused(verdict)
+                break
+        return answers, interrupted
+
+    def batch(self, payloads: Sequence[bytes]) -> list[Verdict | None]:
+        """Send many requests and return the kernel's verdict on each, in the same order.
+
+        Each chunk asks for an acknowledgement of its last message only; a refused message is
+        reported nevertheless, and does not stop the others. None stands for a request whose
+        fate is not known, as answers were lost.
+        """
+        verdicts: list[Verdict | None] = []
+        for chunk in _chunks(payloads):
+            verdicts += self._send_chunk(chunk)
+        return verdicts
+
+    def _send_chunk(self, payloads: Sequence[bytes]) -> list[Verdict | None]:
+        first = self._sequence + 1
+        final = self._sequence = self._sequence + len(payloads)
+        frames = [
+            frame(self._family, NLM_F_REQUEST, sequence, payload)
+            for sequence, payload in enumerate(payloads[:-1], first)
+        ]
+        frames.append(frame(self._family, NLM_F_REQUEST | NLM_F_ACK, final, payloads[-1]))
+        self._socket.send(b"".join(frames))
+        refused: dict[int, Verdict] = {}
+        acknowledged = self._collect_refused(final, refused)
+        otherwise = Verdict(0) if acknowledged else None
+        return [refused.get(sequence, otherwise) for sequence in range(first, final + 1)]
+
+    def _collect_refused(self, final: int, refused: dict[int, Verdict]) -> bool:
+        """Note refusals up to the verdict on the final message; return whether none was lost."""
+        try:
+            for message in self._received():
+                if message.type == NLMSG_ERROR:
+                    verdict = parse_verdict(message)
+                    if verdict.errno:
+                        refused[message.sequence] = verdict
+                    if message.sequence == final:
+                        return True
+        except OSError as error:
+            if error.errno not in (errno.ENOBUFS, errno.EAGAIN):
+                raise
+        self._note_what_is_left(refused)
+        return False
+
+    def _note_what_is_left(self, refused: dict[int, Verdict]) -> None:
+        try:
+            for message in self._received(socket.MSG_DONTWAIT):
+                if message.type == NLMSG_ERROR:
+                    refused[message.sequence] = parse_verdict(message)
+        except BlockingIOError:
+            return
+
+    def _send(self, payload: bytes, flags: int) -> int:
+        self._sequence += 1
+        self._socket.send(frame(self._family, NLM_F_REQUEST | flags, self._sequence, payload))
+        return self._sequence
+
+    def _received(self, flags: int = 0) -> Iterator[Message]:
+        while True:
+            yield from parse_messages(self._socket.recv(_RECEIVE_BYTES, flags))
+
+    def _answers(self, sequence: int) -> Iterator[Message]:
+        try:
+            for message in self._received():
+                if message.sequence == sequence:
+                    yield message
+        except OSError as error:
+            raise KernelError(f"the kernel's answer over netlink was lost: {error}") from error
+
+
+def _chunks(payloads: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    start = size = 0
+    for index, payload in enumerate(payloads):
+        length = HEADER.size + padded(len(payload))
+        if size and size + length > CHUNK_BYTES:
+            yield payloads[start:index]
+            start, size = index, 0
+        size += length
+    if size:
+        yield payloads[start:]

@@ -1,0 +1,158 @@
+"""The IPVS table over generic netlink."""
+
+import errno
+import subprocess
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from lvsctl.errors import KernelLacks
+from lvsctl.ipvs.codec.commands import FAMILY_NAME
+from lvsctl.ipvs.codec.destination import parse_destination, parse_destination_counters
+from lvsctl.ipvs.codec.messages import Verdict
+from lvsctl.ipvs.codec.requests import (
+    destinations_request,
+    encode_operation,
+    service_request,
+    services_request,
+    timeouts_request,
+)
+from lvsctl.ipvs.codec.service import parse_service, parse_service_traffic
+from lvsctl.ipvs.codec.timeouts import parse_timeouts
+from lvsctl.ipvs.genetlink import GenericNetlinkSocket, RequestRefused
+from lvsctl.ipvs.rounds import apply_in_rounds
+from lvsctl.ipvs_table import (
+    DestinationKey,
+    IpvsTable,
+    Operation,
+    ServiceCounters,
+    ServiceKey,
+    Timeouts,
+    VirtualService,
+)
+from lvsctl.results import Done, Failed, Result, Unknown
+
+_FEW_KEYS = 32
+_LOST = Unknown("the kernel's answers did not fit into the receive buffer (ENOBUFS)")
+_NO_PRIVILEGE = (
+    "the kernel's IPVS table: this process has not the capability CAP_NET_ADMIN; "
+    "run it as root or give its unit AmbientCapabilities=CAP_NET_ADMIN"
+)
+_NO_MODULE = "the kernel has no IPVS, as the module ip_vs is not loaded; run `modprobe ip_vs`"
+
+_Of = TypeVar("_Of")
+_Keyed = TypeVar("_Keyed", ServiceKey, DestinationKey)
+
+
+class NetlinkIpvs:
+    """The IPVS table of the network namespace of the thread that makes this."""
+
+    def __init__(self) -> None:
+        """Open the socket; load the module ip_vs where the kernel has no IPVS yet.
+
+        Raises:
+            KernelLacks: The kernel has no IPVS, or this process no CAP_NET_ADMIN.
+        """
+        self._socket = _open_socket()
+        try:
+            self.timeouts()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the socket; the table stays as it is."""
+        self._socket.close()
+
+    def snapshot(self, keys: Collection[ServiceKey] | None = None) -> IpvsTable:
+        """Return the virtual services that stand now; only those of ``keys`` where given."""
+        return {
+            key: VirtualService(config, self._destinations(key, parse_destination))
+            for key, config in self._services(keys, parse_service)
+        }
+
+    def counters(
+        self, keys: Collection[ServiceKey] | None = None
+    ) -> Mapping[ServiceKey, ServiceCounters]:
+        """Return the counters of the same services."""
+        return {
+            key: ServiceCounters(traffic, self._destinations(key, parse_destination_counters))
+            for key, traffic in self._services(keys, parse_service_traffic)
+        }
+
+    def timeouts(self) -> Timeouts:
+        """Return the idle times that are in force."""
+        try:
+            return parse_timeouts(self._socket.request(timeouts_request()))
+        except RequestRefused as refused:
+            if refused.errno == errno.EPERM:
+                raise KernelLacks(_NO_PRIVILEGE) from None
+            raise
+
+    def apply(self, operations: Sequence[Operation]) -> Sequence[Result]:
+        """Carry out operations in batches and return one result for each, in the same order."""
+        return apply_in_rounds(operations, self._send)
+
+    def _send(self, operations: Sequence[Operation]) -> Sequence[Result]:
+        verdicts = self._socket.batch([encode_operation(operation) for operation in operations])
+        return [_result(verdict) for verdict in verdicts]
+
+    def _services(
+        self,
+        keys: Collection[ServiceKey] | None,
+        parse: Callable[[bytes], tuple[ServiceKey, _Of] | None],
+    ) -> list[tuple[ServiceKey, _Of]]:
+        wanted = None if keys is None else frozenset(keys)
+        if wanted is not None and len(wanted) <= _FEW_KEYS:
+            payloads = self._each_service(wanted)
+        else:
+            payloads = self._socket.dump(services_request())
+        parsed = filter(None, map(parse, payloads))
+        return _sorted(item for item in parsed if wanted is None or item[0] in wanted)
+
+    def _each_service(self, keys: Iterable[ServiceKey]) -> list[bytes]:
+        payloads = []
+        for key in keys:
+            try:
+                payloads.append(self._socket.request(service_request(key)))
+            except RequestRefused as refused:
+                if refused.errno != errno.ESRCH:
+                    raise
+        return payloads
+
+    def _destinations(
+        self, service: ServiceKey, parse: Callable[[bytes], tuple[DestinationKey, _Of]]
+    ) -> dict[DestinationKey, _Of]:
+        payloads = self._socket.dump(destinations_request(service))
+        return dict(_sorted(map(parse, payloads)))
+
+
+def _sorted(items: Iterable[tuple[_Keyed, _Of]]) -> list[tuple[_Keyed, _Of]]:
+    return sorted(items, key=lambda item: item[0].sort_key)
+
+
+def _result(verdict: Verdict | None) -> Result:
+    if verdict is None:
+        return _LOST
+    return Failed(verdict.errno, verdict.words) if verdict.errno else Done()
+
+
+def _open_socket() -> GenericNetlinkSocket:
+    try:
+        return GenericNetlinkSocket(FAMILY_NAME)
+    except RequestRefused as refused:
+        if refused.errno != errno.ENOENT:
+            raise
+    _load_module()
+    try:
+        return GenericNetlinkSocket(FAMILY_NAME)
+    except RequestRefused:
+        raise KernelLacks(_NO_MODULE) from None
+
+
+def _load_module() -> None:
+    try:
+        subprocess.run(["modprobe", "ip_vs"], check=True, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise KernelLacks(_NO_MODULE) from None
+    except subprocess.CalledProcessError as error:
+        raise KernelLacks(f"{_NO_MODULE} (it said: {error.stderr.strip()})") from error

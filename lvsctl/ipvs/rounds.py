@@ -1,0 +1,98 @@
+"""Which operations may be sent together.
+
+A batch goes on after a refused message. Were a service's add refused because a foreign service
+of that key stands (EEXIST), destinations in the same batch would enter the foreign service. So
+they are sent in a later round, after the add was confirmed, and skipped where it was not.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+
+from lvsctl.ipvs.refusals import refusal
+from lvsctl.ipvs_table import (
+    AddDestination,
+    AddService,
+    DeleteDestination,
+    EditDestination,
+    Operation,
+    ServiceKey,
+    service_of,
+)
+from lvsctl.results import Done, Result, Skipped
+
+Send = Callable[[Sequence[Operation]], Sequence[Result]]
+
+
+def rounds(operations: Sequence[Operation]) -> list[list[int]]:
+    """Split operations into rounds; return the indexes of each in ascending order.
+
+    Operations keep their order, but for one thing: services are added as early as what came
+    before on the same key allows. So a plan of any size needs two rounds, not one per service.
+    """
+    placed: defaultdict[int, list[int]] = defaultdict(list)
+    floor = 0  # of everything but adding services
+    last: dict[ServiceKey, int] = {}
+    added: dict[ServiceKey, int] = {}
+    for index, operation in enumerate(operations):
+        key = service_of(operation)
+        if isinstance(operation, AddService):
+            chosen = last.get(operation.key, 0)
+            added[operation.key] = chosen
+        else:
+            if key is not None and key in added:
+                floor = max(floor, added[key] + 1)
+            chosen = floor
+        if key is not None:
+            last[key] = chosen
+        placed[chosen].append(index)
+    return [placed[number] for number in sorted(placed)]
+
+
+class _Outcome:
+    """Results so far, and the services whose adding was not confirmed."""
+
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        self.operations = operations
+        self.results: dict[int, Result] = {}
+        self._unconfirmed: dict[ServiceKey, str] = {}
+
+    def settle_unsent(self, index: int) -> bool:
+        """Give an operation that must not be sent its result; return whether it was one."""
+        operation = self.operations[index]
+        refused = refusal(operation)
+        if refused:
+            self.record(index, refused)
+        elif (
+            isinstance(operation, AddDestination | EditDestination | DeleteDestination)
+            and operation.service in self._unconfirmed
+        ):
+            self.record(index, Skipped(self._unconfirmed[operation.service]))
+        return index in self.results
+
+    def record(self, index: int, result: Result) -> None:
+        self.results[index] = result
+        operation = self.operations[index]
+        if isinstance(operation, AddService):
+            if isinstance(result, Done):
+                self._unconfirmed.pop(operation.key, None)
+            else:
+                self._unconfirmed[operation.key] = f"{operation}: {result}"
+
+
+def apply_in_rounds(operations: Sequence[Operation], send: Send) -> list[Result]:
+    """Carry out operations through ``send`` and return one result for each, in the same order.
+
+    Args:
+        operations: What is to be done.
+        send: Carries out operations that need not know each other's results, in order.
+    """
+    outcome = _Outcome(operations)
+    for indexes in rounds(operations):
+        sendable = [index for index in indexes if not outcome.settle_unsent(index)]
+        for index, result in zip(sendable, send(_pick(operations, sendable)), strict=True):
+            outcome.record(index, result)
+    return [outcome.results[index] for index in range(len(operations))]
+
+
+def _pick(operations: Sequence[Operation], indexes: Iterable[int]) -> list[Operation]:
+    return [operations[index] for index in indexes]
