@@ -1,0 +1,139 @@
+"""What agents change: joining, leaving, and what they report ready."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from lvsctl.agent.messages import Membership, Registration, Report
+from lvsctl.director.edits import Edit
+from lvsctl.director.state import State
+from lvsctl.errors import Conflict, InvalidInput, NotFound, Problem
+from lvsctl.farm import Farm, Pool
+from lvsctl.objects import Changes, Kind, ObjectId
+from lvsctl.status import Agent, Readiness
+
+
+@dataclass(frozen=True)
+class RegisterAgent(Edit):
+    """An agent joins, changes its pools or weight, leaves, or has left."""
+
+    name: str
+    registration: Registration
+
+    def changes(self, state: State) -> Changes:
+        """Refuse unknown pools, and an address or a name that is another server's."""
+        asked = self.registration
+        problems = [
+            Problem(f"/pools/{index}", f"there is no pool {pool!r}", ", ".join(state.farm.pools))
+            for index, pool in enumerate(asked.pools)
+            if pool not in state.farm.pools
+        ]
+        if problems:
+            raise InvalidInput(problems)
+        known = state.status.agents.get(self.name)
+        if known and known.address != asked.address:
+            raise Conflict(
+                f"agent {self.name} is {known.address}, not {asked.address}; give this agent "
+                f"another --name, or remove the old one: lvsctl agent remove {self.name}"
+            )
+        for pool in asked.pools:
+            self._refuse_another_server(state.farm.pools[pool], state)
+        returns = known and known.membership is not Membership.LEFT
+        agent = Agent(
+            self.name,
+            asked.address,
+            asked.pools,
+            asked.weight,
+            asked.membership,
+            known.ready if known and returns else frozenset(),
+        )
+        return {ObjectId(Kind.AGENT, self.name): agent}
+
+    def _refuse_another_server(self, pool: Pool, state: State) -> None:
+        for server in pool.real_servers:
+            if server.name == self.name and server.address != self.registration.address:
+                raise Conflict(
+                    f"pool {pool.name} declares {server.name} at {server.address}, this agent is "
+                    f"at {self.registration.address}; give it another --name or --address"
+                )
+        for other in state.status.agents_by_pool.get(pool.name, ()):
+            if other.address == self.registration.address and other.name != self.name:
+                raise Conflict(
+                    f"agent {other.name} of pool {pool.name} is at {other.address} already; "
+                    f"if it is gone: lvsctl agent remove {other.name}"
+                )
+
+    def locate(self, broken: ObjectId, problem: Problem) -> Problem:
+        """The agent's address may be one that the farm uses otherwise."""
+        return Problem("/address", f"{broken}: {problem.detail}", problem.allowed)
+
+
+@dataclass(frozen=True)
+class RemoveAgent(Edit):
+    """Forget an agent; a declared server then counts as one without an agent."""
+
+    name: str
+
+    def changes(self, state: State) -> Changes:
+        """Refuse an agent that is not known."""
+        if self.name not in state.status.agents:
+            raise NotFound(f"there is no agent {self.name}")
+        return {ObjectId(Kind.AGENT, self.name): None}
+
+
+@dataclass(frozen=True)
+class AcceptReport(Edit):
+    """Latch what an agent reports ready."""
+
+    name: str
+    report: Report
+
+    def changes(self, state: State) -> Changes:
+        """Return the agent with what is newly ready among what its pools serve."""
+        agent = state.status.agents.get(self.name)
+        if agent is None:
+            raise NotFound(f"there is no agent {self.name}")
+        tunnels = {tunnel.type for tunnel in self.report.tunnels}
+        reported = {vip for vip in self.report.ready if self.report.farm_id == state.farm_id}
+        ready = agent.ready | {
+            readiness
+            for readiness in needed_readiness(agent, state.farm)
+            if readiness.vip in reported and str(readiness.tunnel) in tunnels
+        }
+        return {ObjectId(Kind.AGENT, self.name): replace(agent, ready=ready)}
+
+
+@dataclass(frozen=True)
+class LatchReady(Edit):
+    """Take for ready what the kernel serves already, when a service is adopted."""
+
+    ready: Mapping[str, frozenset[Readiness]]
+
+    def changes(self, state: State) -> Changes:
+        """Return the agents with what they are known to serve."""
+        return {
+            ObjectId(Kind.AGENT, name): replace(agent, ready=agent.ready | self.ready[name])
+            for name, agent in state.status.agents.items()
+            if name in self.ready
+        }
+
+
+def needed_readiness(agent: Agent, farm: Farm) -> frozenset[Readiness]:
+    """Return every VIP and tunnel type that an agent's pools need of it."""
+    return frozenset(
+        Readiness(service.vip, farm.pools[service.pool].tunnel.type)
+        for service in farm.services.values()
+        if service.pool in agent.pools
+    )
+
+
+def without_stale_readiness(after: State) -> Changes:
+    """Return the agents whose readiness outlived its need.
+
+    An agent takes a VIP down when nothing needs it; should the VIP come back, the agent must
+    report it anew before packets are sent.
+    """
+    return {
+        ObjectId(Kind.AGENT, name): replace(agent, ready=agent.ready & needed)
+        for name, agent in after.status.agents.items()
+        if agent.ready - (needed := needed_readiness(agent, after.farm))
+    }

@@ -1,0 +1,167 @@
+"""The one place that changes the state: an edit in, checks, a durable commit, a new state out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lvsctl.director.agent_edits import without_stale_readiness
+from lvsctl.director.edits import Edit, describe_changes, describe_operations
+from lvsctl.director.state import State, server_id, state_of
+from lvsctl.errors import InvalidInput, StaleRevision
+from lvsctl.farm import Pool, Service
+from lvsctl.farm_rules import broken_rules
+from lvsctl.ipvs_table import IPAddress
+from lvsctl.objects import Changes, Kind, ObjectId
+from lvsctl.status import Agent
+from lvsctl.store.protocol import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What came of an edit.
+
+    Attributes:
+        state: With the edit in it; as before where it changed nothing or was not stored.
+        changes: Which objects it added, changed and removed, in words.
+        operations: What it does to an IPVS table that is as it should be, in words.
+        dirty: Names of the services that it bears on; None for everything.
+        changed: Whether anything was different from before.
+    """
+
+    state: State
+    changes: tuple[str, ...]
+    operations: tuple[str, ...]
+    dirty: frozenset[str] | None
+    changed: bool
+
+    @property
+    def revision(self) -> int:
+        """Of the store, with the edit in it."""
+        return self.state.revision
+
+
+class Commits:
+    """Applies edits one after the other; lives in the store's worker thread.
+
+    Args:
+        store: Where the state is kept.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._state = state_of(store.load())
+
+    @property
+    def state(self) -> State:
+        """The present state; readers in other threads get a frozen value."""
+        return self._state
+
+    def dry_run(
+        self, edit: Edit, expect: Mapping[ObjectId, int], taken: Mapping[IPAddress, str]
+    ) -> Written:
+        """Check an edit as :meth:`commit` does and say what it would do; store nothing."""
+        changes, after = self._checked(edit, expect, taken)
+        return _written(self._state, after, changes, self._state)
+
+    def commit(
+        self,
+        edit: Edit,
+        expect: Mapping[ObjectId, int],
+        by: str,
+        taken: Mapping[IPAddress, str],
+    ) -> Written:
+        """Check an edit and store what it changes; an edit that changes nothing stores nothing.
+
+        Args:
+            edit: What to change.
+            expect: Revisions that objects must be at; 0 for one that must not stand.
+            by: Who asks, for the history.
+            taken: Addresses that are in use outside the farm, with what they are.
+
+        Raises:
+            InvalidInput: The farm that would come of it breaks rules.
+            NotFound: It is about an object that does not stand.
+            StaleRevision: An object is not at the revision that ``expect`` names.
+            Conflict: The present state forbids it.
+            StoreError: The disk failed; the state is as before.
+        """
+        changes, after = self._checked(edit, expect, taken)
+        before = self._state
+        if changes:
+            revision = self._store.commit(changes, expect, by)
+            self._state = before.after(changes, revision)
+        return _written(before, after, changes, self._state)
+
+    def _checked(
+        self, edit: Edit, expect: Mapping[ObjectId, int], taken: Mapping[IPAddress, str]
+    ) -> tuple[Changes, State]:
+        before = self._state
+        for object_id, revision in expect.items():
+            _refuse_stale(object_id, revision, before.revisions.get(object_id, 0))
+        changes = {
+            object_id: value
+            for object_id, value in edit.changes(before).items()
+            if value != before.value(object_id)
+        }
+        after = before.after(changes, before.revision + 1)
+        if any(object_id.kind is not Kind.OVERRIDE for object_id in changes):
+            _refuse_broken(edit, after, taken)
+        edit.guard(before, after)
+        changes |= without_stale_readiness(after)
+        return changes, before.after(changes, before.revision + 1)
+
+
+def _written(before: State, after: State, changes: Changes, stored: State) -> Written:
+    return Written(
+        stored,
+        describe_changes(before, changes),
+        describe_operations(before, after) if changes else (),
+        _dirty(before, after, changes),
+        bool(changes),
+    )
+
+
+def _refuse_broken(edit: Edit, after: State, taken: Mapping[IPAddress, str]) -> None:
+    agents = {agent.address: f"agent {agent.name}" for agent in after.status.agents.values()}
+    problems = [
+        edit.locate(broken, problem)
+        for broken, problem in broken_rules(after.farm, {**agents, **taken})
+    ]
+    if problems:
+        raise InvalidInput(problems)
+
+
+def _refuse_stale(object_id: ObjectId, expected: int, present: int) -> None:
+    if expected == present:
+        return
+    if present == 0:
+        raise StaleRevision(f"{object_id} does not exist (any more); it was expected at {expected}")
+    if expected == 0:
+        raise StaleRevision(f"{object_id} exists already, at revision {present}")
+    raise StaleRevision(
+        f"{object_id} is at revision {present}, not {expected}: somebody changed it in between; "
+        "read it again and repeat the change"
+    )
+
+
+def _dirty(before: State, after: State, changes: Changes) -> frozenset[str] | None:
+    """Return the services whose part of the table, or VIP, the changes may alter."""
+    names: set[str] = set()
+    pools: set[str] = set()
+    for object_id in changes:
+        for state in (before, after):
+            match state.value(object_id):
+                case Service(name=name):
+                    names.add(name)
+                case Pool(name=name):
+                    pools.add(name)
+                case Agent(pools=joined):
+                    pools.update(joined)
+                case _:
+                    pass
+        if object_id.kind is Kind.OVERRIDE:
+            pools.add(server_id(object_id.name).pool)
+        if object_id.kind in (Kind.SETTINGS, Kind.DIRECTORS):
+            return None
+    for state in (before, after):
+        names.update(s.name for s in state.farm.services.values() if s.pool in pools)
+    return frozenset(names)

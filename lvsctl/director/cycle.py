@@ -1,0 +1,143 @@
+"""What one run of the reconciler found and did, and what is known of the kernel because of it."""
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from lvsctl.host.protocol import HostChange
+from lvsctl.ipvs_table import (
+    IPAddress,
+    IpvsTable,
+    Operation,
+    ServiceCounters,
+    ServiceKey,
+    Timeouts,
+)
+from lvsctl.results import Result
+
+
+class KeyState(enum.StrEnum):
+    """How a virtual service of ours stands in the kernel."""
+
+    APPLIED = "applied"
+    PENDING = "pending"
+    CONFLICT = "conflict"
+    HELD = "held"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyView:
+    """What is known of one virtual service.
+
+    Attributes:
+        service: Name of the farm's service that it is for.
+        state: How it stands.
+        reason: Why it is not applied, with the cure; empty where it is.
+    """
+
+    service: str
+    state: KeyState
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """One run of the reconciler.
+
+    Attributes:
+        revision: Of the state that it worked towards.
+        dirty: Services that it looked at; None for everything.
+        operations: What it planned for the table, in order.
+        results: What became of each; empty where nothing was written.
+        host_changes: What it planned for VIPs and sysctls.
+        services: What is now known of each key that it looked at.
+        foreign: Keys that are not ours; only a look at everything finds them.
+        vip_problems: Why a VIP is not on this director.
+        host_problems: What is wrong with this host otherwise, in words.
+        lingering: Services of ours that stand although the farm no longer names them.
+        taken: This host's own addresses and gateways, with what they are; only a look at
+            everything finds them.
+    """
+
+    revision: int
+    dirty: frozenset[str] | None
+    operations: tuple[Operation, ...] = ()
+    results: tuple[Result, ...] = ()
+    host_changes: tuple[HostChange, ...] = ()
+    services: Mapping[ServiceKey, KeyView] = field(default_factory=dict)
+    foreign: tuple[ServiceKey, ...] = ()
+    vip_problems: Mapping[IPAddress, str] = field(default_factory=dict)
+    host_problems: tuple[str, ...] = ()
+    lingering: IpvsTable = field(default_factory=dict)
+    taken: Mapping[IPAddress, str] = field(default_factory=dict)
+
+    @property
+    def conflicts(self) -> Sequence[ServiceKey]:
+        """Keys that the farm wants and that somebody else created."""
+        return [key for key, view in self.services.items() if view.state is KeyState.CONFLICT]
+
+
+@dataclass(frozen=True, slots=True)
+class KernelView:
+    """What all cycles so far have shown.
+
+    Attributes:
+        revision: Of the state that the last cycle saw; -1 before the first.
+        at: When that was, in UTC.
+        services: What is known of each key of ours.
+        foreign: Keys that are not ours, as of the last look at everything.
+        vips: Why a VIP is not on this director.
+        host: What is wrong with this host otherwise, in words.
+        lingering: Services of ours that stand although the farm no longer names them.
+        taken: This host's own addresses and gateways, with what they are.
+        error: Why the last cycle failed as a whole; empty if it did not.
+    """
+
+    revision: int = -1
+    at: datetime | None = None
+    services: Mapping[ServiceKey, KeyView] = field(default_factory=dict)
+    foreign: tuple[ServiceKey, ...] = ()
+    vips: Mapping[IPAddress, str] = field(default_factory=dict)
+    host: tuple[str, ...] = ()
+    lingering: IpvsTable = field(default_factory=dict)
+    taken: Mapping[IPAddress, str] = field(default_factory=dict)
+    error: str = ""
+
+    def after(self, cycle: Cycle, at: datetime) -> "KernelView":
+        """Return the view that a cycle leads to; a partial one leaves what it did not look at."""
+        if cycle.dirty is None:
+            kept_services: dict[ServiceKey, KeyView] = {}
+            foreign, host = cycle.foreign, cycle.host_problems
+        else:
+            kept_services = {
+                key: view for key, view in self.services.items() if view.service not in cycle.dirty
+            }
+            foreign, host = self.foreign, self.host
+        return KernelView(
+            revision=cycle.revision,
+            at=at,
+            services=kept_services | dict(cycle.services),
+            foreign=foreign,
+            vips=cycle.vip_problems,
+            host=host,
+            lingering=cycle.lingering,
+            taken=cycle.taken if cycle.dirty is None else self.taken,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TableReading:
+    """The kernel's table with its counters.
+
+    Attributes:
+        table: Every virtual service, ours and others'.
+        counters: Traffic of each.
+        timeouts: Idle times in force.
+        ours: The farm's service for each key that is ours.
+    """
+
+    table: IpvsTable
+    counters: Mapping[ServiceKey, ServiceCounters]
+    timeouts: Timeouts
+    ours: Mapping[ServiceKey, str]

@@ -1,0 +1,365 @@
+"""The director at run time: takes edits, wakes the reconciler, answers what is known.
+
+Everything here runs on the event loop and nothing here blocks it: the store and the kernel each
+have one worker thread, which made what it uses, and only frozen values cross.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from lvsctl.agent.messages import Assignment, Registration, Report
+from lvsctl.director.adoption import latches, refuse_removals
+from lvsctl.director.agent_edits import AcceptReport, LatchReady, RegisterAgent
+from lvsctl.director.assignments import Assignments
+from lvsctl.director.commits import Commits, Written
+from lvsctl.director.cycle import Cycle, KernelView, KeyState, TableReading
+from lvsctl.director.edits import Edit
+from lvsctl.director.reconciler import Reconciler
+from lvsctl.director.state import State
+from lvsctl.director.worker import Worker
+from lvsctl.errors import BoundaryError, NotFound
+from lvsctl.ipvs_table import ServiceKey
+from lvsctl.objects import ObjectId
+from lvsctl.results import Done
+from lvsctl.store.protocol import LocalState, Mode, ModeName
+
+TIMER_S = 5.0
+"""Drift that nobody announced is found within this time."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """Whether an edit has arrived in this director's kernel.
+
+    Attributes:
+        applied: Every key that it bears on is as it should be.
+        reason: Why not; empty where it has.
+    """
+
+    applied: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """The last sign of life of an agent.
+
+    Attributes:
+        report: What it said.
+        at: When, in UTC.
+    """
+
+    report: Report
+    at: datetime
+
+
+class DirectorDaemon:
+    """A director; lives on one event loop.
+
+    Args:
+        name: Of this director.
+        commits: The state, and the way to change it; used in ``store`` alone.
+        store: The store's thread.
+        reconciler: The kernel's writer; used in ``kernel`` alone.
+        local: This director's own state; used in ``kernel`` alone.
+        kernel: The kernel's thread.
+        mode: The mode that was kept.
+        now: The time of day, in UTC.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        commits: Commits,
+        store: Worker,
+        reconciler: Reconciler,
+        local: LocalState,
+        kernel: Worker,
+        mode: Mode,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.name = name
+        self.now = now
+        self._commits = commits
+        self._store = store
+        self._reconciler = reconciler
+        self._local = local
+        self._kernel = kernel
+        self._mode = mode
+        self._state = commits.state
+        self._view = KernelView()
+        self._assignments: Assignments | None = None
+        self._contacts: dict[str, Contact] = {}
+        self._dirty: set[str] = set()
+        self._look_at_all = True
+        self._wake = asyncio.Event()
+        self._next_look_at = 0.0
+        self._asked = self._answered = 0
+        self._news = asyncio.Condition()
+
+    @property
+    def state(self) -> State:
+        """The farm and its status, as far as the reconciler has been woken for it."""
+        return self._state
+
+    @property
+    def mode(self) -> Mode:
+        """What this director may do."""
+        return self._mode
+
+    @property
+    def view(self) -> KernelView:
+        """What the cycles so far have shown."""
+        return self._view
+
+    @property
+    def contacts(self) -> Mapping[str, Contact]:
+        """The last sign of life of each agent since this director started."""
+        return dict(self._contacts)
+
+    async def run(self) -> None:
+        """Reconcile until cancelled: at every wake what is dirty, at every timer everything."""
+        while True:
+            await self.turn()
+            try:
+                async with asyncio.timeout_at(self._look_again_at()):
+                    await self._wake.wait()
+            except TimeoutError:
+                self._look_at_all = True
+
+    async def turn(self) -> None:
+        """Run one cycle for what is dirty by now, and tell everyone who waits for it."""
+        await self._end_expired_mode()
+        dirty = None if self._look_at_all else frozenset(self._dirty)
+        if dirty is None:
+            self._next_look_at = asyncio.get_running_loop().time() + TIMER_S
+        self._look_at_all = False
+        self._dirty.clear()
+        self._wake.clear()
+        asked, state = self._asked, self._state
+        try:
+            cycle = await self._kernel.run(
+                self._reconciler.cycle, state, dirty, self._why_not_enforced()
+            )
+        except BoundaryError as error:
+            self._cycle_failed(str(error))
+        except Exception as error:
+            # A defect of ours must leave the kernel serving and the API answering.
+            log.exception("cycle failed")
+            self._cycle_failed(f"internal error: {error!r}; the journal has the details")
+        else:
+            self._view = self._view.after(cycle, self.now())
+            self._assignments = Assignments(state, cycle.lingering)
+            _log_cycle(cycle)
+        self._answered = asked
+        async with self._news:
+            self._news.notify_all()
+
+    def _cycle_failed(self, why: str) -> None:
+        if why != self._view.error:
+            log.error("the kernel could not be compared", reason=why)
+        self._view = replace(self._view, at=self.now(), error=why)
+        self._look_at_all = True
+
+    def wake(self, dirty: frozenset[str] | None) -> None:
+        """Have services looked at soon; None for everything."""
+        if dirty is None:
+            self._look_at_all = True
+        else:
+            self._dirty |= dirty
+        self._asked += 1
+        self._wake.set()
+
+    async def write(
+        self, edit: Edit, *, by: str, expect: Mapping[ObjectId, int] | None = None
+    ) -> Written:
+        """Store an edit and wake the reconciler.
+
+        Raises:
+            InvalidInput, NotFound, StaleRevision, Conflict, StoreError: Nothing was stored.
+        """
+        written = await self._store.run(
+            self._commits.commit, edit, expect or {}, by, self._view.taken
+        )
+        if written.changed:
+            self._state = written.state
+            log.info("stored", revision=written.revision, by=by, changes=written.changes[:10])
+            self.wake(written.dirty)
+        return written
+
+    async def dry_run(self, edit: Edit, *, expect: Mapping[ObjectId, int] | None = None) -> Written:
+        """Check an edit as :meth:`write` does and say what it would do."""
+        return await self._store.run(self._commits.dry_run, edit, expect or {}, self._view.taken)
+
+    async def applied(self, written: Written, timeout_s: float) -> Applied:
+        """Wait until a cycle that saw an edit left its keys as they should be in this kernel."""
+        asked = self._asked
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s), self._news:
+                await self._news.wait_for(lambda: self._verdict(written, asked).applied)
+        return self._verdict(written, asked)
+
+    def _verdict(self, written: Written, asked: int) -> Applied:
+        if self._view.error:
+            return Applied(applied=False, reason=self._view.error)
+        if self._answered < asked:
+            return Applied(applied=False, reason="the reconciler has not come to it yet")
+        for key, view in self._view.services.items():
+            concerned = written.dirty is None or view.service in written.dirty
+            if concerned and view.state is not KeyState.APPLIED:
+                return Applied(applied=False, reason=f"{key}: {view.reason}")
+        return Applied(applied=True)
+
+    async def table(self) -> TableReading:
+        """Read the kernel's table with its counters.
+
+        Raises:
+            KernelError: It could not be read.
+        """
+        return await self._kernel.run(self._reconciler.table)
+
+    async def plan(self) -> Cycle:
+        """Compare everything now and write nothing.
+
+        Raises:
+            KernelError: The kernel could not be read.
+        """
+        return await self._kernel.run(self._reconciler.cycle, self.state, None, "only looked at")
+
+    async def set_mode(self, mode: Mode) -> None:
+        """Keep a mode, durably, and act on it.
+
+        Raises:
+            StoreError: It could not be kept; the mode is as before.
+        """
+        await self._kernel.run(self._local.set_mode, mode)
+        self._mode = mode
+        log.warning("mode set", mode=str(mode.name), reason=mode.reason, by=mode.by)
+        self.wake(None)
+
+    async def _end_expired_mode(self) -> None:
+        if self._mode.until is not None and self._mode.until <= self.now():
+            log.warning("pause has ended", reason=self._mode.reason)
+            self._mode = Mode()
+            with contextlib.suppress(BoundaryError):
+                await self._kernel.run(self._local.set_mode, self._mode)
+
+    def _look_again_at(self) -> float:
+        """Return when to look at everything, on the event loop's clock."""
+        until = self._mode.until
+        if until is None:
+            return self._next_look_at
+        left_s = (until - self.now()) / timedelta(seconds=1)
+        return min(self._next_look_at, asyncio.get_running_loop().time() + left_s)
+
+    def _why_not_enforced(self) -> str:
+        if self._mode.name is ModeName.ENFORCE:
+            return ""
+        until = f" until {self._mode.until:%Y-%m-%dT%H:%M:%SZ}" if self._mode.until else ""
+        reason = f": {self._mode.reason}" if self._mode.reason else ""
+        return f"this director only observes{until}{reason}; lvsctl resume ends it"
+
+    async def adopt(
+        self, services: Collection[str] | None, *, force: bool, by: str
+    ) -> Sequence[ServiceKey]:
+        """Take over virtual services that somebody else created and the farm wants.
+
+        Nothing is deleted or made anew: they are ours as they are, and edited in place from then
+        on.
+
+        Args:
+            services: Names of the farm's services; None for all.
+            force: Also where the first edit removes destinations.
+            by: Who asked for it.
+
+        Raises:
+            NotFound: A name is no service of the farm.
+            DrasticChange: It would remove destinations and is not forced.
+            KernelError, StoreError: Nothing was adopted.
+        """
+        state = self.state
+        names = frozenset(state.farm.services if services is None else services)
+        for name in names - state.farm.services.keys():
+            raise NotFound(f"there is no service {name}")
+        adoption = await self._kernel.run(self._reconciler.adoption, state, names)
+        latch = LatchReady(latches(adoption, state))
+        if not force:
+            refuse_removals(adoption, latch, state)
+        if latch.ready:
+            await self.write(latch, by=by)
+        await self._kernel.run(self._reconciler.adopt, adoption, state)
+        log.info("adopted", keys=[*map(str, adoption.owners)], by=by)
+        self.wake(names)
+        return tuple(adoption.owners)
+
+    async def register(self, name: str, registration: Registration, *, by: str) -> Written:
+        """Let an agent join, change, leave, or be gone.
+
+        Raises:
+            InvalidInput, Conflict, StoreError: Nothing was stored.
+        """
+        return await self.write(RegisterAgent(name, registration), by=by)
+
+    async def report(self, name: str, report: Report) -> None:
+        """Take note of what an agent sees, and latch what is newly ready.
+
+        Raises:
+            NotFound: The agent is not registered.
+            StoreError: What is newly ready could not be stored.
+        """
+        edit = AcceptReport(name, report)
+        changes = edit.changes(self.state)
+        self._contacts[name] = Contact(report, self.now())
+        if any(self.state.value(object_id) != value for object_id, value in changes.items()):
+            await self.write(edit, by=f"agent {name}")
+
+    async def assignment(
+        self, name: str, known_etag: str | None, wait_s: float
+    ) -> tuple[str, Assignment] | None:
+        """Return what an agent's host should be, with its entity tag, once it differs.
+
+        None where it is what the agent knows, and stays so for ``wait_s``.
+
+        Raises:
+            NotFound: The agent is not registered.
+        """
+
+        def news() -> tuple[str, Assignment] | None:
+            if name not in self.state.status.agents:
+                raise NotFound(f"there is no agent {name}")
+            found = self._assignments.of(name) if self._assignments else None
+            return found if found and found[0] != known_etag else None
+
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s), self._news:
+                await self._news.wait_for(lambda: news() is not None)
+        return news()
+
+    async def connections(self, agent: str) -> int:
+        """Return the active connections to an agent's address in all services of ours.
+
+        Raises:
+            NotFound: The agent is not registered.
+            KernelError: The table could not be read.
+        """
+        known = self.state.status.agents.get(agent)
+        if known is None:
+            raise NotFound(f"there is no agent {agent}")
+        return await self._kernel.run(self._reconciler.connections, known.address)
+
+
+def _log_cycle(cycle: Cycle) -> None:
+    done = sum(isinstance(result, Done) for result in cycle.results)
+    if done:
+        log.info("kernel changed", operations=done, first=[*map(str, cycle.operations[:5])])
+    for operation, result in zip(cycle.operations, cycle.results, strict=False):
+        if not isinstance(result, Done):
+            log.error("kernel refused", operation=str(operation), result=str(result))

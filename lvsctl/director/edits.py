@@ -1,0 +1,199 @@
+"""What a request changes, as values: each edit turns a state into the changes to commit.
+
+An edit never writes. :mod:`lvsctl.director.commits` applies it, checks the farm that comes of it
+and stores the changes.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+
+from lvsctl.director.state import State, override_id
+from lvsctl.errors import Conflict, DrasticChange, NotFound, Problem
+from lvsctl.farm import Farm, Pool, RealServer, Service, Settings
+from lvsctl.farm_rules import drastic, referring_services
+from lvsctl.objects import Changes, Directors, Kind, ObjectId, StoredObject
+from lvsctl.plan import compile_farm, diff, members
+from lvsctl.status import Override, ServerId
+
+
+class Edit(ABC):
+    """One request to change the state."""
+
+    @abstractmethod
+    def changes(self, state: State) -> Changes:
+        """Return the new values; raise NotFound or Conflict where the state forbids it."""
+
+    def locate(self, broken: ObjectId, problem: Problem) -> Problem:
+        """Return a problem of an object as one of the document that the request carried.
+
+        By default that object is another one, and the document as a whole is at fault.
+        """
+        return Problem("", f"{broken}: {problem.detail}", problem.allowed)
+
+    def guard(self, before: State, after: State) -> None:  # noqa: B027 - most edits refuse none
+        """Refuse a change that is valid and yet should not be made."""
+
+
+@dataclass(frozen=True)
+class PutFarm(Edit):
+    """Replace the whole farm; overrides and agents stay.
+
+    Attributes:
+        farm: The new farm.
+        force: Make the change even if it takes most of the farm away.
+    """
+
+    farm: Farm
+    force: bool = False
+
+    def changes(self, state: State) -> Changes:
+        """Return what differs from the present farm."""
+        wanted: dict[ObjectId, StoredObject] = {
+            **{ObjectId(Kind.POOL, pool.name): pool for pool in self.farm.pools.values()},
+            **{
+                ObjectId(Kind.SERVICE, service.name): service
+                for service in self.farm.services.values()
+            },
+            ObjectId(Kind.DIRECTORS): Directors(tuple(self.farm.directors.values())),
+            ObjectId(Kind.SETTINGS): self.farm.settings,
+        }
+        gone = [ObjectId(Kind.SERVICE, name) for name in state.farm.services]
+        gone += [ObjectId(Kind.POOL, name) for name in state.farm.pools]
+        return wanted | {object_id: None for object_id in gone if object_id not in wanted}
+
+    def locate(self, broken: ObjectId, problem: Problem) -> Problem:
+        """Point into the farm document by section and index."""
+        match broken.kind:
+            case Kind.SERVICE:
+                return problem.below(f"/services/{list(self.farm.services).index(broken.name)}")
+            case Kind.POOL:
+                return problem.below(f"/pools/{list(self.farm.pools).index(broken.name)}")
+            case _:
+                return problem.below(f"/{broken.kind}")
+
+    def guard(self, before: State, after: State) -> None:
+        """Refuse what is drastic unless it is forced."""
+        reasons = [] if self.force else list(drastic(before.farm, after.farm))
+        if reasons:
+            raise DrasticChange("; ".join(reasons), describe_operations(before, after))
+
+
+@dataclass(frozen=True)
+class PutObject(Edit):
+    """Create or replace one object of the farm."""
+
+    object_id: ObjectId
+    value: Service | Pool | Directors | Settings
+
+    def changes(self, state: State) -> Changes:  # noqa: ARG002 - the same in every state
+        """Return the new value."""
+        return {self.object_id: self.value}
+
+    def locate(self, broken: ObjectId, problem: Problem) -> Problem:
+        """Point into the object; what it breaks elsewhere concerns the whole."""
+        return problem if broken == self.object_id else super().locate(broken, problem)
+
+
+@dataclass(frozen=True)
+class DeleteObject(Edit):
+    """Remove one object of the farm."""
+
+    object_id: ObjectId
+
+    def changes(self, state: State) -> Changes:
+        """Refuse to remove what is missing, or a pool in use."""
+        if state.value(self.object_id) is None:
+            raise NotFound(f"there is no {self.object_id}")
+        if self.object_id.kind is Kind.POOL:
+            users = ", ".join(referring_services(state.farm, self.object_id.name))
+            if users:
+                raise Conflict(
+                    f"{self.object_id} is used by: {users}; remove these or give them another pool"
+                )
+        return {self.object_id: None}
+
+
+def pool_of(state: State, name: str) -> Pool:
+    """Return a pool, or raise NotFound."""
+    pool = state.farm.pools.get(name)
+    if pool is None:
+        raise NotFound(f"there is no pool {name}")
+    return pool
+
+
+@dataclass(frozen=True)
+class PutRealServer(Edit):
+    """Declare a server of a pool, or change its declaration."""
+
+    pool: str
+    server: RealServer
+
+    def changes(self, state: State) -> Changes:
+        """Return the pool with the server in its old place, or at its end."""
+        pool = pool_of(state, self.pool)
+        others = {server.name: server for server in pool.real_servers}
+        servers = tuple((others | {self.server.name: self.server}).values())
+        return {ObjectId(Kind.POOL, self.pool): replace(pool, real_servers=servers)}
+
+    def locate(self, broken: ObjectId, problem: Problem) -> Problem:
+        """Point into the server where the pool's problem is one of its fields."""
+        if broken != ObjectId(Kind.POOL, self.pool):
+            return super().locate(broken, problem)
+        section, _, field = problem.pointer.removeprefix("/real_servers/").partition("/")
+        return replace(problem, pointer=f"/{field}") if section.isdigit() else problem
+
+
+@dataclass(frozen=True)
+class DeleteRealServer(Edit):
+    """Remove a declared server from its pool."""
+
+    id: ServerId
+
+    def changes(self, state: State) -> Changes:
+        """Return the pool without the server."""
+        pool = pool_of(state, self.id.pool)
+        rest = tuple(server for server in pool.real_servers if server.name != self.id.server)
+        if len(rest) == len(pool.real_servers):
+            raise NotFound(f"pool {self.id.pool} declares no real server {self.id.server}")
+        return {ObjectId(Kind.POOL, self.id.pool): replace(pool, real_servers=rest)}
+
+
+@dataclass(frozen=True)
+class PutOverride(Edit):
+    """Set the administrative state or a run-time weight of a server."""
+
+    id: ServerId
+    override: Override
+
+    def changes(self, state: State) -> Changes:
+        """Refuse a server that its pool does not have."""
+        pool = pool_of(state, self.id.pool)
+        if self.id not in {member.id for member in members(pool, state.status)}:
+            raise NotFound(f"pool {self.id.pool} has no real server {self.id.server}")
+        return {override_id(self.id): self.override}
+
+
+@dataclass(frozen=True)
+class DeleteOverride(Edit):
+    """Let a server be as it is declared again; done already where it is."""
+
+    id: ServerId
+
+    def changes(self, state: State) -> Changes:  # noqa: ARG002 - the same in every state
+        """Return the removal."""
+        return {override_id(self.id): None}
+
+
+def describe_operations(before: State, after: State) -> tuple[str, ...]:
+    """Return in words what a change does to an IPVS table that is as it should be."""
+    old = compile_farm(before.farm, before.status)
+    new = compile_farm(after.farm, after.status)
+    return tuple(map(str, diff(new, old, old.keys()).operations))
+
+
+def describe_changes(before: State, changes: Changes) -> tuple[str, ...]:
+    """Return in words which objects a change adds, changes and removes."""
+    return tuple(
+        f"{'remove' if value is None else 'change' if before.value(key) else 'add'} {key}"
+        for key, value in changes.items()
+    )

@@ -1,0 +1,138 @@
+"""What a cycle sees and therefore plans, before it writes anything; and what it shows after."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lvsctl.director.cycle import KeyState, KeyView
+from lvsctl.director.state import State
+from lvsctl.director.sysctls import SysctlPlan
+from lvsctl.director.vips import VipPlan
+from lvsctl.director.wanted import Wanted
+from lvsctl.host.protocol import HostChange
+from lvsctl.ipvs_table import (
+    AddService,
+    DeleteService,
+    FwmarkKey,
+    IPAddress,
+    IpProtocol,
+    IpvsTable,
+    Operation,
+    ServiceKey,
+    SetTimeouts,
+    service_of,
+)
+from lvsctl.plan import Plan
+from lvsctl.results import Done, Result
+
+Results = Mapping[Operation, Result]
+"""What became of the operations that were tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One comparison of what should be with what is.
+
+    Attributes:
+        state: What should be.
+        aim: The part of the table that was looked at, as it should be.
+        ours: Keys of ours in that part, wanted or not, with the farm's service for each.
+        kept: Services that serve a little longer than the farm asks.
+        observed: That part of the table as it is.
+        plan: What leads from the one to the other.
+        timeouts: The same for idle times.
+        vips: The same for VIPs.
+        sysctls: The same for the parameters of IPVS.
+    """
+
+    state: State
+    aim: Wanted
+    ours: Mapping[ServiceKey, str]
+    kept: IpvsTable
+    observed: IpvsTable
+    plan: Plan
+    timeouts: Sequence[SetTimeouts]
+    vips: VipPlan
+    sysctls: SysctlPlan
+
+    @property
+    def host_changes(self) -> tuple[HostChange, ...]:
+        """Everything that is planned outside the table."""
+        return (*self.sysctls.changes, *self.vips.changes)
+
+    @property
+    def gone(self) -> Sequence[ServiceKey]:
+        """Keys of ours that nothing wants and that do not stand any more."""
+        return [k for k in self.ours if k not in self.observed and k not in self.aim.table]
+
+    def lingering(self, results: Results) -> IpvsTable:
+        """Return the services of ours that stand, after writing, though the farm has them not."""
+        return {
+            key: self.observed[key]
+            for key in self.ours
+            if key in self.observed
+            and key not in self.aim.table
+            and not isinstance(results.get(DeleteService(key)), Done)
+        }
+
+    def served_vips(self, results: Results) -> frozenset[IPAddress]:
+        """Return the VIPs that have a service of ours: any other would expose our listeners."""
+        return frozenset(
+            self.state.farm.services[owner].vip
+            for key, owner in self.aim.owners.items()
+            if key not in self.plan.conflicts
+            and (
+                key in self.observed
+                or isinstance(results.get(AddService(key, self.aim.table[key].config)), Done)
+            )
+        )
+
+    def services(
+        self, results: Results, not_tried: str, vip_problems: Mapping[IPAddress, str]
+    ) -> Mapping[ServiceKey, KeyView]:
+        """Return what is known of each key after writing.
+
+        Args:
+            results: What became of the plan's operations.
+            not_tried: Why an operation without a result was not tried.
+            vip_problems: Why a VIP is not on this director.
+        """
+        undone: dict[ServiceKey, str] = {}
+        for operation in self.plan.operations:
+            key, result = service_of(operation), results.get(operation)
+            if key is not None and not isinstance(result, Done):
+                undone.setdefault(key, f"{operation}: {result or not_tried}")
+        owners = {**self.ours, **self.aim.owners}
+        return {
+            key: self._view(key, owners[key], undone, vip_problems)
+            for key in (*self.aim.table, *self.lingering(results))
+        }
+
+    def _view(
+        self,
+        key: ServiceKey,
+        owner: str,
+        undone: Mapping[ServiceKey, str],
+        vip_problems: Mapping[IPAddress, str],
+    ) -> KeyView:
+        if key in self.plan.conflicts:
+            return KeyView(owner, KeyState.CONFLICT, _conflict(key, owner))
+        if key in self.kept:
+            why = "serves on until an agent is ready for the new VIP"
+            return KeyView(owner, KeyState.HELD, why)
+        service = self.state.farm.services.get(owner)
+        why = undone.get(key) or (vip_problems.get(service.vip, "") if service else "")
+        return KeyView(owner, KeyState.PENDING if why else KeyState.APPLIED, why)
+
+
+def _conflict(key: ServiceKey, owner: str) -> str:
+    return (
+        f"{key} stands in the kernel already and lvsctl did not create it. To take it over as it "
+        f"is: lvsctl service adopt {owner}; to have it made anew: {_deletion(key)}"
+    )
+
+
+def _deletion(key: ServiceKey) -> str:
+    if isinstance(key, FwmarkKey):
+        return f"ipvsadm -D -f {key.mark}"
+    option = {IpProtocol.TCP: "-t", IpProtocol.UDP: "-u", IpProtocol.SCTP: "--sctp-service"}
+    return f"ipvsadm -D {option[key.protocol]} {str(key).split()[1]}"

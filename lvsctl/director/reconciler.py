@@ -1,0 +1,222 @@
+"""The only writer of the director's kernel: compares what should be with what is."""
+
+import errno
+from collections.abc import Collection, Mapping, Sequence
+
+from lvsctl.director.adoption import Adoption
+from lvsctl.director.cycle import Cycle, TableReading
+from lvsctl.director.local_vips import LocalVips
+from lvsctl.director.look import Look, Results
+from lvsctl.director.state import State
+from lvsctl.director.sysctls import SysctlPlan, plan_sysctls, wanted_sysctls
+from lvsctl.director.wanted import held, wanted, wanted_vips
+from lvsctl.host.protocol import Host
+from lvsctl.ipvs.protocol import Ipvs
+from lvsctl.ipvs_table import (
+    AddressKey,
+    AddService,
+    DeleteService,
+    IPAddress,
+    ServiceKey,
+    SetTimeouts,
+    VirtualService,
+)
+from lvsctl.plan import diff, diff_timeouts
+from lvsctl.results import Done, Failed, Result, Unknown
+from lvsctl.store.protocol import LocalState
+
+STALE_SNAPSHOT = frozenset({errno.EEXIST, errno.ENOENT, errno.ESRCH})
+"""What the kernel says when the table changed between the look and the write."""
+
+
+class Reconciler:
+    """Makes this director's kernel equal to a state; belongs to one thread.
+
+    Args:
+        ipvs: The virtual services.
+        host: The parameters of IPVS.
+        vips: The VIPs.
+        local: Which virtual services are ours.
+        take_sysctls: Write parameters even where foreign services feel them.
+    """
+
+    def __init__(
+        self, ipvs: Ipvs, host: Host, vips: LocalVips, local: LocalState, *, take_sysctls: bool
+    ) -> None:
+        self._ipvs = ipvs
+        self._host = host
+        self._vips = vips
+        self._local = local
+        self._take_sysctls = take_sysctls
+        self._claims = dict(local.claims())
+        self._lingering: dict[ServiceKey, VirtualService] = {}
+        self._kept: set[ServiceKey] = set()
+
+    def cycle(self, state: State, dirty: frozenset[str] | None, not_enforced: str) -> Cycle:
+        """Look, and write what differs.
+
+        Where the kernel's answers show that the table changed meanwhile, it looks once more.
+
+        Args:
+            state: What should be.
+            dirty: Names of services to look at; None for everything.
+            not_enforced: Why nothing may be written; empty where it may.
+
+        Raises:
+            KernelError: The kernel could not be read, or refused everything.
+            StoreError: A claim could not be made durable; nothing was added.
+        """
+        cycle = self._cycle(state, dirty, not_enforced)
+        if any(map(_asks_for_another_look, cycle.results)):
+            return self._cycle(state, dirty, not_enforced)
+        return cycle
+
+    def _cycle(self, state: State, dirty: frozenset[str] | None, not_enforced: str) -> Cycle:
+        look = self._look(state, dirty)
+        results: Results = {}
+        problems = look.sysctls.problems
+        if not not_enforced:
+            problems = [*problems, *self._write_settings(look)]
+            results = self._write_table(look, self._vips.remove(look.vips))
+            served = look.served_vips(results)
+            self._vips.add([vip for vip in look.vips.missing if vip in served])
+        for key in look.ours:
+            self._lingering.pop(key, None)
+        self._lingering |= look.lingering(results)
+        not_tried = not_enforced or "waits until its VIP is off this director"
+        return Cycle(
+            revision=state.revision,
+            dirty=dirty,
+            operations=(*look.timeouts, *look.plan.operations),
+            results=tuple(results.values()),
+            host_changes=look.host_changes,
+            services=look.services(results, not_tried, self._vips.problems),
+            foreign=tuple(look.plan.foreign),
+            vip_problems=self._vips.problems,
+            host_problems=tuple(problems),
+            lingering=dict(self._lingering),
+            taken=self._vips.taken() if dirty is None else {},
+        )
+
+    def _look(self, state: State, dirty: frozenset[str] | None) -> Look:
+        aim = wanted(state, state.farm.services if dirty is None else dirty)
+        ours = {key: name for key, name in self._claims.items() if dirty is None or name in dirty}
+        observed = self._ipvs.snapshot(None if dirty is None else aim.table.keys() | ours.keys())
+        kept = held(aim, observed, ours, state)
+        self._kept = self._kept.difference(ours).union(kept)
+        plan = diff({**aim.table, **kept}, observed, self._claims.keys())
+        sysctls: SysctlPlan = SysctlPlan((), ())
+        timeouts: Sequence[SetTimeouts] = ()
+        if dirty is None:
+            others = () if self._take_sysctls else (*plan.foreign, *plan.conflicts)
+            sysctls, timeouts = self._look_at_settings(state, others)
+        vips = self._vips.plan(
+            wanted_vips(state.farm, self._kept), state.farm.settings.vips, complete=dirty is None
+        )
+        return Look(state, aim, ours, kept, observed, plan, timeouts, vips, sysctls)
+
+    def _look_at_settings(
+        self, state: State, others: Sequence[ServiceKey]
+    ) -> tuple[SysctlPlan, Sequence[SetTimeouts]]:
+        sysctls = wanted_sysctls(state.farm.settings)
+        plan = plan_sysctls(sysctls, self._host.observe(sysctls.keys()), [*map(str, others)])
+        timeouts = diff_timeouts(state.farm, self._ipvs.timeouts())
+        if not others:
+            return plan, timeouts
+        refused = [f"not done, as other services would feel it: {edit}" for edit in timeouts]
+        return SysctlPlan(plan.changes, [*plan.problems, *refused]), ()
+
+    def _write_settings(self, look: Look) -> Sequence[str]:
+        changes = look.sysctls.changes
+        # A change that fails must not keep the others from being made: one call for each.
+        results = [self._host.apply([change])[0] for change in changes]
+        problems = [
+            f"{change}: {result}"
+            for change, result in zip(changes, results, strict=True)
+            if not isinstance(result, Done)
+        ]
+        timeouts = zip(look.timeouts, self._ipvs.apply(look.timeouts), strict=True)
+        problems += [f"{edit}: {result}" for edit, result in timeouts if result != Done()]
+        return problems
+
+    def _write_table(self, look: Look, stuck_vips: Collection[IPAddress]) -> Results:
+        self._claim(
+            {
+                key: owner
+                for key, owner in look.aim.owners.items()
+                if self._claims.get(key) != owner
+                and (key in self._claims or key not in look.observed)
+            }
+        )
+        operations = [
+            operation
+            for operation in look.plan.operations
+            if not (isinstance(operation, DeleteService) and _vip(operation.key) in stuck_vips)
+        ]
+        results = dict(zip(operations, self._ipvs.apply(operations), strict=True))
+        # Somebody else was faster: what stands there now is theirs.
+        theirs = [
+            operation.key
+            for operation, result in results.items()
+            if isinstance(operation, AddService)
+            and isinstance(result, Failed)
+            and result.errno == errno.EEXIST
+        ]
+        self._release([*theirs, *look.gone])
+        return results
+
+    def _claim(self, keys: Mapping[ServiceKey, str]) -> None:
+        if keys:
+            self._local.claim(keys)
+            self._claims |= keys
+
+    def _release(self, keys: Collection[ServiceKey]) -> None:
+        if keys:
+            self._local.release(keys)
+            for key in keys:
+                del self._claims[key]
+
+    def adoption(self, state: State, names: Collection[str]) -> Adoption:
+        """Return which virtual services of others' the named services of the farm could adopt."""
+        aim = wanted(state, names)
+        observed = self._ipvs.snapshot(aim.table.keys())
+        owners = {
+            key: name
+            for key, name in aim.owners.items()
+            if key in observed and key not in self._claims
+        }
+        return Adoption(owners, {key: observed[key] for key in owners})
+
+    def adopt(self, adoption: Adoption, state: State) -> None:
+        """Take virtual services, and their VIPs on our device, for ours as they are."""
+        self._claim(adoption.owners)
+        self._vips.adopt({state.farm.services[name].vip for name in adoption.owners.values()})
+
+    def connections(self, address: IPAddress) -> int:
+        """Return the active connections to a real server in all services of ours."""
+        return sum(
+            destination.active_connections
+            for service in self._ipvs.counters(self._claims.keys()).values()
+            for key, destination in service.destinations.items()
+            if key.address == address
+        )
+
+    def table(self) -> TableReading:
+        """Read the whole table with its counters."""
+        return TableReading(
+            self._ipvs.snapshot(), self._ipvs.counters(), self._ipvs.timeouts(), dict(self._claims)
+        )
+
+
+def _vip(key: ServiceKey) -> IPAddress | None:
+    return key.vip if isinstance(key, AddressKey) else None
+
+
+def _asks_for_another_look(result: Result) -> bool:
+    match result:
+        case Unknown():
+            return True
+        case Failed(errno=number):
+            return number in STALE_SNAPSHOT
+        case _:
+            return False

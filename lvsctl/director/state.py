@@ -1,0 +1,133 @@
+"""What the director knows at one revision of its store, as one frozen value."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from lvsctl.farm import Director, Farm, Pool, Service, Settings
+from lvsctl.objects import Changes, Directors, Kind, ObjectId, StoredObject
+from lvsctl.status import Agent, Override, ServerId, Status
+from lvsctl.store.protocol import Contents
+
+
+@dataclass(frozen=True)
+class State:
+    """The farm and its status at one revision.
+
+    Attributes:
+        farm_id: Tells this farm from another.
+        revision: Of the latest commit that it holds.
+        revisions: At which revision each object got its present value.
+        farm: What people declared.
+        status: Administrative states and agents.
+    """
+
+    farm_id: str
+    revision: int
+    revisions: Mapping[ObjectId, int]
+    farm: Farm
+    status: Status
+
+    def value(self, object_id: ObjectId) -> StoredObject | None:
+        """Return the present value of an object, None where it does not stand."""
+        name = object_id.name
+        match object_id.kind:
+            case Kind.SERVICE:
+                return self.farm.services.get(name)
+            case Kind.POOL:
+                return self.farm.pools.get(name)
+            case Kind.DIRECTORS:
+                return Directors(tuple(self.farm.directors.values()))
+            case Kind.SETTINGS:
+                return self.farm.settings
+            case Kind.OVERRIDE:
+                return self.status.overrides.get(server_id(name))
+            case Kind.AGENT:
+                return self.status.agents.get(name)
+
+    def after(self, changes: Changes, revision: int) -> "State":
+        """Return the state that a commit of ``changes`` at ``revision`` leads to."""
+        held = dict(self._objects())
+        for object_id, value in changes.items():
+            if value is None:
+                held.pop(object_id, None)
+            else:
+                held[object_id] = value
+        revisions = {
+            **{key: at for key, at in self.revisions.items() if changes.get(key, True) is not None},
+            **{key: revision for key, value in changes.items() if value is not None},
+        }
+        return replace(
+            self,
+            revision=revision,
+            revisions=revisions,
+            farm=_farm(held),
+            status=_status(held),
+        )
+
+    def _objects(self) -> Iterator[tuple[ObjectId, StoredObject]]:
+        for service in self.farm.services.values():
+            yield ObjectId(Kind.SERVICE, service.name), service
+        for pool in self.farm.pools.values():
+            yield ObjectId(Kind.POOL, pool.name), pool
+        yield ObjectId(Kind.DIRECTORS), Directors(tuple(self.farm.directors.values()))
+        yield ObjectId(Kind.SETTINGS), self.farm.settings
+        for server, override in self.status.overrides.items():
+            yield override_id(server), override
+        for agent in self.status.agents.values():
+            yield ObjectId(Kind.AGENT, agent.name), agent
+
+
+def _farm(objects: Mapping[ObjectId, StoredObject]) -> Farm:
+    services: dict[str, Service] = {}
+    pools: dict[str, Pool] = {}
+    directors: dict[str, Director] = {}
+    settings = Settings()
+    for value in objects.values():
+        match value:
+            case Service(name=name):
+                services[name] = value
+            case Pool(name=name):
+                pools[name] = value
+            case Directors():
+                directors = {director.name: director for director in value.directors}
+            case Settings():
+                settings = value
+            case _:
+                pass
+    return Farm(services, pools, directors, settings)
+
+
+def _status(objects: Mapping[ObjectId, StoredObject]) -> Status:
+    overrides: dict[ServerId, Override] = {}
+    agents: dict[str, Agent] = {}
+    for object_id, value in objects.items():
+        match value:
+            case Override():
+                overrides[server_id(object_id.name)] = value
+            case Agent(name=name):
+                agents[name] = value
+            case _:
+                pass
+    return Status(overrides, agents)
+
+
+def override_id(server: ServerId) -> ObjectId:
+    """Return the stored object that holds the override of a server."""
+    return ObjectId(Kind.OVERRIDE, str(server))
+
+
+def server_id(name: str) -> ServerId:
+    """Return the server that the override object of this name belongs to."""
+    pool, _, server = name.partition("/")
+    return ServerId(pool, server)
+
+
+def state_of(contents: Contents) -> State:
+    """Return the state that a store holds."""
+    empty = State(contents.farm_id, 0, {}, Farm(), Status())
+    state = empty.after(
+        {object_id: stored.value for object_id, stored in contents.objects.items()},
+        contents.revision,
+    )
+    revisions = {object_id: stored.revision for object_id, stored in contents.objects.items()}
+    return replace(state, revisions=revisions)
