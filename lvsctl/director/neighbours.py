@@ -38,6 +38,21 @@ class Neighbours(Protocol):
         ...
 
 
+class NoNeighbours:
+    """A host that is alone."""
+
+    def owners(
+        self,
+        addresses: Collection[IPv4Address],  # noqa: ARG002
+        links: Collection[str],  # noqa: ARG002
+    ) -> Mapping[IPv4Address, str]:
+        """Nobody answers."""
+        return {}
+
+    def announce(self, addresses: Collection[IPv4Address], links: Collection[str]) -> None:
+        """Nobody listens."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Ethernet:
     """A link that speaks ARP."""

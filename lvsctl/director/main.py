@@ -1,0 +1,234 @@
+"""Puts the director together and runs it; the only module that imports ``api``."""
+
+import asyncio
+import contextlib
+import ipaddress
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from lvsctl.director.commits import Commits
+from lvsctl.director.daemon import DirectorDaemon
+from lvsctl.director.local_vips import LocalVips
+from lvsctl.director.neighbours import ArpNeighbours, Neighbours, NoNeighbours
+from lvsctl.director.reconciler import Reconciler
+from lvsctl.director.worker import Worker
+from lvsctl.errors import ConfigurationError
+from lvsctl.farm_rules import SYSCTL_RANGES
+from lvsctl.host.boot import boot_id
+from lvsctl.host.linux import LinuxHost
+from lvsctl.host.memory import MemoryHost
+from lvsctl.host.protocol import Host, SysctlKey
+from lvsctl.ipvs.choice import open_ipvs
+from lvsctl.ipvs.protocol import Ipvs
+from lvsctl.store.local import SqliteLocalState
+from lvsctl.store.protocol import LocalState, Mode, ModeName, Store
+from lvsctl.store.sqlite import SqliteStore
+
+log = structlog.get_logger(__name__)
+
+CLOSE_S = 2
+"""How long open requests (an agent's long poll) may hold up a stop."""
+
+MINIMUM_TOKEN_LENGTH = 16
+
+IPVS_SYSCTLS = {SysctlKey(("net", "ipv4", "vs", name)): "0" for name in SYSCTL_RANGES}
+"""What a host in memory has below net.ipv4.vs."""
+
+
+@dataclass(frozen=True, slots=True)
+class DirectorConfig:
+    """What the command line says.
+
+    Attributes:
+        listen_host: Address of the REST API.
+        listen_port: Its port.
+        state_dir: Where the farm and this director's own state are kept.
+        ipvs: Which backend: auto, netlink, ipvsadm or memory.
+        token_file: Holds the bearer token; None for no access control, on loopback only.
+        observe: Look and plan, write nothing.
+        take_sysctls: Write IPVS parameters even where foreign services feel them.
+        name: Of this director.
+    """
+
+    listen_host: str = "127.0.0.1"
+    listen_port: int = 8080
+    state_dir: Path = Path("/var/lib/lvsctl")
+    ipvs: str = "auto"
+    token_file: Path | None = None
+    observe: bool = False
+    take_sysctls: bool = False
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """What the kernel's thread uses."""
+
+    ipvs: Ipvs
+    host: Host
+    neighbours: Neighbours
+    local: LocalState
+
+
+def utc_now() -> datetime:
+    """Return the time of day."""
+    return datetime.now(UTC)
+
+
+def run(config: DirectorConfig) -> int:
+    """Run the director until SIGTERM or SIGINT, which leave the kernel as it is.
+
+    Raises:
+        ConfigurationError: The listening address or the token does not do.
+        KernelLacks: The kernel has no IPVS.
+        StoreError: The state folder cannot be used.
+    """
+    token = _token(config)
+    with _listening(config) as listener:
+        return asyncio.run(_serve(config, token, listener))
+
+
+@contextlib.asynccontextmanager
+async def open_daemon(
+    name: str,
+    open_store: Callable[[], Store],
+    open_kernel: Callable[[], Kernel],
+    *,
+    now: Callable[[], datetime] = utc_now,
+    take_sysctls: bool = False,
+    mode: Mode | None = None,
+) -> AsyncIterator[DirectorDaemon]:
+    """Open what a director stands on, each in the thread that will use it.
+
+    Args:
+        name: Of the director.
+        open_store: Opens the shared store.
+        open_kernel: Opens the kernel and this director's own state.
+        now: The time of day.
+        take_sysctls: Write IPVS parameters even where foreign services feel them.
+        mode: For this run, instead of the one that was kept.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        store_worker, kernel_worker = Worker("store"), Worker("kernel")
+        stack.callback(store_worker.close)
+        stack.callback(kernel_worker.close)
+        store = await store_worker.run(open_store)
+        stack.push_async_callback(store_worker.run, store.close)
+        commits = await store_worker.run(Commits, store)
+        kernel = await kernel_worker.run(open_kernel)
+        for edge in (kernel.ipvs, kernel.host, kernel.local):
+            stack.push_async_callback(kernel_worker.run, edge.close)
+        vips = await kernel_worker.run(LocalVips, kernel.host, kernel.neighbours, kernel.local)
+        reconciler = await kernel_worker.run(
+            Reconciler, kernel.ipvs, kernel.host, vips, kernel.local, take_sysctls=take_sysctls
+        )
+        kept_mode = await kernel_worker.run(kernel.local.mode)
+        yield DirectorDaemon(
+            name=name,
+            commits=commits,
+            store=store_worker,
+            reconciler=reconciler,
+            local=kernel.local,
+            kernel=kernel_worker,
+            mode=mode or kept_mode,
+            now=now,
+        )
+
+
+async def _serve(config: DirectorConfig, token: str | None, listener: socket.socket) -> int:
+    # The web framework takes a second to load, so only the daemon does.
+    import uvicorn  # noqa: PLC0415
+    from api.app import create_app  # noqa: PLC0415
+
+    class Server(uvicorn.Server):
+        """Leaves signals to us: uvicorn would die of the one that stopped it."""
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    observing = Mode(ModeName.OBSERVE, "started with --observe") if config.observe else None
+    async with open_daemon(
+        config.name or socket.gethostname(),
+        lambda: SqliteStore(config.state_dir / "farm.db", utc_now),
+        lambda: _open_kernel(config),
+        take_sysctls=config.take_sysctls,
+        mode=observing,
+    ) as daemon:
+        server = Server(
+            uvicorn.Config(
+                create_app(daemon, token),
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                server_header=False,
+                timeout_graceful_shutdown=CLOSE_S,
+            )
+        )
+
+        def stop() -> None:
+            server.should_exit = True
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop)
+        reconciling = asyncio.create_task(daemon.run())
+        reconciling.add_done_callback(lambda _: stop())
+        log.info("director runs", name=daemon.name, listen=listener.getsockname()[:2])
+        await server.serve(sockets=[listener])
+        reconciling.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await reconciling
+    return 0
+
+
+def _open_kernel(config: DirectorConfig) -> Kernel:
+    local = SqliteLocalState(config.state_dir / "local.db", boot_id())
+    ipvs = open_ipvs(config.ipvs)
+    if config.ipvs == "memory":
+        return Kernel(ipvs, MemoryHost(sysctls=IPVS_SYSCTLS), NoNeighbours(), local)
+    return Kernel(ipvs, LinuxHost(), ArpNeighbours(), local)
+
+
+def _token(config: DirectorConfig) -> str | None:
+    if config.token_file is None:
+        if not _is_loopback(config.listen_host):
+            raise ConfigurationError(
+                f"--listen {config.listen_host}: everybody on the network could change the farm; "
+                "give --token-file, or listen on 127.0.0.1"
+            )
+        return None
+    try:
+        token = config.token_file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"--token-file {config.token_file}: {error}") from error
+    if len(token) < MINIMUM_TOKEN_LENGTH:
+        raise ConfigurationError(
+            f"--token-file {config.token_file}: a token has at least {MINIMUM_TOKEN_LENGTH} "
+            "characters; make one: openssl rand -hex 32"
+        )
+    return token
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _listening(config: DirectorConfig) -> socket.socket:
+    where = (config.listen_host, config.listen_port)
+    family = socket.AF_INET6 if ":" in config.listen_host else socket.AF_INET
+    try:
+        return socket.create_server(where, family=family)
+    except OSError as error:
+        raise ConfigurationError(
+            f"--listen {config.listen_host}:{config.listen_port}: {error}; what listens there: "
+            f"ss -ltnp sport = :{config.listen_port}"
+        ) from error
