@@ -15,6 +15,7 @@ import click
 from deploy.lab.errors import LabError
 from deploy.lab.guest import LAB_BUILD, Guest, Machine, job_script, unused_cpu
 from deploy.lab.native import run_natively
+from deploy.lab.testrun import run_tests
 
 
 @click.group()
@@ -56,6 +57,16 @@ def execute(
         cpu = stack.enter_context(unused_cpu()) if cpu is None else cpu
         guest = stack.enter_context(Guest(job, out, Machine(cpu, memory)))
         sys.exit(guest.wait(time_limit))
+
+
+@lab.command(context_settings={"ignore_unknown_options": True})
+@click.option("--memory", default="1G", show_default=True, help="Each guest's memory.")
+@click.option("--guests", default=2, show_default=True, help="How many at once.")
+@click.option("--time-limit", type=float, default=840, show_default=True, help="In seconds.")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def test(arguments: tuple[str, ...], *, memory: str, guests: int, time_limit: float) -> None:
+    """Run the tests that need the lab's kernel; ARGUMENTS are pytest's."""
+    sys.exit(run_tests(arguments, guests=guests, memory=memory, time_limit_s=time_limit))
 
 
 @contextlib.contextmanager

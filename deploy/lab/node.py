@@ -42,6 +42,7 @@ class Node:
         self.logs = logs
         self.processes: list[NodeProcess] = []
         self._namespaces = namespaces.create(name)
+        self._exists = True
         with self.enter():
             self.netlink: Any = IPRoute()  # pyroute2 ships no types
         for sysctl, value in _WITHOUT_DUPLICATE_DETECTION.items():
@@ -175,7 +176,10 @@ class Node:
     # --- the end
 
     def remove(self) -> None:
-        """Kill what runs here and remove the node; the kernel removes its links."""
+        """Kill what runs here and remove the node, if it is still there; its links go with it."""
+        if not self._exists:
+            return
+        self._exists = False
         for process in self.processes:
             process.signal(signal.SIGKILL)
         poll(self._kill_whoever_is_here, within_s=10, until=lambda killed: not killed)

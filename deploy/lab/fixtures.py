@@ -1,0 +1,126 @@
+"""What pytest offers a test in the lab: `python -m deploy.lab test` loads this plugin."""
+
+import os
+import re
+import subprocess
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from deploy.lab.errors import LabError
+from deploy.lab.namespaces import NAMED
+from deploy.lab.network import Network, Topology
+from deploy.lab.node import Node
+
+# Loaded before the first test, whichever that is: with ipip loaded, a new namespace has a tunl0.
+MODULES = (
+    *("ipv6", "veth", "bridge", "dummy", "sch_netem"),
+    *("ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_lc", "ip_vs_wlc", "ip_vs_sh", "ip_vs_mh"),
+    *("ipip", "ip_gre", "sit", "ip6_tunnel", "fou"),
+)
+_LOG_LINES = 40
+
+
+class BuildNetwork(Protocol):
+    """What the fixture `network` gives."""
+
+    def __call__(self, topology: Topology) -> Network:
+        """Build a network that is removed after the test."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kernel_modules() -> None:
+    done = subprocess.run(["modprobe", "-a", *MODULES], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise LabError(f"this kernel cannot be the lab's: {done.stderr.strip()}")
+
+
+@pytest.fixture
+def logs(request: pytest.FixtureRequest) -> Path:
+    """Return the folder for the logs of this test's processes, kept in /out."""
+    return _logs_of(request.node)
+
+
+@pytest.fixture
+def network(logs: Path) -> Iterator[BuildNetwork]:
+    """Build networks: `network(farm_topology(real_servers=2))`."""
+    networks: list[Network] = []
+
+    def build(topology: Topology) -> Network:
+        networks.append(Network(topology, logs))
+        return networks[-1]
+
+    yield build
+    for built in reversed(networks):
+        built.remove()
+
+
+@pytest.fixture
+def node(logs: Path) -> Iterator[Callable[[str], Node]]:
+    """Make nodes without links: `node("lb1")`."""
+    nodes: list[Node] = []
+
+    def make(name: str) -> Node:
+        nodes.append(Node(name, logs))
+        return nodes[-1]
+
+    yield make
+    for made in reversed(nodes):
+        made.remove()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_left_by_the_session(_kernel_modules: None) -> Iterator[None]:
+    before = _what_is_here()
+    yield
+    assert _what_is_here() - before == set()  # noqa: S101 - this is a test's assertion
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind() -> Iterator[None]:
+    before = _what_is_here()
+    yield
+    assert _what_is_here() - before == set()  # noqa: S101 - this is a test's assertion
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the end of each process's log with a failure."""
+    report = yield
+    if report.failed:
+        for log in sorted(_logs_of(item).glob("*.log")):
+            lines = log.read_text(errors="replace").splitlines()
+            report.sections.append((f"end of {log.name}", "\n".join(lines[-_LOG_LINES:])))
+    return report
+
+
+def pytest_configure() -> None:
+    """Refuse to work outside the lab, where a test could do harm."""
+    if not os.environ.get("LAB"):
+        raise pytest.UsageError(
+            "these tests change the kernel's network: python -m deploy.lab test"
+        )
+
+
+def _logs_of(test: pytest.Item) -> Path:
+    folder = re.sub(r"[^\w.=-]+", "_", test.nodeid.removeprefix("tests/"))
+    return Path(os.environ["LAB_OUT"]) / "logs" / folder
+
+
+def _what_is_here() -> set[str]:
+    """List the named namespaces, the processes, and the namespace of this thread."""
+    here = {f"this thread in {Path('/proc/thread-self/ns/net').readlink()}"}
+    if NAMED.exists():
+        here |= {f"namespace {path.name}" for path in NAMED.iterdir()}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if command:  # the kernel's threads have none, nor have zombies
+            here.add(f"process {process.name}: {command}")
+    return here
