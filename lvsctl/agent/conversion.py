@@ -1,0 +1,144 @@
+"""JSON documents to values with nothing guessed: a string is no number, a number no truth.
+
+Unknown fields are passed over, so that either side may be the older one.
+"""
+
+import dataclasses
+import enum
+from collections.abc import Callable, Iterator
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+    ip_address,
+    ip_interface,
+    ip_network,
+)
+from types import GenericAlias
+from typing import Any, TypeVar, get_args
+
+import cattrs
+from cattrs import AttributeValidationNote, IterableValidationNote
+from cattrs.gen import make_dict_structure_fn
+
+from lvsctl.errors import InvalidInput, Problem
+
+T = TypeVar("T")
+
+_TEXTS: tuple[tuple[Any, Callable[[str], object], str], ...] = (
+    (IPv4Address | IPv6Address, ip_address, "an IP address"),
+    (IPv4Interface | IPv6Interface, ip_interface, "an IP address with prefix length"),
+    (IPv4Network | IPv6Network, ip_network, "an IP network"),
+)
+_NAMES = {str: "a string", int: "a whole number", bool: "true or false"}
+
+
+class _Unfit(ValueError):
+    """A part of a document is not what it should be."""
+
+    def __init__(self, detail: str, allowed: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.allowed = allowed
+
+
+def structured(converter: cattrs.Converter, document: object, form: type[T]) -> T:
+    """Return the value that a JSON document stands for.
+
+    Raises:
+        InvalidInput: It stands for none; one problem for each part that is wrong.
+    """
+    try:
+        return converter.structure(document, form)
+    except (cattrs.BaseValidationError, _Unfit, KeyError) as error:
+        raise InvalidInput(tuple(_problems(error, ""))) from error
+
+
+def strict_converter() -> cattrs.Converter:
+    """Make a converter for JSON documents, to which unions of classes may be added."""
+    converter = cattrs.Converter()
+    for plain in _NAMES:
+        converter.register_structure_hook(plain, _exactly)
+    converter.register_structure_hook(enum.StrEnum, _member)
+    for form, parse, what in _TEXTS:
+        converter.register_structure_hook(form, _text_hook(parse, what))
+        for member in get_args(form):
+            converter.register_unstructure_hook(member, str)
+    converter.register_structure_hook_func(
+        lambda form: getattr(form, "__origin__", None) is tuple,
+        lambda value, form: _tuple(converter, value, form),
+    )
+    converter.register_structure_hook_factory(
+        dataclasses.is_dataclass, lambda form: _dataclass_hook(converter, form)
+    )
+    return converter
+
+
+def _dataclass_hook(converter: cattrs.Converter, form: Any) -> Any:  # noqa: ANN401
+    structure = make_dict_structure_fn(form, converter)
+    return lambda value, _: structure(_object(value), form)
+
+
+def _tuple(converter: cattrs.Converter, value: object, form: Any) -> tuple[object, ...]:  # noqa: ANN401
+    if not isinstance(value, list):
+        raise _Unfit(f"{_shown(value)} is no list", "a list")
+    members: Any = GenericAlias(list, form.__args__[0])
+    return tuple(converter.structure(value, members))
+
+
+def _object(document: object) -> dict[str, object]:
+    if not isinstance(document, dict):
+        raise _Unfit(f"{_shown(document)} is no object", "a JSON object")
+    return document
+
+
+def _exactly(value: object, form: type[T]) -> T:
+    if type(value) is not form:  # not isinstance: True is no number here
+        raise _Unfit(f"{_shown(value)} is not {_NAMES[form]}", _NAMES[form])
+    return value
+
+
+def _member(value: object, form: type[enum.StrEnum]) -> enum.StrEnum:
+    try:
+        return form(_exactly(value, str))
+    except ValueError as error:
+        raise _Unfit(f"{_shown(value)} is unknown here", ", ".join(form)) from error
+
+
+def _text_hook(parse: Callable[[str], object], what: str) -> Callable[[object, object], object]:
+    def structure(value: object, _: object) -> object:
+        try:
+            return parse(_exactly(value, str))
+        except ValueError as error:
+            raise _Unfit(f"{_shown(value)} is not {what}", what) from error
+
+    return structure
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."  # noqa: PLR2004
+
+
+def _problems(error: BaseException, pointer: str) -> Iterator[Problem]:
+    if isinstance(error, cattrs.BaseValidationError):
+        for inner in error.exceptions:
+            yield from _problems(inner, pointer + _step(inner))
+    elif isinstance(error, KeyError):
+        yield Problem(pointer, "is missing")
+    elif isinstance(error, _Unfit):
+        yield Problem(pointer, error.detail, error.allowed)
+    else:
+        yield Problem(pointer, f"has not the right form ({error})")
+
+
+def _step(error: BaseException) -> str:
+    for note in getattr(error, "__notes__", ()):
+        if isinstance(note, AttributeValidationNote):
+            return f"/{note.name}"
+        if isinstance(note, IterableValidationNote):
+            return f"/{note.index}"
+    return ""
