@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from lvsctl.errors import StaleRevision
 from lvsctl.host.protocol import AddressKey, LinkKey
 from lvsctl.ipvs_table import ServiceKey
 from lvsctl.objects import Changes, ObjectId, StoredObject
@@ -26,12 +27,26 @@ class Contents:
     Attributes:
         farm_id: Made with the store; tells one farm from another.
         revision: Of the latest commit; 0 in a new store.
-        objects: In the order in which they were first stored.
+        objects: In the order in which they came to stand; a new value keeps an object's place.
     """
 
     farm_id: str
     revision: int
     objects: Mapping[ObjectId, Stored]
+
+
+def check_expected(expect: Mapping[ObjectId, int], present: Mapping[ObjectId, int]) -> None:
+    """Compare the revisions that a writer had seen with those that stand; 0 is for none.
+
+    Raises:
+        StaleRevision: They differ.
+    """
+    for object_id, expected in expect.items():
+        found = present.get(object_id, 0)
+        if found != expected:
+            now = f"is at revision {found}" if found else "does not exist"
+            seen = f"at revision {expected}" if expected else "new"
+            raise StaleRevision(f"{object_id} {now}, and the change expects it {seen}")
 
 
 class Store(Protocol):
@@ -48,7 +63,8 @@ class Store(Protocol):
     def commit(self, changes: Changes, expect: Mapping[ObjectId, int], by: str) -> int:
         """Store all changes at once, durably, and return the new revision.
 
-        Deleting what does not stand is no error and stores nothing for it.
+        Deleting what does not stand is no error and stores nothing for it. A commit that stores
+        nothing at all makes no revision and returns the present one.
 
         Args:
             changes: New values; None deletes.

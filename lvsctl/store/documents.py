@@ -1,0 +1,182 @@
+"""Values as JSON text and back, in the one form in which stores keep them.
+
+Enumerations are written by name where the kernel knows them by number, addresses and times as
+text, sets sorted, and every field is there even at its default: a later default must not change
+what somebody stored. Reading is strict, since what does not fit was not written by lvsctl.
+"""
+
+import enum
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv6Address,
+    IPv6Interface,
+    ip_address,
+    ip_interface,
+)
+from typing import Any, TypeVar
+
+import cattrs
+
+from lvsctl.farm import Pool, Service, Settings
+from lvsctl.ipvs_table import ServiceKey
+from lvsctl.objects import Directors, Kind, StoredObject
+from lvsctl.status import Agent, Override
+from lvsctl.store.protocol import HostClaim, Mode
+
+T = TypeVar("T")
+E = TypeVar("E", bound=enum.IntEnum)
+
+TYPES: Mapping[Kind, type[StoredObject]] = {
+    Kind.SERVICE: Service,
+    Kind.POOL: Pool,
+    Kind.DIRECTORS: Directors,
+    Kind.SETTINGS: Settings,
+    Kind.OVERRIDE: Override,
+    Kind.AGENT: Agent,
+}
+
+
+class UnreadableDocument(ValueError):
+    """A text is not what lvsctl writes for a value of that type."""
+
+
+def encode_object(kind: Kind, value: StoredObject) -> str:
+    """Write an object of a kind.
+
+    Raises:
+        TypeError: The value is of another kind.
+    """
+    if not isinstance(value, TYPES[kind]):
+        raise TypeError(f"{value!r} is no {kind}")
+    return _encode(value)
+
+
+def decode_object(kind: Kind, text: str) -> StoredObject:
+    """Read an object of a kind.
+
+    Raises:
+        UnreadableDocument: It is none.
+    """
+    value: StoredObject = _decode(text, TYPES[kind])
+    return value
+
+
+def encode_key(key: ServiceKey | HostClaim) -> str:
+    """Write the key of a virtual service, a device or an address; equal keys give equal text."""
+    return _encode(key)
+
+
+def decode_service_key(text: str) -> ServiceKey:
+    """Read the key of a virtual service.
+
+    Raises:
+        UnreadableDocument: It is none.
+    """
+    key: ServiceKey = _decode(text, ServiceKey)
+    return key
+
+
+def decode_host_claim(text: str) -> HostClaim:
+    """Read the key of a device or an address.
+
+    Raises:
+        UnreadableDocument: It is none.
+    """
+    key: HostClaim = _decode(text, HostClaim)
+    return key
+
+
+def encode_mode(mode: Mode) -> str:
+    """Write a mode."""
+    return _encode(mode)
+
+
+def decode_mode(text: str) -> Mode:
+    """Read a mode.
+
+    Raises:
+        UnreadableDocument: It is none.
+    """
+    mode: Mode = _decode(text, Mode)
+    return mode
+
+
+def _encode(value: object) -> str:
+    return json.dumps(_CONVERTER.unstructure(value), separators=(",", ":"))
+
+
+def _decode(text: str, form: Any) -> Any:  # noqa: ANN401 - cattrs' own signature; typed above
+    try:
+        document = json.loads(text)
+        if not isinstance(document, dict):
+            raise UnreadableDocument(f"{text[:40]!r} is no JSON object")
+        return _CONVERTER.structure(document, form)
+    except cattrs.BaseValidationError as error:
+        reasons = cattrs.transform_error(error, format_exception=_why)
+        raise UnreadableDocument("; ".join(reasons)) from error
+    except ValueError as error:
+        raise UnreadableDocument(str(error)) from error
+
+
+def _why(error: BaseException, form: type | None) -> str:
+    return str(error) if isinstance(error, ValueError) else cattrs.v.format_exception(error, form)
+
+
+def _converter() -> cattrs.Converter:
+    converter = cattrs.Converter(forbid_extra_keys=True)
+    for plain in (bool, int, str):
+        converter.register_structure_hook(plain, _exactly)
+    converter.register_structure_hook(enum.StrEnum, lambda text, form: form(_exactly(text, str)))
+    converter.register_structure_hook(enum.IntEnum, _by_name)
+    converter.register_unstructure_hook(enum.IntEnum, _name_of)
+    for address in (IPv4Address, IPv6Address, IPv4Interface, IPv6Interface):
+        converter.register_unstructure_hook(address, str)
+    converter.register_structure_hook(
+        IPv4Address | IPv6Address, lambda text, _: ip_address(_exactly(text, str))
+    )
+    converter.register_structure_hook(
+        IPv4Interface | IPv6Interface, lambda text, _: ip_interface(_exactly(text, str))
+    )
+    converter.register_unstructure_hook(datetime, datetime.isoformat)
+    converter.register_structure_hook(
+        datetime, lambda text, _: datetime.fromisoformat(_exactly(text, str))
+    )
+    converter.register_structure_hook_func(
+        lambda form: _origin(form) in (tuple, frozenset),
+        lambda values, form: _origin(form)(
+            converter.structure(value, form.__args__[0]) for value in _exactly(values, list)
+        ),
+    )
+    converter.register_unstructure_hook_func(
+        lambda form: _origin(form) is frozenset,
+        lambda values: sorted(map(converter.unstructure, values), key=json.dumps),
+    )
+    return converter
+
+
+def _origin(form: object) -> Any:  # noqa: ANN401 - typing's own answer
+    return getattr(form, "__origin__", None)
+
+
+def _exactly(value: object, form: type[T]) -> T:
+    if type(value) is not form:  # not isinstance: True is no number here
+        raise UnreadableDocument(f"{value!r} is no {form.__name__}")
+    return value
+
+
+def _name_of(member: enum.IntEnum) -> str:
+    return member.name.lower()
+
+
+def _by_name(name: object, form: type[E]) -> E:
+    for member in form:
+        if member.name.lower() == name:
+            return member
+    raise UnreadableDocument(f"{name!r} is no {form.__name__}")
+
+
+_CONVERTER = _converter()

@@ -1,0 +1,123 @@
+"""The local state in one SQLite file."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from lvsctl.ipvs_table import ServiceKey
+from lvsctl.store.database import Database, Format
+from lvsctl.store.documents import (
+    decode_host_claim,
+    decode_mode,
+    decode_service_key,
+    encode_key,
+    encode_mode,
+)
+from lvsctl.store.protocol import HostClaim, Mode
+
+FORMAT = Format(
+    what="this director's local state",
+    application_id=0x4C56_536C,
+    version=1,
+    tables={
+        "claims": "key TEXT PRIMARY KEY, service TEXT NOT NULL",
+        "host_claims": "key TEXT PRIMARY KEY",
+    },
+    loss="adopt the farm's services in the kernel (lvsctl service adopt --all)",
+)
+
+
+class SqliteLocalState:
+    """What only this director knows, in a file.
+
+    Args:
+        path: The file, ``local.db`` in the state folder. Made where it is missing.
+        boot_id: Which kernel and network namespace the claims are about. Those of another are
+            void and dropped here; the mode stays.
+
+    Raises:
+        StoreCorrupt: The file is damaged, or is something else.
+        StoreTooNew: A newer lvsctl wrote it.
+        StoreError: The disk refuses, or another process holds the file.
+    """
+
+    def __init__(self, path: Path, boot_id: str) -> None:
+        self._database = Database(path, FORMAT, {"boot_id": boot_id, "mode": encode_mode(Mode())})
+        try:
+            self._void_claims_of_another_boot(boot_id)
+            self._read()
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _void_claims_of_another_boot(self, boot_id: str) -> None:
+        if self._database.meta()["boot_id"] == boot_id:
+            return
+        with self._database.transaction():
+            self._database.delete("DELETE FROM claims")
+            self._database.delete("DELETE FROM host_claims")
+            self._database.write("meta", [("boot_id", boot_id)])
+
+    def _read(self) -> None:
+        """Read it all once; from here on memory follows the disk."""
+        try:
+            self._claims: dict[ServiceKey, str] = {
+                decode_service_key(key): service for key, service in self._database.rows("claims")
+            }
+            self._host_claims: dict[HostClaim, None] = {
+                decode_host_claim(key): None for (key,) in self._database.rows("host_claims")
+            }
+            self._mode = decode_mode(self._database.meta()["mode"])
+        except ValueError as error:
+            self._database.corrupt(error)
+
+    def claims(self) -> Mapping[ServiceKey, str]:
+        """Return the keys of our virtual services, with the service that each is for."""
+        return dict(self._claims)
+
+    def claim(self, keys: Mapping[ServiceKey, str]) -> None:
+        """Claim keys for services; those claimed already cost nothing."""
+        new = {key: name for key, name in keys.items() if self._claims.get(key) != name}
+        with self._database.transaction():
+            self._database.write("claims", [(encode_key(key), name) for key, name in new.items()])
+        self._claims.update(new)
+
+    def release(self, keys: Collection[ServiceKey]) -> None:
+        """Give up keys."""
+        with self._database.transaction():
+            for key in keys:
+                self._database.delete("DELETE FROM claims WHERE key = ?", encode_key(key))
+        for key in keys:
+            self._claims.pop(key, None)
+
+    def host_claims(self) -> Collection[HostClaim]:
+        """Return the devices and addresses that we added to this host."""
+        return tuple(self._host_claims)
+
+    def claim_host(self, keys: Collection[HostClaim]) -> None:
+        """Claim devices and addresses."""
+        new = [key for key in keys if key not in self._host_claims]
+        with self._database.transaction():
+            self._database.write("host_claims", [(encode_key(key),) for key in new])
+        self._host_claims.update(dict.fromkeys(new))
+
+    def release_host(self, keys: Collection[HostClaim]) -> None:
+        """Give up devices and addresses."""
+        with self._database.transaction():
+            for key in keys:
+                self._database.delete("DELETE FROM host_claims WHERE key = ?", encode_key(key))
+        for key in keys:
+            self._host_claims.pop(key, None)
+
+    def mode(self) -> Mode:
+        """Return the mode that was set last."""
+        return self._mode
+
+    def set_mode(self, mode: Mode) -> None:
+        """Keep a mode, over restarts and reboots."""
+        with self._database.transaction():
+            self._database.write("meta", [("mode", encode_mode(mode))])
+        self._mode = mode
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._database.close()

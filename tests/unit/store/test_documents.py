@@ -1,0 +1,114 @@
+"""Documents: every value comes back as it was, and nothing else is read."""
+
+import json
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from lvsctl.host.protocol import LinkKey
+from lvsctl.ipvs_table import ServiceKey
+from lvsctl.objects import Kind, StoredObject
+from lvsctl.store.documents import (
+    TYPES,
+    UnreadableDocument,
+    decode_host_claim,
+    decode_mode,
+    decode_object,
+    decode_service_key,
+    encode_key,
+    encode_mode,
+    encode_object,
+)
+from lvsctl.store.protocol import HostClaim, Mode
+from tests.unit import strategies
+
+
+@given(strategies.named_objects())
+def test_an_object_of_every_kind_survives(named: tuple[object, StoredObject]) -> None:
+    """Reading what was written gives an equal object."""
+    object_id, value = named
+    assert value == decode_object(object_id.kind, encode_object(object_id.kind, value))
+
+
+def test_every_kind_has_a_type() -> None:
+    """No kind of object is forgotten."""
+    assert set(Kind) == set(TYPES)
+
+
+@given(strategies.any_service_keys)
+def test_a_service_key_survives(key: ServiceKey) -> None:
+    """Reading what was written gives an equal key."""
+    assert key == decode_service_key(encode_key(key))
+
+
+@given(strategies.host_claims)
+def test_a_host_claim_survives(key: HostClaim) -> None:
+    """Reading what was written gives an equal key."""
+    assert key == decode_host_claim(encode_key(key))
+
+
+@given(strategies.modes)
+def test_a_mode_survives(mode: Mode) -> None:
+    """Reading what was written gives an equal mode."""
+    assert mode == decode_mode(encode_mode(mode))
+
+
+@given(strategies.any_agents)
+def test_equal_objects_have_equal_documents(agent: StoredObject) -> None:
+    """A set has no order of its own in a document."""
+    again = decode_object(Kind.AGENT, encode_object(Kind.AGENT, agent))
+    assert encode_object(Kind.AGENT, agent) == encode_object(Kind.AGENT, again)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+
+
+@given(st.sampled_from(Kind), JSON)
+def test_a_field_of_a_wrong_type_is_refused_or_kept(kind: Kind, value: object) -> None:
+    """Whatever stands in a field, it is refused in one way, or it comes back as it stands."""
+    name = {
+        Kind.SERVICE: "ports",
+        Kind.POOL: "real_servers",
+        Kind.DIRECTORS: "directors",
+        Kind.SETTINGS: "probe_marks",
+        Kind.OVERRIDE: "since",
+        Kind.AGENT: "ready",
+    }[kind]
+    example_of = {
+        Kind.SERVICE: {"name": "web", "vip": "198.51.100.10", "pool": "web"},
+        Kind.POOL: {"name": "web"},
+        Kind.DIRECTORS: {},
+        Kind.SETTINGS: {},
+        Kind.OVERRIDE: {"state": "enabled", "weight": None, "reason": "", "by": ""},
+        Kind.AGENT: {"name": "rs1", "address": "192.0.2.11", "pools": [], "weight": 1},
+    }[kind]
+    try:
+        read = decode_object(kind, json.dumps({**example_of, name: value}))
+    except UnreadableDocument:
+        return
+    assert value == json.loads(encode_object(kind, read))[name]
+
+
+@given(st.sampled_from(Kind), st.text() | JSON.map(json.dumps))
+@example(Kind.SERVICE, "[]")
+@example(Kind.SETTINGS, '{"sysctls": {"sloppy_tcp": true}}')
+@example(Kind.POOL, '{"name": "a", "tunnel": {"type": 0}}')
+@example(Kind.POOL, '{"name": "a", "colour": "red"}')
+def test_what_lvsctl_did_not_write_is_refused(kind: Kind, text: str) -> None:
+    """Garbage raises one error only, with a reason; an empty object may stand for defaults."""
+    if text == "{}" and kind in (Kind.DIRECTORS, Kind.SETTINGS):
+        return
+    with pytest.raises(UnreadableDocument) as refusal:
+        decode_object(kind, text)
+    assert str(refusal.value)
+
+
+def test_a_value_of_another_kind_is_not_written() -> None:
+    """A service cannot be stored as a pool."""
+    with pytest.raises(TypeError, match="is no pool"):
+        encode_object(Kind.POOL, LinkKey("lvs0"))  # type: ignore[arg-type]

@@ -1,0 +1,233 @@
+"""Random values of the domain, for properties."""
+
+from datetime import UTC
+from ipaddress import IPv4Address, IPv6Address, ip_interface
+
+from hypothesis import strategies as st
+
+from lvsctl.agent.messages import Membership
+from lvsctl.farm import (
+    Director,
+    Farm,
+    MarkRange,
+    Pool,
+    PoolTunnel,
+    RealServer,
+    Service,
+    Settings,
+    VipOwner,
+)
+from lvsctl.farm_rules import SCHEDULER_FLAGS, SCHEDULERS
+from lvsctl.host.protocol import AddressKey as HostAddressKey
+from lvsctl.host.protocol import LinkKey
+from lvsctl.ipvs_table import (
+    AddressKey,
+    DestinationConfig,
+    DestinationKey,
+    Encapsulation,
+    Family,
+    ForwardingMethod,
+    FwmarkKey,
+    IpProtocol,
+    Persistence,
+    ServiceFlag,
+    TunnelType,
+    VirtualService,
+    VirtualServiceConfig,
+)
+from lvsctl.objects import Directors, Kind, ObjectId
+from lvsctl.status import AdministrativeState, Agent, Override, Readiness, ServerId, Status
+from lvsctl.store.protocol import Mode, ModeName
+
+NAMES = st.sampled_from(["a", "b", "rs1", "rs2", "web", "www.example-1"])
+ADDRESSES = st.ip_addresses(v=4) | st.ip_addresses(v=6)
+TUNNEL_TYPES = st.sampled_from(TunnelType)
+WEIGHTS = st.integers(0, 65535)
+TEXTS = st.text(max_size=20)
+TIMES = st.datetimes(timezones=st.just(UTC))
+
+# Few addresses, so that tables overlap.
+RIPS = st.sampled_from([IPv4Address(f"192.0.2.{n}") for n in range(11, 17)])
+VIPS = st.sampled_from([IPv4Address(f"198.51.100.{n}") for n in range(10, 14)])
+VIPS6 = st.sampled_from([IPv6Address(f"2001:db8::{n}") for n in range(10, 12)])
+
+
+# --- any values of the types, as a store must keep them -------------------------------------
+
+persistences = st.builds(
+    Persistence, timeout_s=st.integers(), prefix_length=st.integers(), engine=TEXTS
+)
+any_services = st.builds(
+    Service,
+    name=TEXTS,
+    vip=ADDRESSES,
+    pool=TEXTS,
+    protocol=st.none() | st.sampled_from(IpProtocol),
+    ports=st.lists(st.integers(), max_size=4).map(tuple),
+    fwmark=st.none() | st.integers(),
+    scheduler=TEXTS,
+    flags=st.none() | st.frozensets(TEXTS, max_size=3),
+    persistence=st.none() | persistences,
+)
+any_pools = st.builds(
+    Pool,
+    name=TEXTS,
+    tunnel=st.builds(PoolTunnel, TUNNEL_TYPES),
+    real_servers=st.lists(
+        st.builds(RealServer, TEXTS, ADDRESSES, st.integers(), st.integers(), st.integers()),
+        max_size=3,
+    ).map(tuple),
+)
+any_directors = st.builds(
+    Directors,
+    st.lists(
+        st.builds(Director, TEXTS, st.lists(ADDRESSES, max_size=3).map(tuple)), max_size=3
+    ).map(tuple),
+)
+any_settings = st.builds(
+    Settings,
+    tcp_timeout_s=st.none() | st.integers(),
+    tcp_fin_timeout_s=st.none() | st.integers(),
+    udp_timeout_s=st.none() | st.integers(),
+    sysctls=st.dictionaries(TEXTS, st.integers(), max_size=3),
+    vips=st.sampled_from(VipOwner),
+    probe_marks=st.builds(MarkRange, st.integers(), st.integers()),
+)
+overrides = st.builds(
+    Override,
+    state=st.sampled_from(AdministrativeState),
+    weight=st.none() | WEIGHTS,
+    reason=TEXTS,
+    by=TEXTS,
+    since=TIMES,
+)
+any_agents = st.builds(
+    Agent,
+    name=TEXTS,
+    address=ADDRESSES,
+    pools=st.lists(TEXTS, max_size=3).map(tuple),
+    weight=st.integers(),
+    membership=st.sampled_from(Membership),
+    ready=st.frozensets(st.builds(Readiness, ADDRESSES, TUNNEL_TYPES), max_size=4),
+)
+OBJECTS_BY_KIND = {
+    Kind.SERVICE: any_services,
+    Kind.POOL: any_pools,
+    Kind.DIRECTORS: any_directors,
+    Kind.SETTINGS: any_settings,
+    Kind.OVERRIDE: overrides,
+    Kind.AGENT: any_agents,
+}
+modes = st.builds(
+    Mode, name=st.sampled_from(ModeName), reason=TEXTS, until=st.none() | TIMES, by=TEXTS
+)
+
+
+@st.composite
+def named_objects(draw: st.DrawFn) -> tuple[ObjectId, object]:
+    """Draw an object of any kind under one of a few names."""
+    kind = draw(st.sampled_from(Kind))
+    return ObjectId(kind, draw(NAMES)), draw(OBJECTS_BY_KIND[kind])
+
+
+# --- keys and tables of IPVS ----------------------------------------------------------------
+
+fwmark_keys = st.builds(FwmarkKey, st.sampled_from(Family), st.integers(1, 4))
+service_keys = (
+    st.builds(AddressKey, st.sampled_from(IpProtocol), VIPS | VIPS6, st.sampled_from([53, 80]))
+    | fwmark_keys
+)
+any_service_keys = st.builds(
+    AddressKey, st.sampled_from(IpProtocol), ADDRESSES, st.integers(0, 65535)
+) | st.builds(FwmarkKey, st.sampled_from(Family), st.integers(0, 2**32 - 1))
+host_claims = st.builds(LinkKey, TEXTS) | st.builds(
+    HostAddressKey, TEXTS, ADDRESSES.map(ip_interface)
+)
+service_configs = st.builds(
+    VirtualServiceConfig,
+    scheduler=st.sampled_from(["rr", "wlc", "mh"]),
+    flags=st.sampled_from([ServiceFlag(0), ServiceFlag.SCHED1]),
+    persistence=st.none() | st.just(Persistence(300, 32)),
+)
+destination_configs = st.builds(
+    DestinationConfig,
+    weight=st.integers(0, 3),
+    forwarding=st.just(ForwardingMethod.TUNNEL),
+    encapsulation=st.builds(Encapsulation, TUNNEL_TYPES),
+    upper_threshold=st.integers(0, 2),
+)
+virtual_services = st.builds(
+    VirtualService,
+    service_configs,
+    st.dictionaries(
+        st.builds(DestinationKey, RIPS, st.sampled_from([0, 80])), destination_configs, max_size=5
+    ),
+)
+tables = st.dictionaries(service_keys, virtual_services, max_size=6)
+
+
+# --- farms that keep to the rules -----------------------------------------------------------
+
+
+@st.composite
+def good_pools(draw: st.DrawFn, name: str) -> Pool:
+    """Draw a pool whose servers have names and addresses of their own."""
+    addresses = draw(st.lists(RIPS, unique=True, max_size=4))
+    servers = tuple(
+        RealServer(f"rs{int(address) & 0xFF}", address, draw(WEIGHTS)) for address in addresses
+    )
+    return Pool(name, PoolTunnel(draw(TUNNEL_TYPES)), servers)
+
+
+@st.composite
+def good_farms(draw: st.DrawFn) -> Farm:
+    """Draw a farm that keeps to the rules."""
+    pools = {name: draw(good_pools(name)) for name in ("blue", "green")}
+    keys = draw(
+        st.lists(
+            st.tuples(VIPS, st.sampled_from([IpProtocol.TCP, IpProtocol.UDP])),
+            unique=True,
+            max_size=4,
+        )
+    )
+    services: dict[str, Service] = {}
+    for index, (vip, protocol) in enumerate(keys):
+        marked = draw(st.booleans())
+        scheduler = draw(st.sampled_from(SCHEDULERS))
+        flags = st.frozensets(st.sampled_from(SCHEDULER_FLAGS.get(scheduler, ("",)))).map(
+            lambda names: names - {""}
+        )
+        services[f"s{index}"] = Service(
+            name=f"s{index}",
+            vip=vip,
+            pool=draw(st.sampled_from(sorted(pools))),
+            protocol=None if marked else protocol,
+            ports=()
+            if marked
+            else tuple(draw(st.lists(st.integers(1, 65535), min_size=1, max_size=3, unique=True))),
+            fwmark=index + 1 if marked else None,
+            scheduler=scheduler,
+            flags=draw(st.none() | flags),
+            persistence=draw(st.none() | st.just(Persistence(300, 24))),
+        )
+    return Farm(services, pools)
+
+
+@st.composite
+def statuses(draw: st.DrawFn, farm: Farm) -> Status:
+    """Draw a status that bears on a farm: overrides of its servers, agents in its pools."""
+    agents = {}
+    for address in draw(st.lists(RIPS, unique=True, max_size=5)):
+        name = f"rs{int(address) & 0xFF}"
+        agents[name] = Agent(
+            name,
+            address,
+            tuple(draw(st.lists(st.sampled_from(sorted(farm.pools)), unique=True))),
+            draw(WEIGHTS),
+            draw(st.sampled_from(Membership)),
+            frozenset(draw(st.sets(st.builds(Readiness, VIPS, TUNNEL_TYPES), max_size=8))),
+        )
+    servers = st.builds(
+        ServerId, st.sampled_from(sorted(farm.pools)), st.sampled_from(sorted(agents) or ["rs11"])
+    )
+    return Status(draw(st.dictionaries(servers, overrides, max_size=3)), agents)
