@@ -6,14 +6,14 @@ and a single object.
 """
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from lvsctl.errors import Problem
 from lvsctl.farm import Farm, Pool, RealServer, Service, Settings
 from lvsctl.ipvs_table import FwmarkKey, IPAddress, IpProtocol, Persistence, ServiceKey, family_of
 from lvsctl.objects import Kind, ObjectId
 from lvsctl.plan import service_keys
+from lvsctl.status import Agent
 
 NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
 NAME_ALLOWED = "1 to 63 letters, digits, '.', '_', '-', with a letter or digit at both ends"
@@ -59,13 +59,16 @@ is not among them: it changes what the operator's firewall sees, so it stays wit
 BrokenRule = tuple[ObjectId, Problem]
 
 
-def broken_rules(farm: Farm, taken: Mapping[IPAddress, str]) -> Iterator[BrokenRule]:
+def broken_rules(
+    farm: Farm, taken: Mapping[IPAddress, str], agents: Collection[Agent] = ()
+) -> Iterator[BrokenRule]:
     """Yield everything that is wrong with a farm.
 
     Args:
         farm: The farm as it is to be.
-        taken: Addresses that are in use outside the farm file, with what they are ("the gateway
-            on eth0", "agent rs4"): no VIP may be one of them.
+        taken: Addresses of this director and its gateways, with what they are ("the gateway on
+            eth0"): no VIP and no real server may be one of them.
+        agents: Agents that have joined.
     """
     for service in farm.services.values():
         for problem in _service(service, farm):
@@ -78,7 +81,7 @@ def broken_rules(farm: Farm, taken: Mapping[IPAddress, str]) -> Iterator[BrokenR
     for problem in _settings(farm.settings):
         yield ObjectId(Kind.SETTINGS), problem
     yield from _keys_are_unique(farm)
-    yield from _addresses_have_one_meaning(farm, taken)
+    yield from _addresses_have_one_meaning(farm, taken, agents)
 
 
 def _service(service: Service, farm: Farm) -> Iterator[Problem]:
@@ -236,33 +239,37 @@ def _keys_are_unique(farm: Farm) -> Iterator[BrokenRule]:
             yield ObjectId(Kind.SERVICE, service.name), Problem(pointer, detail, "each once")
 
 
-def _addresses_have_one_meaning(farm: Farm, taken: Mapping[IPAddress, str]) -> Iterator[BrokenRule]:
-    uses: defaultdict[IPAddress, list[str]] = defaultdict(list)
-    for address, what in taken.items():
-        uses[address].append(what)
-    directors = {a: d.name for d in farm.directors.values() for a in d.addresses}
-    for address, name in directors.items():
-        uses[address].append(f"director {name}")
-    for pool in farm.pools.values():
-        for server in pool.real_servers:
-            uses[server.address].append(f"real server {pool.name}/{server.name}")
-    for service in farm.services.values():
-        for what in uses.get(service.vip, ())[:1]:
-            yield (
-                ObjectId(Kind.SERVICE, service.name),
-                Problem("/vip", f"{service.vip} is the address of {what}", "an address of its own"),
-            )
+def _addresses_have_one_meaning(
+    farm: Farm, taken: Mapping[IPAddress, str], agents: Collection[Agent]
+) -> Iterator[BrokenRule]:
+    directors: Mapping[IPAddress, str] = {
+        **taken,
+        **{a: f"director {d.name}" for d in farm.directors.values() for a in d.addresses},
+    }
+    servers: dict[IPAddress, str] = {agent.address: f"agent {agent.name}" for agent in agents}
     for pool in farm.pools.values():
         for index, server in enumerate(pool.real_servers):
-            if server.address in directors:
+            servers[server.address] = f"real server {pool.name}/{server.name}"
+            for problem in _is_no_director(server.address, directors):
                 yield (
                     ObjectId(Kind.POOL, pool.name),
-                    Problem(
-                        f"/real_servers/{index}/address",
-                        f"{server.address} is the address of director {directors[server.address]}",
-                        "the real server's own address",
-                    ),
+                    problem.below(f"/real_servers/{index}/address"),
                 )
+    for agent in agents:
+        for problem in _is_no_director(agent.address, directors):
+            yield ObjectId(Kind.AGENT, agent.name), problem.below("/address")
+    for service in farm.services.values():
+        what = directors.get(service.vip) or servers.get(service.vip)
+        if what:
+            detail = f"{service.vip} is the address of {what}"
+            problem = Problem("/vip", detail, "an address of its own")
+            yield ObjectId(Kind.SERVICE, service.name), problem
+
+
+def _is_no_director(address: IPAddress, directors: Mapping[IPAddress, str]) -> Iterator[Problem]:
+    if address in directors:
+        detail = f"{address} is the address of {directors[address]}"
+        yield Problem("", detail, "the real server's own address")
 
 
 def drastic(before: Farm, after: Farm) -> Iterator[str]:

@@ -121,10 +121,9 @@ def _written(before: State, after: State, changes: Changes, stored: State) -> Wr
 
 
 def _refuse_broken(edit: Edit, after: State, taken: Mapping[IPAddress, str]) -> None:
-    agents = {agent.address: f"agent {agent.name}" for agent in after.status.agents.values()}
+    agents = after.status.agents.values()
     problems = [
-        edit.locate(broken, problem)
-        for broken, problem in broken_rules(after.farm, {**agents, **taken})
+        edit.locate(broken, problem) for broken, problem in broken_rules(after.farm, taken, agents)
     ]
     if problems:
         raise InvalidInput(problems)

@@ -1,0 +1,262 @@
+"""Edits become commits: what is checked, what is stored, what is woken."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from lvsctl.agent.messages import Membership, Registration, Report, Tunnel
+from lvsctl.director.agent_edits import AcceptReport, RegisterAgent, RemoveAgent
+from lvsctl.director.commits import Commits
+from lvsctl.director.edits import (
+    DeleteObject,
+    DeleteOverride,
+    DeleteRealServer,
+    Edit,
+    PutFarm,
+    PutObject,
+    PutOverride,
+    PutRealServer,
+)
+from lvsctl.errors import Conflict, DrasticChange, InvalidInput, NotFound, StaleRevision
+from lvsctl.farm import Farm, RealServer, Settings
+from lvsctl.ipvs_table import TunnelType
+from lvsctl.objects import Kind, ObjectId
+from lvsctl.plan import members
+from lvsctl.status import AdministrativeState, Override, Readiness, ServerId
+from lvsctl.store.memory import MemoryStore
+from tests.unit.director.farms import OTHER_VIP, POOL_ID, VIP, WEB_ID, pool, rip, web
+
+FARM = Farm({"web": web()}, {"web": pool(1, 2)})
+DRAINING = Override(
+    AdministrativeState.DRAINING, None, "disk", "operator", datetime(2026, 1, 1, tzinfo=UTC)
+)
+TWIN = replace(web(), name="b")
+BADLY_NAMED = replace(pool(1), real_servers=(RealServer("x y", rip(1)),))
+MISSING = ObjectId(Kind.POOL, "x")
+RS1 = ServerId("web", "rs1")
+
+
+@pytest.fixture
+def commits() -> Commits:
+    commits = Commits(MemoryStore())
+    commits.commit(PutFarm(FARM), {}, "test", {})
+    return commits
+
+
+def joined(number: int = 1, **fields: object) -> RegisterAgent:
+    registration = Registration(rip(number), ("web",))
+    return RegisterAgent(f"rs{number}", replace(registration, **fields))  # type: ignore[arg-type]
+
+
+def ready(commits: Commits, number: int = 1, farm_id: str | None = None) -> AcceptReport:
+    report = Report(farm_id or commits.state.farm_id, (VIP,), (Tunnel("ipip"),))
+    return AcceptReport(f"rs{number}", report)
+
+
+def test_a_farm_is_stored_whole(commits: Commits) -> None:
+    """After the commit the state holds the farm, and the objects' revisions."""
+    assert FARM == commits.state.farm
+    assert (1, 1) == (commits.state.revision, commits.state.revisions[WEB_ID])
+
+
+def test_the_state_is_what_the_store_holds() -> None:
+    """A second director over the same store has the same state."""
+    store = MemoryStore()
+    first = Commits(store)
+    first.commit(PutFarm(FARM), {}, "test", {})
+    first.commit(joined(), {}, "test", {})
+    first.commit(PutOverride(RS1, DRAINING), {}, "test", {})
+
+    assert first.state == Commits(store).state
+
+
+def test_an_edit_that_changes_nothing_stores_nothing(commits: Commits) -> None:
+    """The revision stays, and nobody is woken."""
+    written = commits.commit(PutFarm(FARM), {}, "test", {})
+
+    assert (False, 1, frozenset()) == (written.changed, written.revision, written.dirty)
+
+
+def test_a_dry_run_says_what_it_would_do_and_stores_nothing(commits: Commits) -> None:
+    """Changes and operations are those of the real thing."""
+    edit = PutObject(WEB_ID, web(OTHER_VIP))
+
+    dry = commits.dry_run(edit, {}, {})
+
+    assert FARM == commits.state.farm
+    wet = commits.commit(edit, {}, "test", {})
+    assert (dry.changes, dry.operations) == (wet.changes, wet.operations)
+    assert ("change service web",) == dry.changes
+    assert "add service tcp 198.51.100.20:80 rr" == dry.operations[0]
+    assert "delete service tcp 198.51.100.10:80" == dry.operations[-1]
+
+
+@pytest.mark.parametrize(
+    ("edit", "pointer"),
+    [
+        (PutFarm(replace(FARM, services={"web": web(), "b": TWIN})), "/services/1/ports/0"),
+        (PutFarm(replace(FARM, pools={"web": BADLY_NAMED})), "/pools/0/real_servers/0/name"),
+        (PutFarm(replace(FARM, settings=Settings(tcp_timeout_s=0))), "/settings/timeouts/tcp"),
+        (PutObject(WEB_ID, web(scheduler="best")), "/scheduler"),
+        (PutObject(WEB_ID, web(pool="none")), "/pool"),
+        (PutObject(POOL_ID, replace(pool(1), real_servers=(RealServer("rs1", VIP),))), ""),
+        (PutRealServer("web", RealServer("rs1", rip(1), weight=-1)), "/weight"),
+        (PutRealServer("web", RealServer("rs9", rip(2))), "/address"),
+        (joined(9, address=VIP), "/address"),
+        (joined(pools=("web", "nope")), "/pools/1"),
+    ],
+)  # fmt: skip
+def test_a_broken_rule_points_into_the_request(commits: Commits, edit: Edit, pointer: str) -> None:
+    """The pointer is one of the document that was sent, and nothing is stored."""
+    before = commits.state
+
+    with pytest.raises(InvalidInput) as caught:
+        commits.commit(edit, {}, "test", {})
+
+    assert pointer in [problem.pointer for problem in caught.value.problems]
+    assert before is commits.state
+
+
+def test_a_vip_that_is_in_use_outside_the_farm_is_refused(commits: Commits) -> None:
+    """The director's own addresses and gateways are known at run time only."""
+    with pytest.raises(InvalidInput, match="the gateway on eth0"):
+        commits.commit(
+            PutObject(WEB_ID, web(OTHER_VIP)), {}, "test", {OTHER_VIP: "the gateway on eth0"}
+        )
+
+
+def test_an_override_can_be_set_in_a_farm_that_breaks_a_rule(commits: Commits) -> None:
+    """Draining must work at 3 a.m. even where something unrelated is wrong."""
+    commits.commit(PutOverride(RS1, DRAINING), {}, "test", {VIP: "the gateway on eth0"})
+
+    assert {RS1: DRAINING} == commits.state.status.overrides
+
+
+@pytest.mark.parametrize(
+    ("edit", "error"),
+    [
+        (DeleteObject(ObjectId(Kind.SERVICE, "no")), NotFound),
+        (DeleteObject(POOL_ID), Conflict),
+        (DeleteRealServer(ServerId("web", "rs9")), NotFound),
+        (DeleteRealServer(ServerId("no", "rs1")), NotFound),
+        (PutOverride(ServerId("web", "rs9"), DRAINING), NotFound),
+        (RemoveAgent("rs9"), NotFound),
+        (joined(1, address=rip(2)), Conflict),
+    ],
+)
+def test_what_the_state_forbids(commits: Commits, edit: Edit, error: type[Exception]) -> None:
+    """Missing things are NotFound, wrong moments are Conflict."""
+    with pytest.raises(error):
+        commits.commit(edit, {}, "test", {})
+
+
+def test_an_agent_of_any_name_is_that_of_the_server_at_its_address(commits: Commits) -> None:
+    """The address tells which declared server an agent belongs to; a second agent is refused."""
+    commits.commit(RegisterAgent("host-7", Registration(rip(1), ("web",))), {}, "test", {})
+
+    found = members(commits.state.farm.pools["web"], commits.state.status)
+    assert ["host-7", None] == [member.agent and member.agent.name for member in found]
+    with pytest.raises(Conflict, match="agent host-7 of pool web is at 192.0.2.11 already"):
+        commits.commit(RegisterAgent("host-8", Registration(rip(1), ("web",))), {}, "test", {})
+
+
+def test_compare_and_set(commits: Commits) -> None:
+    """Of two writers who saw one revision the second loses; a new object must not stand."""
+    commits.commit(PutObject(WEB_ID, web(scheduler="lc")), {WEB_ID: 1}, "first", {})
+
+    with pytest.raises(StaleRevision, match="at revision 2, not 1"):
+        commits.commit(PutObject(WEB_ID, web(scheduler="wrr")), {WEB_ID: 1}, "second", {})
+    with pytest.raises(StaleRevision, match="exists already"):
+        commits.commit(PutObject(WEB_ID, web()), {WEB_ID: 0}, "third", {})
+    with pytest.raises(StaleRevision, match="does not exist"):
+        commits.commit(
+            DeleteObject(ObjectId(Kind.POOL, "x")), {ObjectId(Kind.POOL, "x"): 4}, "4", {}
+        )
+    assert "lc" == commits.state.farm.services["web"].scheduler
+
+
+def test_no_agent_can_be_at_a_directors_address(commits: Commits) -> None:
+    """A director cannot tunnel to itself."""
+    with pytest.raises(InvalidInput, match=r"/address: 192\.0\.2\.11 is the address of lb1"):
+        commits.commit(joined(), {}, "test", {rip(1): "lb1"})
+
+
+@pytest.mark.parametrize(
+    "farm",
+    [
+        Farm({}, {"web": pool(1, 2)}),
+        Farm({"web": web()}, {"web": pool(3)}),
+        Farm({"web": web()}, {"web": pool()}),
+    ],
+)
+def test_a_drastic_change_needs_force(commits: Commits, farm: Farm) -> None:
+    """It is refused with its plan, and made when forced."""
+    with pytest.raises(DrasticChange) as caught:
+        commits.commit(PutFarm(farm), {}, "test", {})
+
+    assert caught.value.plan
+    commits.commit(PutFarm(farm, force=True), {}, "test", {})
+    assert farm == commits.state.farm
+
+
+def test_overrides_and_agents_survive_a_new_farm(commits: Commits) -> None:
+    """Apply does not undrain, and does not forget who joined."""
+    commits.commit(joined(), {}, "test", {})
+    commits.commit(PutOverride(RS1, DRAINING), {}, "test", {})
+
+    commits.commit(PutFarm(Farm({"web": web()}, {"web": pool(1)})), {}, "test", {})
+
+    assert ([RS1], ["rs1"]) == (
+        list(commits.state.status.overrides),
+        list(commits.state.status.agents),
+    )
+    commits.commit(DeleteOverride(RS1), {}, "test", {})
+    assert {} == commits.state.status.overrides
+
+
+def test_readiness_latches_for_what_is_needed_only(commits: Commits) -> None:
+    """A report of another farm latches nothing, and a VIP that went must be reported anew."""
+    commits.commit(joined(), {}, "test", {})
+    commits.commit(ready(commits, farm_id="another"), {}, "test", {})
+    assert frozenset() == commits.state.status.agents["rs1"].ready
+
+    commits.commit(ready(commits), {}, "test", {})
+    latched = frozenset({Readiness(VIP, TunnelType.IPIP)})
+    assert latched == commits.state.status.agents["rs1"].ready
+
+    commits.commit(PutObject(WEB_ID, web(OTHER_VIP)), {}, "test", {})
+    assert frozenset() == commits.state.status.agents["rs1"].ready
+
+
+def test_an_agent_that_left_must_report_ready_again(commits: Commits) -> None:
+    """Leaving keeps what is latched until it has left; joining again starts anew."""
+    commits.commit(joined(), {}, "test", {})
+    commits.commit(ready(commits), {}, "test", {})
+
+    commits.commit(joined(membership=Membership.LEAVING), {}, "test", {})
+    assert commits.state.status.agents["rs1"].ready
+
+    commits.commit(joined(membership=Membership.LEFT), {}, "test", {})
+    commits.commit(joined(), {}, "test", {})
+    assert frozenset() == commits.state.status.agents["rs1"].ready
+
+
+@pytest.mark.parametrize(
+    ("edit", "dirty"),
+    [
+        (PutObject(WEB_ID, web(scheduler="lc")), {"web"}),
+        (PutRealServer("web", RealServer("rs1", rip(1), 5)), {"web"}),
+        (PutOverride(RS1, DRAINING), {"web"}),
+        (joined(), {"web"}),
+        (PutObject(ObjectId(Kind.POOL, "new"), replace(pool(3), name="new")), set()),
+        (PutObject(ObjectId(Kind.SETTINGS), Settings(tcp_timeout_s=60)), None),
+    ],
+)
+def test_an_edit_wakes_the_services_it_bears_on(
+    commits: Commits, edit: Edit, dirty: set[str] | None
+) -> None:
+    """The cost of a change does not grow with the table; settings concern everything."""
+    written = commits.commit(edit, {}, "test", {})
+
+    assert dirty == written.dirty
