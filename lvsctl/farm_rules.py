@@ -5,6 +5,7 @@ A problem's pointer is relative to that object, so that the same rule serves a w
 and a single object.
 """
 
+import functools
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
@@ -102,19 +103,31 @@ def _name(name: str) -> Iterator[Problem]:
 
 
 def _unicast(pointer: str, address: IPAddress) -> Iterator[Problem]:
-    nature = {
-        "the unspecified address": address.is_unspecified,
-        "a loopback address": address.is_loopback,
-        "a multicast address": address.is_multicast,
-        "a link-local address": address.is_link_local,
-        "a reserved address": address.is_reserved,
-    }
-    for what, so in nature.items():
-        if so:
-            yield Problem(pointer, f"{address} is {what}", "an address that hosts can route to")
-            return
-    if address.version == 6:  # noqa: PLR2004
+    if not (nature := _nature(address)):
+        return
+    if nature == _IPV6:
         yield Problem(pointer, f"{address}: IPv6 is not supported yet", "an IPv4 address")
+    else:
+        yield Problem(pointer, f"{address} is {nature}", "an address that hosts can route to")
+
+
+_IPV6 = "IPv6"
+
+
+@functools.lru_cache(maxsize=1 << 16)  # each test is slow, and a farm has thousands of addresses
+def _nature(address: IPAddress) -> str:
+    """Return what makes an address unusable; empty where nothing does."""
+    if address.is_unspecified:
+        return "the unspecified address"
+    if address.is_loopback:
+        return "a loopback address"
+    if address.is_multicast:
+        return "a multicast address"
+    if address.is_link_local:
+        return "a link-local address"
+    if address.is_reserved:
+        return "a reserved address"
+    return _IPV6 if address.version == 6 else ""  # noqa: PLR2004
 
 
 def _selector(service: Service, settings: Settings) -> Iterator[Problem]:

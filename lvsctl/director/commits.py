@@ -111,11 +111,12 @@ class Commits:
 
 
 def _written(before: State, after: State, changes: Changes, stored: State) -> Written:
+    dirty = _dirty(before, after, changes)
     return Written(
         stored,
         describe_changes(before, changes),
-        describe_operations(before, after) if changes else (),
-        _dirty(before, after, changes),
+        describe_operations(before, after, dirty),
+        dirty,
         bool(changes),
     )
 

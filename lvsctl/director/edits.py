@@ -5,14 +5,16 @@ and stores the changes.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from lvsctl.director.state import State, override_id
+from lvsctl.director.wanted import wanted
 from lvsctl.errors import Conflict, DrasticChange, NotFound, Problem
 from lvsctl.farm import Farm, Pool, RealServer, Service, Settings
 from lvsctl.farm_rules import drastic, referring_services
 from lvsctl.objects import Changes, Directors, Kind, ObjectId, StoredObject
-from lvsctl.plan import compile_farm, diff, members
+from lvsctl.plan import diff, members
 from lvsctl.status import Override, ServerId
 
 
@@ -75,7 +77,7 @@ class PutFarm(Edit):
         """Refuse what is drastic unless it is forced."""
         reasons = [] if self.force else list(drastic(before.farm, after.farm))
         if reasons:
-            raise DrasticChange("; ".join(reasons), describe_operations(before, after))
+            raise DrasticChange("; ".join(reasons), describe_operations(before, after, None))
 
 
 @dataclass(frozen=True)
@@ -184,10 +186,20 @@ class DeleteOverride(Edit):
         return {override_id(self.id): None}
 
 
-def describe_operations(before: State, after: State) -> tuple[str, ...]:
-    """Return in words what a change does to an IPVS table that is as it should be."""
-    old = compile_farm(before.farm, before.status)
-    new = compile_farm(after.farm, after.status)
+def describe_operations(
+    before: State, after: State, names: Collection[str] | None
+) -> tuple[str, ...]:
+    """Return in words what a change does to an IPVS table that is as it should be.
+
+    Args:
+        before: The state that the table is equal to.
+        after: The state to come.
+        names: Services that the change bears on; None for all.
+    """
+    if names is None:
+        names = before.farm.services.keys() | after.farm.services.keys()
+    old = wanted(before, names).table
+    new = wanted(after, names).table
     return tuple(map(str, diff(new, old, old.keys()).operations))
 
 
