@@ -19,6 +19,7 @@ from lvsctl.ipvs.codec.requests import (
 from lvsctl.ipvs.codec.service import parse_service, parse_service_traffic
 from lvsctl.ipvs.codec.timeouts import parse_timeouts
 from lvsctl.ipvs.genetlink import GenericNetlinkSocket, RequestRefused
+from lvsctl.ipvs.lacking import NO_MODULE, NO_PRIVILEGE
 from lvsctl.ipvs.rounds import apply_in_rounds
 from lvsctl.ipvs_table import (
     DestinationKey,
@@ -33,11 +34,6 @@ from lvsctl.results import Done, Failed, Result, Unknown
 
 _FEW_KEYS = 32
 _LOST = Unknown("the kernel's answers did not fit into the receive buffer (ENOBUFS)")
-_NO_PRIVILEGE = (
-    "the kernel's IPVS table: this process has not the capability CAP_NET_ADMIN; "
-    "run it as root or give its unit AmbientCapabilities=CAP_NET_ADMIN"
-)
-_NO_MODULE = "the kernel has no IPVS, as the module ip_vs is not loaded; run `modprobe ip_vs`"
 
 _Of = TypeVar("_Of")
 _Keyed = TypeVar("_Keyed", ServiceKey, DestinationKey)
@@ -85,7 +81,7 @@ class NetlinkIpvs:
             return parse_timeouts(self._socket.request(timeouts_request()))
         except RequestRefused as refused:
             if refused.errno == errno.EPERM:
-                raise KernelLacks(_NO_PRIVILEGE) from None
+                raise KernelLacks(NO_PRIVILEGE) from None
             raise
 
     def apply(self, operations: Sequence[Operation]) -> Sequence[Result]:
@@ -142,17 +138,19 @@ def _open_socket() -> GenericNetlinkSocket:
     except RequestRefused as refused:
         if refused.errno != errno.ENOENT:
             raise
+    except OSError as error:
+        raise KernelLacks(f"a generic netlink socket cannot be opened: {error}") from error
     _load_module()
     try:
         return GenericNetlinkSocket(FAMILY_NAME)
     except RequestRefused:
-        raise KernelLacks(_NO_MODULE) from None
+        raise KernelLacks(NO_MODULE) from None
 
 
 def _load_module() -> None:
     try:
         subprocess.run(["modprobe", "ip_vs"], check=True, capture_output=True, text=True)
     except FileNotFoundError:
-        raise KernelLacks(_NO_MODULE) from None
+        raise KernelLacks(NO_MODULE) from None
     except subprocess.CalledProcessError as error:
-        raise KernelLacks(f"{_NO_MODULE} (it said: {error.stderr.strip()})") from error
+        raise KernelLacks(f"{NO_MODULE} (it said: {error.stderr.strip()})") from error

@@ -44,6 +44,7 @@ MAX_WEIGHT = 0xFFFF  # of ipvsadm
 MAX_THRESHOLD = 0x7FFFFFFF
 MAX_TIMEOUT_S = 31 * 24 * 60 * 60  # of ipvsadm; the kernel's own overflows at 2**31 ticks
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")  # 16 bytes with the final NUL
+_TWO_FLAGS = {"sh", "mh"}
 _WRITABLE = {ForwardingMethod.MASQUERADE, ForwardingMethod.TUNNEL, ForwardingMethod.DIRECT_ROUTE}
 _SAME_PORT = {ForwardingMethod.TUNNEL, ForwardingMethod.DIRECT_ROUTE}
 _TUNNEL_FLAGS = {
@@ -90,6 +91,8 @@ def _service(key: ServiceKey, config: VirtualServiceConfig) -> Refusals:
     yield from _service_key(key)
     if not _NAME.fullmatch(config.scheduler):
         yield _invalid(f"no scheduler can be named {config.scheduler!r}")
+    if config.scheduler in _TWO_FLAGS and ServiceFlag.SCHED3 in config.flags:
+        yield _invalid(f"the scheduler {config.scheduler} has no third flag")
     if config.persistence:
         yield from _persistence(key.family, config.persistence)
     if isinstance(key, AddressKey):

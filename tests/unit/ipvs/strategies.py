@@ -115,16 +115,13 @@ def operations(
     key = draw(destination_keys(service, rips))
     destination = draw(destination_configs(service, key))
     timeouts = draw(st.builds(Timeouts, *[st.integers(0, MAX_TIMEOUT_S)] * 3))
-    return draw(
-        st.sampled_from(
-            [
-                AddService(service, config),
-                EditService(service, config),
-                DeleteService(service),
-                AddDestination(service, key, destination),
-                EditDestination(service, key, destination),
-                DeleteDestination(service, key),
-                SetTimeouts(timeouts),
-            ]
-        )
-    )
+    candidates: list[Operation] = [
+        AddService(service, config),
+        EditService(service, config),
+        DeleteService(service),
+        AddDestination(service, key, destination),
+        EditDestination(service, key, destination),
+        DeleteDestination(service, key),
+        SetTimeouts(timeouts),
+    ]
+    return draw(st.sampled_from(candidates))

@@ -1,0 +1,172 @@
+"""The IPVS table through the program ipvsadm, where netlink cannot be used."""
+
+import errno
+import os
+import subprocess
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from lvsctl.errors import KernelError, KernelLacks
+from lvsctl.ipvs.evidence import took_effect, traceable_runs
+from lvsctl.ipvs.lacking import NO_IPVSADM, NO_MODULE, NO_PRIVILEGE
+from lvsctl.ipvs.listing import Listed, parse_listing, parse_timeouts
+from lvsctl.ipvs.rounds import apply_in_rounds
+from lvsctl.ipvs.save_format import operation_arguments
+from lvsctl.ipvs.save_parser import parse_table
+from lvsctl.ipvs_table import (
+    DestinationCounters,
+    IpvsTable,
+    Operation,
+    ServiceCounters,
+    ServiceKey,
+    Timeouts,
+    Traffic,
+    VirtualService,
+)
+from lvsctl.results import Done, Failed, Result, Unknown
+
+_FEW_OPERATIONS = 4
+_UNINITIALISED = "Can't initialize ipvs"
+_UNPRIVILEGED = "Permission denied"
+# ipvsadm's own words for what the kernel said; for any other errno it takes those of the C library.
+_ERRNOS: Mapping[str, int] = {os.strerror(number): number for number in errno.errorcode} | {
+    "Service already exists": errno.EEXIST,
+    "Destination already exists": errno.EEXIST,
+    "Scheduler or persistence engine not found": errno.ENOENT,
+    "No such destination": errno.ENOENT,
+    "No such service": errno.ESRCH,
+    "Service not defined": errno.ESRCH,
+    "Invalid operation.  Possibly wrong module version, address not unicast, ...": errno.EINVAL,
+    "Memory allocation problem": errno.ENOMEM,
+    "Operation not supported with IPv6": errno.EOPNOTSUPP,
+    "Operation not supported with specified address family": errno.EAFNOSUPPORT,
+}
+_ZEROS = (0, 0, 0, 0, 0)  # of a destination that came between two listings
+_NOTHING_LISTED = Listed((), {})
+
+
+class IpvsadmIpvs:
+    """The IPVS table of the network namespace of the thread that calls."""
+
+    def __init__(self) -> None:
+        """Find out whether ipvsadm can be used.
+
+        Raises:
+            KernelLacks: It is not installed, the kernel has no IPVS, or a privilege is missing.
+        """
+        self.timeouts()
+
+    def close(self) -> None:
+        """Do nothing, as nothing is held open."""
+
+    def snapshot(self, keys: Collection[ServiceKey] | None = None) -> IpvsTable:
+        """Return the virtual services that stand now; only those of ``keys`` where given.
+
+        Local delivery, which lvsctl never asks for, is shown as direct routing, as ipvsadm does.
+        """
+        table = parse_table(_read("-Sn"))
+        thresholds = parse_listing(_read("-Ln", "--thresholds"))
+        wanted = table if keys is None else table.keys() & set(keys)
+        return {
+            key: _with_thresholds(table[key], thresholds.get(key, _NOTHING_LISTED))
+            for key in sorted(wanted, key=lambda key: key.sort_key)
+        }
+
+    def counters(
+        self, keys: Collection[ServiceKey] | None = None
+    ) -> Mapping[ServiceKey, ServiceCounters]:
+        """Return the counters of the same services."""
+        totals = parse_listing(_read("-Ln", "--stats", "--exact"))
+        rates = parse_listing(_read("-Ln", "--rate", "--exact"))
+        connections = parse_listing(_read("-Ln", "--persistent-conn"))
+        wanted = totals.keys() & rates.keys() & connections.keys()
+        wanted = wanted if keys is None else wanted & set(keys)
+        return {
+            key: _counters(totals[key], rates[key], connections[key])
+            for key in sorted(wanted, key=lambda key: key.sort_key)
+        }
+
+    def timeouts(self) -> Timeouts:
+        """Return the idle times that are in force."""
+        return parse_timeouts(_read("-Ln", "--timeout"))
+
+    def apply(self, operations: Sequence[Operation]) -> Sequence[Result]:
+        """Carry out operations and return one result for each, in the same order."""
+        return apply_in_rounds(operations, self._send)
+
+    def _send(self, operations: Sequence[Operation]) -> Sequence[Result]:
+        if len(operations) <= _FEW_OPERATIONS:
+            return [_carry_out(operation) for operation in operations]
+        return [result for run in traceable_runs(operations) for result in self._restore(run)]
+
+    def _restore(self, operations: Sequence[Operation]) -> Sequence[Result]:
+        """Carry out operations that touch different things, all by one ipvsadm.
+
+        It goes on after most refusals and does not say what was refused. So the table is looked
+        at, and what it does not show is tried again on its own.
+        """
+        before = parse_table(_read("-Sn"))
+        lines = [" ".join(operation_arguments(operation)) + "\n" for operation in operations]
+        ended = _run("-R", standard_input="".join(lines))
+        if ended.returncode == 0 and not ended.stderr:
+            return [Done()] * len(operations)
+        after = self.snapshot()
+        return [
+            Done() if took_effect(operation, before, after) else _carry_out(operation)
+            for operation in operations
+        ]
+
+
+def _run(*arguments: str, standard_input: str = "") -> subprocess.CompletedProcess[str]:
+    try:
+        ended = subprocess.run(
+            ["ipvsadm", *arguments],
+            input=standard_input,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except FileNotFoundError:
+        raise KernelLacks(NO_IPVSADM) from None
+    if _UNINITIALISED in ended.stderr:
+        raise KernelLacks(NO_PRIVILEGE if _UNPRIVILEGED in ended.stderr else NO_MODULE)
+    return ended
+
+
+def _read(*arguments: str) -> str:
+    ended = _run(*arguments)
+    if ended.returncode:
+        command = " ".join(["ipvsadm", *arguments])
+        raise KernelError(f"`{command}` failed ({ended.returncode}): {ended.stderr.strip()}")
+    return ended.stdout
+
+
+def _carry_out(operation: Operation) -> Result:
+    ended = _run(*operation_arguments(operation))
+    if ended.returncode < 0:
+        return Unknown(f"ipvsadm was ended by signal {-ended.returncode}")
+    if ended.returncode == 0:
+        return Done()
+    words = ended.stderr.strip()
+    if words in _ERRNOS:
+        return Failed(_ERRNOS[words])
+    return Failed(errno.EINVAL, words)
+
+
+def _with_thresholds(service: VirtualService, listed: Listed) -> VirtualService:
+    destinations = {}
+    for key in sorted(service.destinations, key=lambda key: key.sort_key):
+        upper, lower, *_ = listed.destinations.get(key, _ZEROS)
+        config = service.destinations[key]
+        destinations[key] = replace(config, upper_threshold=upper, lower_threshold=lower)
+    return replace(service, destinations=destinations)
+
+
+def _counters(totals: Listed, rates: Listed, connections: Listed) -> ServiceCounters:
+    destinations = {}
+    for key in sorted(totals.destinations, key=lambda key: key.sort_key):
+        traffic = Traffic(*totals.destinations[key], *rates.destinations.get(key, _ZEROS))
+        _weight, persistent, active, inactive = connections.destinations.get(key, _ZEROS[:4])
+        destinations[key] = DestinationCounters(traffic, active, inactive, persistent)
+    return ServiceCounters(Traffic(*totals.numbers, *rates.numbers), destinations)

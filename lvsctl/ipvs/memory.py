@@ -1,0 +1,207 @@
+"""An IPVS table in memory, as strict as the kernel: for tests and for trying things out."""
+
+import errno
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+
+from lvsctl.ipvs.rounds import apply_in_rounds
+from lvsctl.ipvs.save_format import format_table
+from lvsctl.ipvs_table import (
+    AddDestination,
+    AddService,
+    DeleteDestination,
+    DeleteService,
+    DestinationConfig,
+    DestinationCounters,
+    DestinationKey,
+    EditDestination,
+    EditService,
+    IPAddress,
+    IpvsTable,
+    Operation,
+    ServiceCounters,
+    ServiceKey,
+    SetTimeouts,
+    Timeouts,
+    Traffic,
+    VirtualService,
+    VirtualServiceConfig,
+    service_of,
+)
+from lvsctl.results import Done, Failed, Result
+
+SCHEDULERS = frozenset(
+    ["none", "rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh"]
+)
+ENGINES = frozenset(["", "sip"])
+DEFAULT_TIMEOUTS = Timeouts(tcp_s=900, tcp_fin_s=120, udp_s=300)
+
+_NO_TRAFFIC = DestinationCounters(Traffic(), 0, 0, 0)
+_NEVER_UNICAST = frozenset(map(IPv4Address, ["0.0.0.0", "255.255.255.255"]))  # noqa: S104
+
+
+@dataclass(slots=True)
+class _Service:
+    config: VirtualServiceConfig
+    destinations: dict[DestinationKey, DestinationConfig] = field(default_factory=dict)
+
+
+class MemoryKernel:
+    """What a kernel would hold; several :class:`MemoryIpvs` may look at one, from any thread."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.services: dict[ServiceKey, _Service] = {}
+        self.timeouts = DEFAULT_TIMEOUTS
+
+    def table(self) -> IpvsTable:
+        """Return the table as it stands, in the order of every snapshot."""
+        with self.lock:
+            return {
+                key: VirtualService(
+                    service.config,
+                    {
+                        destination: service.destinations[destination]
+                        for destination in sorted(
+                            service.destinations, key=lambda destination: destination.sort_key
+                        )
+                    },
+                )
+                for key, service in sorted(self.services.items(), key=lambda item: item[0].sort_key)
+            }
+
+    def carry_out(self, operation: Operation) -> Result:
+        """Carry out one operation, or refuse it with the kernel's error number."""
+        with self.lock:
+            error = self._carry_out(operation)
+        return Failed(error) if error else Done()
+
+    def _carry_out(self, operation: Operation) -> int:
+        match operation:
+            case AddService(key, config):
+                return self._add_service(key, config)
+            case SetTimeouts(timeouts):
+                return self._set_timeouts(timeouts)
+        service = self._service_of(operation)
+        if service is None:
+            return errno.ESRCH
+        match operation:
+            case EditService(_, config):
+                return _edit_service(service, config)
+            case DeleteService(key):
+                del self.services[key]
+                return 0
+            case AddDestination(_, destination, destination_config):
+                return _add_destination(service, destination, destination_config)
+            case EditDestination(_, destination, destination_config):
+                return _edit_destination(service, destination, destination_config)
+            case DeleteDestination(_, destination):
+                return 0 if service.destinations.pop(destination, None) else errno.ENOENT
+
+    def _service_of(self, operation: Operation) -> _Service | None:
+        key = service_of(operation)
+        return self.services.get(key) if key else None
+
+    def _add_service(self, key: ServiceKey, config: VirtualServiceConfig) -> int:
+        if key in self.services:
+            return errno.EEXIST
+        if not _exists(config):
+            return errno.ENOENT
+        self.services[key] = _Service(config)
+        return 0
+
+    def _set_timeouts(self, asked: Timeouts) -> int:
+        """Set what is not 0, which stands for no change."""
+        now = self.timeouts
+        self.timeouts = Timeouts(
+            asked.tcp_s or now.tcp_s, asked.tcp_fin_s or now.tcp_fin_s, asked.udp_s or now.udp_s
+        )
+        return 0
+
+
+def _exists(config: VirtualServiceConfig) -> bool:
+    engine = config.persistence.engine if config.persistence else ""
+    return config.scheduler in SCHEDULERS and engine in ENGINES
+
+
+def _edit_service(service: _Service, config: VirtualServiceConfig) -> int:
+    if not _exists(config):
+        return errno.ENOENT
+    service.config = config
+    return 0
+
+
+def _add_destination(service: _Service, key: DestinationKey, config: DestinationConfig) -> int:
+    if config.lower_threshold > config.upper_threshold:
+        return errno.ERANGE
+    if key in service.destinations:
+        return errno.EEXIST
+    if not _may_be_destination(key.address):
+        return errno.EINVAL
+    service.destinations[key] = config
+    return 0
+
+
+def _edit_destination(service: _Service, key: DestinationKey, config: DestinationConfig) -> int:
+    if config.lower_threshold > config.upper_threshold:
+        return errno.ERANGE
+    if key not in service.destinations:
+        return errno.ENOENT
+    service.destinations[key] = config
+    return 0
+
+
+def _may_be_destination(address: IPAddress) -> bool:
+    """Return whether an address is unicast to a kernel without addresses and routes of its own."""
+    if address.version == 4:  # noqa: PLR2004
+        return not (address.is_multicast or address in _NEVER_UNICAST)
+    return not (
+        address.is_multicast
+        or address.is_link_local
+        or address.is_unspecified
+        or address.ipv4_mapped
+    )
+
+
+class MemoryIpvs:
+    """A table in memory with the results of the kernel; nothing balances anything."""
+
+    def __init__(self, kernel: MemoryKernel | None = None) -> None:
+        """Look at ``kernel``, or at a fresh one of its own."""
+        self._kernel = kernel or MemoryKernel()
+
+    def __str__(self) -> str:
+        return format_table(self._kernel.table())
+
+    def close(self) -> None:
+        """Do nothing; the table stays as it is."""
+
+    def snapshot(self, keys: Collection[ServiceKey] | None = None) -> IpvsTable:
+        """Return the virtual services that stand now; only those of ``keys`` where given."""
+        table = self._kernel.table()
+        if keys is None:
+            return table
+        wanted = frozenset(keys)
+        return {key: service for key, service in table.items() if key in wanted}
+
+    def counters(
+        self, keys: Collection[ServiceKey] | None = None
+    ) -> Mapping[ServiceKey, ServiceCounters]:
+        """Return counters that are all 0, as no packet comes here."""
+        return {
+            key: ServiceCounters(Traffic(), dict.fromkeys(service.destinations, _NO_TRAFFIC))
+            for key, service in self.snapshot(keys).items()
+        }
+
+    def timeouts(self) -> Timeouts:
+        """Return the idle times that are in force."""
+        return self._kernel.timeouts
+
+    def apply(self, operations: Sequence[Operation]) -> Sequence[Result]:
+        """Carry out operations and return one result for each, in the same order."""
+        return apply_in_rounds(operations, self._send)
+
+    def _send(self, operations: Sequence[Operation]) -> Sequence[Result]:
+        return [self._kernel.carry_out(operation) for operation in operations]
