@@ -68,7 +68,7 @@ def farm_topology(
 
     Args:
         directors: lb1, lb2, …
-        real_servers: On the farm's link: rs1, rs2, …
+        real_servers: On the farm's link: rs1, rs2, …, nine at most.
         far_real_servers: Behind r1, numbered after those on the link.
         client_on_link: Whether c1 is on the farm's link, or behind r1.
         vips_on_link: Whether the VIPs are asked for with ARP, or routed through lb1.
