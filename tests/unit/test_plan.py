@@ -1,0 +1,301 @@
+"""The laws of the plan: from farm to table, and from one table to another."""
+
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lvsctl.farm import Farm, Settings
+from lvsctl.farm_rules import SCHEDULER_FLAGS, broken_rules
+from lvsctl.ipvs_table import (
+    AddDestination,
+    AddressKey,
+    DeleteDestination,
+    DeleteService,
+    EditDestination,
+    IpvsTable,
+    Operation,
+    ServiceKey,
+    SetTimeouts,
+    Timeouts,
+    service_of,
+)
+from lvsctl.plan import (
+    SERVICE_FLAGS,
+    compile_farm,
+    compile_service,
+    diff,
+    diff_timeouts,
+    members,
+    service_keys,
+)
+from lvsctl.status import Status
+from tests.unit import strategies
+from tests.unit.strict_table import steps
+
+TABLES = strategies.tables
+KEYS = st.frozensets(strategies.service_keys)
+FARMS_WITH_STATUS = strategies.good_farms().flatmap(
+    lambda farm: st.tuples(st.just(farm), strategies.statuses(farm))
+)
+
+
+# --- diff -----------------------------------------------------------------------------------
+
+
+@given(TABLES, KEYS)
+def test_a_table_that_is_as_wanted_needs_nothing(table: IpvsTable, claimed: set) -> None:
+    """diff(x, x) is empty, whatever is claimed."""
+    assert [] == list(diff(table, table, claimed).operations)
+
+
+def wanted_result(wanted: IpvsTable, observed: IpvsTable, claimed: AbstractSet) -> IpvsTable:
+    """Say independently of diff what should stand in the end."""
+    foreign = {key: service for key, service in observed.items() if key not in claimed}
+    return {**wanted, **foreign}
+
+
+@given(TABLES, TABLES, KEYS)
+def test_applying_it_gives_the_wanted_table(
+    wanted: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey]
+) -> None:
+    """What is ours is as wanted, what is not ours is as it was, and no operation is refused."""
+    plan = diff(wanted, observed, claimed)
+    assert wanted_result(wanted, observed, claimed) == steps(observed, plan.operations)[-1]
+
+
+@given(TABLES, TABLES, KEYS)
+def test_no_operation_is_idle(
+    wanted: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey]
+) -> None:
+    """Each one changes something."""
+    tables = steps(observed, diff(wanted, observed, claimed).operations)
+    assert all(before != after for before, after in pairwise(tables))
+
+
+@given(TABLES, TABLES, KEYS, st.data())
+def test_interrupted_anywhere_and_run_again_it_converges(
+    wanted: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey], data: st.DataObject
+) -> None:
+    """A key is claimed before it is added, so half a plan leaves only what is ours."""
+    operations = diff(wanted, observed, claimed).operations
+    done = data.draw(st.integers(0, len(operations)))
+    halfway = steps(observed, operations[:done])[-1]
+    claimed_now = claimed | (wanted.keys() - observed.keys())
+    again = diff(wanted, halfway, claimed_now).operations
+    assert wanted_result(wanted, observed, claimed) == steps(halfway, again)[-1]
+    assert len(operations) - done >= len(again)
+
+
+@given(TABLES, TABLES, KEYS)
+def test_what_is_not_ours_is_never_in_it(
+    wanted: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey]
+) -> None:
+    """Foreign services and conflicts are named, and no operation is about one."""
+    plan = diff(wanted, observed, claimed)
+    not_ours = observed.keys() - claimed
+    assert not_ours.isdisjoint(service_of(operation) for operation in plan.operations)
+    assert not_ours & wanted.keys() == set(plan.conflicts)
+    assert not_ours - wanted.keys() == set(plan.foreign)
+    assert len(not_ours) == len(plan.conflicts) + len(plan.foreign)
+
+
+@given(TABLES, TABLES, KEYS)
+def test_a_destination_that_stays_is_never_missing(
+    wanted: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey]
+) -> None:
+    """At no step does a service stand without a destination that it keeps."""
+    tables = steps(observed, diff(wanted, observed, claimed).operations)
+    for key in wanted.keys() & observed.keys():
+        kept = wanted[key].destinations.keys() & observed[key].destinations.keys()
+        assert all(kept <= table[key].destinations.keys() for table in tables)
+
+
+@given(TABLES, TABLES, KEYS)
+def test_nothing_is_deleted_and_added_again(
+    wanted: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey]
+) -> None:
+    """What stands before and after is edited in place; each thing is touched once."""
+    operations = diff(wanted, observed, claimed).operations
+    touched = [(service_of(operation), getattr(operation, "key", None)) for operation in operations]
+    assert len(touched) == len(set(touched))
+
+
+@given(TABLES, TABLES, KEYS)
+def test_within_a_service_adds_come_before_deletes(
+    wanted: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey]
+) -> None:
+    """First what is new, then what changes, last what goes."""
+    order: dict[type[Operation], int] = {AddDestination: 0, EditDestination: 1}
+    for key in wanted.keys() | observed.keys():
+        ranks = [
+            order.get(type(operation), 2)
+            for operation in diff(wanted, observed, claimed).operations
+            if isinstance(operation, AddDestination | EditDestination | DeleteDestination)
+            and operation.service == key
+        ]
+        assert sorted(ranks) == ranks
+
+
+@given(TABLES, TABLES, KEYS)
+def test_new_services_come_first_and_old_ones_go_last(
+    wanted: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey]
+) -> None:
+    """A changed VIP is a new key: it serves with all its destinations before the old one goes."""
+    operations = diff(wanted, observed, claimed).operations
+    new = wanted.keys() - observed.keys()
+    ranks = [
+        2 if isinstance(operation, DeleteService) else int(service_of(operation) not in new)
+        for operation in operations
+    ]
+    assert sorted(ranks) == ranks
+
+
+@given(TABLES, TABLES, KEYS)
+def test_a_service_going_away_takes_one_operation(
+    wanted: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey]
+) -> None:
+    """The kernel deletes its destinations with it, so no delete of one comes before."""
+    gone = observed.keys() - wanted.keys()
+    operations = diff(wanted, observed, claimed).operations
+    assert [DeleteService(key) for key in sorted(gone & claimed, key=lambda key: key.sort_key)] == [
+        operation for operation in operations if service_of(operation) in gone
+    ]
+
+
+@given(TABLES, TABLES, KEYS, st.randoms())
+def test_it_does_not_depend_on_the_order_of_services(
+    wanted: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey], random: object
+) -> None:
+    """Two directors with the same farm do the same things in the same order."""
+    shuffled = list(wanted.items())
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert diff(wanted, observed, claimed) == diff(dict(shuffled), observed, claimed)
+
+
+# --- compilation ----------------------------------------------------------------------------
+
+
+@given(strategies.good_farms())
+def test_the_random_farms_keep_to_the_rules(farm: Farm) -> None:
+    """The laws below are about farms that can be stored."""
+    assert [] == list(broken_rules(farm, {}))
+
+
+@given(FARMS_WITH_STATUS)
+def test_a_farms_table_is_the_union_of_its_services(given_: tuple[Farm, Status]) -> None:
+    """No service's part of the table depends on another service, and no key is in two parts."""
+    farm, status = given_
+    parts = [
+        compile_service(service, farm.pools[service.pool], status)
+        for service in farm.services.values()
+    ]
+    table = compile_farm(farm, status)
+    assert table == {key: part[key] for part in parts for key in part}
+    assert len(table) == sum(map(len, parts))
+
+
+@given(FARMS_WITH_STATUS)
+def test_every_key_of_a_service_has_the_same_destinations(given_: tuple[Farm, Status]) -> None:
+    """They differ in the port only, which is the service's own, 0 under a mark."""
+    farm, status = given_
+    for service in farm.services.values():
+        table = compile_service(service, farm.pools[service.pool], status)
+        assert list(service_keys(service)) == list(table)
+        addresses = {tuple(dest.address for dest in entry.destinations) for entry in table.values()}
+        assert 1 == len(addresses)
+        for key, entry in table.items():
+            port = key.port if isinstance(key, AddressKey) else 0
+            assert {port} >= {destination.port for destination in entry.destinations}
+
+
+@given(FARMS_WITH_STATUS)
+def test_destinations_are_in_the_order_of_their_addresses(given_: tuple[Farm, Status]) -> None:
+    """Also in the plan that adds them: the mh table depends on the order of adding."""
+    farm, status = given_
+    table = compile_farm(farm, status)
+    added: dict[ServiceKey, list[tuple[int, int, int]]] = {key: [] for key in table}
+    for operation in diff(table, {}, ()).operations:
+        if isinstance(operation, AddDestination):
+            added[operation.service].append(operation.key.sort_key)
+    assert all(sorted(keys) == keys for keys in added.values())
+    assert {key: len(service.destinations) for key, service in table.items()} == {
+        key: len(keys) for key, keys in added.items()
+    }
+
+
+@given(FARMS_WITH_STATUS)
+def test_only_members_of_the_pool_are_destinations(given_: tuple[Farm, Status]) -> None:
+    """Nobody else gets traffic, and the tunnel is the pool's."""
+    farm, status = given_
+    for service in farm.services.values():
+        pool = farm.pools[service.pool]
+        known = {member.address for member in members(pool, status)}
+        for entry in compile_service(service, pool, status).values():
+            assert known >= {destination.address for destination in entry.destinations}
+            types = {config.encapsulation.type for config in entry.destinations.values()}
+            assert {pool.tunnel.type} >= types
+
+
+@given(FARMS_WITH_STATUS)
+def test_without_status_every_declared_server_serves_as_declared(
+    given_: tuple[Farm, Status],
+) -> None:
+    """Nothing but a person or an agent takes a server out."""
+    farm, _ = given_
+    for service in farm.services.values():
+        pool = farm.pools[service.pool]
+        for entry in compile_service(service, pool, Status()).values():
+            assert {server.address: server.weight for server in pool.real_servers} == {
+                destination.address: config.weight
+                for destination, config in entry.destinations.items()
+            }
+
+
+@given(FARMS_WITH_STATUS, st.data())
+def test_another_pools_status_changes_nothing(
+    given_: tuple[Farm, Status], data: st.DataObject
+) -> None:
+    """A wake for one pool's services is enough for what happens in that pool."""
+    farm, status = given_
+    other = data.draw(strategies.statuses(replace(farm, pools={"green": farm.pools["green"]})))
+    blue_only = Status(
+        {server: override for server, override in status.overrides.items() if server.pool == "blue"}
+        | other.overrides,
+        status.agents,
+    )
+    for service in farm.services.values():
+        if service.pool == "blue":
+            pool = farm.pools["blue"]
+            assert compile_service(service, pool, status) == compile_service(
+                service, pool, blue_only
+            )
+
+
+def test_every_flag_that_the_rules_allow_has_its_bit() -> None:
+    """A farm that is accepted can be compiled."""
+    allowed = {flag for flags in SCHEDULER_FLAGS.values() for flag in flags} | {"ops"}
+    assert allowed == set(SERVICE_FLAGS)
+
+
+# --- timeouts -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (Settings(), ()),
+        (Settings(tcp_timeout_s=900, tcp_fin_timeout_s=120, udp_timeout_s=300), ()),
+        (Settings(tcp_timeout_s=60), (SetTimeouts(Timeouts(60, 120, 300)),)),
+        (Settings(tcp_fin_timeout_s=60), (SetTimeouts(Timeouts(900, 60, 300)),)),
+        (Settings(udp_timeout_s=60), (SetTimeouts(Timeouts(900, 120, 60)),)),
+    ],
+)
+def test_only_the_timeouts_that_the_farm_names_are_set(
+    settings: Settings, expected: tuple[SetTimeouts, ...]
+) -> None:
+    """Those it does not name stay as the kernel has them, and what is equal is not written."""
+    assert expected == tuple(diff_timeouts(Farm(settings=settings), Timeouts(900, 120, 300)))

@@ -1,0 +1,275 @@
+"""Who is a member of a pool, whether it serves, with what weight, and why."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from ipaddress import IPv4Address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lvsctl.agent.messages import Membership
+from lvsctl.farm import Pool, PoolTunnel, RealServer, Service
+from lvsctl.ipvs_table import (
+    DestinationConfig,
+    DestinationKey,
+    Encapsulation,
+    IpProtocol,
+    Persistence,
+    ServiceFlag,
+    TunnelType,
+    VirtualServiceConfig,
+)
+from lvsctl.plan import Member, Origin, Standing, compile_service, members, standing
+from lvsctl.status import AdministrativeState, Agent, Override, Readiness, ServerId, Status
+from tests.unit import strategies
+
+VIP = IPv4Address("198.51.100.10")
+RIP = IPv4Address("192.0.2.11")
+RS1 = RealServer("rs1", RIP, 100)
+POOL = Pool("web", real_servers=(RS1,))
+ID = ServerId("web", "rs1")
+READY = frozenset({Readiness(VIP, TunnelType.IPIP)})
+AGENT = Agent("rs1", RIP, ("web",), 7, Membership.JOINED, READY)
+UNREADY = replace(AGENT, ready=frozenset())
+LEAVING = replace(AGENT, membership=Membership.LEAVING)
+LEFT = replace(AGENT, membership=Membership.LEFT)
+
+ENABLED = AdministrativeState.ENABLED
+DRAINING = AdministrativeState.DRAINING
+DISABLED = AdministrativeState.DISABLED
+
+
+def override(state: AdministrativeState, weight: int | None = None, reason: str = "") -> Override:
+    """Return what a person decided."""
+    return Override(state, weight, reason, "anna", datetime(2026, 1, 2, tzinfo=UTC))
+
+
+# --- members --------------------------------------------------------------------------------
+
+
+def test_a_declared_server_without_an_agent_is_a_member() -> None:
+    """It needs nobody's report."""
+    assert [Member(ID, RIP, 100, Origin.DECLARED)] == list(members(POOL, Status()))
+
+
+def test_an_agent_at_a_declared_address_is_that_servers_agent() -> None:
+    """Whatever its name; the declaration's name, weight and thresholds hold."""
+    server = RealServer("rs1", RIP, 100, 2000, 1500)
+    agent = replace(AGENT, name="host-17")
+    assert [Member(ID, RIP, 100, Origin.DECLARED, 2000, 1500, agent)] == list(
+        members(replace(POOL, real_servers=(server,)), Status(agents={"host-17": agent}))
+    )
+
+
+def test_an_agent_at_another_address_is_a_server_of_its_own() -> None:
+    """It is listed after the declared ones, with its own weight."""
+    agent = Agent("rs9", IPv4Address("192.0.2.19"), ("web",), 7)
+    assert [
+        Member(ID, RIP, 100, Origin.DECLARED),
+        Member(ServerId("web", "rs9"), agent.address, 7, Origin.AGENT, agent=agent),
+    ] == list(members(POOL, Status(agents={"rs9": agent})))
+
+
+def test_an_agent_of_another_pool_is_no_member() -> None:
+    """Even at a declared address: it says nothing about this pool."""
+    elsewhere = replace(AGENT, pools=("mail",))
+    assert [None] == [member.agent for member in members(POOL, Status(agents={"rs1": elsewhere}))]
+
+
+def test_an_agent_is_a_member_of_every_pool_that_it_joined() -> None:
+    """One host may stand behind several services."""
+    agent = replace(AGENT, pools=("web", "mail"))
+    status = Status(agents={"rs1": agent})
+    assert [["web/rs1"], ["mail/rs1"]] == [
+        [str(member.id) for member in members(Pool(name), status)] for name in ("web", "mail")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("membership", "names"),
+    [
+        (Membership.JOINED, ["rs1"]),
+        (Membership.LEAVING, ["rs1"]),
+        (Membership.LEFT, []),
+    ],
+)
+def test_an_agent_that_left_takes_its_undeclared_server_along(
+    membership: Membership, names: list[str]
+) -> None:
+    """While it leaves it is still there, to be drained."""
+    status = Status(agents={"rs1": replace(AGENT, membership=membership)})
+    assert names == [member.id.server for member in members(Pool("web"), status)]
+
+
+def test_an_agent_that_left_keeps_its_record_at_a_declared_server() -> None:
+    """So that the server does not return to the table by itself."""
+    assert [LEFT] == [member.agent for member in members(POOL, Status(agents={"rs1": LEFT}))]
+
+
+# --- standing -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("agent", "decision", "expected"),
+    [
+        (None, None, Standing(100)),
+        (AGENT, None, Standing(100)),
+        (None, override(ENABLED), Standing(100)),
+        (None, override(ENABLED, 5), Standing(5, "weight set at run time")),
+        (None, override(ENABLED, 0), Standing(0, "weight set at run time")),
+        (None, override(ENABLED, 5, "new disk"), Standing(5, "weight set at run time: new disk")),
+        (None, override(DRAINING), Standing(0, "draining")),
+        (None, override(DRAINING, 5, "new disk"), Standing(0, "draining: new disk")),
+        (None, override(DISABLED), Standing(None, "disabled")),
+        (None, override(DISABLED, 5, "new disk"), Standing(None, "disabled: new disk")),
+        (AGENT, override(DRAINING), Standing(0, "draining")),
+        (
+            UNREADY,
+            None,
+            Standing(None, "agent rs1 has not yet reported 198.51.100.10 ready over ipip"),
+        ),
+        (
+            UNREADY,
+            override(DRAINING),
+            Standing(None, "agent rs1 has not yet reported 198.51.100.10 ready over ipip"),
+        ),
+        (UNREADY, override(DISABLED), Standing(None, "disabled")),
+        (LEAVING, None, Standing(0, "agent rs1 is leaving")),
+        (LEAVING, override(ENABLED, 5), Standing(0, "agent rs1 is leaving")),
+        (LEAVING, override(DISABLED), Standing(None, "disabled")),
+        (
+            replace(UNREADY, membership=Membership.LEAVING),
+            None,
+            Standing(None, "agent rs1 has not yet reported 198.51.100.10 ready over ipip"),
+        ),
+        (
+            LEFT,
+            None,
+            Standing(None, "agent rs1 has left; it returns when the agent joins again"),
+        ),
+        (
+            LEFT,
+            override(DISABLED),
+            Standing(None, "agent rs1 has left; it returns when the agent joins again"),
+        ),
+    ],
+)
+def test_a_servers_standing(
+    agent: Agent | None, decision: Override | None, expected: Standing
+) -> None:
+    """Left, disabled, not ready, leaving, draining, a run-time weight: in this precedence."""
+    status = Status(
+        overrides={ID: decision} if decision else {}, agents={"rs1": agent} if agent else {}
+    )
+    (member,) = members(POOL, status)
+    assert expected == standing(member, VIP, POOL, status)
+
+
+@pytest.mark.parametrize(
+    "ready",
+    [
+        frozenset({Readiness(IPv4Address("198.51.100.99"), TunnelType.IPIP)}),
+        frozenset({Readiness(VIP, TunnelType.GRE)}),
+    ],
+)
+def test_ready_for_another_vip_or_tunnel_is_not_ready(ready: frozenset[Readiness]) -> None:
+    """Packets for this VIP in this tunnel would loop or vanish there."""
+    status = Status(agents={"rs1": replace(AGENT, ready=ready)})
+    (member,) = members(POOL, status)
+    assert standing(member, VIP, POOL, status).weight is None
+
+
+def test_an_override_is_about_one_pool() -> None:
+    """The same host drained in one pool serves in another."""
+    other = Pool("mail", real_servers=(RS1,))
+    status = Status(overrides={ID: override(DRAINING)})
+    assert [0, 100] == [
+        standing(member, VIP, pool, status).weight
+        for pool in (POOL, other)
+        for member in members(pool, status)
+    ]
+
+
+@given(strategies.good_farms().flatmap(strategies.statuses), st.data())
+def test_who_does_not_serve_as_declared_has_a_reason(status: Status, data: st.DataObject) -> None:
+    """Every state that a person can see carries its reason, and only those."""
+    pool = data.draw(strategies.good_pools("blue"))
+    for member in members(pool, status):
+        decision = standing(member, data.draw(strategies.VIPS), pool, status)
+        override_ = status.overrides.get(member.id)
+        if not decision.reason:
+            assert member.weight == decision.weight
+            assert not override_ or override_.state is ENABLED
+        else:
+            assert override_ or member.agent
+
+
+# --- compile_service ------------------------------------------------------------------------
+
+SERVICE = Service("web", VIP, "web", ports=(80,))
+
+
+def configs(service: Service) -> set[VirtualServiceConfig]:
+    """Return the configurations of a service's virtual services."""
+    return {entry.config for entry in compile_service(service, POOL, Status()).values()}
+
+
+STICKY = Persistence(300, 32)
+FALLBACK = ServiceFlag.SCHED1
+PORT = ServiceFlag.SCHED2
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "flags", "persistence", "expected"),
+    [
+        ("wlc", None, None, ServiceFlag(0)),
+        ("mh", None, None, FALLBACK | PORT),
+        ("mh", None, STICKY, FALLBACK),
+        ("mh", frozenset(), None, ServiceFlag(0)),
+        ("mh", frozenset({"mh-port"}), STICKY, PORT),
+        ("mh", frozenset({"mh-fallback"}), None, FALLBACK),
+        ("sh", None, None, FALLBACK),
+        ("sh", None, STICKY, FALLBACK),
+        ("sh", frozenset({"sh-port", "sh-fallback"}), None, FALLBACK | PORT),
+        ("sh", frozenset({"sh-fallback"}), None, FALLBACK),
+        ("rr", frozenset({"ops"}), None, ServiceFlag.ONE_PACKET),
+    ],
+)
+def test_a_services_flags(
+    scheduler: str,
+    flags: frozenset[str] | None,
+    persistence: Persistence | None,
+    expected: ServiceFlag,
+) -> None:
+    """Those asked for, else the scheduler's default; mh-port is none of a persistent service."""
+    service = replace(SERVICE, scheduler=scheduler, flags=flags, persistence=persistence)
+    assert {VirtualServiceConfig(scheduler, expected, persistence)} == configs(service)
+
+
+def test_thresholds_and_tunnel_reach_the_destination() -> None:
+    """What the pool and the server say is what the kernel is told."""
+    server = RealServer("rs1", RIP, 5, upper_threshold=20, lower_threshold=10)
+    pool = Pool("web", PoolTunnel(TunnelType.GRE), (server,))
+    (entry,) = compile_service(SERVICE, pool, Status()).values()
+    assert {
+        DestinationKey(RIP, 80): DestinationConfig(
+            5, encapsulation=Encapsulation(TunnelType.GRE), upper_threshold=20, lower_threshold=10
+        )
+    } == entry.destinations
+
+
+def test_a_service_of_a_mark_has_one_key() -> None:
+    """And its destinations port 0."""
+    service = replace(SERVICE, ports=(), protocol=None, fwmark=7)
+    table = compile_service(service, POOL, Status())
+    assert ["fwmark 7"] == [str(key) for key in table]
+    assert [0] == [key.port for entry in table.values() for key in entry.destinations]
+
+
+def test_a_service_of_two_ports_has_two_keys() -> None:
+    """In the order of the farm file."""
+    table = compile_service(
+        replace(SERVICE, ports=(443, 80), protocol=IpProtocol.UDP), POOL, Status()
+    )
+    assert ["udp 198.51.100.10:443", "udp 198.51.100.10:80"] == [str(key) for key in table]
