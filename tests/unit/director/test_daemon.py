@@ -1,0 +1,326 @@
+"""The director's loop: what wakes it, how long things may take, what waiters are told."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import ParamSpec, TypeVar
+
+import pytest
+
+from lvsctl.agent.messages import Membership, Registration, Report, Tunnel
+from lvsctl.director.commits import Commits
+from lvsctl.director.daemon import TIMER_S, DirectorDaemon
+from lvsctl.director.edits import PutFarm, PutObject
+from lvsctl.director.worker import Worker
+from lvsctl.errors import DrasticChange, KernelError, NotFound
+from lvsctl.farm import Farm
+from lvsctl.ipvs_table import (
+    AddDestination,
+    AddService,
+    DeleteService,
+    DestinationConfig,
+    DestinationKey,
+    EditDestination,
+    VirtualServiceConfig,
+)
+from lvsctl.store.memory import MemoryStore
+from lvsctl.store.protocol import Mode, ModeName
+from tests.unit import virtual_time
+from tests.unit.director.farms import OTHER_VIP, VIP, WEB_ID, WEB_KEY, pool, rip, web
+from tests.unit.director.test_reconciler import Bench
+
+P = ParamSpec("P")
+T = TypeVar("T")
+START = datetime(2026, 1, 1, tzinfo=UTC)
+DAMAGE = EditDestination(WEB_KEY, DestinationKey(rip(1), 80), DestinationConfig(1))
+
+
+class InlineWorker(Worker):
+    """Runs each call at once, so that a test has one thread and no waiting."""
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return call(*args, **kwargs)
+
+
+class Director:
+    """A daemon over a kernel in memory, on a loop whose time jumps."""
+
+    def __init__(self) -> None:
+        self.bench = Bench()
+        worker = InlineWorker("test")
+        self.daemon = DirectorDaemon(
+            name="lb1",
+            commits=Commits(MemoryStore()),
+            store=worker,
+            reconciler=self.bench.reconciler,
+            local=self.bench.local,
+            kernel=worker,
+            mode=Mode(),
+            now=lambda: START + timedelta(seconds=asyncio.get_running_loop().time()),
+        )
+
+    async def put_web(self, *numbers: int) -> None:
+        """Store the farm with the service web over declared servers, and reconcile."""
+        await self.daemon.write(PutFarm(Farm({"web": web()}, {"web": pool(*numbers)})), by="test")
+        await self.daemon.turn()
+
+
+@pytest.fixture
+def director() -> Director:
+    return Director()
+
+
+def test_drift_that_nobody_announced_is_found_within_the_timer(director: Director) -> None:
+    """It is not put right before the timer, and it is at the timer, counted from the last look."""
+
+    async def scenario() -> None:
+        await director.put_web(1)
+        running = asyncio.create_task(director.daemon.run())
+        await asyncio.sleep(TIMER_S / 2)
+        director.bench.ipvs.apply([DAMAGE])
+        await asyncio.sleep(TIMER_S / 2 - 0.001)
+        assert {1: 1} == director.bench.weights()
+        await asyncio.sleep(0.002)
+        assert {1: 100} == director.bench.weights()
+        running.cancel()
+
+    virtual_time.run(scenario())
+
+
+def test_the_timer_is_not_put_off_by_wakes(director: Director) -> None:
+    """Somebody who writes all the time does not keep the director from looking at everything."""
+
+    async def scenario() -> None:
+        await director.put_web(1)
+        running = asyncio.create_task(director.daemon.run())
+        await asyncio.sleep(0)
+        director.bench.ipvs.apply([DAMAGE])
+        for _ in range(int(TIMER_S * 2) + 1):
+            director.daemon.wake(frozenset())
+            await asyncio.sleep(0.5)
+        assert {1: 100} == director.bench.weights()
+        running.cancel()
+
+    virtual_time.run(scenario())
+
+
+def test_a_write_is_applied_at_once(director: Director) -> None:
+    """A wake takes no time on the clock, and the waiter is told."""
+
+    async def scenario() -> None:
+        await director.put_web(1)
+        running = asyncio.create_task(director.daemon.run())
+        await asyncio.sleep(1)
+        began = asyncio.get_running_loop().time()
+        written = await director.daemon.write(PutObject(WEB_ID, web(scheduler="lc")), by="test")
+        assert (await director.daemon.applied(written, 5)).applied
+        assert asyncio.get_running_loop().time() == began
+        assert "lc" == director.bench.ipvs.snapshot()[WEB_KEY].config.scheduler
+        running.cancel()
+
+    virtual_time.run(scenario())
+
+
+def test_who_waits_for_what_cannot_be_applied_is_told_why_when_the_time_is_over(
+    director: Director,
+) -> None:
+    """A conflict stays one for the whole wait."""
+
+    async def scenario() -> None:
+        director.bench.ipvs.apply([AddService(WEB_KEY, VirtualServiceConfig("lc"))])
+        running = asyncio.create_task(director.daemon.run())
+        farm = Farm({"web": web()}, {"web": pool(1)})
+        written = await director.daemon.write(PutFarm(farm), by="test")
+        began = asyncio.get_running_loop().time()
+        found = await director.daemon.applied(written, 5)
+        assert 5 == asyncio.get_running_loop().time() - began
+        assert not found.applied
+        assert "lvsctl service adopt web" in found.reason
+        running.cancel()
+
+    virtual_time.run(scenario())
+
+
+def test_a_pause_ends_by_itself_to_the_second(director: Director) -> None:
+    """Until then nothing is written; then it is, without waiting for the timer."""
+
+    async def scenario() -> None:
+        await director.put_web(1)
+        running = asyncio.create_task(director.daemon.run())
+        until = START + timedelta(seconds=7)
+        await director.daemon.set_mode(Mode(ModeName.OBSERVE, "surgery", until, "test"))
+        director.bench.ipvs.apply([DeleteService(WEB_KEY)])
+        await asyncio.sleep(6.999)
+        assert {} == director.bench.ipvs.snapshot()
+        assert "surgery" in director.daemon.view.services[WEB_KEY].reason
+        await asyncio.sleep(0.002)
+        assert [WEB_KEY] == list(director.bench.ipvs.snapshot())
+        assert (ModeName.ENFORCE, Mode()) == (
+            director.daemon.mode.name,
+            director.bench.local.mode(),
+        )
+        running.cancel()
+
+    virtual_time.run(scenario())
+
+
+def test_a_kernel_that_cannot_be_read_is_reported_and_tried_again(director: Director) -> None:
+    """Nothing is written meanwhile; the state can still be changed."""
+
+    async def scenario() -> None:
+        original = director.bench.ipvs.snapshot
+
+        def broken(keys: object = None) -> object:  # noqa: ARG001
+            raise KernelError("netlink is out of buffers")
+
+        director.bench.ipvs.snapshot = broken  # type: ignore[method-assign, assignment]
+        running = asyncio.create_task(director.daemon.run())
+        await director.daemon.write(PutFarm(Farm({"web": web()}, {"web": pool(1)})), by="test")
+        await asyncio.sleep(0.1)
+        assert "netlink is out of buffers" == director.daemon.view.error
+        director.bench.ipvs.snapshot = original  # type: ignore[method-assign]
+        await asyncio.sleep(TIMER_S)
+        assert "" == director.daemon.view.error
+        assert {1: 100} == director.bench.weights()
+        running.cancel()
+
+    virtual_time.run(scenario())
+
+
+def test_an_agents_way_into_and_out_of_a_service(director: Director) -> None:
+    """It joins, is assigned the VIP, reports ready, serves, gets weight 0, and is gone."""
+
+    async def scenario() -> None:
+        daemon = director.daemon
+        await director.put_web()
+        running = asyncio.create_task(daemon.run())
+        await asyncio.sleep(0.1)
+        registration = Registration(rip(1), ("web",), 7)
+
+        await daemon.register("rs1", registration, by="rs1")
+        found = await daemon.assignment("rs1", None, 25)
+        assert found is not None
+        assert (VIP,) == found[1].vips
+        assert {} == director.bench.weights()
+
+        report = Report(daemon.state.farm_id, (VIP,), (Tunnel("ipip"),))
+        await daemon.report("rs1", report)
+        await asyncio.sleep(0.1)
+        assert {1: 7} == director.bench.weights()
+
+        leaving = Registration(rip(1), ("web",), 7, Membership.LEAVING)
+        written = await daemon.register("rs1", leaving, by="rs1")
+        assert (await daemon.applied(written, 5)).applied
+        assert {1: 0} == director.bench.weights()
+
+        left = Registration(rip(1), ("web",), 7, Membership.LEFT)
+        written = await daemon.register("rs1", left, by="rs1")
+        assert (await daemon.applied(written, 5)).applied
+        assert {} == director.bench.weights()
+        found = await daemon.assignment("rs1", None, 25)
+        assert found is not None
+        assert () == found[1].vips
+        running.cancel()
+
+    virtual_time.run(scenario())
+
+
+def test_an_assignment_is_waited_for_until_it_changes(director: Director) -> None:
+    """The same one is None after the whole wait; a new VIP ends the wait at once."""
+
+    async def scenario() -> None:
+        daemon = director.daemon
+        loop = asyncio.get_running_loop()
+        await director.put_web()
+        running = asyncio.create_task(daemon.run())
+        await daemon.register("rs1", Registration(rip(1), ("web",)), by="rs1")
+        found = await daemon.assignment("rs1", None, 25)
+        assert found is not None
+
+        began = loop.time()
+        assert None is await daemon.assignment("rs1", found[0], 25)
+        assert 25 == loop.time() - began
+
+        waiting = asyncio.create_task(daemon.assignment("rs1", found[0], 25))
+        await asyncio.sleep(3)
+        await daemon.write(PutObject(WEB_ID, web(OTHER_VIP)), by="test")
+        changed = await waiting
+        assert changed is not None
+        assert (OTHER_VIP,) == changed[1].vips
+        assert 28 == loop.time() - began
+        with pytest.raises(NotFound):
+            await daemon.assignment("rs9", None, 25)
+        running.cancel()
+
+    virtual_time.run(scenario())
+
+
+def test_an_agent_keeps_a_vip_while_the_kernel_still_sends_for_it(director: Director) -> None:
+    """A service that a paused director has not deleted yet keeps its VIP on the agents."""
+
+    async def scenario() -> None:
+        daemon = director.daemon
+        await director.put_web()
+        await daemon.register("rs1", Registration(rip(1), ("web",)), by="rs1")
+        await daemon.report("rs1", Report(daemon.state.farm_id, (VIP,), (Tunnel("ipip"),)))
+        running = asyncio.create_task(daemon.run())
+        await asyncio.sleep(0.1)
+        assert {1: 100} == director.bench.weights()
+        await daemon.set_mode(Mode(ModeName.OBSERVE))
+
+        await daemon.write(PutFarm(Farm({}, {"web": pool()}), force=True), by="test")
+        await asyncio.sleep(0.1)
+        found = await daemon.assignment("rs1", None, 0)
+        assert found is not None
+        assert (VIP,) == found[1].vips
+
+        await daemon.set_mode(Mode())
+        found = await daemon.assignment("rs1", found[0], 25)
+        assert found is not None
+        assert () == found[1].vips
+        running.cancel()
+
+    virtual_time.run(scenario())
+
+
+def test_adopting_must_not_remove_destinations_unless_forced(director: Director) -> None:
+    """A destination that the farm does not have is named, and nothing is claimed."""
+
+    async def scenario() -> None:
+        foreign = [
+            AddService(WEB_KEY, VirtualServiceConfig("lc")),
+            AddDestination(WEB_KEY, DestinationKey(rip(9), 80), DestinationConfig(3)),
+        ]
+        director.bench.ipvs.apply(foreign)
+        await director.put_web(1)
+        with pytest.raises(DrasticChange, match=r"192\.0\.2\.19:80"):
+            await director.daemon.adopt(None, force=False, by="test")
+        assert {} == director.bench.local.claims()
+
+        assert (WEB_KEY,) == await director.daemon.adopt(["web"], force=True, by="test")
+        await director.daemon.turn()
+        assert {1: 100} == director.bench.weights()
+        with pytest.raises(NotFound):
+            await director.daemon.adopt(["none"], force=True, by="test")
+
+    virtual_time.run(scenario())
+
+
+def test_adopting_takes_for_ready_what_the_kernel_serves(director: Director) -> None:
+    """An agent that has not reported yet keeps the destination that stands for it."""
+
+    async def scenario() -> None:
+        foreign = [
+            AddService(WEB_KEY, VirtualServiceConfig("rr")),
+            AddDestination(WEB_KEY, DestinationKey(rip(1), 80), DestinationConfig(100)),
+        ]
+        director.bench.ipvs.apply(foreign)
+        await director.put_web(1)
+        await director.daemon.register("rs1", Registration(rip(1), ("web",)), by="rs1")
+
+        await director.daemon.adopt(None, force=False, by="test")
+        await director.daemon.turn()
+
+        assert {1: 100} == director.bench.weights()
+
+    virtual_time.run(scenario())
