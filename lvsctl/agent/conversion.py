@@ -6,6 +6,7 @@ Unknown fields are passed over, so that either side may be the older one.
 import dataclasses
 import enum
 from collections.abc import Callable, Iterator
+from functools import partial
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -27,6 +28,7 @@ from cattrs.gen import make_dict_structure_fn
 from lvsctl.errors import InvalidInput, Problem
 
 T = TypeVar("T")
+_Hook = Callable[[object, object], object]
 
 _TEXTS: tuple[tuple[Any, Callable[[str], object], str], ...] = (
     (IPv4Address | IPv6Address, ip_address, "an IP address"),
@@ -60,12 +62,15 @@ def structured(converter: cattrs.Converter, document: object, form: type[T]) -> 
 def strict_converter() -> cattrs.Converter:
     """Make a converter for JSON documents, to which unions of classes may be added."""
     converter = cattrs.Converter()
-    for plain in _NAMES:
-        converter.register_structure_hook(plain, _exactly)
-    converter.register_structure_hook(enum.StrEnum, _member)
-    for form, parse, what in _TEXTS:
-        converter.register_structure_hook(form, _text_hook(parse, what))
-        for member in get_args(form):
+    for form in _NAMES:
+        converter.register_structure_hook(form, _exactly)
+    for members, plain in ((enum.StrEnum, str), (enum.IntEnum, int)):
+        converter.register_structure_hook(members, partial(_member, plain))
+    for union, parse, what in _TEXTS:
+        hook = _text_hook(parse, what)
+        converter.register_structure_hook(union, hook)
+        converter.register_structure_hook(union | None, _or_none(hook))
+        for member in get_args(union):
             converter.register_unstructure_hook(member, str)
     converter.register_structure_hook_func(
         lambda form: getattr(form, "__origin__", None) is tuple,
@@ -101,14 +106,15 @@ def _exactly(value: object, form: type[T]) -> T:
     return value
 
 
-def _member(value: object, form: type[enum.StrEnum]) -> enum.StrEnum:
+def _member(plain: type, value: object, form: type[enum.Enum]) -> enum.Enum:
     try:
-        return form(_exactly(value, str))
+        return form(_exactly(value, plain))
     except ValueError as error:
-        raise _Unfit(f"{_shown(value)} is unknown here", ", ".join(form)) from error
+        allowed = ", ".join(str(member.value) for member in form)
+        raise _Unfit(f"{_shown(value)} is unknown here", allowed) from error
 
 
-def _text_hook(parse: Callable[[str], object], what: str) -> Callable[[object, object], object]:
+def _text_hook(parse: Callable[[str], object], what: str) -> _Hook:
     def structure(value: object, _: object) -> object:
         try:
             return parse(_exactly(value, str))
@@ -116,6 +122,10 @@ def _text_hook(parse: Callable[[str], object], what: str) -> Callable[[object, o
             raise _Unfit(f"{_shown(value)} is not {what}", what) from error
 
     return structure
+
+
+def _or_none(hook: _Hook) -> _Hook:
+    return lambda value, form: None if value is None else hook(value, form)
 
 
 def _shown(value: object) -> str:

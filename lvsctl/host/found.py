@@ -50,6 +50,12 @@ def extended(found: Found, wanted: HostState, observed: HostState) -> Found:
     """Return the record as it must be on disk before ``wanted`` is made so.
 
     It is ``found`` itself where nothing has to change.
+
+    Args:
+        found: The record so far.
+        wanted: What is about to be made so. Where it has a parameter of ``default``, it has that
+            parameter of every device too, if only as it is.
+        observed: What is, at least for every key of ``wanted``.
     """
     to_set = {key: config for key, config in wanted.items() if not satisfies(config, observed[key])}
     if not to_set:
@@ -103,10 +109,11 @@ def _target(key: HostKey, entry: Entry) -> Config | None:
 
 
 _RANKS: Mapping[type, int] = {AddressKey: 0, RuleKey: 1, RouteKey: 2, LinkKey: 3}
-_RANK_ALL, _RANK_OTHER_SYSCTL = 4, 5
+_TEMPLATE_RANKS: Mapping[str, int] = {"all": 4, "default": 5}
+_RANK_OTHER_SYSCTL = 6
 
 
 def _rank(key: HostKey) -> int:
     if isinstance(key, SysctlKey):
-        return _RANK_ALL if "all" in key.path else _RANK_OTHER_SYSCTL
+        return min(_TEMPLATE_RANKS.get(part, _RANK_OTHER_SYSCTL) for part in key.path)
     return _RANKS[type(key)]

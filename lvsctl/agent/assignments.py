@@ -1,0 +1,69 @@
+"""What an agent has been assigned, by whom, and what follows from a new assignment. Pure.
+
+An assignment of a farm replaces what that farm said before, and so may remove VIPs. An
+assignment of another farm removes nothing: what was assigned before stays until its own farm says
+otherwise, the new farm claims it, or the agent leaves. A director that lost its state, or a wrong
+address in a configuration, therefore takes no real server out of service.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from lvsctl.agent.messages import Assignment, Tunnel
+from lvsctl.ipvs_table import IPAddress, family_of
+
+UNKNOWN_FARM = ""
+"""Stands for a farm whose name was lost, with the file that said it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignments:
+    """The last assignment of each farm that still has something here.
+
+    Attributes:
+        farms: Oldest first, each farm once; the last one is current.
+    """
+
+    farms: tuple[Assignment, ...] = ()
+
+    @property
+    def current(self) -> Assignment | None:
+        """The assignment that came last; None before the first."""
+        return self.farms[-1] if self.farms else None
+
+    @property
+    def farm_id(self) -> str:
+        """The farm of the current assignment, empty before the first."""
+        return self.farms[-1].farm_id if self.farms else ""
+
+    @property
+    def vips(self) -> tuple[IPAddress, ...]:
+        """All VIPs to serve, sorted."""
+        vips = {vip for assignment in self.farms for vip in assignment.vips}
+        return tuple(sorted(vips, key=lambda vip: (family_of(vip), int(vip))))
+
+    @property
+    def tunnels(self) -> tuple[Tunnel, ...]:
+        """All tunnels to accept, sorted."""
+        tunnels = {tunnel for assignment in self.farms for tunnel in assignment.tunnels}
+        return tuple(sorted(tunnels, key=lambda tunnel: tunnel.type))
+
+    @property
+    def kept(self) -> tuple[Assignment, ...]:
+        """What is kept of farms other than the current one."""
+        return self.farms[:-1]
+
+    def after(self, new: Assignment) -> "Assignments":
+        """Return what holds once ``new`` has come."""
+        claimed = frozenset(new.vips)
+        kept = (
+            _without(assignment, claimed)
+            for assignment in self.farms
+            if assignment.farm_id != new.farm_id
+        )
+        return Assignments((*(assignment for assignment in kept if assignment.vips), new))
+
+
+def _without(assignment: Assignment, claimed: Iterable[IPAddress]) -> Assignment:
+    rest = tuple(vip for vip in assignment.vips if vip not in claimed)
+    return replace(assignment, vips=rest)

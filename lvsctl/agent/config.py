@@ -1,0 +1,34 @@
+"""What a person tells an agent."""
+
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lvsctl.ipvs_table import IPAddress
+
+DEFAULT_STATE_DIR = Path("/var/lib/lvsctl-agent")
+DEFAULT_WEIGHT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class AgentConfig:
+    """How an agent runs.
+
+    Attributes:
+        directors: URLs of the directors' REST API, tried in turn.
+        pools: Names of the pools to join.
+        name: Unique among the agents.
+        address: The real server's address (RIP), where directors send tunnelled packets; None for
+            the source address towards the first director.
+        weight: Weight in pools that do not declare the address; 0 to 65535.
+        state_dir: Folder for what must outlive the process.
+        token_file: File with the bearer token; None where the directors ask for none.
+    """
+
+    directors: tuple[str, ...]
+    pools: tuple[str, ...]
+    name: str = field(default_factory=socket.gethostname)
+    address: IPAddress | None = None
+    weight: int = DEFAULT_WEIGHT
+    state_dir: Path = DEFAULT_STATE_DIR
+    token_file: Path | None = None

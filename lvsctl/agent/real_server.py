@@ -1,0 +1,285 @@
+"""The one writer of a real server's host: makes it as assigned, keeps it so, and undoes it."""
+
+import errno
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import structlog
+
+from lvsctl.agent.assignments import Assignments
+from lvsctl.agent.faults import (
+    Fault,
+    Place,
+    fault_of,
+    kept_fault,
+    refusal_fault,
+    state_fault,
+    unreadable_fault,
+    unservable_faults,
+    unsettled_fault,
+)
+from lvsctl.agent.findings import Findings
+from lvsctl.agent.messages import Finding, Tunnel
+from lvsctl.agent.record import Record, presumed, pruned
+from lvsctl.agent.setup import SetUp, Task, keys_to_observe, set_up
+from lvsctl.errors import KernelError, StoreError
+from lvsctl.host.fallback import FALLBACK_DEVICES
+from lvsctl.host.found import extended, restored
+from lvsctl.host.plan import changes, satisfies
+from lvsctl.host.protocol import (
+    AddressKey,
+    Host,
+    HostChange,
+    HostState,
+    LinkKey,
+)
+from lvsctl.ipvs_table import IPAddress
+from lvsctl.results import Done, Failed
+
+_log = structlog.get_logger()
+
+_ROUNDS = 5
+"""Device, default, the rest, what that brought with it, and one to see that nothing is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How a real server is.
+
+    Attributes:
+        ready: VIPs that were seen in place with everything they need.
+        tunnels: Types of tunnel that were seen to be accepted.
+        findings: What was or is wrong.
+    """
+
+    ready: tuple[IPAddress, ...] = ()
+    tunnels: tuple[Tunnel, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(slots=True)
+class _Cycle:
+    """One comparison of host and task, over several rounds.
+
+    Attributes:
+        first: What was observed before anything was changed.
+        last: What was observed last.
+        goal: What the host should be, as of the last observation.
+        faults: What stands in the way, by subject.
+    """
+
+    first: HostState
+    last: HostState
+    goal: SetUp
+    faults: dict[str, Fault] = field(default_factory=dict)
+
+    def add(self, fault: Fault) -> None:
+        """Take note of a fault; the first one about a thing is nearest to its cause."""
+        self.faults.setdefault(fault.subject, fault)
+
+
+class RealServer:
+    """A host that serves VIPs through tunnels. Belongs to one thread, as its host does.
+
+    Args:
+        host: The host.
+        record: How it was found, as far as it was recorded.
+        keep_record: Writes the record to the disk; raises StoreError.
+        name: The agent's.
+        address: The real server's (RIP).
+        now: The present time, in UTC.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        record: Record,
+        keep_record: Callable[[Record], None],
+        *,
+        name: str,
+        address: IPAddress,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._host = host
+        self._record = record
+        self._keep_record = keep_record
+        self._name = name
+        self._address = address
+        self._now = now
+        self._findings = Findings()
+        self._without: set[str] = set()
+        # What was in place when it was last looked at, and so can only have been changed since.
+        self._in_place = frozenset(record.found) if record.settled else frozenset()
+
+    def check(self, assignments: Assignments, troubles: Sequence[str] = ()) -> Condition:
+        """Make the host as assigned, and tell how it is.
+
+        Nothing is touched before a first assignment is known.
+
+        Args:
+            assignments: What to serve.
+            troubles: What is wrong with the state folder, to be reported along.
+        """
+        place = Place(self._name)
+        standing = [state_fault(trouble, place) for trouble in troubles]
+        if assignments.current is None:
+            return self._condition(standing)
+        task = Task(assignments.vips, assignments.tunnels, self._address)
+        standing += unservable_faults(task, place)
+        standing += [
+            kept_fault(kept, assignments.farm_id, place) for kept in assignments.kept if kept.vips
+        ]
+        try:
+            cycle = self._run(task)
+        except KernelError as error:
+            return self._condition([*standing, unreadable_fault(str(error), place)])
+        ready, tunnels = _served(task, cycle)
+        return self._condition([*standing, *cycle.faults.values()], ready, tunnels)
+
+    def undo(self) -> Sequence[Fault]:
+        """Make the host as it was found; return what stood in the way.
+
+        Where a VIP cannot be removed, the sysctls that keep it silent stay.
+
+        Raises:
+            KernelError: The host cannot be observed.
+        """
+        found = self._record.found
+        observed = self._host.observe(found)
+        cycle = _Cycle(observed, observed, SetUp())
+        self._restore(restored(found, observed), cycle)
+        return tuple(cycle.faults.values())
+
+    def _condition(
+        self,
+        standing: Sequence[Fault],
+        ready: tuple[IPAddress, ...] = (),
+        tunnels: tuple[Tunnel, ...] = (),
+    ) -> Condition:
+        now = self._now()
+        self._findings.standing(standing, now)
+        return Condition(ready, tunnels, self._findings.all(now))
+
+    # One cycle
+
+    def _run(self, task: Task) -> _Cycle:
+        observed = self._observe(task)
+        cycle = _Cycle(observed, observed, set_up(task, observed, self._without))
+        for _ in range(_ROUNDS):
+            if not self._advance(task, cycle):
+                break
+            cycle.last = self._observe(task)
+            cycle.goal = set_up(task, cycle.last, self._without)
+        self._conclude(cycle)
+        return cycle
+
+    def _observe(self, task: Task) -> HostState:
+        keys = keys_to_observe(task, self._host.links())
+        return self._host.observe(dict.fromkeys([*keys, *self._record.found]))
+
+    def _advance(self, task: Task, cycle: _Cycle) -> bool:
+        """Make the next changes; return whether there is anything new to look at."""
+        leftovers = self._leftovers(task, cycle)
+        foundation = changes(cycle.goal.foundation, cycle.last)
+        vips = changes(cycle.goal.addresses, cycle.last)
+        try:
+            self._remember(cycle)
+        except StoreError as error:
+            # Without the record nothing could be undone, so nothing is done.
+            cycle.add(state_fault(str(error), Place(self._name)))
+        if cycle.faults or not (leftovers or foundation or vips):
+            return False
+        self._restore(leftovers, cycle)
+        if self._apply(foundation, cycle):
+            for vip in vips:
+                self._apply([vip], cycle)
+        return True
+
+    def _leftovers(self, task: Task, cycle: _Cycle) -> Sequence[HostChange]:
+        """Return what undoes that which is ours and no longer wanted."""
+        if not cycle.goal.whole or (task.tunnels and not task.servable_tunnels):
+            return ()
+        wanted = cycle.goal.wanted
+        rest = {key: entry for key, entry in self._record.found.items() if key not in wanted}
+        return restored(rest, cycle.last)
+
+    def _remember(self, cycle: _Cycle) -> None:
+        found = self._record.found
+        if self._record.lost:
+            found = {**presumed(cycle.goal.wanted), **found}
+        found = extended(found, cycle.goal.wanted, cycle.last)
+        if found != self._record.found:
+            self._keep(replace(self._record, found=found, settled=False))
+
+    def _conclude(self, cycle: _Cycle) -> None:
+        place = Place(self._name, cycle.goal.devices)
+        wanted = cycle.goal.wanted
+        for key, config in wanted.items():
+            if not satisfies(config, cycle.last[key]):
+                fault = fault_of(key, config, cycle.last[key], place)
+                cycle.add(fault or unsettled_fault(key, place))
+            elif key in self._in_place and not satisfies(config, cycle.first.get(key)):
+                fault = fault_of(key, config, cycle.first.get(key), place)
+                if fault is not None:
+                    _log.warning("mended", subject=fault.subject, detail=fault.detail)
+                    self._findings.mended(fault, self._now())
+        if cycle.goal.whole and not cycle.faults:
+            self._in_place = frozenset(wanted)
+            self._settle(cycle)
+
+    def _settle(self, cycle: _Cycle) -> None:
+        found = pruned(self._record.found, cycle.goal.wanted, cycle.last)
+        record = replace(self._record, found=found, settled=True)
+        if record != self._record:
+            try:
+                self._keep(record)
+            except StoreError as error:
+                cycle.add(state_fault(str(error), Place(self._name)))
+
+    def _keep(self, record: Record) -> None:
+        self._keep_record(record)
+        self._record = record
+
+    # Changes
+
+    def _restore(self, undoing: Sequence[HostChange], cycle: _Cycle) -> None:
+        """Make changes that undo ours; where an address stays, what keeps it silent stays."""
+        for change in undoing:
+            if cycle.faults and not isinstance(change.key, AddressKey):
+                return
+            self._apply([change], cycle)
+
+    def _apply(self, wanted: Sequence[HostChange], cycle: _Cycle) -> bool:
+        """Make changes that build on each other; return whether all were made."""
+        for change, result in zip(wanted, self._host.apply(wanted), strict=True):
+            match result:
+                case Done():
+                    _log.info("host changed", change=str(change))
+                case Failed() if _no_fallback_device(change, result):
+                    _log.info("no fallback device", device=str(change.key), reason=str(result))
+                    self._without.add(str(change.key))
+                    return False
+                case Failed():
+                    _log.error("host refused", change=str(change), reason=str(result))
+                    cycle.add(refusal_fault(change, result, Place(self._name)))
+                    return False
+        return True
+
+
+def _no_fallback_device(change: HostChange, failed: Failed) -> bool:
+    return (
+        failed.errno == errno.ENODEV
+        and isinstance(change.key, LinkKey)
+        and change.key.name in FALLBACK_DEVICES
+    )
+
+
+def _served(task: Task, cycle: _Cycle) -> tuple[tuple[IPAddress, ...], tuple[Tunnel, ...]]:
+    """Return the VIPs and tunnels that were seen in place with everything they need."""
+    goal, seen = cycle.goal, cycle.last
+    if not goal.whole or changes(goal.foundation, seen):
+        return (), ()
+    missing = {change.key for change in changes(goal.addresses, seen)}
+    ready = tuple(vip for vip, key in goal.vips.items() if key not in missing)
+    return ready, task.servable_tunnels

@@ -1,0 +1,107 @@
+"""How the host was found, as an agent keeps it on its disk."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import cattrs
+from cattrs.strategies import configure_tagged_union
+
+from lvsctl.agent.conversion import strict_converter, structured
+from lvsctl.host.found import Entry, Found, restored
+from lvsctl.host.protocol import AddressKey, Config, HostKey, HostState, LinkConfig, LinkKey
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What was found, and how far the set-up had come.
+
+    Attributes:
+        boot: Which kernel and network namespace it is about; for any other it is void.
+        found: The record itself.
+        settled: Everything was seen in place after the last change of the record. What then is
+            not, was changed by somebody else.
+        lost: An earlier record was damaged; sysctls cannot be put back to what it said.
+    """
+
+    boot: str
+    found: Found = field(default_factory=dict)
+    settled: bool = False
+    lost: bool = False
+
+
+def pruned(found: Found, wanted: HostState, observed: HostState) -> Found:
+    """Return a record without what is neither wanted any more nor left to be undone.
+
+    A device's sysctls go with it: one that comes later under the same name was found anew.
+    """
+    to_undo = {change.key for change in restored(found, observed)}
+    return {key: entry for key, entry in found.items() if key in wanted or key in to_undo}
+
+
+def presumed(wanted: HostState) -> Found:
+    """Return what a host with this set-up was probably found like, where the record is lost.
+
+    VIPs and tunnel devices are ours by what they are; of sysctls nothing can be said.
+    """
+    found: dict[HostKey, Entry] = {}
+    for key, config in wanted.items():
+        match key, config:
+            case AddressKey(), _:
+                found[key] = Entry(None, (config,))
+            case LinkKey(), LinkConfig(up=True):
+                found[key] = Entry(None, (config,))
+            case _:
+                pass
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    key: HostKey
+    found: Config | None
+    ours: tuple[Config | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    boot: str
+    lines: tuple[_Line, ...]
+    settled: bool
+    lost: bool
+
+
+def record_document(record: Record) -> object:
+    """Return a record as what ``json.dumps`` takes."""
+    lines = tuple(_Line(key, entry.found, entry.ours) for key, entry in record.found.items())
+    return _CONVERTER.unstructure(_Document(record.boot, lines, record.settled, record.lost))
+
+
+def read_record(document: object) -> Record:
+    """Return the record of a parsed JSON document.
+
+    Raises:
+        InvalidInput: It is none.
+    """
+    read = structured(_CONVERTER, document, _Document)
+    found = {line.key: Entry(line.found, line.ours) for line in read.lines}
+    return Record(read.boot, found, read.settled, read.lost)
+
+
+def _converter() -> cattrs.Converter:
+    converter = strict_converter()
+    for union in (HostKey, Config):
+        configure_tagged_union(union, converter, tag_name="what")
+    any_config: Any = Config
+    or_absent: Any = Config | None
+    converter.register_structure_hook(
+        or_absent,
+        lambda value, _: None if value is None else converter.structure(value, any_config),
+    )
+    converter.register_unstructure_hook(
+        or_absent,
+        lambda value: None if value is None else converter.unstructure(value, any_config),
+    )
+    return converter
+
+
+_CONVERTER = _converter()
