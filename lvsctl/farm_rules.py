@@ -8,6 +8,7 @@ and a single object.
 import functools
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from ipaddress import IPv4Network
 
 from lvsctl.errors import Problem
 from lvsctl.farm import Farm, Pool, RealServer, Service, Settings
@@ -112,6 +113,7 @@ def _unicast(pointer: str, address: IPAddress) -> Iterator[Problem]:
 
 
 _IPV6 = "IPv6"
+_THIS_NETWORK = IPv4Network("0.0.0.0/8")  # RFC 1122, 3.2.1.3; is_reserved does not cover it
 
 
 @functools.lru_cache(maxsize=1 << 16)  # each test is slow, and a farm has thousands of addresses
@@ -119,6 +121,8 @@ def _nature(address: IPAddress) -> str:
     """Return what makes an address unusable; empty where nothing does."""
     if address.is_unspecified:
         return "the unspecified address"
+    if address in _THIS_NETWORK:
+        return "an address of 'this network'"
     if address.is_loopback:
         return "a loopback address"
     if address.is_multicast:
@@ -177,15 +181,23 @@ def _persistence(persistence: Persistence, bits: int) -> Iterator[Problem]:
 
 def _pool(pool: Pool) -> Iterator[Problem]:
     yield from _name(pool.name)
+    names: set[str] = set()
     by_address: dict[IPAddress, str] = {}
     for index, server in enumerate(pool.real_servers):
         yield from (problem.below(f"/real_servers/{index}") for problem in _real_server(server))
+        if server.name in names:
+            yield Problem(
+                f"/real_servers/{index}/name",
+                f"the pool has another real server {server.name!r}",
+                "each name once in a pool",
+            )
         if server.address in by_address:
             yield Problem(
                 f"/real_servers/{index}/address",
                 f"{server.address} is also the address of {by_address[server.address]}",
                 "each address once in a pool",
             )
+        names.add(server.name)
         by_address.setdefault(server.address, server.name)
 
 
@@ -204,10 +216,16 @@ def _real_server(server: RealServer) -> Iterator[Problem]:
 
 
 def _directors(farm: Farm) -> Iterator[Problem]:
+    owners: dict[IPAddress, str] = {}
     for index, director in enumerate(farm.directors.values()):
         yield from (problem.below(f"/{index}") for problem in _name(director.name))
         for position, address in enumerate(director.addresses):
-            yield from _unicast(f"/{index}/addresses/{position}", address)
+            pointer = f"/{index}/addresses/{position}"
+            yield from _unicast(pointer, address)
+            if address in owners:
+                detail = f"{address} is already an address of director {owners[address]}"
+                yield Problem(pointer, detail, "each address once")
+            owners.setdefault(address, director.name)
 
 
 def _settings(settings: Settings) -> Iterator[Problem]:
@@ -222,7 +240,7 @@ def _settings(settings: Settings) -> Iterator[Problem]:
     for name, value in settings.sysctls.items():
         if name not in SYSCTL_RANGES:
             yield Problem(
-                f"/sysctls/{name}",
+                "/sysctls/" + name.replace("~", "~0").replace("/", "~1"),  # RFC 6901, 3
                 f"lvsctl does not set net.ipv4.vs.{name}",
                 ", ".join(SYSCTL_RANGES),
             )
