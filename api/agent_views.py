@@ -1,0 +1,43 @@
+"""Agents as documents. Pure."""
+
+from collections.abc import Iterable
+
+from api.schemas.agents import AgentStatus, FindingStatus, ReadinessStatus
+from api.views import Known, age
+from lvsctl.agent.messages import Report
+from lvsctl.director.agent_edits import needed_readiness
+from lvsctl.status import Agent, Readiness
+
+
+def agent_document(agent: Agent, known: Known) -> AgentStatus:
+    """Return an agent with its last report."""
+    contact = known.contacts.get(agent.name)
+    return {
+        "name": agent.name,
+        "address": str(agent.address),
+        "pools": list(agent.pools),
+        "weight": agent.weight,
+        "membership": agent.membership.value,
+        "ready": _readiness(agent.ready),
+        "awaited": _readiness(needed_readiness(agent, known.state.farm) - agent.ready),
+        "age": age(known.now, contact.at) if contact else None,
+        "findings": _findings(contact.report) if contact else [],
+    }
+
+
+def _readiness(values: Iterable[Readiness]) -> list[ReadinessStatus]:
+    ordered = sorted(values, key=lambda value: (value.vip.version, int(value.vip), value.tunnel))
+    return [{"vip": str(value.vip), "tunnel": str(value.tunnel)} for value in ordered]
+
+
+def _findings(report: Report) -> list[FindingStatus]:
+    return [
+        {
+            "severity": finding.severity.value,
+            "subject": finding.subject,
+            "detail": finding.detail,
+            "cure": finding.cure,
+            "at": finding.at,
+        }
+        for finding in report.findings
+    ]

@@ -1,0 +1,59 @@
+"""The REST surface of a director, as an ASGI app."""
+
+from importlib.metadata import version
+
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi_offline import FastAPIOffline
+
+from api import problems
+from api.access import BearerToken
+from api.documentation import EVERY, Contract
+from api.routes import agents, farm, health, kernel, mode, overrides, pools, services
+from lvsctl.director.daemon import DirectorDaemon
+
+DESCRIPTION = """
+Web farms behind Linux Virtual Server in IP-tunnel mode: what people declare, what is known at run
+time, and what this director's kernel has.
+
+A write answers when it is stored; with `wait` it answers when this director's kernel is as
+written, or says why it is not. Every object has an `ETag`: with `If-Match` a write loses with 412
+against one that was faster, `If-None-Match: *` only creates. `status` beside what is declared is
+what is known at run time: it may be sent back and is passed over.
+"""
+
+
+def create_app(daemon: DirectorDaemon, token: str | None) -> FastAPI:
+    """Return the app that speaks for a director.
+
+    Args:
+        daemon: Whose farm and kernel it is about.
+        token: That requests must carry; None asks for none.
+    """
+    app = FastAPIOffline(
+        title="lvsctl",
+        version=version("lvsctl"),
+        summary="Control plane for Linux Virtual Server in IP-tunnel mode",
+        description=DESCRIPTION,
+        redirect_slashes=False,
+    )
+    app.state.daemon = daemon
+    app.state.farm_text = farm.FarmText()
+    app.add_middleware(BearerToken, token=token)
+    problems.install(app)
+    app.include_router(health.router)
+    app.include_router(_version_1())
+    # Made now: the first to ask for it would hold up the event loop.
+    app.state.contract = contract = Contract(app)
+    app.openapi = lambda: contract.document  # type: ignore[method-assign]
+    return app
+
+
+def _version_1() -> APIRouter:
+    router = APIRouter(prefix="/v1", responses=EVERY, dependencies=[Depends(_known_query)])
+    for subject in (farm, services, pools, overrides, agents, kernel, mode):
+        router.include_router(subject.router)
+    return router
+
+
+async def _known_query(request: Request) -> None:
+    request.app.state.contract.refuse_unknown_query(request)

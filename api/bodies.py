@@ -1,0 +1,93 @@
+"""What a request carries: bytes to JSON to a valid document, with no guess and off the loop."""
+
+from collections.abc import Callable, Collection
+from email.message import Message
+from http import HTTPStatus
+from typing import TypeVar
+
+from anyio import to_thread
+from fastapi import Request
+
+from api.json_text import parse
+from api.problems import RequestRefused
+from api.schemas.base import Json
+from lvsctl.errors import InvalidInput, Problem
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
+
+ValueT = TypeVar("ValueT")
+
+
+async def read_body(request: Request, read: Callable[[Json], ValueT], *types: str) -> ValueT:
+    """Return what ``read`` makes of the JSON value in a request's body.
+
+    Both the parsing and ``read`` run in a thread: a farm may have ten thousand servers.
+
+    Raises:
+        RequestRefused: Too long, of another type than JSON or ``types``, or no JSON.
+    """
+    _refuse_type(request, types or (JSON,))
+    raw = await _received(request)
+    return await to_thread.run_sync(lambda: read(parse(raw)))
+
+
+def _refuse_type(request: Request, types: tuple[str, ...]) -> None:
+    sent = request.headers.get("content-type", "")
+    message = Message()
+    message["content-type"] = sent
+    if not sent or message.get_content_type() not in types:
+        raise _unsupported("content-type", sent or "missing", " or ".join(types))
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding != "identity":
+        raise _unsupported("content-encoding", encoding, "none")
+
+
+def _unsupported(header: str, sent: str, allowed: str) -> RequestRefused:
+    detail = f"the {header} is {sent}"
+    return RequestRefused(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        f"{detail}; send {allowed}",
+        [Problem("", detail, allowed)],
+        {"Accept": allowed.replace(" or ", ", ")} if header == "content-type" else None,
+    )
+
+
+async def _received(request: Request) -> bytes:
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > MAX_BODY_BYTES:
+            detail = "the body is too long"
+            allowed = f"up to {MAX_BODY_BYTES} bytes"
+            raise RequestRefused(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"{detail}; send {allowed}",
+                [Problem("", detail, allowed)],
+                {"Connection": "close"},
+            )
+    return bytes(raw)
+
+
+def named(document: Json, name: str) -> Json:
+    """Return an object's document with the name that its address gives, without its status.
+
+    The name may be left out.
+
+    Raises:
+        InvalidInput: The document has another name.
+    """
+    if not isinstance(document, dict):
+        return document
+    document = {"name": name, **declared(document, {"status"})}
+    if document["name"] != name:
+        raise InvalidInput([Problem("/name", f"the address names {name!r}", name)])
+    return document
+
+
+def declared(document: Json, read_only: Collection[str]) -> Json:
+    """Return a document without the fields that only answers have: they may be sent back."""
+    if not isinstance(document, dict):
+        return document
+    return {key: value for key, value in document.items() if key not in read_only}

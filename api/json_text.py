@@ -1,0 +1,103 @@
+"""Strict reading of JSON: what two programs could understand differently is refused.
+
+:mod:`json` alone keeps the last of two equal keys, takes NaN and lone surrogates, and says
+nothing helpful about deep nesting.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from http import HTTPStatus
+from typing import NoReturn
+
+from api.problems import RequestRefused
+from api.schemas.base import Json, shown
+from api.validation import pointer_to
+from lvsctl.errors import Problem
+
+MAX_DEPTH = 32
+"""So many levels; the deepest document of lvsctl has six."""
+
+
+class _Doubled(dict[str, Json]):
+    """A JSON object that had keys more than once."""
+
+    twice: tuple[str, ...] = ()
+
+
+def parse(raw: bytes) -> Json:
+    """Return the JSON value that a text holds.
+
+    Raises:
+        RequestRefused: It is not JSON (RFC 8259) in UTF-8, or two keys of an object are equal.
+    """
+    try:
+        return _read(raw.decode())
+    except json.JSONDecodeError as error:
+        raise _no_json(f"line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except UnicodeDecodeError as error:
+        raise _no_json(f"byte {error.start} is not UTF-8") from None
+    except UnicodeEncodeError:
+        raise _no_json("a \\u escape stands for half a character") from None
+    except RecursionError:
+        raise _no_json(f"it is nested deeper than {MAX_DEPTH} levels") from None
+    except ValueError as error:
+        raise _no_json(str(error)) from None
+
+
+def _read(text: str) -> Json:
+    doubled: list[_Doubled] = []
+
+    def json_object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            found = _Doubled(found)
+            found.twice = tuple(
+                key for key, times in Counter(key for key, _ in pairs).items() if times > 1
+            )
+            doubled.append(found)
+        return found
+
+    document = json.loads(text, object_pairs_hook=json_object, parse_constant=_no_constant)
+    _refuse_deep(document)
+    if "\\u" in text:
+        json.dumps(document, ensure_ascii=False).encode()
+    if doubled:
+        raise _no_json("an object has a key twice", list(_twice(document, ())))
+    return document
+
+
+def _refuse_deep(document: Json) -> None:
+    level = [document]
+    for _ in range(MAX_DEPTH):
+        level = [inner for value in level for _, inner in _parts(value)]
+        if not level:
+            return
+    raise RecursionError
+
+
+def _parts(value: Json) -> Iterable[tuple[str | int, Json]]:
+    if isinstance(value, dict):
+        return value.items()
+    return enumerate(value) if isinstance(value, list) else ()
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _no_json(detail: str, problems: list[Problem] | None = None) -> RequestRefused:
+    return RequestRefused(
+        HTTPStatus.BAD_REQUEST,
+        f"the body is no JSON: {detail}",
+        problems or [Problem("", detail, "one JSON value in UTF-8 (RFC 8259)")],
+    )
+
+
+def _twice(value: Json, place: tuple[str | int, ...]) -> Iterator[Problem]:
+    if isinstance(value, _Doubled):
+        for key in value.twice:
+            pointer = pointer_to((*place, key))
+            yield Problem(pointer, f"the key {shown(key)} stands there twice", "each key once")
+    for part, inner in _parts(value):
+        yield from _twice(inner, (*place, part))

@@ -1,0 +1,180 @@
+"""Errors as problem details (RFC 9457): the one place where an error gets an HTTP status."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from api.rendering import json_bytes
+from lvsctl.errors import (
+    BoundaryError,
+    ConfigurationError,
+    Conflict,
+    DirectorUnreachable,
+    DrasticChange,
+    InvalidInput,
+    KernelError,
+    KernelLacks,
+    LvsctlError,
+    MalformedMessage,
+    NotFound,
+    Problem,
+    StaleRevision,
+    StoreCorrupt,
+    StoreError,
+    StoreTooNew,
+)
+
+MEDIA_TYPE = "application/problem+json"
+MAX_PROBLEMS = 100
+"""So many are listed of what is wrong with one document."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """What all errors of one class have in common.
+
+    Attributes:
+        status: HTTP status.
+        title: The kind of problem, for a person; its words are the type's name, for a program.
+    """
+
+    status: HTTPStatus
+    title: str
+
+    @property
+    def uri(self) -> str:
+        """The member ``type`` of the problem."""
+        return f"urn:lvsctl:problem:{self.title.lower().replace(' ', '-')}"
+
+
+class RequestRefused(LvsctlError):
+    """The request itself is not in order, whatever it asks for."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        detail: str,
+        problems: Sequence[Problem] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.problems = tuple(problems)
+        self.headers = headers or {}
+
+
+TYPES: Mapping[type[LvsctlError], ProblemType] = {
+    InvalidInput: ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid input"),
+    NotFound: ProblemType(HTTPStatus.NOT_FOUND, "Not found"),
+    Conflict: ProblemType(HTTPStatus.CONFLICT, "Conflict"),
+    StaleRevision: ProblemType(HTTPStatus.PRECONDITION_FAILED, "Stale revision"),
+    DrasticChange: ProblemType(HTTPStatus.CONFLICT, "Drastic change"),
+    KernelError: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Kernel refused"),
+    KernelLacks: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Kernel lacks"),
+    MalformedMessage: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Kernel not understood"),
+    StoreError: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Store failed"),
+    StoreCorrupt: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Store corrupt"),
+    StoreTooNew: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Store too new"),
+    DirectorUnreachable: ProblemType(HTTPStatus.BAD_GATEWAY, "Director unreachable"),
+    BoundaryError: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Boundary failed"),
+    ConfigurationError: ProblemType(HTTPStatus.INTERNAL_SERVER_ERROR, "Wrong configuration"),
+    LvsctlError: ProblemType(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error"),
+}
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of an app with problem details."""
+    app.add_exception_handler(LvsctlError, _lvsctl_error)
+    app.add_exception_handler(RequestValidationError, _parameters)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+def problem_response(error: LvsctlError) -> Response:
+    """Return the answer that an error gets."""
+    if isinstance(error, RequestRefused):
+        return _response(_of_status(error.status), str(error), error.problems, error.headers)
+    kind = next(TYPES[cls] for cls in type(error).__mro__ if cls in TYPES)
+    if isinstance(error, InvalidInput):
+        return _response(kind, _summary(error.problems), error.problems)
+    if isinstance(error, DrasticChange):
+        detail = f"{error}; if that is meant, repeat the request with force=true"
+        return _response(kind, detail, plan=error.plan)
+    return _response(kind, str(error))
+
+
+def _of_status(status: HTTPStatus) -> ProblemType:
+    return ProblemType(status, status.phrase.capitalize())
+
+
+def _response(
+    kind: ProblemType,
+    detail: str,
+    problems: Sequence[Problem] = (),
+    headers: Mapping[str, str] | None = None,
+    plan: Sequence[str] | None = None,
+) -> Response:
+    document: dict[str, Any] = {
+        "type": kind.uri,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail,
+        "errors": [
+            {"pointer": problem.pointer, "detail": problem.detail, "allowed": problem.allowed}
+            for problem in problems[:MAX_PROBLEMS]
+        ],
+    }
+    if plan is not None:
+        document["plan"] = plan
+    return Response(json_bytes(document), kind.status, headers, MEDIA_TYPE)
+
+
+def _summary(problems: Sequence[Problem]) -> str:
+    if len(problems) == 1:
+        return str(problems[0])
+    listed = "" if len(problems) <= MAX_PROBLEMS else f"; the first {MAX_PROBLEMS} are listed"
+    return f"{len(problems)} things are wrong{listed}"
+
+
+async def _lvsctl_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, LvsctlError)  # noqa: S101 - installed for nothing else
+    return problem_response(error)
+
+
+async def _parameters(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - installed for nothing else
+    problems = [
+        Problem("", f"{found['loc'][0]} parameter {found['loc'][-1]}: {found['msg']}")
+        for found in error.errors()
+    ]
+    return problem_response(InvalidInput(problems))
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - installed for nothing else
+    status = HTTPStatus(error.status_code)
+    if status is HTTPStatus.NOT_FOUND:
+        detail = f"there is nothing at {request.url.path}; /openapi.json lists what there is"
+        return _response(_of_status(status), detail)
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = ", ".join(request.app.state.contract.methods(request.url.path))
+        detail = f"{request.url.path} does not take {request.method}, only {allowed}"
+        return _response(_of_status(status), detail, headers={"Allow": allowed})
+    return _response(_of_status(status), str(error.detail), headers=error.headers)
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    return _response(_of_status(HTTPStatus.BAD_REQUEST), "the client hung up within its request")
+
+
+async def _unforeseen(_: Request, __: Exception) -> Response:
+    detail = "the director failed to handle this request; its log says how"
+    return _response(_of_status(HTTPStatus.INTERNAL_SERVER_ERROR), detail)

@@ -1,0 +1,61 @@
+"""Documents as JSON text, written so that the event loop keeps running meanwhile."""
+
+import json
+from collections.abc import Callable
+from http import HTTPStatus
+
+from anyio import to_thread
+from starlette.responses import Response
+
+from api.schemas.base import Json
+
+MEDIA_TYPE = "application/json"
+
+
+def json_bytes(document: Json) -> bytes:
+    """Write a document.
+
+    The lists of the outermost object are written element by element: the encoder does not let
+    another thread run before it is through.
+    """
+    if not isinstance(document, dict):
+        return _written(document)
+    return b"{%b}" % b",".join(
+        b"%b:%b" % (_written(key), _list(value) if isinstance(value, list) else _written(value))
+        for key, value in document.items()
+    )
+
+
+def _list(values: list[Json]) -> bytes:
+    return b"[%b]" % b",".join(map(_written, values))
+
+
+def _written(value: Json) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace")
+
+
+async def json_response(
+    document: Callable[[], Json],
+    status: HTTPStatus = HTTPStatus.OK,
+    *,
+    etag: str | None = None,
+    location: str | None = None,
+) -> Response:
+    """Return a JSON answer whose document is made and written in a thread."""
+    content = await to_thread.run_sync(lambda: json_bytes(document()))
+    return raw_response(content, status, etag=etag, location=location)
+
+
+def raw_response(
+    content: bytes,
+    status: HTTPStatus = HTTPStatus.OK,
+    *,
+    etag: str | None = None,
+    location: str | None = None,
+) -> Response:
+    """Return an answer with JSON that is written already."""
+    headers = {"ETag": etag, "Location": location}
+    return Response(
+        content, status, {name: text for name, text in headers.items() if text}, MEDIA_TYPE
+    )

@@ -1,0 +1,130 @@
+"""Agents: what they say of themselves, what they are told, what they report."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from api.access import By
+from api.agent_views import agent_document
+from api.bodies import read_body
+from api.daemon import Daemon, Now
+from api.documentation import BODY, CONFLICT, CREATED, MISSING, takes
+from api.preconditions import Conditions, known_tags
+from api.problems import RequestRefused
+from api.rendering import json_response
+from api.routes.parameters import AgentName
+from api.schemas.agents import Agents, AgentWithConnections, Assignment, Registration, Report
+from api.schemas.answers import WriteAnswer
+from api.writes import MAX_WAIT_S, Wait, written_response
+from lvsctl.agent.documents import assignment_document, read_registration, read_report
+from lvsctl.director.agent_edits import RemoveAgent
+from lvsctl.errors import NotFound
+
+router = APIRouter(prefix="/agents", tags=["agents"])
+
+FIRST_WAIT_S = 5
+"""An agent that has joined just now gets its assignment after the next cycle."""
+
+
+@router.get("", summary="List agents", response_model=Agents)
+async def list_agents(known: Now) -> Response:
+    """All agents, those that have left too, until they are removed."""
+    return await json_response(
+        lambda: {
+            "agents": [agent_document(agent, known) for agent in known.state.status.agents.values()]
+        }
+    )
+
+
+@router.get(
+    "/{agent}", summary="Show an agent", response_model=AgentWithConnections, responses=MISSING
+)
+async def get_agent(agent: AgentName, daemon: Daemon, known: Now) -> Response:
+    """With the active connections to its address over all services of ours."""
+    connections = await daemon.connections(agent)
+    return await json_response(
+        lambda: {
+            **agent_document(known.state.status.agents[agent], known),
+            "connections": connections,
+        }
+    )
+
+
+@router.put(
+    "/{agent}",
+    summary="Join, change, leave",
+    response_model=WriteAnswer,
+    responses=CREATED | BODY | CONFLICT,
+    openapi_extra=takes(Registration),
+)
+async def put_agent(
+    request: Request, agent: AgentName, daemon: Daemon, by: By, wait: Wait = None
+) -> Response:
+    """What an agent says of itself; the same again changes nothing."""
+    registration = await read_body(request, read_registration)
+    status = HTTPStatus.OK if agent in daemon.state.status.agents else HTTPStatus.CREATED
+    written = await daemon.register(agent, registration, by=by)
+    return await written_response(daemon, written, wait, status=status)
+
+
+@router.delete(
+    "/{agent}", summary="Remove an agent", response_model=WriteAnswer, responses=MISSING | CONFLICT
+)
+async def delete_agent(agent: AgentName, daemon: Daemon, by: By, wait: Wait = None) -> Response:
+    """Forget it. The server that it brought goes; a declared one counts as without an agent."""
+    written = await daemon.write(RemoveAgent(agent), by=by)
+    return await written_response(daemon, written, wait)
+
+
+@router.get(
+    "/{agent}/assignment",
+    summary="Wait for an agent's assignment",
+    response_model=Assignment,
+    responses=MISSING
+    | {HTTPStatus.NOT_MODIFIED.value: {"description": "It is still as If-None-Match has it."}},
+)
+async def get_assignment(
+    agent: AgentName,
+    daemon: Daemon,
+    conditions: Conditions,
+    wait: Annotated[
+        float,
+        Query(
+            ge=0,
+            le=MAX_WAIT_S,
+            allow_inf_nan=False,
+            description="Answer 304 only after so many seconds without news.",
+        ),
+    ] = 0,
+) -> Response:
+    """What the agent's host should be, at once where it differs from If-None-Match."""
+    tag = next(iter(known_tags(conditions)), None)
+    found = await daemon.assignment(agent, tag, wait if tag else max(wait, FIRST_WAIT_S))
+    if found is None and tag is None:
+        raise RequestRefused(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            f"no cycle has seen agent {agent} yet; ask again",
+            headers={"Retry-After": "1"},
+        )
+    if found is None:
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": tag or ""})
+    etag, assignment = found
+    return await json_response(lambda: assignment_document(assignment), etag=etag)
+
+
+@router.put(
+    "/{agent}/report",
+    summary="Report",
+    status_code=HTTPStatus.NO_CONTENT,
+    response_model=None,
+    responses=MISSING | BODY,
+    openapi_extra=takes(Report),
+)
+async def put_report(request: Request, agent: AgentName, daemon: Daemon) -> Response:
+    """What an agent sees on its host; it is its sign of life too."""
+    if agent not in daemon.state.status.agents:
+        raise NotFound(f"there is no agent {agent}")
+    await daemon.report(agent, await read_body(request, read_report))
+    return Response(status_code=HTTPStatus.NO_CONTENT)

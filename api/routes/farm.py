@@ -1,0 +1,72 @@
+"""The whole farm."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from anyio import to_thread
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from api.daemon import Daemon
+from api.documentation import BODY, STALE, takes
+from api.preconditions import Conditions, known_tags
+from api.rendering import json_bytes, raw_response
+from api.resources import FarmResource
+from api.schemas.answers import WriteAnswer
+from api.schemas.farm import Farm
+from api.writes import Write
+from lvsctl.director.state import State
+
+router = APIRouter(tags=["farm"])
+
+
+class FarmText:
+    """The farm as JSON, written once for each revision."""
+
+    def __init__(self) -> None:
+        self._revision = -1
+        self._etag, self._content = "", b""
+
+    async def at(self, state: State) -> tuple[str, bytes]:
+        """Return the entity tag and the text of the farm in a state."""
+        if state.revision == self._revision:
+            return self._etag, self._content
+        etag, content = await to_thread.run_sync(_written, state)
+        self._revision, self._etag, self._content = state.revision, etag, content
+        return etag, content
+
+
+def _written(state: State) -> tuple[str, bytes]:
+    return FarmResource().etag(state), json_bytes(Farm.of(state.farm).plain())
+
+
+@router.get(
+    "/farm",
+    summary="Show the farm",
+    response_model=Farm,
+    responses={HTTPStatus.NOT_MODIFIED.value: {"description": "It is as If-None-Match has it."}},
+)
+async def get_farm(request: Request, daemon: Daemon, conditions: Conditions) -> Response:
+    """The document that a farm file holds, with its ETag."""
+    etag, content = await request.app.state.farm_text.at(daemon.state)
+    if etag in known_tags(conditions):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": etag})
+    return raw_response(content, etag=etag)
+
+
+@router.put(
+    "/farm",
+    summary="Replace the farm",
+    response_model=WriteAnswer,
+    responses=BODY | STALE,
+    openapi_extra=takes(Farm),
+)
+async def put_farm(
+    write: Write,
+    *,
+    dry_run: Annotated[bool, Query(description="Only say what it would do.")] = False,
+    force: Annotated[bool, Query(description="Even if most of the farm goes.")] = False,
+) -> Response:
+    """Store what differs; overrides and agents stay. Services and pools must be named."""
+    resource = FarmResource(force=force)
+    return await (write.dry_put(resource) if dry_run else write.put(resource))

@@ -1,0 +1,61 @@
+"""Whether the director lives and does its work; for those who watch it, without a token."""
+
+from datetime import datetime, timedelta
+from http import HTTPStatus
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from api.daemon import Daemon
+from api.rendering import json_response
+from api.schemas.answers import Check, Health, Readiness
+from lvsctl.director.cycle import KernelView
+from lvsctl.director.daemon import TIMER_S
+
+router = APIRouter(tags=["health"])
+
+OVERDUE = timedelta(seconds=6 * TIMER_S)
+"""A cycle of ten thousand operations takes less; after so long without one the loop hangs."""
+
+
+@router.get("/healthz", summary="Is it up?", response_model=Health, openapi_extra={"security": []})
+async def healthz(daemon: Daemon) -> Response:
+    """The process answers."""
+    return await json_response(lambda: {"status": "up", "director": daemon.name})
+
+
+@router.get(
+    "/readyz",
+    summary="Does it do its work?",
+    response_model=Readiness,
+    responses={
+        HTTPStatus.SERVICE_UNAVAILABLE.value: {
+            "model": Readiness,
+            "description": "It does not; the checks say what is missing.",
+        }
+    },
+    openapi_extra={"security": []},
+)
+async def readyz(daemon: Daemon) -> Response:
+    """The store was read, cycles run, and the kernel can be compared."""
+    answer = readiness(daemon.view, daemon.now())
+    return await json_response(
+        lambda: answer, HTTPStatus.OK if answer["ready"] else HTTPStatus.SERVICE_UNAVAILABLE
+    )
+
+
+def readiness(view: KernelView, now: datetime) -> Readiness:
+    """Judge by what the cycles so far have shown."""
+    checks: list[Check] = [
+        {"name": "cycle", "detail": (problem := _cycle_problem(view, now)), "ok": not problem},
+        {"name": "kernel", "detail": view.error, "ok": not view.error},
+    ]
+    return {"ready": all(check["ok"] for check in checks), "checks": checks}
+
+
+def _cycle_problem(view: KernelView, now: datetime) -> str:
+    if view.at is None:
+        return "the first cycle has not ended yet"
+    if now - view.at > OVERDUE:
+        return f"the last cycle ended {int((now - view.at).total_seconds())} s ago"
+    return ""

@@ -1,0 +1,46 @@
+"""The director's kernel: its table, and what differs from what should be."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from api.daemon import Daemon
+from api.rendering import json_response
+from api.schemas.answers import PlanAnswer
+from api.schemas.table import Table
+from api.table_view import table_document
+from lvsctl.director.cycle import Cycle
+
+router = APIRouter(tags=["kernel"])
+
+
+@router.get("/table", summary="Show the kernel's table", response_model=Table)
+async def get_table(daemon: Daemon) -> Response:
+    """Every virtual service with counters and rates; ``service`` tells ours from others."""
+    reading = await daemon.table()
+    return await json_response(lambda: table_document(reading))
+
+
+@router.get("/plan", summary="Show what differs", response_model=PlanAnswer)
+async def get_plan(daemon: Daemon) -> Response:
+    """Compare everything now and write nothing: drift, conflicts, foreign services, problems."""
+    cycle = await daemon.plan()
+    return await json_response(lambda: plan_document(cycle))
+
+
+def plan_document(cycle: Cycle) -> PlanAnswer:
+    """Return what a look at everything has found."""
+    return {
+        "revision": cycle.revision,
+        "operations": [*map(str, cycle.operations)],
+        "host_changes": [*map(str, cycle.host_changes)],
+        "conflicts": [
+            {"key": str(key), "service": view.service, "reason": view.reason}
+            for key in cycle.conflicts
+            for view in [cycle.services[key]]
+        ],
+        "foreign": [*map(str, cycle.foreign)],
+        "problems": [
+            *(f"VIP {vip}: {why}" for vip, why in cycle.vip_problems.items()),
+            *cycle.host_problems,
+        ],
+    }

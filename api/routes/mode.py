@@ -1,0 +1,51 @@
+"""What the director may do."""
+
+from datetime import timedelta
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from api.access import By
+from api.bodies import read_body
+from api.daemon import Daemon
+from api.documentation import BODY, takes
+from api.rendering import json_response
+from api.schemas.mode import ModeAnswer, ModeRequest
+from api.schemas.override import utc_text
+from api.validation import validated
+from lvsctl.store.protocol import Mode, ModeName
+
+router = APIRouter(prefix="/mode", tags=["mode"])
+
+
+@router.get("", summary="Show the mode", response_model=ModeAnswer)
+async def get_mode(daemon: Daemon) -> Response:
+    """Whether the kernel is written or only looked at, why, and until when."""
+    return await json_response(lambda: mode_document(daemon.mode))
+
+
+@router.put(
+    "",
+    summary="Pause or resume",
+    response_model=ModeAnswer,
+    responses=BODY,
+    openapi_extra=takes(ModeRequest),
+)
+async def put_mode(request: Request, daemon: Daemon, by: By) -> Response:
+    """``observe`` keeps hands off the kernel, ``enforce`` ends that; it survives a restart."""
+    asked = await read_body(request, lambda document: validated(ModeRequest, document))
+    asked.refuse_wrong_end()
+    until = None if asked.lasts_s is None else daemon.now() + timedelta(seconds=asked.lasts_s)
+    mode = Mode(ModeName(asked.mode), asked.reason, until, by)
+    await daemon.set_mode(mode)
+    return await json_response(lambda: mode_document(mode))
+
+
+def mode_document(mode: Mode) -> ModeAnswer:
+    """Return a mode as a document."""
+    return {
+        "mode": mode.name.value,
+        "reason": mode.reason,
+        "until": utc_text(mode.until) if mode.until else None,
+        "by": mode.by,
+    }

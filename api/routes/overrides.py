@@ -1,0 +1,52 @@
+"""Administrative states and run-time weights of real servers."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from api.daemon import Daemon, Now
+from api.documentation import BODY, CREATED, MISSING, STALE, takes
+from api.rendering import json_response
+from api.resources import OverrideResource, override_tag
+from api.routes.parameters import PoolName, ServerName
+from api.schemas.answers import WriteAnswer
+from api.schemas.override import Override, OverrideAnswer
+from api.views import member_of
+from api.writes import Write
+from lvsctl.errors import NotFound
+from lvsctl.status import ServerId
+
+router = APIRouter(prefix="/pools/{pool}/real-servers/{server}/override", tags=["overrides"])
+
+
+@router.get("", summary="Show an override", response_model=OverrideAnswer, responses=MISSING)
+async def get_override(pool: PoolName, server: ServerName, known: Now) -> Response:
+    """404 where the server is as it is declared."""
+    member = member_of(known.state, pool, server)
+    override = known.state.status.overrides.get(member.id)
+    if override is None:
+        raise NotFound(f"real server {member.id} has no override: it is as it is declared")
+    return await json_response(
+        OverrideAnswer.of(override).plain, etag=override_tag(known.state, member.id)
+    )
+
+
+@router.put(
+    "",
+    summary="Override a real server",
+    response_model=WriteAnswer,
+    responses=CREATED | MISSING | BODY | STALE,
+    openapi_extra=takes(Override),
+)
+async def put_override(
+    pool: PoolName, server: ServerName, daemon: Daemon, write: Write
+) -> Response:
+    """Set an administrative state and a run-time weight; no farm file and no agent undoes it."""
+    return await write.put(OverrideResource(ServerId(pool, server), write.by, daemon.now()))
+
+
+@router.delete("", summary="End an override", response_model=WriteAnswer, responses=MISSING | STALE)
+async def delete_override(
+    pool: PoolName, server: ServerName, daemon: Daemon, write: Write
+) -> Response:
+    """Let the server be as it is declared; done already where there is no override."""
+    return await write.delete(OverrideResource(ServerId(pool, server), write.by, daemon.now()))

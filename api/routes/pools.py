@@ -1,0 +1,138 @@
+"""Pools and their real servers."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from api.daemon import Now
+from api.documentation import BODY, CREATED, MISSING, STALE, takes, takes_patch
+from api.rendering import json_response
+from api.resources import PoolResource, RealServerResource
+from api.routes.parameters import PoolName, ServerName
+from api.schemas.answers import WriteAnswer
+from api.schemas.pool import Pool, RealServer
+from api.schemas.status import PoolAnswer, Pools, RealServerAnswer, RealServers
+from api.views import member_of, pool_document, server_document
+from api.writes import Write
+from lvsctl.director.edits import pool_of
+from lvsctl.plan import members
+from lvsctl.status import ServerId
+
+router = APIRouter(prefix="/pools", tags=["pools"])
+
+
+@router.get("", summary="List pools", response_model=Pools)
+async def list_pools(known: Now) -> Response:
+    """All pools with their status."""
+    return await json_response(
+        lambda: {"pools": [pool_document(pool, known) for pool in known.state.farm.pools.values()]}
+    )
+
+
+@router.get("/{pool}", summary="Show a pool", response_model=PoolAnswer, responses=MISSING)
+async def get_pool(pool: PoolName, known: Now) -> Response:
+    """What is declared, with its ETag; its status lists the servers of agents too."""
+    return await json_response(
+        lambda: pool_document(pool_of(known.state, pool), known),
+        etag=PoolResource(pool).etag(known.state),
+    )
+
+
+@router.put(
+    "/{pool}",
+    summary="Create or replace a pool",
+    response_model=WriteAnswer,
+    responses=CREATED | BODY | STALE,
+    openapi_extra=takes(Pool),
+)
+async def put_pool(pool: PoolName, write: Write) -> Response:
+    """With all its declared servers; those of agents stay."""
+    return await write.put(PoolResource(pool))
+
+
+@router.patch(
+    "/{pool}",
+    summary="Change a pool",
+    response_model=WriteAnswer,
+    responses=MISSING | BODY | STALE,
+    openapi_extra=takes_patch(Pool, {"tunnel": {"type": "ipip"}}),
+)
+async def patch_pool(pool: PoolName, write: Write) -> Response:
+    """A merge patch (RFC 7396); as it replaces lists, one server is better patched by itself."""
+    return await write.patch(PoolResource(pool))
+
+
+@router.delete(
+    "/{pool}", summary="Remove a pool", response_model=WriteAnswer, responses=MISSING | STALE
+)
+async def delete_pool(pool: PoolName, write: Write) -> Response:
+    """A pool that a service uses is not removed."""
+    return await write.delete(PoolResource(pool))
+
+
+@router.get(
+    "/{pool}/real-servers",
+    summary="List the real servers of a pool",
+    response_model=RealServers,
+    responses=MISSING,
+)
+async def list_real_servers(pool: PoolName, known: Now) -> Response:
+    """The declared ones and those that agents brought, with their status."""
+    found = pool_of(known.state, pool)
+    return await json_response(
+        lambda: {
+            "real_servers": [
+                server_document(member, found, known)
+                for member in members(found, known.state.status)
+            ]
+        }
+    )
+
+
+@router.get(
+    "/{pool}/real-servers/{server}",
+    summary="Show a real server",
+    response_model=RealServerAnswer,
+    responses=MISSING,
+)
+async def get_real_server(pool: PoolName, server: ServerName, known: Now) -> Response:
+    """What is declared, or what its agent says, with its ETag, and its status."""
+    member = member_of(known.state, pool, server)
+    return await json_response(
+        lambda: server_document(member, pool_of(known.state, pool), known),
+        etag=RealServerResource(ServerId(pool, server)).etag(known.state),
+    )
+
+
+@router.put(
+    "/{pool}/real-servers/{server}",
+    summary="Declare a real server",
+    response_model=WriteAnswer,
+    responses=CREATED | MISSING | BODY | STALE,
+    openapi_extra=takes(RealServer),
+)
+async def put_real_server(pool: PoolName, server: ServerName, write: Write) -> Response:
+    """Create or replace the declaration; a server that an agent brought becomes a declared one."""
+    return await write.put(RealServerResource(ServerId(pool, server)))
+
+
+@router.patch(
+    "/{pool}/real-servers/{server}",
+    summary="Change a real server",
+    response_model=WriteAnswer,
+    responses=MISSING | BODY | STALE,
+    openapi_extra=takes_patch(RealServer, {"weight": 50}),
+)
+async def patch_real_server(pool: PoolName, server: ServerName, write: Write) -> Response:
+    """A merge patch (RFC 7396) of the declaration."""
+    return await write.patch(RealServerResource(ServerId(pool, server)))
+
+
+@router.delete(
+    "/{pool}/real-servers/{server}",
+    summary="Remove a real server",
+    response_model=WriteAnswer,
+    responses=MISSING | STALE,
+)
+async def delete_real_server(pool: PoolName, server: ServerName, write: Write) -> Response:
+    """Remove the declaration; its override stays for its return."""
+    return await write.delete(RealServerResource(ServerId(pool, server)))

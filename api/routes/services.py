@@ -1,0 +1,104 @@
+"""Services."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from api.access import By
+from api.daemon import Daemon, Now
+from api.documentation import BODY, CONFLICT, CREATED, MISSING, STALE, takes, takes_patch
+from api.rendering import json_response
+from api.resources import ServiceResource
+from api.routes.parameters import ServiceName
+from api.schemas.answers import AdoptAnswer, WriteAnswer
+from api.schemas.service import Service
+from api.schemas.status import ServiceAnswer, Services
+from api.views import service_document, service_of
+from api.writes import Write
+
+router = APIRouter(tags=["services"])
+
+Force = Annotated[bool, Query(description="Also where destinations would be removed.")]
+
+
+@router.get("/services", summary="List services", response_model=Services)
+async def list_services(known: Now) -> Response:
+    """All services with their status."""
+    return await json_response(
+        lambda: {
+            "services": [
+                service_document(service, known) for service in known.state.farm.services.values()
+            ]
+        }
+    )
+
+
+@router.get(
+    "/services/{service}",
+    summary="Show a service",
+    response_model=ServiceAnswer,
+    responses=MISSING,
+)
+async def get_service(service: ServiceName, known: Now) -> Response:
+    """What is declared, with its ETag, and its status, which the ETag does not cover."""
+    return await json_response(
+        lambda: service_document(service_of(known.state, service), known),
+        etag=ServiceResource(service).etag(known.state),
+    )
+
+
+@router.put(
+    "/services/{service}",
+    summary="Create or replace a service",
+    response_model=WriteAnswer,
+    responses=CREATED | BODY | STALE,
+    openapi_extra=takes(Service),
+)
+async def put_service(service: ServiceName, write: Write) -> Response:
+    """The name in the document may be left out; a ``status`` sent back is passed over."""
+    return await write.put(ServiceResource(service))
+
+
+@router.patch(
+    "/services/{service}",
+    summary="Change a service",
+    response_model=WriteAnswer,
+    responses=MISSING | BODY | STALE,
+    openapi_extra=takes_patch(Service, {"scheduler": "wrr", "persistence": None}),
+)
+async def patch_service(service: ServiceName, write: Write) -> Response:
+    """A merge patch (RFC 7396) of what is declared, made on what stands when it is stored."""
+    return await write.patch(ServiceResource(service))
+
+
+@router.delete(
+    "/services/{service}",
+    summary="Remove a service",
+    response_model=WriteAnswer,
+    responses=MISSING | STALE,
+)
+async def delete_service(service: ServiceName, write: Write) -> Response:
+    """Its VIP goes first, then its virtual services, then the VIP on its agents."""
+    return await write.delete(ServiceResource(service))
+
+
+@router.post(
+    "/services/{service}/adopt",
+    summary="Adopt a service",
+    response_model=AdoptAnswer,
+    responses=MISSING | CONFLICT,
+)
+async def adopt_service(
+    service: ServiceName, daemon: Daemon, by: By, *, force: Force = False
+) -> Response:
+    """Take over its virtual services that somebody else created; they are edited in place."""
+    adopted = await daemon.adopt([service], force=force, by=by)
+    return await json_response(lambda: {"adopted": [*map(str, adopted)]})
+
+
+@router.post("/adopt", summary="Adopt all services", response_model=AdoptAnswer, responses=CONFLICT)
+async def adopt_all(daemon: Daemon, by: By, *, force: Force = False) -> Response:
+    """Take over every virtual service that the farm wants and somebody else created."""
+    adopted = await daemon.adopt(None, force=force, by=by)
+    return await json_response(lambda: {"adopted": [*map(str, adopted)]})

@@ -1,0 +1,144 @@
+"""The whole farm as people write it, the document that a farm file holds."""
+
+from collections.abc import Iterator
+from typing import Literal, Self
+
+from pydantic import ConfigDict, Field
+
+from api.schemas.base import Document, doubled_names
+from api.schemas.fields import Address, Duration, Marks, Name
+from api.schemas.pool import Pool
+from api.schemas.service import Service
+from lvsctl import farm
+from lvsctl.errors import InvalidInput, Problem
+
+
+class Director(Document):
+    """A director of this farm: who it is and where it can be reached."""
+
+    name: Name = Field(description="Unique among the directors.")
+    addresses: list[Address] = Field(description="Its own addresses (DIPs); no VIP may be one.")
+
+
+class Timeouts(Document):
+    """Idle times of connections; what is left out stays as the kernel has it."""
+
+    tcp: Duration | None = Field(default=None, description="Of established TCP connections.")
+    tcp_fin: Duration | None = Field(default=None, description="Of closing TCP connections.")
+    udp: Duration | None = Field(default=None, description="Of UDP.")
+
+
+class Settings(Document):
+    """What holds for the whole farm."""
+
+    timeouts: Timeouts = Timeouts()
+    sysctls: dict[str, int] = Field(
+        default={}, description="Parameters below net.ipv4.vs; left out, lvsctl's defaults hold."
+    )
+    vips: Literal["manage", "external"] = Field(
+        default="manage",
+        description="Who puts the VIPs on the director: lvsctl, or something else.",
+    )
+    probe_marks: Marks = Field(
+        default=farm.Settings().probe_marks,
+        description="Firewall marks kept for health checks.",
+    )
+
+    def value(self) -> farm.Settings:
+        """Return what the document stands for."""
+        return farm.Settings(
+            tcp_timeout_s=self.timeouts.tcp,
+            tcp_fin_timeout_s=self.timeouts.tcp_fin,
+            udp_timeout_s=self.timeouts.udp,
+            sysctls=self.sysctls,
+            vips=farm.VipOwner(self.vips),
+            probe_marks=self.probe_marks,
+        )
+
+    @classmethod
+    def of(cls, value: farm.Settings) -> Self:
+        """Return the document of the settings."""
+        return cls.model_construct(
+            timeouts=Timeouts.model_construct(
+                tcp=value.tcp_timeout_s, tcp_fin=value.tcp_fin_timeout_s, udp=value.udp_timeout_s
+            ),
+            sysctls=dict(value.sysctls),
+            vips=str(value.vips),
+            probe_marks=value.probe_marks,
+        )
+
+
+class Farm(Document):
+    """Everything that people declare. Services and pools must be named, if only as empty lists."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "services": [
+                        {
+                            "name": "web",
+                            "vip": "198.51.100.10",
+                            "ports": [80, 443],
+                            "scheduler": "mh",
+                            "pool": "web",
+                        }
+                    ],
+                    "pools": [
+                        {
+                            "name": "web",
+                            "real_servers": [{"name": "rs1", "address": "192.0.2.11"}],
+                        }
+                    ],
+                    "directors": [{"name": "lb1", "addresses": ["192.0.2.10"]}],
+                    "settings": {"timeouts": {"tcp": "15m"}},
+                }
+            ]
+        }
+    )
+
+    services: list[Service] = Field(description="All of them; an empty list for none.")
+    pools: list[Pool] = Field(description="All of them; an empty list for none.")
+    directors: list[Director] = Field(default=[], description="All of them; left out, none.")
+    settings: Settings = Settings()
+
+    def value(self) -> farm.Farm:
+        """Return what the document stands for.
+
+        Raises:
+            InvalidInput: Two objects of one list have one name.
+        """
+        problems = [
+            *doubled_names("/services", self.services),
+            *doubled_names("/pools", self.pools),
+            *doubled_names("/directors", self.directors),
+            *self._doubled_servers(),
+        ]
+        if problems:
+            raise InvalidInput(problems)
+        return farm.Farm(
+            {service.name: service.value() for service in self.services},
+            {pool.name: pool.value() for pool in self.pools},
+            {
+                director.name: farm.Director(director.name, tuple(director.addresses))
+                for director in self.directors
+            },
+            self.settings.value(),
+        )
+
+    def _doubled_servers(self) -> Iterator[Problem]:
+        for index, pool in enumerate(self.pools):
+            yield from doubled_names(f"/pools/{index}/real_servers", pool.real_servers)
+
+    @classmethod
+    def of(cls, value: farm.Farm) -> Self:
+        """Return the document of a farm."""
+        return cls.model_construct(
+            services=[Service.of(service) for service in value.services.values()],
+            pools=[Pool.of(pool) for pool in value.pools.values()],
+            directors=[
+                Director.model_construct(name=director.name, addresses=list(director.addresses))
+                for director in value.directors.values()
+            ],
+            settings=Settings.of(value.settings),
+        )

@@ -1,0 +1,107 @@
+"""A virtual service as people write it."""
+
+from typing import Annotated, Self
+
+from pydantic import ConfigDict, Field
+
+from api.schemas.base import Document
+from api.schemas.fields import Address, Duration, Mark, Name, Port, PrefixLength, Protocol
+from lvsctl import farm, ipvs_table
+from lvsctl.farm_rules import SCHEDULER_FLAGS, SCHEDULERS
+from lvsctl.ipvs_table import IpProtocol, family_of
+
+FLAGS = sorted({"ops", *(flag for flags in SCHEDULER_FLAGS.values() for flag in flags)})
+
+
+class Persistence(Document):
+    """Clients of one network stay with one real server, on each port by itself."""
+
+    timeout: Duration = Field(description="How long after a client's last connection, 1s to 31d.")
+    netmask: PrefixLength | None = Field(
+        default=None, description="Size of the client network; 32 (IPv6: 128) for single clients."
+    )
+
+
+class Service(Document):
+    """A VIP with its ports, or a firewall mark, in front of a pool."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "web",
+                    "vip": "198.51.100.10",
+                    "protocol": "tcp",
+                    "ports": [80, 443],
+                    "scheduler": "mh",
+                    "persistence": {"timeout": "300s", "netmask": 32},
+                    "pool": "web",
+                }
+            ]
+        }
+    )
+
+    name: Name = Field(description="Unique among the services.")
+    vip: Address = Field(description="The virtual address that clients use.")
+    protocol: Protocol | None = Field(
+        default=None, description="tcp where nothing is said; left out with a fwmark."
+    )
+    ports: list[Port] | None = Field(default=None, description="One virtual service for each.")
+    fwmark: Mark | None = Field(
+        default=None, description="Instead of ports: the mark that the operator's firewall gives."
+    )
+    scheduler: Annotated[str, Field(json_schema_extra={"enum": list(SCHEDULERS)})] = Field(
+        default=farm.DEFAULT_SCHEDULER, description="As ipvsadm names it."
+    )
+    flags: list[Annotated[str, Field(json_schema_extra={"enum": FLAGS})]] | None = Field(
+        default=None,
+        description="Of the scheduler. Left out: mh-fallback and mh-port for mh (with "
+        "persistence only mh-fallback), sh-fallback for sh.",
+    )
+    persistence: Persistence | None = Field(default=None, description="Left out: none.")
+    pool: Name = Field(description="The pool that answers.")
+
+    def value(self) -> farm.Service:
+        """Return what the document stands for."""
+        return farm.Service(
+            name=self.name,
+            vip=self.vip,
+            pool=self.pool,
+            protocol=self._protocol(),
+            ports=tuple(self.ports or ()),
+            fwmark=self.fwmark,
+            scheduler=self.scheduler,
+            flags=None if self.flags is None else frozenset(self.flags),
+            persistence=self._persistence(),
+        )
+
+    def _protocol(self) -> IpProtocol | None:
+        if self.protocol is None:
+            return IpProtocol.TCP if self.fwmark is None else None
+        return IpProtocol[self.protocol.upper()]
+
+    def _persistence(self) -> ipvs_table.Persistence | None:
+        asked = self.persistence
+        if asked is None:
+            return None
+        bits = family_of(self.vip).bits
+        return ipvs_table.Persistence(
+            asked.timeout, bits if asked.netmask is None else asked.netmask
+        )
+
+    @classmethod
+    def of(cls, value: farm.Service) -> Self:
+        """Return the document of a service."""
+        kept = value.persistence
+        return cls.model_construct(
+            name=value.name,
+            vip=value.vip,
+            protocol=None if value.protocol is None else str(value.protocol),
+            ports=list(value.ports) or None,
+            fwmark=value.fwmark,
+            scheduler=value.scheduler,
+            flags=None if value.flags is None else sorted(value.flags),
+            persistence=kept
+            and Persistence.model_construct(timeout=kept.timeout_s, netmask=kept.prefix_length),
+            pool=value.pool,
+        )

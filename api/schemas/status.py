@@ -1,0 +1,129 @@
+"""What is known at run time, shown beside what is declared; nobody can write it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from api.schemas.override import State
+from api.schemas.pool import Pool, RealServer
+from api.schemas.service import Service
+
+KeyStateName = Literal["applied", "pending", "conflict", "held"]
+Origin = Literal["declared", "agent"]
+MembershipName = Literal["joined", "leaving", "left"]
+
+ServerWeight = Annotated[
+    int | None, Field(description="Its weight in the table; null: it is not in the table.")
+]
+Why = Annotated[str, Field(description="Why it is so; empty where all is as declared.")]
+
+
+class KeyStatus(TypedDict):
+    """How one virtual service stands in this director's kernel."""
+
+    key: Annotated[str, Field(examples=["tcp 198.51.100.10:80"])]
+    state: KeyStateName
+    reason: Why
+
+
+class DestinationStatus(TypedDict):
+    """How a real server takes part in a service."""
+
+    server: str
+    address: str
+    weight: ServerWeight
+    reason: Why
+
+
+class ServiceStatus(TypedDict):
+    """How a service stands in this director's kernel."""
+
+    state: Annotated[KeyStateName, Field(description="That of its worst key.")]
+    reason: Why
+    keys: list[KeyStatus]
+    destinations: list[DestinationStatus]
+
+
+class AgentContact(TypedDict):
+    """The agent of a real server."""
+
+    name: str
+    membership: MembershipName
+    age: Annotated[
+        str | None,
+        Field(description="Since its last report; null: none since this director started."),
+    ]
+
+
+class ServiceWeight(TypedDict):
+    """What a real server's part in one service is."""
+
+    service: str
+    weight: ServerWeight
+    reason: Why
+
+
+class RealServerStatus(TypedDict):
+    """How a real server stands."""
+
+    origin: Annotated[Origin, Field(description="Declared in the farm, or joined by its agent.")]
+    state: Annotated[State, Field(description="The administrative state.")]
+    weight: ServerWeight
+    reason: Why
+    services: list[ServiceWeight]
+    agent: AgentContact | None
+
+
+class ServiceAnswer(Service):
+    """A service with its status."""
+
+    status: ServiceStatus
+
+
+class RealServerAnswer(RealServer):
+    """A real server with its status."""
+
+    status: RealServerStatus
+
+
+class PoolMember(TypedDict):
+    """A server of a pool, declared or joined."""
+
+    name: str
+    address: str
+    origin: Origin
+    state: State
+    weight: ServerWeight
+    reason: Why
+
+
+class PoolStatus(TypedDict):
+    """Who uses a pool, and all its servers."""
+
+    services: list[str]
+    real_servers: list[PoolMember]
+
+
+class PoolAnswer(Pool):
+    """A pool with its status."""
+
+    status: PoolStatus
+
+
+class Services(TypedDict):
+    """All services."""
+
+    services: list[ServiceAnswer]
+
+
+class Pools(TypedDict):
+    """All pools."""
+
+    pools: list[PoolAnswer]
+
+
+class RealServers(TypedDict):
+    """All servers of a pool."""
+
+    real_servers: list[RealServerAnswer]

@@ -1,0 +1,194 @@
+"""Services, pools and real servers with their status, as documents. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from api.schemas.base import Json
+from api.schemas.pool import Pool, RealServer
+from api.schemas.service import Service
+from api.schemas.status import (
+    AgentContact,
+    KeyStatus,
+    PoolMember,
+    PoolStatus,
+    RealServerStatus,
+    ServiceStatus,
+    ServiceWeight,
+)
+from lvsctl import farm
+from lvsctl.director.cycle import KernelView, KeyState, KeyView
+from lvsctl.director.daemon import Contact
+from lvsctl.director.edits import pool_of
+from lvsctl.director.state import State
+from lvsctl.duration import format_duration
+from lvsctl.errors import NotFound
+from lvsctl.ipvs_table import ServiceKey
+from lvsctl.plan import Member, Standing, members, service_keys, standing
+from lvsctl.status import AdministrativeState, Agent
+
+WORST_FIRST = (KeyState.CONFLICT, KeyState.PENDING, KeyState.HELD, KeyState.APPLIED)
+
+
+@dataclass(frozen=True)
+class Known:
+    """All that a director knows at one moment.
+
+    Attributes:
+        state: The farm and its status.
+        view: The kernel, as the cycles so far have shown it.
+        contacts: The last sign of life of each agent.
+        now: In UTC.
+    """
+
+    state: State
+    view: KernelView
+    contacts: Mapping[str, Contact]
+    now: datetime
+
+    @cached_property
+    def users(self) -> Mapping[str, Sequence[farm.Service]]:
+        """The services of each pool that has some."""
+        found: dict[str, list[farm.Service]] = {}
+        for service in self.state.farm.services.values():
+            found.setdefault(service.pool, []).append(service)
+        return found
+
+
+def service_of(state: State, name: str) -> farm.Service:
+    """Return a service, or raise NotFound."""
+    service = state.farm.services.get(name)
+    if service is None:
+        raise NotFound(f"there is no service {name}")
+    return service
+
+
+def member_of(state: State, pool: str, name: str) -> Member:
+    """Return a server of a pool, declared or joined, or raise NotFound."""
+    for member in members(pool_of(state, pool), state.status):
+        if member.id.server == name:
+            return member
+    raise NotFound(f"pool {pool} has no real server {name}")
+
+
+def declaration(member: Member) -> farm.RealServer:
+    """Return what declares a server, or would declare one that its agent brought."""
+    return farm.RealServer(
+        member.id.server,
+        member.address,
+        member.weight,
+        member.upper_threshold,
+        member.lower_threshold,
+    )
+
+
+def service_document(service: farm.Service, known: Known) -> Json:
+    """Return a service with its status."""
+    return {**Service.of(service).plain(), "status": _service_status(service, known)}
+
+
+def pool_document(pool: farm.Pool, known: Known) -> Json:
+    """Return a pool with its status."""
+    users = known.users.get(pool.name, ())
+    status: PoolStatus = {
+        "services": [service.name for service in users],
+        "real_servers": [
+            _listed(member, pool, users, known) for member in members(pool, known.state.status)
+        ],
+    }
+    return {**Pool.of(pool).plain(), "status": status}
+
+
+def server_document(member: Member, pool: farm.Pool, known: Known) -> Json:
+    """Return a server of a pool with its status."""
+    declared = RealServer.of(declaration(member)).plain()
+    return {**declared, "status": _server_status(member, pool, known)}
+
+
+def _service_status(service: farm.Service, known: Known) -> ServiceStatus:
+    pool = known.state.farm.pools[service.pool]
+    views = {key: known.view.services.get(key) or _unseen(known) for key in service_keys(service)}
+    worst = min(views.values(), key=lambda view: WORST_FIRST.index(view.state))
+    return {
+        "state": worst.state.value,
+        "reason": worst.reason or known.view.error,
+        "keys": [_key_status(key, view) for key, view in views.items()],
+        "destinations": [
+            {
+                "server": member.id.server,
+                "address": str(member.address),
+                "weight": part.weight,
+                "reason": part.reason,
+            }
+            for member in members(pool, known.state.status)
+            for part in [standing(member, service.vip, pool, known.state.status)]
+        ],
+    }
+
+
+def _unseen(known: Known) -> KeyView:
+    return KeyView("", KeyState.PENDING, known.view.error or "no cycle has looked at it yet")
+
+
+def _key_status(key: ServiceKey, view: KeyView) -> KeyStatus:
+    return {"key": str(key), "state": view.state.value, "reason": view.reason}
+
+
+def _server_status(member: Member, pool: farm.Pool, known: Known) -> RealServerStatus:
+    users = known.users.get(pool.name, ())
+    parts: list[ServiceWeight] = [
+        {"service": service.name, "weight": part.weight, "reason": part.reason}
+        for service in users
+        for part in [standing(member, service.vip, pool, known.state.status)]
+    ]
+    listed = _listed(member, pool, users, known)
+    return {
+        "origin": listed["origin"],
+        "state": listed["state"],
+        "weight": listed["weight"],
+        "reason": listed["reason"],
+        "services": parts,
+        "agent": agent_contact(member.agent, known) if member.agent else None,
+    }
+
+
+def _listed(
+    member: Member, pool: farm.Pool, users: Sequence[farm.Service], known: Known
+) -> PoolMember:
+    override = known.state.status.overrides.get(member.id)
+    state = override.state if override else AdministrativeState.ENABLED
+    overall = _overall(member, pool, users, known)
+    return {
+        "name": member.id.server,
+        "address": str(member.address),
+        "origin": member.origin.value,
+        "state": state.value,
+        "weight": overall.weight,
+        "reason": overall.reason,
+    }
+
+
+def _overall(
+    member: Member, pool: farm.Pool, users: Sequence[farm.Service], known: Known
+) -> Standing:
+    """Return a server's part in the first service where there is something to say about it."""
+    parts = [standing(member, service.vip, pool, known.state.status) for service in users]
+    if not parts:
+        return Standing(None, f"no service uses pool {pool.name}")
+    return next((part for part in parts if part.reason), parts[0])
+
+
+def agent_contact(agent: Agent, known: Known) -> AgentContact:
+    """Return where an agent stands and when it was last heard of."""
+    contact = known.contacts.get(agent.name)
+    return {
+        "name": agent.name,
+        "membership": agent.membership.value,
+        "age": age(known.now, contact.at) if contact else None,
+    }
+
+
+def age(now: datetime, then: datetime) -> str:
+    """Write how long ago something was."""
+    return format_duration(max(0, int((now - then).total_seconds())))

@@ -1,0 +1,112 @@
+"""The one way in which every resource is written."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import Depends, Query, Request
+from starlette.responses import Response
+
+from api.access import By
+from api.bodies import JSON, MERGE_PATCH, read_body
+from api.daemon import Daemon
+from api.edits import ResourceEdit
+from api.merge_patch import merge_patch
+from api.preconditions import Conditions
+from api.rendering import json_response
+from api.resources import Patchable, Removable, Resource
+from api.schemas.answers import WriteAnswer
+from lvsctl.director.commits import Written
+from lvsctl.director.daemon import DirectorDaemon
+
+MAX_WAIT_S = 60
+
+Wait = Annotated[
+    float | None,
+    Query(
+        ge=0,
+        le=MAX_WAIT_S,
+        allow_inf_nan=False,
+        description="Wait up to so many seconds until this director's kernel is as written.",
+    ),
+]
+
+
+class Writes:
+    """Writes a resource for one request, with what every write takes."""
+
+    def __init__(
+        self,
+        request: Request,
+        daemon: Daemon,
+        conditions: Conditions,
+        by: By,
+        wait: Wait = None,
+    ) -> None:
+        self._request = request
+        self._daemon = daemon
+        self._conditions = conditions
+        self._wait_s = wait
+        self.by = by
+
+    async def put(self, resource: Resource) -> Response:
+        """Create or replace it with the document in the request."""
+        asked = await read_body(self._request, resource.put)
+        edit = ResourceEdit(resource, self._conditions, lambda _: asked)
+        return await self._written(edit, resource)
+
+    async def dry_put(self, resource: Resource) -> Response:
+        """Say what :meth:`put` would do."""
+        asked = await read_body(self._request, resource.put)
+        edit = ResourceEdit(resource, self._conditions, lambda _: asked)
+        return await written_response(self._daemon, await self._daemon.dry_run(edit), None)
+
+    async def patch(self, resource: Patchable) -> Response:
+        """Change it by the merge patch in the request."""
+        patch = await read_body(self._request, lambda document: document, MERGE_PATCH, JSON)
+        edit = ResourceEdit(
+            resource,
+            self._conditions,
+            lambda state: resource.put(merge_patch(resource.document(state), patch)),
+        )
+        return await self._written(edit, resource)
+
+    async def delete(self, resource: Removable) -> Response:
+        """Remove it."""
+        edit = ResourceEdit(resource, self._conditions, resource.delete)
+        written = await self._daemon.write(edit, by=self.by)
+        return await written_response(self._daemon, written, self._wait_s)
+
+    async def _written(self, edit: ResourceEdit, resource: Resource) -> Response:
+        written = await self._daemon.write(edit, by=self.by)
+        return await written_response(
+            self._daemon,
+            written,
+            self._wait_s,
+            status=HTTPStatus.CREATED if edit.creates else HTTPStatus.OK,
+            etag=resource.etag(written.state),
+            location=resource.path if edit.creates else None,
+        )
+
+
+Write = Annotated[Writes, Depends()]
+
+
+async def written_response(
+    daemon: DirectorDaemon,
+    written: Written,
+    wait_s: float | None,
+    *,
+    status: HTTPStatus = HTTPStatus.OK,
+    etag: str | None = None,
+    location: str | None = None,
+) -> Response:
+    """Return the answer to a write, with what the kernel says to it where that was asked for."""
+    answer = WriteAnswer(
+        revision=written.revision,
+        changes=list(written.changes),
+        operations=list(written.operations),
+    )
+    if wait_s is not None:
+        verdict = await daemon.applied(written, wait_s)
+        answer |= {"applied": verdict.applied, "reason": verdict.reason}
+    return await json_response(lambda: answer, status, etag=etag, location=location)
