@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from ipaddress import IPv4Network
 
+from lvsctl.agent.messages import Membership
 from lvsctl.errors import Problem
 from lvsctl.farm import Farm, Pool, RealServer, Service, Settings
 from lvsctl.ipvs_table import FwmarkKey, IPAddress, IpProtocol, Persistence, ServiceKey, family_of
@@ -82,6 +83,10 @@ def broken_rules(
         yield ObjectId(Kind.DIRECTORS), problem
     for problem in _settings(farm.settings):
         yield ObjectId(Kind.SETTINGS), problem
+    for agent in agents:
+        for problem in _agent(agent):
+            yield ObjectId(Kind.AGENT, agent.name), problem
+        yield from _agent_is_no_other_server(agent, farm)
     yield from _keys_are_unique(farm)
     yield from _addresses_have_one_meaning(farm, taken, agents)
 
@@ -213,6 +218,25 @@ def _real_server(server: RealServer) -> Iterator[Problem]:
             f"{server.lower_threshold} is above upper_threshold {server.upper_threshold}",
             f"0 to {server.upper_threshold}",
         )
+
+
+def _agent(agent: Agent) -> Iterator[Problem]:
+    yield from _name(agent.name)
+    yield from _unicast("/address", agent.address)
+    yield from _within("/weight", agent.weight, 0, MAX_WEIGHT)
+
+
+def _agent_is_no_other_server(agent: Agent, farm: Farm) -> Iterator[BrokenRule]:
+    if agent.membership is Membership.LEFT:
+        return
+    for pool in (farm.pools[name] for name in agent.pools if name in farm.pools):
+        for index, server in enumerate(pool.real_servers):
+            if server.name == agent.name and server.address != agent.address:
+                detail = f"agent {agent.name} of this pool is at {agent.address}"
+                yield (
+                    ObjectId(Kind.POOL, pool.name),
+                    Problem(f"/real_servers/{index}/name", detail, "another name, or that address"),
+                )
 
 
 def _directors(farm: Farm) -> Iterator[Problem]:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lvsctl.agent.messages import Membership
 from lvsctl.errors import Problem
 from lvsctl.farm import (
     DEFAULT_SYSCTLS,
@@ -505,6 +506,35 @@ def test_addresses_in_use_outside_the_farm_are_refused(
 def test_an_agent_at_a_declared_address_is_no_second_meaning() -> None:
     """It is that server's agent."""
     assert [] == list(broken_rules(farm(), GATEWAY, [replace(AGENT, address=RIPS[0])]))
+
+
+@pytest.mark.parametrize(
+    ("bad", "pointer"),
+    [
+        (replace(AGENT, name="rs/9"), "/name"),
+        (replace(AGENT, name="rs9\n"), "/name"),
+        (replace(AGENT, address=ip_address("127.0.0.1")), "/address"),
+        (replace(AGENT, address=ip_address("2001:db8::9")), "/address"),
+        (replace(AGENT, weight=-1), "/weight"),
+        (replace(AGENT, weight=65536), "/weight"),
+    ],
+)
+def test_an_agent_keeps_to_the_rules_of_a_real_server(bad: Agent, pointer: str) -> None:
+    """It becomes a destination in the kernel like any other."""
+    ((object_id, problem),) = broken_rules(farm(), {}, [bad])
+    assert (ObjectId(Kind.AGENT, bad.name), pointer) == (object_id, problem.pointer)
+
+
+def test_a_server_is_not_named_like_an_agent_elsewhere() -> None:
+    """A server is known by its pool and name: there cannot be two at different addresses."""
+    ((object_id, problem),) = broken_rules(farm(), {}, [replace(AGENT, name="rs2")])
+    assert (AT_POOL, "/real_servers/1/name") == (object_id, problem.pointer)
+
+
+def test_an_agent_that_has_left_does_not_keep_its_name() -> None:
+    """Its server is gone, and another may be declared."""
+    left = replace(AGENT, name="rs2", membership=Membership.LEFT)
+    assert [] == list(broken_rules(farm(), {}, [left]))
 
 
 def test_the_sysctls_that_lvsctl_sets_are_within_their_ranges() -> None:
