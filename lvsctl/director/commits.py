@@ -23,7 +23,8 @@ class Written:
         state: With the edit in it; as before where it changed nothing or was not stored.
         changes: Which objects it added, changed and removed, in words.
         operations: What it does to an IPVS table that is as it should be, in words.
-        dirty: Names of the services that it bears on; None for everything.
+        dirty: Names of the services that it bears on, also where they were so already; None for
+            everything.
         changed: Whether anything was different from before.
     """
 
@@ -59,8 +60,8 @@ class Commits:
         self, edit: Edit, expect: Mapping[ObjectId, int], taken: Mapping[IPAddress, str]
     ) -> Written:
         """Check an edit as :meth:`commit` does and say what it would do; store nothing."""
-        changes, after = self._checked(edit, expect, taken)
-        return _written(self._state, after, changes, self._state)
+        asked, changes, after = self._checked(edit, expect, taken)
+        return _written(self._state, after, asked, changes, self._state)
 
     def commit(
         self,
@@ -84,22 +85,23 @@ class Commits:
             Conflict: The present state forbids it.
             StoreError: The disk failed; the state is as before.
         """
-        changes, after = self._checked(edit, expect, taken)
+        asked, changes, after = self._checked(edit, expect, taken)
         before = self._state
         if changes:
             revision = self._store.commit(changes, expect, by)
             self._state = before.after(changes, revision)
-        return _written(before, after, changes, self._state)
+        return _written(before, after, asked, changes, self._state)
 
     def _checked(
         self, edit: Edit, expect: Mapping[ObjectId, int], taken: Mapping[IPAddress, str]
-    ) -> tuple[Changes, State]:
+    ) -> tuple[Changes, Changes, State]:
         before = self._state
         for object_id, revision in expect.items():
             _refuse_stale(object_id, revision, before.revisions.get(object_id, 0))
+        asked = edit.changes(before)
         changes = {
             object_id: value
-            for object_id, value in edit.changes(before).items()
+            for object_id, value in asked.items()
             if value != before.value(object_id)
         }
         after = before.after(changes, before.revision + 1)
@@ -107,15 +109,17 @@ class Commits:
             _refuse_broken(edit, after, taken)
         edit.guard(before, after)
         changes |= without_stale_readiness(after)
-        return changes, before.after(changes, before.revision + 1)
+        return asked, changes, before.after(changes, before.revision + 1)
 
 
-def _written(before: State, after: State, changes: Changes, stored: State) -> Written:
-    dirty = _dirty(before, after, changes)
+def _written(
+    before: State, after: State, asked: Changes, changes: Changes, stored: State
+) -> Written:
+    dirty = _dirty(before, after, changes or asked)
     return Written(
         stored,
         describe_changes(before, changes),
-        describe_operations(before, after, dirty),
+        describe_operations(before, after, dirty) if changes else (),
         dirty,
         bool(changes),
     )

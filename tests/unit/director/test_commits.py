@@ -72,10 +72,11 @@ def test_the_state_is_what_the_store_holds() -> None:
 
 
 def test_an_edit_that_changes_nothing_stores_nothing(commits: Commits) -> None:
-    """The revision stays, and nobody is woken."""
-    written = commits.commit(PutFarm(FARM), {}, "test", {})
+    """The revision stays; who waits for it still waits for the services that it is about."""
+    written = commits.commit(PutObject(WEB_ID, web()), {}, "test", {})
 
-    assert (False, 1, frozenset()) == (written.changed, written.revision, written.dirty)
+    assert (False, 1, ()) == (written.changed, written.revision, written.operations)
+    assert {"web"} == written.dirty
 
 
 def test_a_dry_run_says_what_it_would_do_and_stores_nothing(commits: Commits) -> None:
