@@ -2,8 +2,8 @@
 
 A guest's root can mount the host's file system writable from within, so what holds it are the
 rights of the host's process that the guest is. An unprivileged user's guest has that user's rights.
-Root's runs under bubblewrap: every file of the host read-only, devices and /proc of its own, no
-capabilities.
+Root's runs under bubblewrap: every file of the host read-only, /proc and /sys too, devices of its
+own, no network and no capabilities. A new /proc would not do: its /proc/sys can be written.
 """
 
 import json
@@ -31,13 +31,8 @@ def confined(command: Sequence[str], *, writable: Sequence[Path], info_fd: int) 
     """
     if os.geteuid() != 0:
         return ["setpriv", "--pdeathsig=TERM", *command]
-    bubblewrap = [
-        *("bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"),
-        *(word for path in writable for word in ("--bind", str(path), str(path))),
-        *("--unshare-pid", "--unshare-ipc", "--cap-drop", "ALL", "--die-with-parent"),
-    ]
-    _check(bubblewrap)
-    return [*bubblewrap, "--info-fd", str(info_fd), *command]
+    _check_bubblewrap()
+    return [*_bubblewrap(writable), "--info-fd", str(info_fd), *command]
 
 
 def kernel_pid(launched: int, info: Path) -> int | None:
@@ -60,14 +55,23 @@ def kernel_pid(launched: int, info: Path) -> int | None:
         return None
 
 
-def _check(bubblewrap: Sequence[str]) -> None:
+def _bubblewrap(writable: Sequence[Path]) -> list[str]:
+    return [
+        *("bwrap", "--ro-bind", "/", "/", "--dev", "/dev"),
+        *(word for path in writable for word in ("--bind", str(path), str(path))),
+        *("--remount-ro", "/dev", "--unshare-pid", "--unshare-ipc", "--unshare-uts"),
+        *("--unshare-net", "--cap-drop", "ALL", "--die-with-parent"),
+    ]
+
+
+def _check_bubblewrap() -> None:
     cure = "or run the lab as an unprivileged user"
     if shutil.which("bwrap") is None:
         raise LabError(
             "root's guest is confined by bwrap, which is missing: "
             f"apt-get install {BUBBLEWRAP}, {cure}"
         )
-    done = subprocess.run([*bubblewrap, "true"], capture_output=True, text=True, check=False)
+    done = subprocess.run([*_bubblewrap([]), "true"], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise LabError(
             f"root's guest cannot be confined here ({done.stderr.strip()}): "

@@ -28,6 +28,7 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OUT_IN_GUEST = Path("/out")
 
 _INIT = Path(__file__).with_name("init.sh")
+_FOLDER = "lvsctl-lab-"  # the launcher's process id comes next
 _HALT_WITHIN_S = 10.0
 PROGRAMS = {"linux.uml": "user-mode-linux", "taskset": "util-linux", "setpriv": "util-linux"}
 _UNITS = {"M": 1 << 20, "G": 1 << 30}
@@ -65,15 +66,19 @@ def job_script(command: Sequence[str], environment: Mapping[str, str] | None = N
 
 
 @contextlib.contextmanager
-def unused_cpu() -> Iterator[int]:
+def unused_cpu(locks: Path = LAB_BUILD) -> Iterator[int]:
     """Reserve a processor that no other guest of this checkout is pinned to, the last one first.
 
     Where all are taken, guests share one.
+
+    Args:
+        locks: A folder with a file to lock for each processor.
     """
+    locks.mkdir(parents=True, exist_ok=True)
     allowed = sorted(os.sched_getaffinity(0), reverse=True)
-    with contextlib.ExitStack() as locks:
+    with contextlib.ExitStack() as opened:
         for cpu in allowed:
-            lock = locks.enter_context((LAB_BUILD / f"cpu{cpu}.lock").open("w"))
+            lock = opened.enter_context((locks / f"cpu{cpu}.lock").open("w"))
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 yield cpu
@@ -209,10 +214,12 @@ class Guest:
         try:
             return int((self._out / "rc").read_text())
         except (FileNotFoundError, ValueError):
-            console = (self._out / "console.log").read_text(errors="replace").splitlines()
+            log = self._out / "console.log"
+            console = log.read_text(errors="replace")
+            panic = console.find("Kernel panic")
             raise LabError(
                 "the guest ended without its job's exit status, so its kernel panicked or was "
-                f"stopped; the end of {self._out / 'console.log'}:\n" + "\n".join(console[-30:])
+                f"stopped; from {log}:\n{console[max(panic, 0) :].strip()}"
             ) from None
 
 
@@ -227,7 +234,12 @@ def _copy(source: int, target: int) -> bool:
 
 @contextlib.contextmanager
 def _folder(parent: str) -> Iterator[Path]:
-    path = tempfile.mkdtemp(prefix="lvsctl-lab-", dir=parent)
+    """Make a folder for a while; take away what a launcher that was killed has left there."""
+    for left in Path(parent).glob(f"{_FOLDER}*"):
+        launcher = left.name.removeprefix(_FOLDER).partition("-")[0]
+        if not Path("/proc", launcher).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    path = tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-", dir=parent)
     try:
         yield Path(path)
     finally:
