@@ -215,10 +215,13 @@ class RealServer:
     def _conclude(self, cycle: _Cycle) -> None:
         place = Place(self._name, cycle.goal.devices)
         wanted = cycle.goal.wanted
+        hindered = bool(cycle.faults)
         for key, config in wanted.items():
             if not satisfies(config, cycle.last[key]):
-                fault = fault_of(key, config, cycle.last[key], place)
-                cycle.add(fault or unsettled_fault(key, place))
+                # What was not even tried, because of a fault, is no fault of its own.
+                if not hindered or key in self._in_place:
+                    fault = fault_of(key, config, cycle.last[key], place)
+                    cycle.add(fault or unsettled_fault(key, place))
             elif key in self._in_place and not satisfies(config, cycle.first.get(key)):
                 fault = fault_of(key, config, cycle.first.get(key), place)
                 if fault is not None:

@@ -46,7 +46,7 @@ class ArpRule:
         parameter: Its name.
         sufficient: Effective values that keep it silent. arp_ignore 3 answers for addresses of
             every device, 4 to 7 and arp_announce above 2 are what 0 is (net/ipv4/arp.c).
-        least: What is set where the value is not sufficient.
+        least: What ``all`` is set to where that is not sufficient.
     """
 
     parameter: str
@@ -161,7 +161,8 @@ def set_up(task: Task, observed: HostState, without: Collection[str] = frozenset
     sysctls = _Sysctls(observed, frozenset(link.name for link in links))
     first: HostState = {**dict(sysctls.arp()), **dict(sysctls.strict_default())}
     if any(observed[key] != config for key, config in sysctls.strict_default()):
-        return SetUp(first, devices=links, whole=False)
+        # Writing default may change these, so how they were found is to be recorded before.
+        return SetUp({**first, **dict(sysctls.present_rp_filter())}, devices=links, whole=False)
     foundation: HostState = {
         **first,
         **dict(sysctls.relaxed_tunnels()),
@@ -208,10 +209,14 @@ class _Sysctls:
                     continue
                 own = self._value(device, rule.parameter)
                 enough = max(for_all, own) in rule.sufficient
-                yield _set(device, rule.parameter, own if enough else rule.least)
+                yield _set(device, rule.parameter, own if enough else 0)
 
     def strict_default(self) -> Iterator[tuple[HostKey, Config]]:
         yield _set("default", RP_FILTER, self._effective_rp_filter("default"))
+
+    def present_rp_filter(self) -> Iterator[tuple[HostKey, Config]]:
+        for device in (*self._others, *sorted(self._tunnels)):
+            yield _set(device, RP_FILTER, self._value(device, RP_FILTER))
 
     def relaxed_tunnels(self) -> Iterator[tuple[HostKey, Config]]:
         for device in self._others:
