@@ -101,12 +101,14 @@ async def written_response(
     location: str | None = None,
 ) -> Response:
     """Return the answer to a write, with what the kernel says to it where that was asked for."""
-    answer = WriteAnswer(
-        revision=written.revision,
-        changes=list(written.changes),
-        operations=list(written.operations),
-    )
-    if wait_s is not None:
-        verdict = await daemon.applied(written, wait_s)
-        answer |= {"applied": verdict.applied, "reason": verdict.reason}
-    return await json_response(lambda: answer, status, etag=etag, location=location)
+    verdict = await daemon.applied(written, wait_s) if wait_s is not None else None
+
+    def answer() -> WriteAnswer:
+        said = WriteAnswer(
+            revision=written.revision,
+            changes=list(written.changes),
+            operations=list(written.operations),
+        )
+        return said | {"applied": verdict.applied, "reason": verdict.reason} if verdict else said
+
+    return await json_response(answer, status, etag=etag, location=location)

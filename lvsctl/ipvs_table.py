@@ -126,6 +126,10 @@ class AddressKey:
         """A total order over all service keys: by family, address, protocol, port."""
         return (self.family, int(self.vip), self.protocol, self.port)
 
+    def __hash__(self) -> int:
+        # ipaddress hashes by way of a hexadecimal string; tables of ten thousands feel that.
+        return hash((self.protocol, int(self.vip), self.port))
+
     def __str__(self) -> str:
         host = f"[{self.vip}]" if self.family is Family.IPV6 else str(self.vip)
         return f"{self.protocol} {host}:{self.port}"
@@ -191,6 +195,10 @@ class DestinationKey:
     def sort_key(self) -> tuple[int, int, int]:
         """A total order: by family, address, port."""
         return (family_of(self.address), int(self.address), self.port)
+
+    def __hash__(self) -> int:
+        # As that of AddressKey, for the same reason.
+        return hash((int(self.address), self.port))
 
     def __str__(self) -> str:
         host = f"[{self.address}]" if self.address.version == 6 else str(self.address)  # noqa: PLR2004

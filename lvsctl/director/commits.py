@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from lvsctl.director.agent_edits import without_stale_readiness
 from lvsctl.director.edits import Edit, describe_changes, describe_operations
@@ -15,22 +16,23 @@ from lvsctl.status import Agent
 from lvsctl.store.protocol import Store
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Written:
     """What came of an edit.
 
     Attributes:
-        state: With the edit in it; as before where it changed nothing or was not stored.
+        before: The state that it found.
+        after: The state that the edit leads to.
+        state: The state that is stored now; a dry run leaves it as it was.
         changes: Which objects it added, changed and removed, in words.
-        operations: What it does to an IPVS table that is as it should be, in words.
-        dirty: Names of the services that it bears on, also where they were so already; None for
-            everything.
+        dirty: Names of the services that it bears on; None for everything.
         changed: Whether anything was different from before.
     """
 
+    before: State
+    after: State
     state: State
     changes: tuple[str, ...]
-    operations: tuple[str, ...]
     dirty: frozenset[str] | None
     changed: bool
 
@@ -38,6 +40,14 @@ class Written:
     def revision(self) -> int:
         """Of the store, with the edit in it."""
         return self.state.revision
+
+    @cached_property
+    def operations(self) -> tuple[str, ...]:
+        """What it does to an IPVS table that is as it should be, in words.
+
+        It takes a tenth of a second for a thousand services, so only who wants it pays.
+        """
+        return describe_operations(self.before, self.after, self.dirty)
 
 
 class Commits:
@@ -61,7 +71,7 @@ class Commits:
     ) -> Written:
         """Check an edit as :meth:`commit` does and say what it would do; store nothing."""
         asked, changes, after = self._checked(edit, expect, taken)
-        return _written(self._state, after, asked, changes, self._state)
+        return _written(self._state, after, self._state, asked, changes)
 
     def commit(
         self,
@@ -88,9 +98,8 @@ class Commits:
         asked, changes, after = self._checked(edit, expect, taken)
         before = self._state
         if changes:
-            revision = self._store.commit(changes, expect, by)
-            self._state = before.after(changes, revision)
-        return _written(before, after, asked, changes, self._state)
+            self._state = before.after(changes, self._store.commit(changes, expect, by))
+        return _written(before, after, self._state, asked, changes)
 
     def _checked(
         self, edit: Edit, expect: Mapping[ObjectId, int], taken: Mapping[IPAddress, str]
@@ -113,14 +122,14 @@ class Commits:
 
 
 def _written(
-    before: State, after: State, asked: Changes, changes: Changes, stored: State
+    before: State, after: State, state: State, asked: Changes, changes: Changes
 ) -> Written:
-    dirty = _dirty(before, after, changes or asked)
     return Written(
-        stored,
+        before,
+        after,
+        state,
         describe_changes(before, changes),
-        describe_operations(before, after, dirty) if changes else (),
-        dirty,
+        _dirty(before, after, changes or asked),
         bool(changes),
     )
 

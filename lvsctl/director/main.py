@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import signal
 import socket
@@ -144,6 +145,7 @@ async def open_daemon(
 async def _serve(config: DirectorConfig, token: str | None, listener: socket.socket) -> int:
     # The web framework takes a second to load, so only the daemon does.
     import uvicorn  # noqa: PLC0415
+
     from api.app import create_app  # noqa: PLC0415
 
     class Server(uvicorn.Server):
@@ -161,9 +163,13 @@ async def _serve(config: DirectorConfig, token: str | None, listener: socket.soc
         take_sysctls=config.take_sysctls,
         mode=observing,
     ) as daemon:
+        app = create_app(daemon, token)
+        # What is loaded by now stays; without this each full collection walks all of it again,
+        # which costs a large farm a fifth of its time.
+        gc.freeze()
         server = Server(
             uvicorn.Config(
-                create_app(daemon, token),
+                app,
                 log_config=None,
                 access_log=False,
                 lifespan="off",
