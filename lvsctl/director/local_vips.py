@@ -1,6 +1,6 @@
 """The VIPs on this director: looked for everywhere, added to our own device, announced."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from ipaddress import IPv4Address
 
 from lvsctl.director.neighbours import Neighbours
@@ -9,8 +9,10 @@ from lvsctl.director.vips import (
     VIP_LINK,
     VipPlan,
     answered,
+    arp_ignore_keys,
     arp_links,
     plan_vips,
+    silenced,
     vip_key,
 )
 from lvsctl.farm import VipOwner
@@ -116,6 +118,12 @@ class LocalVips:
         if keys:
             self._local.claim_host({VIP_LINK, *keys})
             self._claims |= keys
+
+    def warnings(self) -> Sequence[str]:
+        """Return what keeps clients from finding the VIPs that we added, in words."""
+        if not self._claims:
+            return ()
+        return silenced(self._links, self._host.observe(arp_ignore_keys(self._links)))
 
     def taken(self) -> Mapping[IPAddress, str]:
         """Return this director's own addresses and its gateways, which can be no VIPs.

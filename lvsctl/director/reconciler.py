@@ -74,12 +74,14 @@ class Reconciler:
     def _cycle(self, state: State, dirty: frozenset[str] | None, not_enforced: str) -> Cycle:
         look = self._look(state, dirty)
         results: Results = {}
-        problems = look.sysctls.problems
+        problems = list(look.sysctls.problems)
         if not not_enforced:
-            problems = [*problems, *self._write_settings(look)]
+            problems += self._write_settings(look)
             results = self._write_table(look, self._vips.remove(look.vips))
             served = look.served_vips(results)
             self._vips.add([vip for vip in look.vips.missing if vip in served])
+        if dirty is None:
+            problems += self._vips.warnings()
         for key in look.ours:
             self._lingering.pop(key, None)
         self._lingering |= look.lingering(results)

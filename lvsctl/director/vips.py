@@ -4,7 +4,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
 
-from lvsctl.host.protocol import AddressConfig, AddressKey, HostChange, LinkKey
+from lvsctl.host.protocol import (
+    AddressConfig,
+    AddressKey,
+    HostChange,
+    HostState,
+    LinkKey,
+    SysctlConfig,
+    SysctlKey,
+)
 from lvsctl.ipvs_table import IPAddress
 
 VIP_LINK = LinkKey("lvs0")
@@ -83,3 +91,26 @@ def answered(vip: IPAddress, who: str) -> str:
         "arp_ignore=1 before it has the VIP; another director must give it up first. It is asked "
         "again every 5 s"
     )
+
+
+def arp_ignore_keys(links: Collection[str]) -> Sequence[SysctlKey]:
+    """Return the parameters that decide whether this host answers ARP for a VIP on our device."""
+    return [SysctlKey(("net", "ipv4", "conf", link, "arp_ignore")) for link in ("all", *links)]
+
+
+def silenced(links: Collection[str], observed: HostState) -> Sequence[str]:
+    """Return, in words, on which devices nobody can find a VIP that is on ours.
+
+    The effective value is the greater of ``all`` and the device's own (ip-sysctl.rst).
+    """
+    values = {
+        key.path[3]: int(config.value)
+        for key, config in observed.items()
+        if isinstance(key, SysctlKey) and isinstance(config, SysctlConfig)
+    }
+    return [
+        f"{link}: arp_ignore is {effective}, so clients on this link cannot resolve a VIP; set "
+        f"net.ipv4.conf.all.arp_ignore and net.ipv4.conf.{link}.arp_ignore to 0"
+        for link in sorted(links)
+        if (effective := max(values.get("all", 0), values.get(link, 0)))
+    ]

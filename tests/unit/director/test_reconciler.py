@@ -371,6 +371,17 @@ def test_sysctls_are_written_while_nobody_else_feels_them(bench: Bench) -> None:
     assert () == cycle.host_problems
 
 
+def test_a_director_that_may_not_answer_arp_is_reported(bench: Bench) -> None:
+    """With arp_ignore on its link nobody finds the VIP, and the cure names the sysctl."""
+    key = SysctlKey(("net", "ipv4", "conf", "eth0", "arp_ignore"))
+    bench.host.apply([HostChange(key, SysctlConfig("1"))])
+
+    cycle = bench.cycle(web_farm(1))
+
+    (problem,) = cycle.host_problems
+    assert "net.ipv4.conf.eth0.arp_ignore to 0" in problem
+
+
 def test_a_partial_cycle_looks_only_at_what_is_dirty(bench: Bench) -> None:
     """A change to one service leaves damage to another for the timer."""
     mail = replace(web(), name="mail", ports=(25,))
