@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from api.rendering import json_bytes
+from api.schemas.base import shown
 from lvsctl.errors import (
     BoundaryError,
     ConfigurationError,
@@ -152,7 +153,11 @@ async def _lvsctl_error(_: Request, error: Exception) -> Response:
 async def _parameters(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - installed for nothing else
     problems = [
-        Problem("", f"{found['loc'][0]} parameter {found['loc'][-1]}: {found['msg']}")
+        Problem(
+            "",
+            f"{found['loc'][0]} parameter {found['loc'][-1]}: {shown(found['input'])} does not do",
+            found["msg"].removeprefix("Input should be "),
+        )
         for found in error.errors()
     ]
     return problem_response(InvalidInput(problems))

@@ -16,7 +16,7 @@ from lvsctl.farm import Farm, Pool, RealServer, Service, Settings
 from lvsctl.ipvs_table import FwmarkKey, IPAddress, IpProtocol, Persistence, ServiceKey, family_of
 from lvsctl.objects import Kind, ObjectId
 from lvsctl.plan import service_keys
-from lvsctl.status import Agent
+from lvsctl.status import Agent, Override
 
 NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
 NAME_ALLOWED = "1 to 63 letters, digits, '.', '_', '-', with a letter or digit at both ends"
@@ -237,6 +237,12 @@ def _agent_is_no_other_server(agent: Agent, farm: Farm) -> Iterator[BrokenRule]:
                     ObjectId(Kind.POOL, pool.name),
                     Problem(f"/real_servers/{index}/name", detail, "another name, or that address"),
                 )
+
+
+def broken_override_rules(override: Override) -> Iterator[Problem]:
+    """Yield everything that is wrong with what a person sets at run time about a server."""
+    if override.weight is not None:
+        yield from _within("/weight", override.weight, 0, MAX_WEIGHT)
 
 
 def _directors(farm: Farm) -> Iterator[Problem]:

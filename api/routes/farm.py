@@ -21,18 +21,18 @@ router = APIRouter(tags=["farm"])
 
 
 class FarmText:
-    """The farm as JSON, written once for each revision."""
+    """The farm as JSON, written once for each state."""
 
     def __init__(self) -> None:
-        self._revision = -1
+        self._state: State | None = None
         self._etag, self._content = "", b""
 
     async def at(self, state: State) -> tuple[str, bytes]:
         """Return the entity tag and the text of the farm in a state."""
-        if state.revision == self._revision:
+        if state is self._state:
             return self._etag, self._content
         etag, content = await to_thread.run_sync(_written, state)
-        self._revision, self._etag, self._content = state.revision, etag, content
+        self._state, self._etag, self._content = state, etag, content
         return etag, content
 
 

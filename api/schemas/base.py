@@ -1,13 +1,10 @@
 """What every document has in common."""
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import PydanticCustomError
-
-from lvsctl.errors import Problem
 
 Json = Any
 """A JSON value as :mod:`json` reads it."""
@@ -41,23 +38,3 @@ def shown(value: object) -> str:
 def wrong(detail: str, allowed: str) -> PydanticCustomError:
     """Return the error of a validator, for :func:`api.validation.problems_of`."""
     return PydanticCustomError(REFUSED, "{detail}", {"detail": detail, "allowed": allowed})
-
-
-class Named(Protocol):
-    """Anything with a name."""
-
-    @property
-    def name(self) -> str:
-        """The name."""
-        ...
-
-
-def doubled_names(pointer: str, objects: Sequence[Named]) -> Iterator[Problem]:
-    """Yield a problem for each name that an earlier object of the list at ``pointer`` has."""
-    seen: set[str] = set()
-    for index, named in enumerate(objects):
-        if named.name in seen:
-            yield Problem(
-                f"{pointer}/{index}/name", f"there is another {shown(named.name)}", "each name once"
-            )
-        seen.add(named.name)

@@ -1,11 +1,11 @@
 """The whole farm as people write it, the document that a farm file holds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal, Self
 
 from pydantic import ConfigDict, Field
 
-from api.schemas.base import Document, doubled_names
+from api.schemas.base import Document, shown
 from api.schemas.fields import Address, Duration, Marks, Name
 from api.schemas.pool import Pool
 from api.schemas.service import Service
@@ -109,10 +109,9 @@ class Farm(Document):
             InvalidInput: Two objects of one list have one name.
         """
         problems = [
-            *doubled_names("/services", self.services),
-            *doubled_names("/pools", self.pools),
-            *doubled_names("/directors", self.directors),
-            *self._doubled_servers(),
+            *_doubled_names("/services", self.services),
+            *_doubled_names("/pools", self.pools),
+            *_doubled_names("/directors", self.directors),
         ]
         if problems:
             raise InvalidInput(problems)
@@ -126,10 +125,6 @@ class Farm(Document):
             self.settings.value(),
         )
 
-    def _doubled_servers(self) -> Iterator[Problem]:
-        for index, pool in enumerate(self.pools):
-            yield from doubled_names(f"/pools/{index}/real_servers", pool.real_servers)
-
     @classmethod
     def of(cls, value: farm.Farm) -> Self:
         """Return the document of a farm."""
@@ -142,3 +137,14 @@ class Farm(Document):
             ],
             settings=Settings.of(value.settings),
         )
+
+
+def _doubled_names(pointer: str, objects: Sequence[Service | Pool | Director]) -> Iterator[Problem]:
+    """Yield a problem for each name that an earlier object of the list at ``pointer`` has."""
+    seen: set[str] = set()
+    for index, named in enumerate(objects):
+        if named.name in seen:
+            yield Problem(
+                f"{pointer}/{index}/name", f"there is another {shown(named.name)}", "each name once"
+            )
+        seen.add(named.name)

@@ -4,10 +4,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
 
-from api.schemas.base import Document, doubled_names, wrong
+from api.schemas.base import Document, wrong
 from api.schemas.fields import Address, Name, Threshold, Weight
 from lvsctl import farm
-from lvsctl.errors import InvalidInput
 from lvsctl.ipvs_table import TunnelType
 
 
@@ -92,14 +91,7 @@ class Pool(Document):
     )
 
     def value(self) -> farm.Pool:
-        """Return what the document stands for.
-
-        Raises:
-            InvalidInput: Two real servers have one name.
-        """
-        problems = list(doubled_names("/real_servers", self.real_servers))
-        if problems:
-            raise InvalidInput(problems)
+        """Return what the document stands for."""
         return farm.Pool(
             self.name,
             farm.PoolTunnel(TunnelType[self.tunnel.type.upper()]),

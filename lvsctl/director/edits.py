@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 from lvsctl.director.state import State, override_id
 from lvsctl.director.wanted import wanted
-from lvsctl.errors import Conflict, DrasticChange, NotFound, Problem
+from lvsctl.errors import Conflict, DrasticChange, InvalidInput, NotFound, Problem
 from lvsctl.farm import Farm, Pool, RealServer, Service, Settings
-from lvsctl.farm_rules import drastic, referring_services
+from lvsctl.farm_rules import broken_override_rules, drastic, referring_services
 from lvsctl.objects import Changes, Directors, Kind, ObjectId, StoredObject
 from lvsctl.plan import diff, members
 from lvsctl.status import Override, ServerId
@@ -168,7 +168,10 @@ class PutOverride(Edit):
     override: Override
 
     def changes(self, state: State) -> Changes:
-        """Refuse a server that its pool does not have."""
+        """Refuse a weight that is none, and a server that its pool does not have."""
+        problems = list(broken_override_rules(self.override))
+        if problems:
+            raise InvalidInput(problems)
         pool = pool_of(state, self.id.pool)
         if self.id not in {member.id for member in members(pool, state.status)}:
             raise NotFound(f"pool {self.id.pool} has no real server {self.id.server}")

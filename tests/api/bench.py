@@ -1,0 +1,211 @@
+"""A director in memory with its app, and a client of it; and the farm that tests start from."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypedDict, Unpack
+
+import httpx
+from anyio.from_thread import BlockingPortal
+from fastapi import FastAPI
+
+from lvsctl.director.daemon import DirectorDaemon
+from lvsctl.director.main import IPVS_SYSCTLS, Kernel, open_daemon
+from lvsctl.director.neighbours import NoNeighbours
+from lvsctl.errors import KernelError, StoreError
+from lvsctl.host.memory import MemoryHost
+from lvsctl.ipvs.memory import MemoryIpvs, MemoryKernel
+from lvsctl.ipvs_table import IpvsTable, ServiceKey
+from lvsctl.objects import Changes, ObjectId
+from lvsctl.store.memory import MemoryLocalState, MemoryStore
+
+TOKEN = "0123456789abcdef"  # noqa: S105 - of a director in memory
+HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+CLIENT = "192.0.2.99"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+EXAMPLE: Mapping[str, Any] = {
+    "services": [
+        {
+            "name": "web",
+            "vip": "198.51.100.10",
+            "ports": [80, 443],
+            "scheduler": "mh",
+            "pool": "web",
+        },
+        {
+            "name": "dns",
+            "vip": "198.51.100.53",
+            "protocol": "udp",
+            "ports": [53],
+            "scheduler": "rr",
+            "flags": ["ops"],
+            "pool": "dns",
+        },
+        {
+            "name": "marked",
+            "vip": "198.51.100.20",
+            "fwmark": 7,
+            "persistence": {"timeout": "5m", "netmask": 24},
+            "pool": "web",
+        },
+    ],
+    "pools": [
+        {
+            "name": "web",
+            "real_servers": [
+                {"name": "rs1", "address": "192.0.2.11"},
+                {"name": "rs2", "address": "192.0.2.12", "weight": 50},
+            ],
+        },
+        {"name": "dns", "real_servers": [{"name": "ns1", "address": "192.0.2.21"}]},
+        {"name": "spare"},
+    ],
+    "directors": [{"name": "lb1", "addresses": ["192.0.2.10"]}],
+}
+
+
+class Sent(TypedDict, total=False):
+    """What a request carries, as httpx takes it."""
+
+    json: object
+    content: bytes | AsyncIterator[bytes]
+    headers: Mapping[str, str]
+
+
+class Clock:
+    """The time of day, which stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Move it on."""
+        self.now += timedelta(seconds=seconds)
+
+
+class BreakableIpvs(MemoryIpvs):
+    """A table in memory that cannot be read while it is broken."""
+
+    broken = ""
+
+    def snapshot(self, keys: Collection[ServiceKey] | None = None) -> IpvsTable:
+        if self.broken:
+            raise KernelError(self.broken)
+        return super().snapshot(keys)
+
+
+class BreakableStore(MemoryStore):
+    """A store in memory that cannot write while it is broken."""
+
+    broken = ""
+
+    def commit(self, changes: Changes, expect: Mapping[ObjectId, int], by: str) -> int:
+        if self.broken:
+            raise StoreError(self.broken)
+        self.last_by = by
+        return super().commit(changes, expect, by)
+
+
+@dataclass
+class Bench:
+    """A director in memory, and a client that speaks to it through the app."""
+
+    portal: BlockingPortal
+    daemon: DirectorDaemon
+    kernel: MemoryKernel
+    ipvs: BreakableIpvs
+    store: BreakableStore
+    clock: Clock
+    app: FastAPI = field(init=False)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Let the reconciler run; its first cycle has ended when this begins."""
+        self.portal.call(self.daemon.turn)
+        running = self.portal.start_task_soon(self.daemon.run)
+        try:
+            yield
+        finally:
+            running.cancel()
+
+    def put_example(self) -> None:
+        """Store the example farm and wait until it is in the kernel."""
+        answer = self.put("/v1/farm?wait=10", json=EXAMPLE)
+        assert answer.json()["applied"], answer.text
+
+    @property
+    def revision(self) -> int:
+        """Of the state."""
+        return self.daemon.state.revision
+
+    def key(self, text: str) -> ServiceKey:
+        """Return the key that stands in the kernel under this text."""
+        return next(key for key in self.kernel.table() if str(key) == text)
+
+    def request(self, method: str, address: str, **sent: Unpack[Sent]) -> httpx.Response:
+        """Send one request and return its answer."""
+        return self.portal.call(self._request, Request(method, address, sent))
+
+    def at_once(self, *requests: "Request") -> Sequence[httpx.Response]:
+        """Send requests at the same time and return their answers, in their order."""
+
+        async def together() -> Sequence[httpx.Response]:
+            return await asyncio.gather(*map(self._request, requests))
+
+        return self.portal.call(together)
+
+    async def _request(self, request: "Request") -> httpx.Response:
+        transport = httpx.ASGITransport(self.app, client=(CLIENT, 40000))
+        client = httpx.AsyncClient(transport=transport, base_url="http://lb1", headers=HEADERS)
+        async with client:
+            return await client.request(request.method, request.address, **request.sent)
+
+    def get(self, address: str, **sent: Unpack[Sent]) -> httpx.Response:
+        return self.request("GET", address, **sent)
+
+    def put(self, address: str, **sent: Unpack[Sent]) -> httpx.Response:
+        return self.request("PUT", address, **sent)
+
+    def patch(self, address: str, **sent: Unpack[Sent]) -> httpx.Response:
+        return self.request("PATCH", address, **sent)
+
+    def post(self, address: str, **sent: Unpack[Sent]) -> httpx.Response:
+        return self.request("POST", address, **sent)
+
+    def delete(self, address: str, **sent: Unpack[Sent]) -> httpx.Response:
+        return self.request("DELETE", address, **sent)
+
+
+@dataclass
+class Request:
+    """A request that is yet to be sent."""
+
+    method: str
+    address: str
+    sent: Sent
+
+
+@contextlib.contextmanager
+def open_bench(portal: BlockingPortal) -> Iterator[Bench]:
+    """Open a director that does not run yet."""
+    clock, kernel = Clock(), MemoryKernel()
+    ipvs = BreakableIpvs(kernel)
+    made: list[BreakableStore] = []
+
+    def open_store() -> BreakableStore:
+        made.append(BreakableStore())
+        return made[0]
+
+    def open_kernel() -> Kernel:
+        host = MemoryHost(sysctls=IPVS_SYSCTLS)
+        return Kernel(ipvs, host, NoNeighbours(), MemoryLocalState())
+
+    daemon = open_daemon("lb1", open_store, open_kernel, now=clock)
+    with portal.wrap_async_context_manager(daemon) as opened:
+        yield Bench(portal, opened, kernel, ipvs, made[0], clock)
