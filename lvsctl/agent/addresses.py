@@ -1,0 +1,62 @@
+"""Which address a real server is known by."""
+
+import contextlib
+import socket
+from collections.abc import Collection
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from lvsctl.errors import ConfigurationError
+from lvsctl.ipvs_table import IPAddress
+
+_PORTS = {"http": 80, "https": 443}
+
+
+def real_server_address(
+    given: IPAddress | None,
+    remembered: IPAddress | None,
+    director: str,
+    own: Collection[IPAddress],
+) -> IPAddress:
+    """Return the address where directors send tunnelled packets.
+
+    Args:
+        given: What a person said; None for nothing.
+        remembered: That of the last run, for a start while the network is not up.
+        director: URL of the director that it should be seen from.
+        own: Addresses of this host.
+
+    Raises:
+        ConfigurationError: The given one is not this host's, or none can be found out.
+    """
+    if given is not None:
+        if given not in own:
+            raise ConfigurationError(
+                f"--address {given} is no address of this host; it has "
+                + ", ".join(sorted(str(address) for address in own if not address.is_loopback))
+            )
+        return given
+    source = source_address(director)
+    if source is not None and not source.is_loopback:
+        return source
+    if remembered is not None and remembered in own:
+        return remembered
+    raise ConfigurationError(
+        f"the real server's address cannot be found out: there is no route to {director}, or it "
+        "is this host itself; give --address"
+    )
+
+
+def source_address(director: str) -> IPAddress | None:
+    """Return the address that packets to a director come from, None where no route leads there."""
+    parts = urlsplit(director)
+    with contextlib.suppress(OSError, ValueError):
+        port = parts.port or _PORTS.get(parts.scheme, 0)
+        for family, kind, _, _, where in socket.getaddrinfo(
+            parts.hostname, port, type=socket.SOCK_DGRAM
+        ):
+            with contextlib.suppress(OSError), socket.socket(family, kind) as probe:
+                # A datagram socket sends nothing when it connects; it only looks up the route.
+                probe.connect(where)
+                return ip_address(probe.getsockname()[0])
+    return None

@@ -1,0 +1,57 @@
+"""Several directors, one of which is asked."""
+
+from collections.abc import Sequence
+from random import Random
+
+from lvsctl.agent.director_client import DirectorClient
+
+
+class Directors:
+    """The directors that an agent may ask; it stays with one until that fails."""
+
+    def __init__(self, clients: Sequence[DirectorClient]) -> None:
+        self._clients = list(clients)
+
+    @property
+    def current(self) -> DirectorClient:
+        """The one that is asked."""
+        return self._clients[0]
+
+    def __len__(self) -> int:
+        return len(self._clients)
+
+    def failed(self, client: DirectorClient) -> None:
+        """Turn to the next director, unless somebody has turned already."""
+        if client is self._clients[0]:
+            self._clients.append(self._clients.pop(0))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for client in self._clients:
+            await client.close()
+
+
+class Backoff:
+    """Growing pauses between attempts, never twice the same.
+
+    Args:
+        first_s: Upper bound of the first pause.
+        most_s: Upper bound of every pause.
+        jitter: Source of chance, which keeps agents from coming back all at once.
+    """
+
+    def __init__(self, first_s: float, most_s: float, jitter: Random) -> None:
+        self._first_s = first_s
+        self._most_s = most_s
+        self._jitter = jitter
+        self._failures = 0
+
+    def reset(self) -> None:
+        """Start over: an attempt succeeded."""
+        self._failures = 0
+
+    def next_s(self) -> float:
+        """Return how long to pause now."""
+        bound_s = min(self._most_s, self._first_s * 2.0**self._failures)
+        self._failures = min(self._failures + 1, 30)
+        return bound_s * self._jitter.uniform(0.5, 1)

@@ -1,0 +1,53 @@
+"""What an agent knows, read from its state folder; the agent need not run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lvsctl.agent.messages import Assignment, Registration, Report
+from lvsctl.agent.state_dir import Contact, StateDir
+from lvsctl.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStatus:
+    """An agent as its state folder shows it.
+
+    Attributes:
+        name: The agent's.
+        process: Its process number, 0 where that is unknown, None where it does not run.
+        registration: What it says of itself.
+        assignments: What its host is to serve, the current farm's last.
+        report: What it last saw on its host; of the past where the agent does not run.
+        contact: Its last exchange with a director.
+        leaving: Somebody asked it to leave, and it has not answered yet.
+    """
+
+    name: str
+    process: int | None
+    registration: Registration
+    assignments: tuple[Assignment, ...]
+    report: Report
+    contact: Contact
+    leaving: bool
+
+
+def status(state_dir: Path) -> AgentStatus:
+    """Return what the agent with a state folder knows.
+
+    Raises:
+        ConfigurationError: No agent has one there.
+        StoreError: The folder cannot be read, or a file in it is damaged.
+    """
+    state = StateDir(state_dir) if state_dir.is_dir() else None
+    known = None if state is None else state.known()
+    if state is None or known is None:
+        raise ConfigurationError(f"no agent has run with --state-dir {state_dir}")
+    return AgentStatus(
+        name=known.name,
+        process=state.lock.holder(),
+        registration=known.registration,
+        assignments=state.assignments().farms,
+        report=known.report,
+        contact=known.contact,
+        leaving=state.leave_request() is not None,
+    )

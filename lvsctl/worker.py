@@ -1,0 +1,26 @@
+"""A thread of its own for what must stay in one thread: the kernel's handles."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Worker:
+    """Runs calls one after the other in one thread, in the order in which they were asked for."""
+
+    def __init__(self, name: str) -> None:
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a call in the thread and return what it returns, or raise what it raises."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, partial(call, *args, **kwargs))
+
+    def close(self) -> None:
+        """Finish what was asked for and end the thread."""
+        self._executor.shutdown()
