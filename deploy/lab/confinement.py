@@ -18,6 +18,14 @@ from deploy.lab.errors import LabError
 BUBBLEWRAP = "bubblewrap"  # the package; its program is bwrap
 
 
+# Told by the kernel that its launcher was killed, the shell kills the guest: all its processes, of
+# which linux.uml makes a group. SIGTERM would not do, for it spins when nobody reads its console.
+_WITH_ITS_LAUNCHER = (
+    *("setpriv", "--pdeathsig=TERM"),
+    *("sh", "-c", "trap 'kill -KILL -$! $!' TERM; \"$@\" & wait $!", "guest"),
+)
+
+
 def confined(command: Sequence[str], *, writable: Sequence[Path], info_fd: int) -> list[str]:
     """Prefix a guest's command so that it writes some folders only, and ends with its launcher.
 
@@ -30,7 +38,7 @@ def confined(command: Sequence[str], *, writable: Sequence[Path], info_fd: int) 
         LabError: This is root, and bubblewrap is missing or cannot work here.
     """
     if os.geteuid() != 0:
-        return ["setpriv", "--pdeathsig=TERM", *command]
+        return [*_WITH_ITS_LAUNCHER, *command]
     _check_bubblewrap()
     return [*_bubblewrap(writable), "--info-fd", str(info_fd), *command]
 
@@ -45,12 +53,12 @@ def kernel_pid(launched: int, info: Path) -> int | None:
     Returns:
         None while there is none yet: the command has not come that far.
     """
-    if os.geteuid() != 0:
-        return launched
     try:
-        first_in_namespace = json.loads(info.read_text())["child-pid"]
-        children = Path(f"/proc/{first_in_namespace}/task/{first_in_namespace}/children")
-        return int(children.read_text().split()[0])
+        parent = launched
+        if os.geteuid() == 0:
+            parent = json.loads(info.read_text())["child-pid"]
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text()
+        return int(children.split()[0])
     except (FileNotFoundError, json.JSONDecodeError, IndexError):
         return None
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from deploy.lab.confinement import confined, kernel_pid
 from deploy.lab.errors import LabError
@@ -154,16 +154,21 @@ class Guest:
 
     def halt(self) -> None:
         """End the guest in order, if it still runs; what it wrote to /out a second ago is kept."""
-        if self._process.poll() is None:
-            pid = kernel_pid(self._process.pid, self._info)
-            if pid is not None:
-                os.kill(pid, signal.SIGTERM)
-            try:
-                self._process.wait(_HALT_WITHIN_S if pid else 0)
-            except subprocess.TimeoutExpired:
-                # All its processes are in this group: killed together, they leave no orphan.
-                os.killpg(self._process.pid, signal.SIGKILL)
-                self._process.wait()
+        if self._process.poll() is not None:
+            return
+        kernel = kernel_pid(self._process.pid, self._info)
+        try:
+            if kernel is None:
+                self._process.kill()
+            else:
+                os.kill(kernel, signal.SIGTERM)
+            self._process.wait(_HALT_WITHIN_S)
+        except ProcessLookupError:  # it has just ended by itself
+            self._process.wait()
+        except subprocess.TimeoutExpired:
+            # linux.uml makes a group of its processes: killed together, they leave no orphan.
+            os.killpg(cast("int", kernel), signal.SIGKILL)
+            self._process.wait()
 
     def _write_state(self, job: str) -> None:
         shutil.copy(_INIT, self._state / "init")
