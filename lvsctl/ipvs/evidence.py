@@ -23,26 +23,26 @@ from lvsctl.ipvs_table import (
 
 
 def traceable_runs(operations: Sequence[Operation]) -> Iterator[list[Operation]]:
-    """Split operations so that the effect of each is still to be seen at the end of its run.
+    """Split operations so that what a run leaves undone can be seen, and tried again, at its end.
 
-    So nothing is touched twice in a run, and a service is not deleted after its destinations
-    were touched.
+    So nothing is touched twice in a run, and a service neither appears nor disappears before or
+    after another operation on it: that one, tried again, would meet something else.
     """
     run: list[Operation] = []
     subjects: set[object] = set()
     services: set[ServiceKey | None] = set()
-    deleted: set[ServiceKey | None] = set()
+    changing: set[ServiceKey | None] = set()
     for operation in operations:
         subject, service = _subject(operation), service_of(operation)
-        deletes = isinstance(operation, DeleteService)
-        if subject in subjects or service in deleted or (deletes and service in services):
+        changes = isinstance(operation, AddService | DeleteService)
+        if subject in subjects or service in changing or (changes and service in services):
             yield run
-            run, subjects, services, deleted = [], set(), set(), set()
+            run, subjects, services, changing = [], set(), set(), set()
         run.append(operation)
         subjects.add(subject)
         services.add(service)
-        if deletes:
-            deleted.add(service)
+        if changes:
+            changing.add(service)
     if run:
         yield run
 

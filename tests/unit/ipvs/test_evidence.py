@@ -54,10 +54,31 @@ def test_a_run_ends_where_it_would_cover_its_traces(second: Operation, runs: int
     assert runs == len(list(traceable_runs([EditService(A, RR), second])))
 
 
-def test_nothing_follows_the_deletion_of_its_service_in_a_run() -> None:
+@pytest.mark.parametrize("first", [DeleteService(A), AddService(A, RR)])
+def test_nothing_follows_in_a_run_when_its_service_came_or_went(first: Operation) -> None:
     """A destination that is sent after it belongs to another run."""
-    operations = [DeleteService(A), AddDestination(A, RIP, ONE)]
+    operations = [first, AddDestination(A, RIP, ONE)]
     assert [[operations[0]], [operations[1]]] == list(traceable_runs(operations))
+
+
+def test_a_service_is_not_added_in_the_run_of_an_operation_that_missed_it() -> None:
+    """Tried again, the operation would find the service that was added after it."""
+    operations: list[Operation] = [AddDestination(A, RIP, ONE), AddService(A, RR)]
+    assert [[operations[0]], [operations[1]]] == list(traceable_runs(operations))
+
+
+@given(before=sequences, operations=sequences)
+def test_what_a_run_left_undone_fails_again(
+    before: list[Operation], operations: list[Operation]
+) -> None:
+    """Tried again at the end of its run, an operation has the result that it had within."""
+    ipvs = MemoryIpvs()
+    ipvs.apply(before)
+    for run in traceable_runs(operations):
+        results = [ipvs._kernel.carry_out(operation) for operation in run]
+        for operation, result in zip(run, results, strict=True):
+            if result != Done():
+                assert ipvs._kernel.carry_out(operation) == result
 
 
 @given(operations=sequences)

@@ -54,7 +54,7 @@ class Recorder:
 
 def test_a_plan_of_many_new_services_takes_two_rounds() -> None:
     """All services are added first, then all destinations, then what stood behind them."""
-    operations = [
+    operations: list[Operation] = [
         *(AddService(A, CONFIG), destination(A, 1)),
         *(AddService(B, CONFIG), destination(B, 1), DeleteService(A)),
     ]
@@ -63,19 +63,19 @@ def test_a_plan_of_many_new_services_takes_two_rounds() -> None:
 
 def test_a_deleted_service_is_not_deleted_before_its_successor_has_destinations() -> None:
     """Adding services early leaves the order of everything else."""
-    operations = [AddService(A, CONFIG), destination(A, 1), DeleteService(B)]
+    operations: list[Operation] = [AddService(A, CONFIG), destination(A, 1), DeleteService(B)]
     assert [[0], [1, 2]] == rounds(operations)
 
 
 def test_a_service_is_not_added_before_the_deletion_that_precedes_it() -> None:
     """Delete and add of one key may share a batch, in their order."""
-    operations = [DeleteService(A), AddService(A, CONFIG), destination(A, 1)]
+    operations: list[Operation] = [DeleteService(A), AddService(A, CONFIG), destination(A, 1)]
     assert [[0, 1], [2]] == rounds(operations)
 
 
 def test_without_new_services_one_round_does() -> None:
     """Ten thousand weights go out in one batch."""
-    operations = [destination(A, 1), EditService(B, CONFIG), destination(B, 2)]
+    operations: list[Operation] = [destination(A, 1), EditService(B, CONFIG), destination(B, 2)]
     assert [[0, 1, 2]] == rounds(operations)
 
 
@@ -122,7 +122,7 @@ def test_destinations_of_a_refused_service_are_never_sent() -> None:
     """The service that stands may be foreign; the result says which operation was the reason."""
     add = AddService(A, CONFIG)
     kernel = Recorder(add)
-    operations = [
+    operations: list[Operation] = [
         *(add, destination(A, 1)),
         EditDestination(A, destination(A, 1).key, DestinationConfig(2)),
         DeleteDestination(A, destination(A, 1).key),
@@ -145,7 +145,13 @@ def test_destinations_of_a_service_whose_add_is_unknown_are_never_sent() -> None
 def test_a_service_added_at_last_takes_its_destinations() -> None:
     """The add right before a destination decides about it."""
     first, second = AddService(A, CONFIG), AddService(A, VirtualServiceConfig("wlc"))
-    operations = [first, destination(A, 1), DeleteService(A), second, destination(A, 2)]
+    operations: list[Operation] = [
+        first,
+        destination(A, 1),
+        DeleteService(A),
+        second,
+        destination(A, 2),
+    ]
     results = apply_in_rounds(operations, Recorder(first))
     assert results[0] == EXISTS
     assert isinstance(results[1], Skipped)
