@@ -1,4 +1,4 @@
-"""A thread of its own for what must stay in one thread: the kernel's handles."""
+"""A thread of its own for what must stay in one thread: the kernel's handles, the database."""
 
 import asyncio
 from collections.abc import Callable

@@ -21,12 +21,12 @@ from lvsctl.director.cycle import Cycle, KernelView, KeyState, TableReading
 from lvsctl.director.edits import Edit
 from lvsctl.director.reconciler import Reconciler
 from lvsctl.director.state import State
-from lvsctl.director.worker import Worker
 from lvsctl.errors import BoundaryError, NotFound
 from lvsctl.ipvs_table import ServiceKey
 from lvsctl.objects import ObjectId
 from lvsctl.results import Done
 from lvsctl.store.protocol import LocalState, Mode, ModeName
+from lvsctl.worker import Worker
 
 TIMER_S = 5.0
 """Drift that nobody announced is found within this time."""

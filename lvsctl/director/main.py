@@ -18,7 +18,6 @@ from lvsctl.director.daemon import DirectorDaemon
 from lvsctl.director.local_vips import LocalVips
 from lvsctl.director.neighbours import ArpNeighbours, Neighbours, NoNeighbours
 from lvsctl.director.reconciler import Reconciler
-from lvsctl.director.worker import Worker
 from lvsctl.errors import ConfigurationError
 from lvsctl.farm_rules import SYSCTL_RANGES
 from lvsctl.host.boot import boot_id
@@ -27,9 +26,11 @@ from lvsctl.host.memory import MemoryHost
 from lvsctl.host.protocol import Host, SysctlKey
 from lvsctl.ipvs.choice import open_ipvs
 from lvsctl.ipvs.protocol import Ipvs
+from lvsctl.logs import configure_logging
 from lvsctl.store.local import SqliteLocalState
 from lvsctl.store.protocol import LocalState, Mode, ModeName, Store
 from lvsctl.store.sqlite import SqliteStore
+from lvsctl.worker import Worker
 
 log = structlog.get_logger(__name__)
 
@@ -90,6 +91,7 @@ def run(config: DirectorConfig) -> int:
         KernelLacks: The kernel has no IPVS.
         StoreError: The state folder cannot be used.
     """
+    configure_logging()
     token = _token(config)
     with _listening(config) as listener:
         return asyncio.run(_serve(config, token, listener))

@@ -11,7 +11,6 @@ from lvsctl.agent.messages import Membership, Registration, Report, Tunnel
 from lvsctl.director.commits import Commits
 from lvsctl.director.daemon import TIMER_S, DirectorDaemon
 from lvsctl.director.edits import PutFarm, PutObject
-from lvsctl.director.worker import Worker
 from lvsctl.errors import DrasticChange, KernelError, NotFound
 from lvsctl.farm import Farm
 from lvsctl.ipvs_table import (
@@ -25,6 +24,7 @@ from lvsctl.ipvs_table import (
 )
 from lvsctl.store.memory import MemoryStore
 from lvsctl.store.protocol import Mode, ModeName
+from lvsctl.worker import Worker
 from tests.unit import virtual_time
 from tests.unit.director.farms import OTHER_VIP, VIP, WEB_ID, WEB_KEY, pool, rip, web
 from tests.unit.director.test_reconciler import Bench
