@@ -6,6 +6,8 @@ import shutil
 import signal
 import sys
 import tempfile
+import termios
+import tty
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -16,6 +18,14 @@ from deploy.lab.errors import LabError
 from deploy.lab.guest import LAB_BUILD, Guest, Machine, job_script, unused_cpu
 from deploy.lab.native import run_natively
 from deploy.lab.testrun import run_tests
+from deploy.lab.up import run_scene
+
+memory_option = click.option(
+    "--memory", default="1G", show_default=True, help="A guest's memory; it bounds its files too."
+)
+cpu_option = click.option(
+    "--cpu", type=int, help="The processor to pin it to.  [default: one without a guest]"
+)
 
 
 @click.group()
@@ -25,10 +35,8 @@ def lab() -> None:
 
 
 @lab.command("exec")
-@click.option(
-    "--memory", default="1G", show_default=True, help="The guest's memory; bounds its files too."
-)
-@click.option("--cpu", type=int, help="The processor to pin it to.  [default: one without a guest]")
+@memory_option
+@cpu_option
 @click.option("--time-limit", type=float, default=600, show_default=True, help="In seconds.")
 @click.option("--out", type=click.Path(path_type=Path), help="The folder that it sees as /out.")
 @click.option(
@@ -50,13 +58,39 @@ def execute(
     with contextlib.ExitStack() as stack:
         out = out or stack.enter_context(_fresh_out("exec"))
         if native:
-            script = stack.enter_context(tempfile.NamedTemporaryFile("w", prefix="lvsctl-lab-"))
-            script.write(job)
-            script.flush()
-            sys.exit(run_natively(Path(script.name), out, time_limit))
-        cpu = stack.enter_context(unused_cpu()) if cpu is None else cpu
-        guest = stack.enter_context(Guest(job, out, Machine(cpu, memory)))
+            sys.exit(run_natively(job, out, time_limit))
+        pinned_to = stack.enter_context(_cpu(cpu))
+        guest = stack.enter_context(Guest(job, out, Machine(pinned_to, memory)))
         sys.exit(guest.wait(time_limit))
+
+
+@lab.command()
+@memory_option
+@cpu_option
+@click.option("--port", default=8080, show_default=True, help="Of 127.0.0.1, for lb1's port 8080.")
+def up(*, memory: str, cpu: int | None, port: int) -> None:
+    """Boot the farm and stay: its director can be reached from this host."""
+    with _cpu(cpu) as pinned_to, _fresh_out("up") as out:
+        sys.exit(run_scene(out, pinned_to, memory, port))
+
+
+@lab.command()
+@memory_option
+@cpu_option
+def shell(*, memory: str, cpu: int | None) -> None:
+    """Open a shell in a guest; it ends with the shell."""
+    if not sys.stdin.isatty():
+        raise LabError("a shell needs a terminal; without one: python -m deploy.lab exec -- CMD")
+    columns, lines = os.get_terminal_size()
+    script = f"stty columns {columns} rows {lines}; exec bash"
+    job = job_script(["sh", "-c", script], {"LAB": "guest"})
+    with (
+        _cpu(cpu) as pinned_to,
+        _fresh_out("shell") as out,
+        _raw_terminal(),
+        Guest(job, out, Machine(pinned_to, memory), terminal=True) as guest,
+    ):
+        sys.exit(guest.wait())
 
 
 @lab.command(context_settings={"ignore_unknown_options": True})
@@ -67,6 +101,24 @@ def execute(
 def test(arguments: tuple[str, ...], *, memory: str, guests: int, time_limit: float) -> None:
     """Run the tests that need the lab's kernel; ARGUMENTS are pytest's."""
     sys.exit(run_tests(arguments, guests=guests, memory=memory, time_limit_s=time_limit))
+
+
+@contextlib.contextmanager
+def _cpu(given: int | None) -> Iterator[int]:
+    """Use the processor that was asked for, or one without a guest."""
+    with contextlib.nullcontext(given) if given is not None else unused_cpu() as cpu:
+        yield cpu
+
+
+@contextlib.contextmanager
+def _raw_terminal() -> Iterator[None]:
+    """Hand on each key as it is typed, Ctrl-C among them: the guest has a terminal of its own."""
+    before = termios.tcgetattr(sys.stdin)
+    tty.setraw(sys.stdin)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
 @contextlib.contextmanager

@@ -18,12 +18,18 @@ from deploy.lab.errors import LabError
 BUBBLEWRAP = "bubblewrap"  # the package; its program is bwrap
 
 
-# Told by the kernel that its launcher was killed, the shell kills the guest: all its processes, of
-# which linux.uml makes a group. SIGTERM would not do, for it spins when nobody reads its console.
-_WITH_ITS_LAUNCHER = (
-    *("setpriv", "--pdeathsig=TERM"),
-    *("sh", "-c", "trap 'kill -KILL -$! $!' TERM; \"$@\" & wait $!", "guest"),
-)
+# Told by the kernel that its launcher was killed, the shell kills whatever it started: its own
+# group of processes, and the session that linux.uml makes of its own. SIGTERM would not do, for
+# linux.uml spins when nobody reads its console, and slirp4netns ends without its child.
+_WITH_ITS_LAUNCHER = """trap 'kill -KILL -$!; kill -KILL 0' TERM; "$@" & wait $!"""
+
+
+def with_its_launcher(command: Sequence[str]) -> list[str]:
+    """Prefix a command so that it is killed when its launcher is, or when it is sent SIGTERM.
+
+    It must be started as the first of a session.
+    """
+    return ["setpriv", "--pdeathsig=TERM", "sh", "-c", _WITH_ITS_LAUNCHER, "sh", *command]
 
 
 def confined(command: Sequence[str], *, writable: Sequence[Path], info_fd: int) -> list[str]:
@@ -38,7 +44,7 @@ def confined(command: Sequence[str], *, writable: Sequence[Path], info_fd: int) 
         LabError: This is root, and bubblewrap is missing or cannot work here.
     """
     if os.geteuid() != 0:
-        return [*_WITH_ITS_LAUNCHER, *command]
+        return with_its_launcher(command)
     _check_bubblewrap()
     return [*_bubblewrap(writable), "--info-fd", str(info_fd), *command]
 

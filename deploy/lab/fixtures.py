@@ -2,24 +2,17 @@
 
 import os
 import re
-import subprocess
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
-from deploy.lab.errors import LabError
+from deploy.lab.modules import load_modules
 from deploy.lab.namespaces import NAMED
 from deploy.lab.network import Network, Topology
 from deploy.lab.node import Node
 
-# Loaded before the first test, whichever that is: with ipip loaded, a new namespace has a tunl0.
-MODULES = (
-    *("ipv6", "veth", "bridge", "dummy", "sch_netem"),
-    *("ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_lc", "ip_vs_wlc", "ip_vs_sh", "ip_vs_mh"),
-    *("ipip", "ip_gre", "sit", "ip6_tunnel", "fou"),
-)
 _LOG_LINES = 40
 
 
@@ -32,9 +25,7 @@ class BuildNetwork(Protocol):
 
 @pytest.fixture(scope="session", autouse=True)
 def _kernel_modules() -> None:
-    done = subprocess.run(["modprobe", "-a", *MODULES], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise LabError(f"this kernel cannot be the lab's: {done.stderr.strip()}")
+    load_modules()
 
 
 @pytest.fixture
@@ -121,6 +112,8 @@ def _what_is_here() -> set[str]:
             command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if command:  # the kernel's threads have none, nor have zombies
+        # The kernel's threads have none, nor have zombies; bpfilter_umh is the kernel's own
+        # program, started by the first use of iptables.
+        if command and command != "bpfilter_umh":
             here.add(f"process {process.name}: {command}")
     return here

@@ -106,8 +106,9 @@ class Guest:
         (out / "rc").unlink(missing_ok=True)
         self._cleanup = contextlib.ExitStack()
         try:
-            self._memory = self._cleanup.enter_context(_folder(_folder_for_memory(machine.memory)))
-            self._state = self._cleanup.enter_context(_folder(tempfile.gettempdir()))
+            memory = private_folder(_parent_for_memory(machine.memory))
+            self._memory = self._cleanup.enter_context(memory)
+            self._state = self._cleanup.enter_context(private_folder())
             self._write_state(job)
             self._start(machine, terminal=terminal)
         except BaseException:
@@ -238,7 +239,7 @@ def _copy(source: int, target: int) -> bool:
 
 
 @contextlib.contextmanager
-def _folder(parent: str) -> Iterator[Path]:
+def private_folder(parent: str = tempfile.gettempdir()) -> Iterator[Path]:
     """Make a folder for a while; take away what a launcher that was killed has left there."""
     for left in Path(parent).glob(f"{_FOLDER}*"):
         launcher = left.name.removeprefix(_FOLDER).partition("-")[0]
@@ -251,7 +252,7 @@ def _folder(parent: str) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _folder_for_memory(memory: str) -> str:
+def _parent_for_memory(memory: str) -> str:
     """Prefer /dev/shm where it is large enough, and not mounted noexec: the kernel runs from it."""
     try:
         shm = os.statvfs("/dev/shm")  # noqa: S108 - looked at here; a folder is made in it by mkdtemp

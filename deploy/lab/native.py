@@ -14,12 +14,17 @@ mkdir /run/netns /run/lock
 mkdir -p {OUT_IN_GUEST}
 mount --bind "$1" {OUT_IN_GUEST}
 ip link set lo up
-exec sh "$2"
+exec sh -c "$2"
 """
 
 
-def run_natively(job: Path, out: Path, time_limit_s: float) -> int:
-    """Run a job as root in a fresh mount, process and network namespace of the host.
+def run_natively(job: str, out: Path, time_limit_s: float) -> int:
+    """Run a job as root in fresh namespaces of the host.
+
+    Args:
+        job: A shell script.
+        out: The folder that it sees as /out.
+        time_limit_s: How long it may take.
 
     Returns:
         The job's exit status.
@@ -29,8 +34,11 @@ def run_natively(job: Path, out: Path, time_limit_s: float) -> int:
     """
     if os.geteuid() != 0:
         raise LabError("LAB=native needs root: it makes namespaces of the host; or leave LAB unset")
-    unshare = ("unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child")
-    command = [*unshare, "--mount-proc", "sh", "-euc", _PREPARE, "lab", str(out), str(job)]
+    out.mkdir(parents=True, exist_ok=True)
+    command = [
+        *("unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child"),
+        *("--mount-proc", "sh", "-euc", _PREPARE, "lab", str(out), job),
+    ]
     try:
         return subprocess.run(command, timeout=time_limit_s, check=False).returncode
     except subprocess.TimeoutExpired:

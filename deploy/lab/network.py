@@ -1,12 +1,15 @@
 """A network of nodes, as declared by a topology: links are bridges, hosts are plugged into them."""
 
 import contextlib
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_interface
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from pyroute2 import IPRoute
 
 from deploy.lab.node import Node
 
@@ -114,6 +117,18 @@ class Network:
         trace: TracebackType | None,
     ) -> None:
         self.remove()
+
+    def plug_in_device(self, device: str, link: str) -> None:
+        """Plug a device of this process's namespace into a link, as a way in from outside."""
+        with IPRoute() as here:
+            here.link(
+                "set",
+                index=socket.if_nametoindex(device),
+                net_ns_fd=self._switch.namespace_fd,
+            )
+        index = self._switch.link_index(device)
+        master = self._switch.link_index(link)
+        self._switch.netlink.link("set", index=index, master=master, state="up")
 
     def remove(self) -> None:
         """Kill what runs in the nodes and remove them."""

@@ -225,6 +225,7 @@ def _be_child(run: Callable[[], object], log: Path) -> NoReturn:
 
 def _take_leave_of_the_parent(log: Path) -> None:
     os.setsid()
+    signal.pthread_sigmask(signal.SIG_SETMASK, set())
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # The parent's may be those of a test run that captures them.
