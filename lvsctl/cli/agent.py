@@ -1,0 +1,260 @@
+"""``lvsctl agent``: the daemon on a real server, and the agents that a director knows."""
+
+import ipaddress
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lvsctl.agent.config import DEFAULT_STATE_DIR, DEFAULT_WEIGHT
+from lvsctl.cli.changes import show_written
+from lvsctl.cli.config_file import reads_config
+from lvsctl.cli.options import asks_director, duration, prints, read_by
+from lvsctl.cli.output import Format, Json, columns, fields, sections, show
+from lvsctl.duration import parse_duration
+from lvsctl.ipvs_table import IPAddress
+
+if TYPE_CHECKING:
+    from lvsctl.agent.status import AgentStatus
+    from lvsctl.cli.client import DirectorClient
+
+state_folder = click.option(
+    "--state-dir",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_STATE_DIR,
+    envvar="LVSCTL_STATE_DIR",
+    show_default=True,
+    help="Where the agent keeps what must outlive it.",
+)
+
+
+@click.group()
+def agent() -> None:
+    """Run a real server's agent; list the agents."""
+
+
+@agent.command()
+@click.option(
+    "--director",
+    "directors",
+    multiple=True,
+    required=True,
+    envvar="LVSCTL_DIRECTOR",
+    help="Address of a director's REST API; several are tried in turn.",
+)
+@click.option(
+    "--pool",
+    "pools",
+    multiple=True,
+    required=True,
+    envvar="LVSCTL_POOL",
+    help="A pool to join; several may be given.",
+)
+@click.option("--name", envvar="LVSCTL_NAME", help="Of this real server.  [the host's]")
+@click.option(
+    "--address",
+    metavar="ADDRESS",
+    callback=read_by(ipaddress.ip_address),
+    envvar="LVSCTL_ADDRESS",
+    help="Where tunnelled packets go (RIP).  [the source towards the director]",
+)
+@click.option(
+    "--weight",
+    type=int,
+    default=DEFAULT_WEIGHT,
+    envvar="LVSCTL_WEIGHT",
+    show_default=True,
+    help="In pools that do not declare the address.",
+)
+@state_folder
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    envvar="LVSCTL_TOKEN_FILE",
+    help="Holds the directors' token.",
+)
+@reads_config
+def run(
+    *,
+    directors: tuple[str, ...],
+    pools: tuple[str, ...],
+    name: str | None,
+    address: IPAddress | None,
+    weight: int,
+    state_dir: Path,
+    token_file: Path | None,
+) -> None:
+    """Run the agent until SIGTERM.
+
+    That leaves the host serving; lvsctl agent leave is the way out.
+    """
+    from lvsctl.agent.config import AgentConfig  # noqa: PLC0415
+    from lvsctl.agent.main import run as run_agent  # noqa: PLC0415 - loads the kernel's libraries
+
+    config = AgentConfig(
+        directors=directors,
+        pools=pools,
+        name=name or socket.gethostname(),
+        address=address,
+        weight=weight,
+        state_dir=state_dir,
+        token_file=token_file,
+    )
+    click.get_current_context().exit(run_agent(config))
+
+
+@agent.command()
+@click.option(
+    "--deadline",
+    metavar="TIME",
+    callback=read_by(duration),
+    default="30s",
+    show_default=True,
+    help="How long connections may take to end.",
+)
+@click.option("--force", is_flag=True, help="Undo the set-up even if no director confirms.")
+@state_folder
+def leave(deadline: str, state_dir: Path, *, force: bool) -> None:
+    """Leave all pools and make this host as it was found.
+
+    The director gives it no new connections first. Where it does not confirm that, nothing is
+    undone and the exit status is 1.
+    """
+    from lvsctl.agent.main import leave as leave_pools  # noqa: PLC0415 - as in run
+    from lvsctl.agent.main import remembered_config  # noqa: PLC0415
+
+    config = remembered_config(state_dir)
+    left = leave_pools(config, parse_duration(deadline), force=force, say=click.echo)
+    click.get_current_context().exit(left)
+
+
+@agent.command("status")
+@state_folder
+@prints
+def status(state_dir: Path, form: Format) -> None:
+    """Show what this host's agent knows; it need not run."""
+    from lvsctl.agent.status import status as read_status  # noqa: PLC0415 - as in run
+
+    answer = _status_document(read_status(state_dir))
+    show(answer, form, lambda: _status(answer))
+
+
+@agent.command("list")
+@asks_director
+def list_(client: "DirectorClient", form: Format) -> None:
+    """List the agents that a director knows."""
+    headings = ("NAME", "ADDRESS", "POOLS", "MEMBERSHIP", "LAST REPORT", "FINDINGS")
+    answer = client.get("v1", "agents").document
+    show(answer, form, lambda: columns(headings, map(_row, answer["agents"])))
+
+
+@agent.command("show")
+@click.argument("name")
+@asks_director
+def show_(client: "DirectorClient", name: str, form: Format) -> None:
+    """Show an agent.
+
+    What it has ready, what is awaited of it, and what it found wrong.
+    """
+    answer = client.get("v1", "agents", name).document
+    show(answer, form, lambda: _details(answer))
+
+
+@agent.command()
+@click.argument("name")
+@asks_director
+def remove(client: "DirectorClient", name: str, form: Format) -> None:
+    """Forget an agent; one that runs joins again."""
+    answer = client.delete("v1", "agents", name).document
+    show_written(answer, form)
+
+
+def _row(agent: Json) -> tuple[object, ...]:
+    return (
+        agent["name"],
+        agent["address"],
+        agent["pools"],
+        agent["membership"],
+        f"{agent['age']} ago" if agent["age"] else None,
+        len(agent["findings"]),
+    )
+
+
+def _details(agent: Json) -> str:
+    return sections(
+        fields(
+            [
+                ("name", agent["name"]),
+                ("address", agent["address"]),
+                ("pools", agent["pools"]),
+                ("weight", agent["weight"]),
+                ("membership", agent["membership"]),
+                ("last report", f"{agent['age']} ago" if agent["age"] else None),
+                ("connections", agent["connections"]),
+                ("ready", [_readiness(each) for each in agent["ready"]]),
+                ("awaited", [_readiness(each) for each in agent["awaited"]]),
+            ]
+        ),
+        _findings(agent["findings"]),
+    )
+
+
+def _readiness(each: Json) -> str:
+    return f"{each['vip']} over {each['tunnel']}"
+
+
+def _findings(findings: Json) -> str:
+    if not findings:
+        return ""
+    return columns(
+        ("AT", "SEVERITY", "SUBJECT", "DETAIL", "CURE"),
+        (
+            (each["at"], each["severity"], each["subject"], each["detail"], each["cure"])
+            for each in findings
+        ),
+    )
+
+
+def _status_document(status: "AgentStatus") -> Json:
+    from lvsctl.agent.documents import (  # noqa: PLC0415 - as in run
+        assignment_document,
+        registration_document,
+        report_document,
+    )
+
+    return {
+        "name": status.name,
+        "running": status.process is not None,
+        "process": status.process,
+        "leaving": status.leaving,
+        "registration": registration_document(status.registration),
+        "assignments": [assignment_document(each) for each in status.assignments],
+        "report": report_document(status.report),
+        "director": {
+            "url": status.contact.director,
+            "at": status.contact.at,
+            "problem": status.contact.problem,
+        },
+    }
+
+
+def _status(answer: Json) -> str:
+    registration, report, contact = answer["registration"], answer["report"], answer["director"]
+    return sections(
+        fields(
+            [
+                ("name", answer["name"]),
+                ("runs", f"as process {answer['process']}" if answer["running"] else "no"),
+                ("address", registration["address"]),
+                ("pools", registration["pools"]),
+                ("membership", "leaving" if answer["leaving"] else registration["membership"]),
+                ("director", contact["url"]),
+                ("last answer", contact["at"]),
+                ("problem", contact["problem"]),
+                ("VIPs", [vip for each in answer["assignments"] for vip in each["vips"]]),
+                ("ready", report["ready"]),
+            ]
+        ),
+        _findings(report["findings"]),
+    )

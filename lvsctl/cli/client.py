@@ -1,0 +1,212 @@
+"""The director's REST API, from the outside."""
+
+import getpass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from lvsctl.errors import ConfigurationError, DirectorUnreachable, LvsctlError, Problem
+from lvsctl.farm_rules import NAME_ALLOWED
+
+Json = Any
+"""A JSON value as :mod:`json` reads it."""
+
+MERGE_PATCH = "application/merge-patch+json"
+CONNECT_TIMEOUT_S = 5
+ANSWER_TIMEOUT_S = 60
+"""A farm of a thousand services is stored in a second; the kernel may be busy meanwhile."""
+
+
+class DirectorRefused(LvsctlError):
+    """The director said no.
+
+    Attributes:
+        status: HTTP status.
+        problems: What is wrong with the input, where that is the reason.
+        plan: What the change would have done, where that is the reason.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        problems: Sequence[Problem] = (),
+        plan: Sequence[str] = (),
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.problems = tuple(problems)
+        self.plan = tuple(plan)
+
+    def __str__(self) -> str:
+        problems = [str(problem) for problem in self.problems]
+        lines = problems or [super().__str__()]
+        if self.plan:
+            lines += [
+                *(f"  {operation}" for operation in self.plan),
+                "--force does it all the same",
+            ]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the director answered.
+
+    Attributes:
+        document: The body; None where there is none.
+        etag: Stands for the object's revision; None where it has none.
+    """
+
+    document: Json
+    etag: str | None
+
+
+class DirectorClient:
+    """Asks one director.
+
+    Args:
+        url: Its base address, ``http://127.0.0.1:8080``.
+        token: The bearer token, None for none.
+        transport: Instead of the network.
+
+    Raises:
+        ConfigurationError: The address is none.
+    """
+
+    def __init__(
+        self, url: str, token: str | None, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        self._url = url.rstrip("/")
+        headers = {b"Accept": b"application/json", b"X-Lvsctl-User": _user().encode()}
+        if token:
+            headers[b"Authorization"] = f"Bearer {token}".encode()
+        try:
+            self._client = httpx.Client(
+                base_url=self._url,
+                headers=headers,
+                timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+                transport=transport,
+                trust_env=False,  # the director is near; a proxy for the Internet is in the way
+            )
+        except (httpx.InvalidURL, ValueError) as error:
+            raise ConfigurationError(f"--url {url}: {error}") from error
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._client.close()
+
+    def get(self, *path: str) -> Answer:
+        """Read what stands at a path; its parts are quoted here."""
+        return self._ask("GET", path)
+
+    def put(
+        self,
+        *path: str,
+        body: Json,
+        parameters: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Create or replace what stands at a path."""
+        return self._ask("PUT", path, body, parameters, headers)
+
+    def create(self, *path: str, body: Json) -> Answer:
+        """Create what must not stand yet."""
+        return self.put(*path, body=body, headers={"If-None-Match": "*"})
+
+    def patch(self, *path: str, body: Json) -> Answer:
+        """Change parts of what stands at a path."""
+        return self._ask("PATCH", path, body, headers={"Content-Type": MERGE_PATCH})
+
+    def delete(self, *path: str, headers: Mapping[str, str] | None = None) -> Answer:
+        """Remove what stands at a path."""
+        return self._ask("DELETE", path, headers=headers)
+
+    def post(self, *path: str, parameters: Mapping[str, str] | None = None) -> Answer:
+        """Ask for an action."""
+        return self._ask("POST", path, parameters=parameters)
+
+    def _ask(
+        self,
+        method: str,
+        path: Sequence[str],
+        body: Json = None,
+        parameters: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        content = None if body is None else json.dumps(body).encode()
+        typed = {} if body is None else {"Content-Type": "application/json"}
+        try:
+            response = self._client.request(
+                method,
+                "/" + "/".join(map(_segment, path)),
+                params=parameters or {},
+                content=content,
+                headers={**typed, **(headers or {})},
+            )
+        except httpx.UnsupportedProtocol as error:
+            raise ConfigurationError(
+                f"--url {self._url}: it begins with http:// or https://"
+            ) from error
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+        if response.is_success:
+            return Answer(self._json(response), response.headers.get("ETag"))
+        raise self._refusal(response)
+
+    def _unreachable(self, error: httpx.HTTPError) -> DirectorUnreachable:
+        return DirectorUnreachable(
+            f"no director answers at {self._url}: {str(error) or type(error).__name__}. "
+            f"Look whether one runs there (curl {self._url}/healthz), or name another with --url "
+            "or LVSCTL_URL"
+        )
+
+    def _json(self, response: httpx.Response) -> Json:
+        if not response.content:
+            return None
+        try:
+            return response.json()
+        except ValueError as error:
+            raise DirectorUnreachable(
+                f"what answers at {self._url} is no director: it sends "
+                f"{response.headers.get('Content-Type', 'something')} instead of JSON"
+            ) from error
+
+    def _refusal(self, response: httpx.Response) -> LvsctlError:
+        try:
+            document = response.json()
+            problems = [
+                Problem(each["pointer"], each["detail"], each.get("allowed", ""))
+                for each in document.get("errors", ())
+            ]
+            detail, plan = str(document["detail"]), document.get("plan", ())
+        except (ValueError, LookupError, TypeError, AttributeError):
+            return DirectorUnreachable(
+                f"what answers at {self._url} is no director: it sends status "
+                f"{response.status_code} without a reason that lvsctl can read"
+            )
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
+            detail = f"{self._url} wants another token: set LVSCTL_TOKEN, or give --token-file"
+        return DirectorRefused(response.status_code, detail, problems, plan)
+
+
+def _segment(name: str) -> str:
+    """Return a name as one part of a path; one that changes the path is none."""
+    if "/" in name or name in ("", ".", ".."):
+        raise DirectorRefused(
+            HTTPStatus.NOT_FOUND, f"{name!r} is no name (allowed: {NAME_ALLOWED})"
+        )
+    return quote(name, safe="")
+
+
+def _user() -> str:
+    """Return who asks, for the director's history."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may have a user without a name
+        return ""

@@ -1,0 +1,94 @@
+"""``lvsctl director``: the daemon on the director."""
+
+from pathlib import Path
+
+import click
+
+from lvsctl.cli.config_file import reads_config
+from lvsctl.cli.options import host_and_port, read_by
+from lvsctl.errors import ConfigurationError
+
+
+@click.group()
+def director() -> None:
+    """Run the director."""
+
+
+@director.command()
+@click.option(
+    "--listen",
+    metavar="ADDRESS:PORT",
+    callback=read_by(host_and_port),
+    default="127.0.0.1:8080",
+    envvar="LVSCTL_LISTEN",
+    show_default=True,
+    help="Address of the REST API; beyond loopback it needs --token-file.",
+)
+@click.option(
+    "--state-dir",
+    type=click.Path(path_type=Path),
+    default="/var/lib/lvsctl",
+    envvar="LVSCTL_STATE_DIR",
+    show_default=True,
+    help="Where the farm is kept.",
+)
+@click.option(
+    "--ipvs",
+    type=click.Choice(["auto", "netlink", "ipvsadm", "memory"]),
+    default="auto",
+    envvar="LVSCTL_IPVS",
+    show_default=True,
+    help="How the kernel is reached; memory reaches none, for a look at lvsctl.",
+)
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    envvar="LVSCTL_TOKEN_FILE",
+    help="Holds the token that every request must carry.",
+)
+@click.option(
+    "--observe", is_flag=True, envvar="LVSCTL_OBSERVE", help="Look and plan, write nothing."
+)
+@click.option(
+    "--take-sysctls",
+    is_flag=True,
+    envvar="LVSCTL_TAKE_SYSCTLS",
+    help="Write the IPVS sysctls even where services that are not lvsctl's feel them.",
+)
+@click.option("--name", default="", envvar="LVSCTL_NAME", help="Of this director.  [the host's]")
+@reads_config
+def run(
+    listen: tuple[str, int],
+    state_dir: Path,
+    ipvs: str,
+    token_file: Path | None,
+    name: str,
+    *,
+    observe: bool,
+    take_sysctls: bool,
+) -> None:
+    """Run the director until SIGTERM.
+
+    That leaves the kernel as it is, and the next start adopts it.
+    """
+    from lvsctl.director.main import DirectorConfig  # noqa: PLC0415 - loads the kernel's libraries
+    from lvsctl.director.main import run as run_director  # noqa: PLC0415
+
+    host, port = listen
+    config = DirectorConfig(
+        listen_host=host,
+        listen_port=port,
+        state_dir=state_dir,
+        ipvs=ipvs,
+        token_file=token_file,
+        observe=observe,
+        take_sysctls=take_sysctls,
+        name=name,
+    )
+    try:
+        status = run_director(config)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"a director needs {error.name}: pip install 'lvsctl[director]'"
+        ) from error
+    click.get_current_context().exit(status)

@@ -1,0 +1,132 @@
+"""``lvsctl table``, ``lvsctl plan``, ``lvsctl status``: what the director sees."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from lvsctl.cli.mode import mode_line
+from lvsctl.cli.options import asks_director
+from lvsctl.cli.output import Format, Json, cell, columns, fields, sections, show
+
+if TYPE_CHECKING:
+    from lvsctl.cli.client import DirectorClient
+
+
+@click.group()
+def table() -> None:
+    """Show the kernel's IPVS table."""
+
+
+@table.command("show")
+@asks_director
+def show_table(client: "DirectorClient", form: Format) -> None:
+    """Show it with its counters."""
+    headings = ("VIRTUAL SERVICE", "SERVICE", "SCHEDULER", "DESTINATION", "METHOD", "WEIGHT")
+    counters = ("ACTIVE", "INACTIVE", "CONNECTIONS", "CONNECTIONS/S")
+    answer = client.get("v1", "table").document
+    show(answer, form, lambda: columns((*headings, *counters), _table_rows(answer)))
+
+
+def _table_rows(answer: Json) -> Iterator[tuple[object, ...]]:
+    for service in answer["services"]:
+        head = (service["key"], service["service"], _scheduler(service))
+        traffic = service["traffic"]
+        total = (traffic["connections"], traffic["connections_per_s"])
+        yield (*head, f"{len(service['destinations'])} in all", "", "", "", "", *total)
+        for each in service["destinations"]:
+            yield (
+                *("", "", ""),
+                f"{each['address']}:{each['port']}",
+                each["tunnel"] or each["forwarding"],
+                each["weight"],
+                each["active_connections"],
+                each["inactive_connections"],
+                each["traffic"]["connections"],
+                each["traffic"]["connections_per_s"],
+            )
+
+
+def _scheduler(service: Json) -> str:
+    persistence = service["persistence"]
+    kept = f"{persistence['timeout']}/{persistence['netmask']}" if persistence else ""
+    return " ".join(filter(None, [service["scheduler"], ",".join(service["flags"]), kept]))
+
+
+@click.group()
+def plan() -> None:
+    """Show what differs from what should be."""
+
+
+@plan.command("show")
+@asks_director
+def show_plan(client: "DirectorClient", form: Format) -> None:
+    """Compare everything now and write nothing."""
+    answer = client.get("v1", "plan").document
+    show(answer, form, lambda: _plan(answer))
+
+
+def _plan(answer: Json) -> str:
+    parts = {
+        "to do in the table": answer["operations"],
+        "to do on this host": answer["host_changes"],
+        "conflicts (lvsctl service adopt NAME takes them over)": [
+            f"{each['key']} of service {each['service']}: {each['reason']}"
+            for each in answer["conflicts"]
+        ],
+        "not lvsctl's, untouched": answer["foreign"],
+        "problems": answer["problems"],
+    }
+    listed = (
+        f"{heading}:\n" + "\n".join(f"  {line}" for line in lines)
+        for heading, lines in parts.items()
+        if lines
+    )
+    return sections(*listed) or "everything is as it should be"
+
+
+@click.command()
+@asks_director
+def status(client: "DirectorClient", form: Format) -> None:
+    """Show how everything stands.
+
+    The director and its mode, its services, and its agents.
+    """
+    answer = _status(client)
+    show(answer, form, lambda: _summary(answer))
+
+
+def _status(client: "DirectorClient") -> Json:
+    return {
+        "director": client.get("healthz").document["director"],
+        "mode": client.get("v1", "mode").document,
+        "services": client.get("v1", "services").document["services"],
+        "agents": client.get("v1", "agents").document["agents"],
+    }
+
+
+def _summary(answer: Json) -> str:
+    states = Counter(service["status"]["state"] for service in answer["services"])
+    pending = (
+        f"service {service['name']} is {service['status']['state']}: {service['status']['reason']}"
+        for service in answer["services"]
+        if service["status"]["state"] != "applied"
+    )
+    broken = (
+        f"agent {agent['name']}: {found['subject']}: {found['detail']}; {found['cure']}"
+        for agent in answer["agents"]
+        for found in agent["findings"]
+        if found["severity"] == "broken"
+    )
+    return sections(
+        fields(
+            [
+                ("director", answer["director"]),
+                ("mode", mode_line(answer["mode"])),
+                ("services", [f"{count} {state}" for state, count in states.items()]),
+                ("agents", len(answer["agents"])),
+            ]
+        ),
+        "\n".join(map(cell, [*pending, *broken])),
+    )

@@ -1,0 +1,119 @@
+"""What several commands share: who is asked, how is printed, and how values are read."""
+
+import functools
+import os
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+import click
+
+from lvsctl.cli.output import Format
+from lvsctl.duration import parse_duration
+from lvsctl.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from lvsctl.cli.client import DirectorClient
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Command = TypeVar("Command", bound=Callable[..., Any])
+Callback = Callable[[click.Context, click.Parameter, Any], Any]
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+MAX_PORT = 65535
+
+
+def prints(command: Command) -> Command:
+    """Give a command the option that says how it prints, as ``form``."""
+    return click.option(
+        "-o",
+        "--output",
+        "form",
+        type=click.Choice([str(form) for form in Format]),
+        default=str(Format.TABLE),
+        callback=lambda _, __, name: Format(name),
+        show_default=True,
+        help="How to print; JSON is stable and for scripts.",
+    )(command)
+
+
+def asks_director(
+    command: Callable[Concatenate["DirectorClient", P], None],
+) -> Callable[..., None]:
+    """Give a command a client to the director that its options name, and the way it prints."""
+
+    @functools.wraps(command)
+    def asking(*args: P.args, **kwargs: P.kwargs) -> None:
+        url, token_file = kwargs.pop("url"), kwargs.pop("token_file")
+        with closing(_client(str(url), token_file)) as client:
+            command(client, *args, **kwargs)
+
+    to_whom = click.option(
+        "--url",
+        default=DEFAULT_URL,
+        envvar="LVSCTL_URL",
+        show_default=True,
+        show_envvar=True,
+        help="The director's address.",
+    )
+    with_what = click.option(
+        "--token-file",
+        type=click.Path(path_type=Path),
+        envvar="LVSCTL_TOKEN_FILE",
+        help="Holds the bearer token; LVSCTL_TOKEN may hold it instead.",
+    )
+    return prints(to_whom(with_what(asking)))
+
+
+def _client(url: str, token_file: Any) -> "DirectorClient":  # noqa: ANN401 - a path or None
+    from lvsctl.cli.client import DirectorClient  # noqa: PLC0415 - httpx takes 0.1 s to load
+
+    token = os.environ.get("LVSCTL_TOKEN") or (_token(token_file) if token_file else None)
+    return DirectorClient(url, token, click.get_current_context().obj)
+
+
+def _token(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"--token-file {path}: {error}") from error
+
+
+def read_by(read: Callable[[str], object]) -> Callback:
+    """Return the callback of an option whose text is read by a function.
+
+    Args:
+        read: Raises ValueError, with what is wrong, where it cannot.
+    """
+
+    def callback(ctx: click.Context, param: click.Parameter, text: str | None) -> object:
+        try:
+            return None if text is None else read(str(text))
+        except ValueError as error:
+            raise click.BadParameter(str(error), ctx, param) from error
+
+    return callback
+
+
+def duration(text: str) -> str:
+    """Return a length of time as it is, once it is known to be one."""
+    parse_duration(text)
+    return text
+
+
+def number(text: str) -> int:
+    """Return a whole number, decimal or with 0x."""
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise ValueError(f"{text!r} is no whole number") from None
+
+
+def host_and_port(text: str) -> tuple[str, int]:
+    """Split ``127.0.0.1:8080`` or ``[::1]:8080``."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or int(port) > MAX_PORT:
+        raise ValueError(f"{text!r} is no address with a port, like 127.0.0.1:8080")
+    return host.removeprefix("[").removesuffix("]"), int(port)

@@ -1,0 +1,71 @@
+"""What the commands print: a table for a person, JSON or YAML for a program."""
+
+import enum
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import click
+
+Json = Any
+"""A JSON value as :mod:`json` reads it."""
+
+
+class Format(enum.StrEnum):
+    """How to print."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
+def show(document: Json, form: Format, table: Callable[[], str]) -> None:
+    """Print a document of the director as it is, or as a table made of it."""
+    match form:
+        case Format.JSON:
+            click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        case Format.YAML:
+            import yaml  # noqa: PLC0415 - only this form needs it
+
+            click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False)
+        case Format.TABLE:
+            click.echo(table())
+
+
+def columns(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return rows under their headings, each column as wide as it needs to be."""
+    cells = [list(headings), *(list(map(cell, row)) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    )
+
+
+def fields(pairs: Iterable[tuple[str, object]]) -> str:
+    """Return names with their values, one in a line."""
+    pairs = list(pairs)
+    width = max((len(name) for name, _ in pairs), default=0) + 1
+    return "\n".join(f"{name + ':':<{width}} {cell(value)}".rstrip() for name, value in pairs)
+
+
+def cell(value: object) -> str:
+    """Return a value as text on one line, ``-`` for nothing.
+
+    Characters that do not print are replaced: what a real server reports is shown here too, and
+    must not drive the terminal.
+    """
+    match value:
+        case None | [] | ():
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case list() | tuple():
+            return ",".join(map(cell, value))
+        case _:
+            return "".join(each if each.isprintable() else "�" for each in str(value))
+
+
+def sections(*parts: str) -> str:
+    """Return parts with an empty line between them, without those that are empty."""
+    return "\n\n".join(part for part in parts if part)

@@ -1,0 +1,113 @@
+"""``lvsctl pool``: the pools of the farm."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from lvsctl.cli.changes import declaration, merge_patch, show_written
+from lvsctl.cli.options import asks_director
+from lvsctl.cli.output import Format, Json, columns, fields, sections, show
+
+if TYPE_CHECKING:
+    from lvsctl.cli.client import DirectorClient
+
+tunnel_type = click.option("--tunnel", help="Kind of the outer header: ipip.")
+
+
+@click.group()
+def pool() -> None:
+    """List, show and change pools."""
+
+
+@pool.command("list")
+@asks_director
+def list_(client: "DirectorClient", form: Format) -> None:
+    """List the pools."""
+    answer = client.get("v1", "pools").document
+    show(
+        answer,
+        form,
+        lambda: columns(
+            ("NAME", "TUNNEL", "SERVICES", "REAL SERVERS", "SERVING"), map(_row, answer["pools"])
+        ),
+    )
+
+
+@pool.command("show")
+@click.argument("name")
+@asks_director
+def show_(client: "DirectorClient", name: str, form: Format) -> None:
+    """Show a pool with its real servers."""
+    answer = client.get("v1", "pools", name).document
+    show(answer, form, lambda: _details(answer))
+
+
+@pool.command()
+@click.argument("name")
+@tunnel_type
+@asks_director
+def add(client: "DirectorClient", name: str, tunnel: str | None, form: Format) -> None:
+    """Add a pool without servers; see lvsctl server add."""
+    answer = client.create("v1", "pools", name, body=declaration(_options(tunnel))).document
+    show_written(answer, form)
+
+
+@pool.command("set")
+@click.argument("name")
+@tunnel_type
+@asks_director
+def set_(client: "DirectorClient", name: str, tunnel: str | None, form: Format) -> None:
+    """Change what is given of a pool."""
+    patch = merge_patch(_options(tunnel))
+    answer = client.patch("v1", "pools", name, body=patch).document
+    show_written(answer, form)
+
+
+@pool.command()
+@click.argument("name")
+@asks_director
+def remove(client: "DirectorClient", name: str, form: Format) -> None:
+    """Remove a pool that no service uses."""
+    answer = client.delete("v1", "pools", name).document
+    show_written(answer, form)
+
+
+def _options(tunnel: str | None) -> dict[str, Json]:
+    return {"tunnel": {"type": tunnel} if tunnel else None}
+
+
+def _row(pool: Json) -> tuple[object, ...]:
+    servers = pool["status"]["real_servers"]
+    return (
+        pool["name"],
+        pool["tunnel"]["type"],
+        pool["status"]["services"],
+        len(servers),
+        sum(1 for server in servers if server["weight"]),
+    )
+
+
+def _details(pool: Json) -> str:
+    return sections(
+        fields(
+            [
+                ("name", pool["name"]),
+                ("tunnel", pool["tunnel"]["type"]),
+                ("services", pool["status"]["services"]),
+            ]
+        ),
+        columns(
+            ("REAL SERVER", "ADDRESS", "ORIGIN", "STATE", "WEIGHT", "REASON"),
+            (
+                (
+                    server["name"],
+                    server["address"],
+                    server["origin"],
+                    server["state"],
+                    server["weight"],
+                    server["reason"],
+                )
+                for server in pool["status"]["real_servers"]
+            ),
+        ),
+    )

@@ -1,0 +1,203 @@
+"""``lvsctl service``: the services of the farm."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from lvsctl.cli.changes import declaration, merge_patch, show_written, unset_by
+from lvsctl.cli.options import asks_director, duration, number, read_by
+from lvsctl.cli.output import Format, Json, columns, fields, sections, show
+
+if TYPE_CHECKING:
+    from lvsctl.cli.client import DirectorClient
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+HEADINGS = ("NAME", "VIP", "PROTOCOL", "PORTS", "SCHEDULER", "POOL", "STATE", "REASON")
+
+
+def ports(text: str) -> list[int]:
+    """Split ``80,443``."""
+    return [number(port) for port in text.split(",")]
+
+
+def flags(text: str) -> list[str]:
+    """Split ``mh-fallback,mh-port``; none are none."""
+    return [] if text == "none" else [flag.strip() for flag in text.split(",")]
+
+
+def persistence(text: str) -> dict[str, Json]:
+    """Split ``300s/24``; the netmask may be left out."""
+    timeout, slash, netmask = text.partition("/")
+    return {"timeout": duration(timeout)} | ({"netmask": number(netmask)} if slash else {})
+
+
+def declares(command: Command) -> Command:
+    """Give a command the options that declare a service."""
+    for option in (
+        click.option(
+            "--persistence",
+            metavar="TIME[/NETMASK]",
+            callback=read_by(unset_by("none", persistence)),
+            help="Like 300s, or 300s/24 for client networks of that size; none for none.",
+        ),
+        click.option(
+            "--flags",
+            metavar="FLAGS",
+            callback=read_by(unset_by("default", flags)),
+            help="Like mh-fallback,mh-port; none, or default for the scheduler's own.",
+        ),
+        click.option("--scheduler", help="As ipvsadm names it."),
+        click.option("--pool", help="The pool that answers."),
+        click.option(
+            "--fwmark",
+            metavar="MARK",
+            callback=read_by(unset_by("none", number)),
+            help="A firewall mark instead of ports, or none.",
+        ),
+        click.option(
+            "--ports",
+            metavar="PORTS",
+            callback=read_by(unset_by("none", ports)),
+            help="Like 80,443, or none.",
+        ),
+        click.option(
+            "--protocol",
+            callback=read_by(unset_by("none", str)),
+            help="tcp, udp or sctp; none with a fwmark.",
+        ),
+        click.option("--vip", help="The virtual address that clients use."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group()
+def service() -> None:
+    """List, show and change services; adopt them."""
+
+
+@service.command("list")
+@asks_director
+def list_(client: "DirectorClient", form: Format) -> None:
+    """List the services."""
+    answer = client.get("v1", "services").document
+    show(answer, form, lambda: columns(HEADINGS, map(_row, answer["services"])))
+
+
+@service.command("show")
+@click.argument("name")
+@asks_director
+def show_(client: "DirectorClient", name: str, form: Format) -> None:
+    """Show a service and its destinations."""
+    answer = client.get("v1", "services", name).document
+    show(answer, form, lambda: _details(answer))
+
+
+@service.command()
+@click.argument("name")
+@declares
+@asks_director
+def add(client: "DirectorClient", /, name: str, form: Format, **options: object) -> None:
+    """Add a service that is not there yet."""
+    answer = client.create("v1", "services", name, body=declaration(options)).document
+    show_written(answer, form)
+
+
+@service.command("set")
+@click.argument("name")
+@declares
+@asks_director
+def set_(client: "DirectorClient", /, name: str, form: Format, **options: object) -> None:
+    """Change what is given of a service, in place."""
+    patch = merge_patch(options)
+    answer = client.patch("v1", "services", name, body=patch).document
+    show_written(answer, form)
+
+
+@service.command()
+@click.argument("name")
+@asks_director
+def remove(client: "DirectorClient", name: str, form: Format) -> None:
+    """Remove a service."""
+    answer = client.delete("v1", "services", name).document
+    show_written(answer, form)
+
+
+@service.command()
+@click.argument("name", required=False)
+@click.option("--all", "everything", is_flag=True, help="Every service of the farm.")
+@click.option("--force", is_flag=True, help="Even where it removes destinations.")
+@asks_director
+def adopt(
+    client: "DirectorClient",
+    name: str | None,
+    form: Format,
+    *,
+    everything: bool,
+    force: bool,
+) -> None:
+    """Take over what somebody else created.
+
+    That is virtual services that the farm wants and that stand already.
+
+    They are edited in place: no connection is lost.
+    """
+    if (name is None) is not everything:
+        raise click.UsageError("give the name of a service, or --all")
+    path = ("services", name, "adopt") if name else ("adopt",)
+    answer = client.post("v1", *path, parameters={"force": "true"} if force else {}).document
+    show(answer, form, lambda: "\n".join(answer["adopted"]) or "nothing to adopt")
+
+
+def _row(service: Json) -> tuple[object, ...]:
+    return (
+        service["name"],
+        service["vip"],
+        service.get("protocol"),
+        _ports(service),
+        service["scheduler"],
+        service["pool"],
+        service["status"]["state"],
+        service["status"]["reason"],
+    )
+
+
+def _ports(service: Json) -> object:
+    return f"fwmark {service['fwmark']}" if "fwmark" in service else service.get("ports")
+
+
+def _details(service: Json) -> str:
+    persistence = service.get("persistence")
+    status = service["status"]
+    return sections(
+        fields(
+            [
+                ("name", service["name"]),
+                ("vip", service["vip"]),
+                ("protocol", service.get("protocol")),
+                ("ports", _ports(service)),
+                ("scheduler", service["scheduler"]),
+                ("flags", service.get("flags", "default")),
+                (
+                    "persistence",
+                    persistence and f"{persistence['timeout']}/{persistence['netmask']}",
+                ),
+                ("pool", service["pool"]),
+                ("state", status["state"]),
+                ("reason", status["reason"]),
+            ]
+        ),
+        columns(
+            ("VIRTUAL SERVICE", "STATE", "REASON"),
+            ((key["key"], key["state"], key["reason"]) for key in status["keys"]),
+        ),
+        columns(
+            ("REAL SERVER", "ADDRESS", "WEIGHT", "REASON"),
+            (
+                (each["server"], each["address"], each["weight"], each["reason"])
+                for each in status["destinations"]
+            ),
+        ),
+    )
