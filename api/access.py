@@ -62,13 +62,21 @@ async def asking(
     ] = "",
 ) -> str:
     """Return who asks, for the history."""
-    name = user.encode("latin-1").decode(errors="replace").strip()
+    try:
+        name = user.encode("latin-1").decode().strip()
+    except UnicodeDecodeError:
+        raise _no_name() from None
     if len(name) > MAX_USER or not name.isprintable():
-        raise RequestRefused(
-            HTTPStatus.BAD_REQUEST,
-            f"the header {USER_HEADER} is no name; send up to {MAX_USER} characters that print",
-        )
+        raise _no_name()
     return name or (request.client.host if request.client else "unknown")
+
+
+def _no_name() -> RequestRefused:
+    return RequestRefused(
+        HTTPStatus.BAD_REQUEST,
+        f"the header {USER_HEADER} is no name; send up to {MAX_USER} characters that print, in "
+        "UTF-8",
+    )
 
 
 By = Annotated[str, Depends(asking)]

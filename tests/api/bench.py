@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from typing import Any, TypedDict, Unpack
 
 import httpx
@@ -14,11 +16,22 @@ from fastapi import FastAPI
 from lvsctl.director.daemon import DirectorDaemon
 from lvsctl.director.main import IPVS_SYSCTLS, Kernel, open_daemon
 from lvsctl.director.neighbours import NoNeighbours
-from lvsctl.errors import KernelError, StoreError
 from lvsctl.host.memory import MemoryHost
 from lvsctl.ipvs.memory import MemoryIpvs, MemoryKernel
-from lvsctl.ipvs_table import IpvsTable, ServiceKey
+from lvsctl.ipvs_table import (
+    AddDestination,
+    AddressKey,
+    AddService,
+    DestinationConfig,
+    DestinationKey,
+    IpProtocol,
+    IpvsTable,
+    Operation,
+    ServiceKey,
+    VirtualServiceConfig,
+)
 from lvsctl.objects import Changes, ObjectId
+from lvsctl.results import Done
 from lvsctl.store.memory import MemoryLocalState, MemoryStore
 
 TOKEN = "0123456789abcdef"  # noqa: S105 - of a director in memory
@@ -72,7 +85,7 @@ class Sent(TypedDict, total=False):
 
     json: object
     content: bytes | AsyncIterator[bytes]
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] | Mapping[bytes, bytes]
 
 
 class Clock:
@@ -92,22 +105,23 @@ class Clock:
 class BreakableIpvs(MemoryIpvs):
     """A table in memory that cannot be read while it is broken."""
 
-    broken = ""
+    broken: Exception | None = None
 
     def snapshot(self, keys: Collection[ServiceKey] | None = None) -> IpvsTable:
         if self.broken:
-            raise KernelError(self.broken)
+            raise self.broken
         return super().snapshot(keys)
 
 
 class BreakableStore(MemoryStore):
     """A store in memory that cannot write while it is broken."""
 
-    broken = ""
+    broken: Exception | None = None
+    last_by = ""
 
     def commit(self, changes: Changes, expect: Mapping[ObjectId, int], by: str) -> int:
         if self.broken:
-            raise StoreError(self.broken)
+            raise self.broken
         self.last_by = by
         return super().commit(changes, expect, by)
 
@@ -148,6 +162,18 @@ class Bench:
         """Return the key that stands in the kernel under this text."""
         return next(key for key in self.kernel.table() if str(key) == text)
 
+    def occupy(self, vip: str, *destinations: str) -> ServiceKey:
+        """Create a virtual service on port 80 as somebody else would."""
+        key = AddressKey(IpProtocol.TCP, IPv4Address(vip), 80)
+        operations: list[Operation] = [AddService(key, VirtualServiceConfig("rr"))]
+        operations += [
+            AddDestination(key, DestinationKey(IPv4Address(address), 80), DestinationConfig(1))
+            for address in destinations
+        ]
+        for operation in operations:
+            assert Done() == self.kernel.carry_out(operation)
+        return key
+
     def request(self, method: str, address: str, **sent: Unpack[Sent]) -> httpx.Response:
         """Send one request and return its answer."""
         return self.portal.call(self._request, Request(method, address, sent))
@@ -161,7 +187,9 @@ class Bench:
         return self.portal.call(together)
 
     async def _request(self, request: "Request") -> httpx.Response:
-        transport = httpx.ASGITransport(self.app, client=(CLIENT, 40000))
+        transport = httpx.ASGITransport(
+            self.app, raise_app_exceptions=False, client=(CLIENT, 40000)
+        )
         client = httpx.AsyncClient(transport=transport, base_url="http://lb1", headers=HEADERS)
         async with client:
             return await client.request(request.method, request.address, **request.sent)
@@ -209,3 +237,8 @@ def open_bench(portal: BlockingPortal) -> Iterator[Bench]:
     daemon = open_daemon("lb1", open_store, open_kernel, now=clock)
     with portal.wrap_async_context_manager(daemon) as opened:
         yield Bench(portal, opened, kernel, ipvs, made[0], clock)
+
+
+def json_of(document: object) -> bytes:
+    """Write a document as a request's body."""
+    return json.dumps(document).encode()

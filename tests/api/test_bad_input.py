@@ -1,12 +1,11 @@
 """What is wrong gets a 4xx that says where, what, and what is allowed; nothing else happens."""
 
-import json
 from copy import deepcopy
 from typing import Any, NamedTuple
 
 import pytest
 
-from tests.api.bench import EXAMPLE, Bench
+from tests.api.bench import EXAMPLE, Bench, json_of
 
 SERVICE = "/v1/services/new"
 POOL = "/v1/pools/new"
@@ -264,7 +263,7 @@ def test_is_refused(bench: Bench, refusal: Refusal) -> None:
     answer = bench.request(
         refusal.method,
         refusal.address,
-        content=json.dumps(refusal.body).encode(),
+        content=json_of(refusal.body),
         headers={"Content-Type": "application/json"},
     )
 

@@ -1,0 +1,125 @@
+"""What is no proper JSON document is refused before anybody looks at what it means."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from api.bodies import MAX_BODY_BYTES
+from api.json_text import MAX_DEPTH
+from tests.api.bench import EXAMPLE, Bench, json_of
+
+JSON = {"Content-Type": "application/json"}
+GOOD = json_of(EXAMPLE)
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b"", "line 1, column 1"),
+        (b"{", "line 1, column 2"),
+        (b'{"services": [],\n "pools": [}', "line 2, column 12"),
+        (b"services: []", "line 1, column 1"),
+        (b'{"services": [], "pools": []} {}', "line 1, column 31"),
+        (b'{"services": NaN}', "NaN"),
+        (b'{"services": -Infinity}', "-Infinity"),
+        (b'{"services": "\xff"}', "byte 14 is not UTF-8"),
+        ('{"services": []}'.encode("utf-16"), "byte 0 is not UTF-8"),
+        (b"\xef\xbb\xbf{}", "BOM"),
+        (b'{"services": "\\ud800"}', "half a character"),
+        (b'{"\\udfff": 1}', "half a character"),
+        (b"[" * 100_000, "nested"),
+        (b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), "nested"),
+        (b'{"a":' * 900 + b"1" + b"}" * 900, "nested"),
+        (b'{"weight": %s}' % (b"9" * 5000), "digits"),
+        (b"\x1f\x8b\x08\x00", "byte 1 is not UTF-8"),
+    ],
+)
+def test_what_is_no_json_is_refused(bench: Bench, body: bytes, detail: str) -> None:
+    """With the place where it goes wrong; nothing is changed."""
+    before = bench.revision
+    answer = bench.put("/v1/farm", content=body, headers=JSON)
+    assert 400 == answer.status_code
+    assert detail in answer.json()["errors"][0]["detail"]
+    assert before == bench.revision
+
+
+def test_a_key_that_stands_twice_is_refused_where_it_stands(bench: Bench) -> None:
+    """Which of the two was meant cannot be known."""
+    body = b'{"services": [{"name": "a", "pool": "x", "name": "b"}], "pools": [], "pools": []}'
+    answer = bench.put("/v1/farm", content=body, headers=JSON)
+    assert 400 == answer.status_code
+    pointers = [error["pointer"] for error in answer.json()["errors"]]
+    assert ["/pools", "/services/0/name"] == sorted(pointers)
+
+
+def test_text_in_any_script_is_taken(bench: Bench) -> None:
+    """Escaped or not, where the field is free text."""
+    address = "/v1/pools/web/real-servers/rs1/override"
+    for body in ('{"reason": "Wartung für 🚧"}'.encode(), b'{"reason": "\\ud83d\\udea7"}'):
+        assert bench.put(address, content=body, headers=JSON).is_success
+    assert "🚧" == bench.get(address).json()["reason"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Content-Type": "text/plain"},
+        {"Content-Type": "application/x-www-form-urlencoded"},
+        {"Content-Type": "application/yaml"},
+        {"Content-Type": "application/merge-patch+json"},
+        {"Content-Type": "json"},
+        JSON | {"Content-Encoding": "gzip"},
+    ],
+)
+def test_another_content_type_is_refused(bench: Bench, headers: dict[str, str]) -> None:
+    """With the one that is taken."""
+    before = bench.revision
+    answer = bench.put("/v1/farm", content=GOOD, headers=headers)
+    assert 415 == answer.status_code
+    assert answer.json()["errors"][0]["allowed"] in ("application/json", "none")
+    assert before == bench.revision
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "application/json; charset=utf-8", "Application/JSON"]
+)
+def test_json_is_taken_however_it_is_written(bench: Bench, content_type: str) -> None:
+    """Case and parameters of a content type do not matter."""
+    answer = bench.put("/v1/farm", content=GOOD, headers={"Content-Type": content_type})
+    assert 200 == answer.status_code
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/merge-patch+json"])
+def test_a_patch_is_taken_under_both_names(bench: Bench, content_type: str) -> None:
+    """The one of RFC 7396, and the one that people send."""
+    headers = {"Content-Type": content_type}
+    answer = bench.patch("/v1/services/web", content=b'{"scheduler": "rr"}', headers=headers)
+    assert 200 == answer.status_code
+
+
+def test_a_body_of_ten_megabytes_is_refused(bench: Bench) -> None:
+    """With the size that is taken."""
+    answer = bench.put("/v1/farm", content=b" " * 10_000_000, headers=JSON)
+    assert 413 == answer.status_code
+    assert str(MAX_BODY_BYTES) in answer.json()["errors"][0]["allowed"]
+
+
+def test_a_body_is_counted_as_it_comes(bench: Bench) -> None:
+    """Nothing announces the length of a body that is sent in chunks."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(MAX_BODY_BYTES // 65536 + 1):
+            yield b" " * 65536
+
+    assert 413 == bench.put("/v1/farm", content=chunks(), headers=JSON).status_code
+
+
+def test_a_body_of_just_the_size_is_read(bench: Bench) -> None:
+    """Four mebibytes are taken; what they hold is another question."""
+    assert (
+        200
+        == bench.put(
+            "/v1/farm", content=GOOD + b" " * (MAX_BODY_BYTES - len(GOOD)), headers=JSON
+        ).status_code
+    )

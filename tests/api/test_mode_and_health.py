@@ -1,0 +1,80 @@
+"""Pausing and resuming; whether the director lives and does its work."""
+
+from lvsctl.errors import KernelError
+from tests.api.bench import CLIENT, Bench
+
+
+def test_a_director_enforces_where_nobody_said_otherwise(bench: Bench) -> None:
+    """It has no end and nobody set it."""
+    assert {"mode": "enforce", "reason": "", "until": None, "by": ""} == bench.get(
+        "/v1/mode"
+    ).json()
+
+
+def test_a_paused_director_keeps_its_hands_off_the_kernel(bench: Bench) -> None:
+    """It says who paused it, why and until when; writes are stored and wait."""
+    answer = bench.put("/v1/mode", json={"mode": "observe", "for": "30m", "reason": "switch work"})
+    paused = {
+        "mode": "observe",
+        "reason": "switch work",
+        "until": "2026-01-01T00:30:00Z",
+        "by": CLIENT,
+    }
+    assert (200, paused) == (answer.status_code, answer.json())
+    assert paused == bench.get("/v1/mode").json()
+
+    before = bench.kernel.table()
+    written = bench.delete("/v1/services/web?wait=0.3").json()
+    assert not written["applied"]
+    assert "switch work" in written["reason"]
+    assert before == bench.kernel.table()
+
+
+def test_a_resumed_director_does_what_has_waited(bench: Bench) -> None:
+    """At once."""
+    bench.put("/v1/mode", json={"mode": "observe"})
+    bench.delete("/v1/services/web")
+    assert "enforce" == bench.put("/v1/mode", json={"mode": "enforce"}).json()["mode"]
+    assert bench.patch("/v1/services/dns?wait=10", json={"scheduler": "lc"}).json()["applied"]
+    assert {"fwmark 7", "udp 198.51.100.53:53"} == {str(key) for key in bench.kernel.table()}
+
+
+def test_a_director_that_answers_is_up(fresh: Bench) -> None:
+    """It says which one it is."""
+    answer = fresh.get("/healthz")
+    assert (200, {"status": "up", "director": "lb1"}) == (answer.status_code, answer.json())
+
+
+def test_a_director_is_ready_after_its_first_cycle(fresh: Bench) -> None:
+    """Not before."""
+    answer = fresh.get("/readyz")
+    assert (503, False) == (answer.status_code, answer.json()["ready"])
+    assert {"cycle": "the first cycle has not ended yet", "kernel": ""} == details(answer.json())
+    with fresh.running():
+        answer = fresh.get("/readyz")
+        assert (200, True) == (answer.status_code, answer.json()["ready"])
+
+
+def test_a_director_without_a_kernel_is_not_ready(fresh: Bench) -> None:
+    """It says what the kernel lacks."""
+    fresh.ipvs.broken = KernelError("ip_vs is not loaded: modprobe ip_vs")
+    fresh.portal.call(fresh.daemon.turn)
+    answer = fresh.get("/readyz")
+    assert 503 == answer.status_code
+    assert {"cycle": "", "kernel": "ip_vs is not loaded: modprobe ip_vs"} == details(answer.json())
+
+
+def test_a_director_whose_cycles_have_stopped_is_not_ready(fresh: Bench) -> None:
+    """It says for how long."""
+    fresh.portal.call(fresh.daemon.turn)
+    fresh.clock.advance(30)
+    assert 200 == fresh.get("/readyz").status_code
+    fresh.clock.advance(1)
+    answer = fresh.get("/readyz")
+    assert 503 == answer.status_code
+    assert "31 s ago" in details(answer.json())["cycle"]
+
+
+def details(readiness: dict[str, list[dict[str, str]]]) -> dict[str, str]:
+    """Return the detail of each check."""
+    return {check["name"]: check["detail"] for check in readiness["checks"]}
