@@ -45,6 +45,10 @@ class LocalVips:
         """Why a VIP that should be on this director is not."""
         return dict(self._problems)
 
+    def in_place(self, wanted: Collection[IPAddress], owner: VipOwner) -> Collection[IPAddress]:
+        """Return which VIPs were seen here last; where they are others' affair, all of them."""
+        return wanted if owner is VipOwner.EXTERNAL else self._in_place
+
     def plan(self, wanted: Collection[IPAddress], owner: VipOwner, *, complete: bool) -> VipPlan:
         """Compare this host's addresses with the VIPs that should be local.
 

@@ -117,7 +117,7 @@ class Look:
         if key in self.plan.conflicts:
             return KeyView(owner, KeyState.CONFLICT, _conflict(key, owner))
         if key in self.kept:
-            why = "serves on until an agent is ready for the new VIP"
+            why = f"serves on until service {owner} serves in its new place"
             return KeyView(owner, KeyState.HELD, why)
         service = self.state.farm.services.get(owner)
         why = undone.get(key) or (vip_problems.get(service.vip, "") if service else "")

@@ -2,9 +2,10 @@
 
 import errno
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from lvsctl.director.adoption import Adoption
-from lvsctl.director.cycle import Cycle, TableReading
+from lvsctl.director.cycle import Cycle, KeyState, TableReading
 from lvsctl.director.local_vips import LocalVips
 from lvsctl.director.look import Look, Results
 from lvsctl.director.state import State
@@ -55,7 +56,8 @@ class Reconciler:
     def cycle(self, state: State, dirty: frozenset[str] | None, not_enforced: str) -> Cycle:
         """Look, and write what differs.
 
-        Where the kernel's answers show that the table changed meanwhile, it looks once more.
+        It looks once more where the kernel's answers show that the table changed meanwhile, and
+        where what was written lets something go that was held for it.
 
         Args:
             state: What should be.
@@ -67,9 +69,14 @@ class Reconciler:
             StoreError: A claim could not be made durable; nothing was added.
         """
         cycle = self._cycle(state, dirty, not_enforced)
-        if any(map(_asks_for_another_look, cycle.results)):
-            return self._cycle(state, dirty, not_enforced)
-        return cycle
+        if not any(map(_asks_for_another_look, cycle.results)) and not _let_go(cycle):
+            return cycle
+        again = self._cycle(state, dirty, not_enforced)
+        return replace(
+            again,
+            operations=(*cycle.operations, *again.operations),
+            results=(*cycle.results, *again.results),
+        )
 
     def _cycle(self, state: State, dirty: frozenset[str] | None, not_enforced: str) -> Cycle:
         look = self._look(state, dirty)
@@ -104,7 +111,9 @@ class Reconciler:
         aim = wanted(state, state.farm.services if dirty is None else dirty)
         ours = {key: name for key, name in self._claims.items() if dirty is None or name in dirty}
         observed = self._ipvs.snapshot(None if dirty is None else aim.table.keys() | ours.keys())
-        kept = held(aim, observed, ours, state)
+        owner = state.farm.settings.vips
+        farm_vips = wanted_vips(state.farm, ())
+        kept = held(aim, observed, ours, state, self._vips.in_place(farm_vips, owner))
         self._kept = self._kept.difference(ours).union(kept)
         plan = diff({**aim.table, **kept}, observed, self._claims.keys())
         sysctls: SysctlPlan = SysctlPlan((), ())
@@ -112,9 +121,7 @@ class Reconciler:
         if dirty is None:
             others = () if self._take_sysctls else (*plan.foreign, *plan.conflicts)
             sysctls, timeouts = self._look_at_settings(state, others)
-        vips = self._vips.plan(
-            wanted_vips(state.farm, self._kept), state.farm.settings.vips, complete=dirty is None
-        )
+        vips = self._vips.plan(wanted_vips(state.farm, self._kept), owner, complete=dirty is None)
         return Look(state, aim, ours, kept, observed, plan, timeouts, vips, sysctls)
 
     def _look_at_settings(
@@ -212,6 +219,12 @@ class Reconciler:
 
 def _vip(key: ServiceKey) -> IPAddress | None:
     return key.vip if isinstance(key, AddressKey) else None
+
+
+def _let_go(cycle: Cycle) -> bool:
+    return any(view.state is KeyState.HELD for view in cycle.services.values()) and any(
+        isinstance(result, Done) for result in cycle.results
+    )
 
 
 def _asks_for_another_look(result: Result) -> bool:

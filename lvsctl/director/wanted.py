@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from lvsctl.agent.messages import Membership
 from lvsctl.director.state import State
-from lvsctl.farm import Farm
+from lvsctl.farm import Farm, Service
 from lvsctl.ipvs_table import AddressKey, IPAddress, IpvsTable, ServiceKey, VirtualService
-from lvsctl.plan import compile_service, members
+from lvsctl.plan import compile_service, members, service_keys
 from lvsctl.status import Readiness
 
 
@@ -39,25 +39,47 @@ def wanted(state: State, names: Collection[str]) -> Wanted:
 
 
 def held(
-    aim: Wanted, observed: IpvsTable, claims: Mapping[ServiceKey, str], state: State
+    aim: Wanted,
+    observed: IpvsTable,
+    ours: Mapping[ServiceKey, str],
+    state: State,
+    vips_in_place: Collection[IPAddress],
 ) -> IpvsTable:
     """Return our services that the farm no longer names but that must serve a little longer.
 
-    When a service gets another VIP, its agents need a moment to be ready for it. Until the new
-    virtual service has a destination, the old one stays as it is; unless nothing is being waited
-    for, as when the pool has become empty.
+    When a service gets another VIP or port, the old virtual service stays as it is until the new
+    one is seen to serve; unless nothing could serve, as when the pool has become empty.
+
+    Args:
+        aim: The part of the table that is looked at, as it should be.
+        observed: That part as it is.
+        ours: Keys of ours in it, with the farm's service for each.
+        state: The farm.
+        vips_in_place: VIPs that are on this director, or that somebody else puts there.
     """
-    stale = {key: name for key, name in claims.items() if key in observed and key not in aim.table}
-    waiting = {name for name in set(stale.values()) if _waits_for_agents(name, aim, state)}
-    return {key: observed[key] for key, name in stale.items() if name in waiting}
+
+    def serves_or_never_will(key: ServiceKey, service: Service) -> bool:
+        if key in ours and key in observed and observed[key].destinations:
+            return True
+        return not aim.table[key].destinations and not _waits_for_agents(service, state)
+
+    def has_moved(service: Service) -> bool:
+        return service.vip in vips_in_place and all(
+            serves_or_never_will(key, service) for key in service_keys(service)
+        )
+
+    services = state.farm.services
+    return {
+        key: observed[key]
+        for key, name in ours.items()
+        if key in observed
+        and key not in aim.table
+        and name in services
+        and not has_moved(services[name])
+    }
 
 
-def _waits_for_agents(name: str, aim: Wanted, state: State) -> bool:
-    service = state.farm.services.get(name)
-    if service is None:
-        return False
-    if all(aim.table[key].destinations for key, owner in aim.owners.items() if owner == name):
-        return False
+def _waits_for_agents(service: Service, state: State) -> bool:
     pool = state.farm.pools[service.pool]
     return any(
         member.agent.membership is Membership.JOINED

@@ -315,6 +315,27 @@ def test_a_changed_vip_serves_before_the_old_one_is_gone(bench: Bench) -> None:
     assert {} == cycle.lingering
 
 
+def test_a_changed_port_is_made_before_the_old_one_is_deleted(bench: Bench) -> None:
+    """One cycle does both, in two passes: the new service is seen to stand in between."""
+    bench.cycle(web_farm(1))
+
+    bench.cycle(state([web(ports=(81,))], [pool(1)], revision=2), frozenset({"web"}))
+
+    assert [AddService, AddDestination, DeleteService] == [type(op) for op in bench.ipvs.told]
+    assert [replace(WEB_KEY, port=81)] == list(bench.ipvs.snapshot())
+
+
+def test_the_old_vip_stays_while_the_new_one_cannot_be_added(bench: Bench) -> None:
+    """A new VIP that another host answers for leaves the service where it was."""
+    bench.cycle(web_farm(1))
+    bench.neighbours.taken[OTHER_VIP] = "02:00:00:00:00:99 on eth0"
+
+    cycle = bench.cycle(state([web(OTHER_VIP)], [pool(1)], revision=2), frozenset({"web"}))
+
+    assert KeyState.HELD is cycle.services[WEB_KEY].state
+    assert ({VIP}, {1: 100}) == (bench.local_vips(), bench.weights())
+
+
 def test_a_held_service_is_not_kept_for_a_pool_that_became_empty(bench: Bench) -> None:
     """Where no agent is waited for, the old service goes at once."""
     bench.cycle(web_farm(1))
