@@ -97,10 +97,16 @@ def shell(*, memory: str, cpu: int | None) -> None:
 @click.option("--memory", default="1G", show_default=True, help="Each guest's memory.")
 @click.option("--guests", default=2, show_default=True, help="How many at once.")
 @click.option("--time-limit", type=float, default=840, show_default=True, help="In seconds.")
+@click.option("--coverage", is_flag=True, help="Measure it; the data is left in build/lab/test.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def test(arguments: tuple[str, ...], *, memory: str, guests: int, time_limit: float) -> None:
+def test(
+    arguments: tuple[str, ...], *, memory: str, guests: int, time_limit: float, coverage: bool
+) -> None:
     """Run the tests that need the lab's kernel; ARGUMENTS are pytest's."""
-    sys.exit(run_tests(arguments, guests=guests, memory=memory, time_limit_s=time_limit))
+    status = run_tests(
+        arguments, guests=guests, memory=memory, time_limit_s=time_limit, coverage=coverage
+    )
+    sys.exit(status)
 
 
 @contextlib.contextmanager

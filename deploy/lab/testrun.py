@@ -36,7 +36,9 @@ class Tally:
         )
 
 
-def run_tests(arguments: Sequence[str], *, guests: int, memory: str, time_limit_s: float) -> int:
+def run_tests(
+    arguments: Sequence[str], *, guests: int, memory: str, time_limit_s: float, coverage: bool
+) -> int:
     """Run the suites that need the lab's kernel, split over guests.
 
     Args:
@@ -44,6 +46,7 @@ def run_tests(arguments: Sequence[str], *, guests: int, memory: str, time_limit_
         guests: How many at once, at most.
         memory: Of each, such as 1G.
         time_limit_s: For each guest.
+        coverage: Whether to measure it; the data is left beside the results.
 
     Returns:
         0 if at least one test ran, none failed and none was skipped, else 1.
@@ -59,7 +62,7 @@ def run_tests(arguments: Sequence[str], *, guests: int, memory: str, time_limit_
     with contextlib.ExitStack() as stack:
         running = []
         for out, share in zip(outs, shares, strict=True):
-            command = _pytest([*options, *share])
+            command = _pytest([*options, *share], coverage=coverage)
             exec_ = [sys.executable, "-m", "deploy.lab", "exec", "--out", str(out), *limits, "--"]
             process = subprocess.Popen([*exec_, *command], cwd=CHECKOUT, stdout=subprocess.PIPE)
             stack.callback(process.wait)
@@ -100,10 +103,11 @@ def _tests_in(file: str) -> int:
     return (CHECKOUT / file.split("::", maxsplit=1)[0]).read_text().count("def test_")
 
 
-def _pytest(arguments: Sequence[str]) -> list[str]:
+def _pytest(arguments: Sequence[str], *, coverage: bool) -> list[str]:
+    measured = ("-m", "coverage", "run") if coverage else ()
     return [
-        *("env", f"COVERAGE_FILE={OUT_IN_GUEST / '.coverage'}"),
-        *("python", "-m", "coverage", "run", "-m", "pytest", "-p", "deploy.lab.fixtures"),
+        *("env", f"COVERAGE_FILE={OUT_IN_GUEST / '.coverage'}", "python", *measured),
+        *("-m", "pytest", "-p", "deploy.lab.fixtures"),
         # What the lab's tests do not use, and what would take two seconds to import in a guest.
         *("-p", "no:cacheprovider", "-p", "no:schemathesis"),
         *("-m", "", f"--timeout={_TEST_LIMIT_S}", "--durations=10"),

@@ -1,0 +1,65 @@
+# make test    every check and every test, those that need a kernel in the lab's own
+# make lint    the checks alone
+# make lab     the farm, with its director reachable on this host's loopback, until Ctrl-C
+# make clean   remove what the others have made
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	then echo $$python; break; fi; done)
+BIN := .venv/bin
+RESULTS := build/test
+# Two guests keep two processors busy: where there are fewer than four, the other stages go first.
+ROUNDS := $(if $(filter 1 2 3,$(shell nproc)),"lint host-tests" "lab-tests","lint host-tests lab-tests")
+
+LINT_IMPORTS := $(if $(shell grep -l '^\[tool.importlinter\]' pyproject.toml),&& $(BIN)/lint-imports)
+
+# Runs a stage, commands joined by &&; shows what it said if it fails.
+define stage
+@mkdir -p $(RESULTS)
+@echo "$@: running, see $(RESULTS)/$@.log"
+@SECONDS=0; if { $(1); } >$(RESULTS)/$@.log 2>&1; then echo "$@: passed after $$SECONDS s"; \
+	else cat $(RESULTS)/$@.log; echo "$@: FAILED after $$SECONDS s"; exit 1; fi
+endef
+
+.PHONY: test lint host-tests lab-tests coverage lab clean packages
+
+test: packages $(BIN)/installed
+	@rm -rf $(RESULTS)
+	@status=0; \
+	for stages in $(ROUNDS); do $(MAKE) --no-print-directory --jobs --keep-going $$stages || status=1; done; \
+	$(MAKE) --no-print-directory coverage || status=1; \
+	grep -hoE '=+ [^=]*(passed|failed|error|no tests ran)[^=]* =+$$' $(RESULTS)/*-tests.log || status=1; \
+	exit $$status
+
+lint: $(BIN)/installed
+	$(call stage,$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy $(LINT_IMPORTS))
+
+host-tests: packages $(BIN)/installed
+	$(call stage,COVERAGE_FILE=$(RESULTS)/.coverage $(BIN)/python -m coverage run -m pytest -n auto --durations=10)
+
+lab-tests: packages $(BIN)/installed
+	$(call stage,$(BIN)/python -m deploy.lab test --coverage)
+
+coverage:
+	@COVERAGE_FILE=$(RESULTS)/.coverage $(BIN)/python -m coverage combine --quiet $(RESULTS) build/lab/test/guest*
+	@COVERAGE_FILE=$(RESULTS)/.coverage $(BIN)/python -m coverage report >$(RESULTS)/coverage.txt
+	@echo "coverage: $$(awk '/^TOTAL/ {print $$NF}' $(RESULTS)/coverage.txt), see $(RESULTS)/coverage.txt"
+
+lab: packages $(BIN)/installed
+	@$(BIN)/python -m deploy.lab up
+
+packages:
+	@deploy/lab/install-packages
+
+$(BIN)/installed: pyproject.toml
+	$(if $(PYTHON),,$(error Python 3.11 or newer is needed: apt-get install python3 python3-venv))
+	@$(MAKE) --no-print-directory packages
+	@echo "installing lvsctl and its tools into .venv"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[director,dev]'
+	@touch $@
+
+clean:
+	rm -rf build dist .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
