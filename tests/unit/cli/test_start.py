@@ -1,0 +1,125 @@
+"""The command's start: what it lists, and what it does not load."""
+
+import json
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from lvsctl.cli.main import COMMANDS, lvsctl
+
+HEAVY = ("fastapi", "pydantic", "uvicorn", "pyroute2", "httpx", "yaml", "rich", "cattrs", "asyncio")
+PROBE = """
+import sys, json
+from lvsctl.cli.main import lvsctl
+try:
+    lvsctl(sys.argv[1:], prog_name="lvsctl")
+except SystemExit as end:
+    print(json.dumps([end.code, sorted(set(json.loads(sys.stdin.read())) & set(sys.modules))]))
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        *([name, "--help"] for name in COMMANDS),
+        ["apply", "--help"],
+        ["service", "set", "--help"],
+        ["director", "run", "--help"],
+        ["agent", "run", "--help"],
+        ["agent", "leave", "--help"],
+    ],
+    ids=" ".join,
+)
+def test_asking_for_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    """Completion and help answer at once, also where the director's extra is not installed."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, *arguments],
+        input=json.dumps(HEAVY),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert [0, []] == json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_listed_command_is_there(name: str) -> None:
+    """Under its own name."""
+    command = lvsctl.get_command(click.Context(lvsctl), name)
+    assert command is not None
+    assert name == command.name
+
+
+def test_the_list_names_every_command_with_its_summary() -> None:
+    """Without loading one."""
+    help_text = CliRunner().invoke(lvsctl, ["--help"]).output
+    for name, entry in COMMANDS.items():
+        assert f"  {name:<9} {entry.summary}" in help_text
+    assert "3 found something" in help_text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["servce"],
+        ["service"],
+        ["service", "show"],
+        ["service", "list", "--colour"],
+        ["service", "list", "-o", "xml"],
+        ["service", "set", "web"],
+        ["service", "add", "web", "--ports", "80,x"],
+        ["service", "add", "web", "--persistence", "300"],
+        ["service", "add", "web", "--persistence", "300s/x"],
+        ["service", "add", "web", "--fwmark", "x"],
+        ["service", "adopt"],
+        ["service", "adopt", "web", "--all"],
+        ["server", "set", "rs1", "--state", "asleep"],
+        ["server", "set", "rs1", "--weight", "x"],
+        ["server", "set", "rs1", "--weight", "5", "--address", "192.0.2.1"],
+        ["server", "add", "rs1", "--pool", "web"],
+        ["pause", "--for", "5"],
+        ["apply"],
+        ["director", "run", "--listen", "8080"],
+        ["director", "run", "--listen", "[::1]:70000"],
+        ["director", "run", "--ipvs", "magic"],
+        ["agent", "run", "--pool", "web"],
+        ["agent", "run", "--director", "http://lb1", "--pool", "a", "--address", "rs1"],
+        ["agent", "leave", "--deadline", "soon"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_use_ends_with_status_2(arguments: list[str]) -> None:
+    """And a hint at the help; no director is asked and no daemon starts."""
+    result = CliRunner().invoke(lvsctl, arguments)
+    assert (2, True) == (result.exit_code, "Usage:" in result.output)
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"LVSCTL_URL": "http://127.0.0.1:1"}, "lvsctl: no director answers at http://127.0.0.1:1"),
+        ({"LVSCTL_URL": "lb1"}, "lvsctl: --url lb1: it begins with http:// or https://"),
+        ({"LVSCTL_TOKEN_FILE": "/missing"}, "lvsctl: --token-file /missing: "),
+    ],
+)
+def test_a_failure_ends_with_status_1_and_a_sentence(
+    environment: dict[str, str], message: str
+) -> None:
+    """On the standard error, without a traceback."""
+    result = CliRunner().invoke(lvsctl, ["service", "list"], env=environment)
+    assert (1, "") == (result.exit_code, result.stdout)
+    assert result.stderr.startswith(message)
+
+
+def test_an_agent_that_never_ran_has_no_status() -> None:
+    """The message names the folder."""
+    result = CliRunner().invoke(lvsctl, ["agent", "status", "--state-dir", "/missing"])
+    assert (1, "lvsctl: no agent has run with --state-dir /missing\n") == (
+        result.exit_code,
+        result.stderr,
+    )
