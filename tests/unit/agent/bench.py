@@ -1,5 +1,6 @@
 """A real server in memory that can be watched and killed at every change."""
 
+import errno
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, ip_interface
@@ -9,6 +10,7 @@ from lvsctl.agent.messages import Assignment, Tunnel
 from lvsctl.agent.real_server import Condition, RealServer
 from lvsctl.agent.record import Record
 from lvsctl.errors import StoreError
+from lvsctl.host.fallback import FALLBACK_DEVICES
 from lvsctl.host.memory import Hardware, MemoryHost
 from lvsctl.host.protocol import (
     AddressKey,
@@ -21,13 +23,15 @@ from lvsctl.host.protocol import (
     SysctlKey,
 )
 from lvsctl.ipvs_table import IPAddress
-from lvsctl.results import Done, Result, Skipped
+from lvsctl.results import Done, Failed, Result, Skipped
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 RIP = IPv4Address("192.0.2.11")
 VIPS = tuple(IPv4Address(f"198.51.100.{number}") for number in (10, 20, 30))
 IPIP = Tunnel("ipip")
 TUNL0, OWN = LinkKey("tunl0"), LinkKey("lvs-ipip")
+NO_FALLBACK = FALLBACK_DEVICES.keys() - {"tunl0"}
+"""What can be loaded in a namespace that gets no tunl0."""
 
 
 def conf(device: str, parameter: str) -> SysctlKey:
@@ -125,6 +129,17 @@ class Bench:
     def sysctl(self, device: str, parameter: str, value: int) -> None:
         """Write a sysctl as somebody else."""
         self.put(conf(device, parameter), SysctlConfig(str(value)))
+
+    def refuse(self, key: HostKey) -> None:
+        """Let the host refuse every change of a key from now on."""
+        apply = self.memory.apply
+
+        def refusing(changes: Sequence[HostChange]) -> Sequence[Result]:
+            if any(change.key == key for change in changes):
+                return [Failed(errno.EPERM)] * len(changes)
+            return apply(changes)
+
+        self.memory.apply = refusing  # type: ignore[method-assign]
 
     def value(self, device: str, parameter: str) -> int:
         """Read a sysctl."""

@@ -1,6 +1,5 @@
 """The agent's part that writes the host: sets up in a safe order, keeps, tells, and undoes."""
 
-import errno
 from ipaddress import ip_address
 from itertools import count
 
@@ -11,23 +10,19 @@ from hypothesis import strategies as st
 from lvsctl.agent.assignments import Assignments
 from lvsctl.agent.messages import Assignment, Severity, Tunnel
 from lvsctl.errors import KernelError
-from lvsctl.host.fallback import FALLBACK_DEVICES
 from lvsctl.host.memory import Hardware, MemoryHost
 from lvsctl.host.protocol import (
     AddressConfig,
     AddressKey,
-    Config,
     HostChange,
-    HostKey,
     HostState,
     LinkConfig,
     LinkKey,
-    SysctlConfig,
     SysctlKey,
 )
-from lvsctl.results import Failed
 from tests.unit.agent.bench import (
     IPIP,
+    NO_FALLBACK,
     OWN,
     RIP,
     TUNL0,
@@ -38,19 +33,6 @@ from tests.unit.agent.bench import (
     conf,
     vip_key,
 )
-
-NO_FALLBACK = FALLBACK_DEVICES.keys() - {"tunl0"}
-
-
-def texts(bench: Bench, assignments: Assignments, severity: Severity) -> list[str]:
-    findings = bench.check(assignments).findings
-    return [finding.detail for finding in findings if finding.severity is severity]
-
-
-@pytest.fixture
-def bench() -> Bench:
-    return Bench()
-
 
 # Setting up
 
@@ -238,24 +220,12 @@ def test_undoing_keeps_the_silence_of_a_vip_that_stays(bench: Bench) -> None:
     """Where a VIP cannot be removed, the sysctls stay as the VIP needs them."""
     bench.check(assigned(*VIPS[:2]))
     stuck = vip_key(VIPS[0])
-    refuse(bench, stuck)
+    bench.refuse(stuck)
     (fault,) = bench.server.undo()
     assert str(stuck.address) == fault.subject
     assert [stuck] == list(bench.memory.addresses())
     assert 1 == bench.value("all", "arp_ignore")
     assert LinkConfig("ipip", up=True, mtu=1480) == bench.memory.observe([TUNL0])[TUNL0]
-
-
-def refuse(bench: Bench, key: HostKey) -> None:
-    """Let the host refuse every change of a key."""
-    apply = bench.memory.apply
-
-    def refusing(changes: list[HostChange]) -> object:
-        if any(change.key == key for change in changes):
-            return [Failed(errno.EPERM)]
-        return apply(changes)
-
-    bench.memory.apply = refusing  # type: ignore[assignment, method-assign]
 
 
 def test_what_was_there_before_stays(bench: Bench) -> None:
@@ -311,7 +281,7 @@ def test_nothing_assigned_any_more_undoes_everything(bench: Bench) -> None:
 
 def test_a_failing_vip_does_not_hold_up_the_others(bench: Bench) -> None:
     """The other VIPs are served, and the report names the one that failed."""
-    refuse(bench, vip_key(VIPS[1]))
+    bench.refuse(vip_key(VIPS[1]))
     condition = bench.check(assigned(*VIPS))
     assert (VIPS[0], VIPS[2]) == condition.ready
     (finding,) = condition.findings
@@ -321,7 +291,7 @@ def test_a_failing_vip_does_not_hold_up_the_others(bench: Bench) -> None:
 
 def test_no_vip_without_its_foundation(bench: Bench) -> None:
     """Where a sysctl cannot be set, no VIP is added, and nothing is ready."""
-    refuse(bench, conf("all", "arp_announce"))
+    bench.refuse(conf("all", "arp_announce"))
     condition = bench.check(assigned(*VIPS))
     assert ((), ()) == (condition.ready, condition.tunnels)
     assert [] == list(bench.memory.addresses())
@@ -396,157 +366,6 @@ def test_an_ipv6_vip_is_told_and_the_others_served(bench: Bench) -> None:
     condition = bench.check(assigned(*VIPS, vip6))
     assert VIPS == condition.ready
     assert ["2001:db8::10"] == [finding.subject for finding in condition.findings]
-
-
-# Drift
-
-DRIFT: list[tuple[HostKey, Config | None, str, str]] = [
-    (TUNL0, LinkConfig("ipip", up=False), "tunl0", "tunl0 on rs2 is down"),
-    (
-        vip_key(VIPS[1]),
-        None,
-        f"{VIPS[1]}/32",
-        f"{VIPS[1]}/32 is missing from tunl0 on rs2",
-    ),
-    (
-        vip_key(VIPS[1]),
-        AddressConfig(deprecated=True),
-        f"{VIPS[1]}/32",
-        "is there with other options",
-    ),
-    (
-        conf("all", "rp_filter"),
-        SysctlConfig("1"),
-        "net.ipv4.conf.all.rp_filter",
-        "tunl0 on rs2: rp_filter is 1 through net.ipv4.conf.all.rp_filter",
-    ),
-    (
-        conf("tunl0", "rp_filter"),
-        SysctlConfig("2"),
-        "net.ipv4.conf.tunl0.rp_filter",
-        "tunl0 on rs2: rp_filter is 2 through net.ipv4.conf.tunl0.rp_filter",
-    ),
-    (
-        conf("all", "arp_ignore"),
-        SysctlConfig("0"),
-        "net.ipv4.conf.all.arp_ignore",
-        "every device on rs2: arp_ignore is 0 through net.ipv4.conf.all.arp_ignore",
-    ),
-    (
-        conf("all", "arp_announce"),
-        SysctlConfig("1"),
-        "net.ipv4.conf.all.arp_announce",
-        "arp_announce is 1 through net.ipv4.conf.all.arp_announce",
-    ),
-    (
-        conf("eth0", "arp_ignore"),
-        SysctlConfig("3"),
-        "net.ipv4.conf.eth0.arp_ignore",
-        "eth0 on rs2: arp_ignore is 3 through net.ipv4.conf.eth0.arp_ignore",
-    ),
-]
-
-
-@pytest.mark.parametrize("restarted", [False, True])
-@pytest.mark.parametrize(("key", "config", "subject", "told"), DRIFT)
-def test_drift_is_repaired_and_told(
-    bench: Bench,
-    key: HostKey,
-    config: Config | None,
-    subject: str,
-    told: str,
-    *,
-    restarted: bool,
-) -> None:
-    """Whether it was changed under the agent or while there was none, with its cause."""
-    bench.check(assigned(*VIPS))
-    kept: list[HostKey] = [drift[0] for drift in DRIFT]
-    good = bench.memory.observe(kept)
-    bench.put(key, config)
-    if restarted:
-        bench.started()
-    condition = bench.check(assigned(*VIPS))
-    assert VIPS == condition.ready
-    assert good == bench.memory.observe(kept)
-    (finding,) = condition.findings
-    assert (Severity.REPAIRED, subject, "") == (finding.severity, finding.subject, finding.cure)
-    assert told in finding.detail
-    assert "2026-01-02T03:04:15Z" == finding.at
-
-
-def test_a_deleted_device_is_made_again() -> None:
-    """Device, VIPs and sysctls come back, and the report says that the device was missing."""
-    bench = Bench(MemoryHost([Hardware("eth0")], loadable=NO_FALLBACK))
-    bench.check(assigned(*VIPS))
-    good = bench.dump()
-    bench.put(OWN, None)
-    condition = bench.check(assigned(*VIPS))
-    assert VIPS == condition.ready
-    assert good == bench.dump()
-    assert "lvs-ipip on rs2 is missing" in condition.findings[0].detail
-
-
-def test_all_raised_by_hand_is_kept_for_the_others(bench: Bench) -> None:
-    """Whoever sets all.rp_filter gets it on every device but the tunnel."""
-    bench.check(assigned(*VIPS))
-    bench.sysctl("all", "rp_filter", 1)
-    bench.check(assigned(*VIPS))
-    assert [1, 1, 0] == [bench.effective(name, "rp_filter") for name in ("eth0", "eth1", "tunl0")]
-
-
-def test_a_stricter_device_of_others_is_not_drift(bench: Bench) -> None:
-    """Another device's rp_filter is its owner's affair."""
-    bench.check(assigned(*VIPS))
-    bench.sysctl("eth0", "rp_filter", 2)
-    bench.changes.clear()
-    assert () == bench.check(assigned(*VIPS)).findings
-    assert [] == bench.changes
-
-
-def test_set_up_is_not_drift(bench: Bench) -> None:
-    """Neither the first set-up nor a further VIP is reported as repaired."""
-    assert () == bench.check(assigned(*VIPS[:1])).findings
-    assert () == bench.check(assigned(*VIPS)).findings
-
-
-def test_a_fight_is_named_with_its_count(bench: Bench) -> None:
-    """From the third time in a row on the report says that something else is at work."""
-    bench.check(assigned(*VIPS))
-    for times in range(1, 5):
-        bench.sysctl("all", "arp_ignore", 0)
-        (detail,) = texts(bench, assigned(*VIPS), Severity.REPAIRED)
-        assert (times >= 3) == ("something else" in detail)
-        assert (times >= 3) == (f"{times} times since 2026-01-02T03:04:15Z" in detail)
-
-
-def test_a_repair_is_forgotten_in_time(bench: Bench) -> None:
-    """After an hour it is no longer reported, and a later one starts to count again."""
-    bench.check(assigned(*VIPS))
-    for _ in range(3):
-        bench.sysctl("all", "arp_ignore", 0)
-        bench.check(assigned(*VIPS))
-    bench.now = bench.now.replace(hour=5)
-    assert () == bench.check(assigned(*VIPS)).findings
-    bench.sysctl("all", "arp_ignore", 0)
-    (detail,) = texts(bench, assigned(*VIPS), Severity.REPAIRED)
-    assert "something else" not in detail
-
-
-def test_what_stands_keeps_its_time(bench: Bench) -> None:
-    """A fault that lasts is reported with the time when it was first seen."""
-    refuse(bench, conf("all", "arp_announce"))
-    first = bench.check(assigned(*VIPS)).findings
-    assert first == bench.check(assigned(*VIPS)).findings
-
-
-def test_drift_that_cannot_be_repaired_stands(bench: Bench) -> None:
-    """It is broken, not repaired, and what it spoils is not ready."""
-    bench.check(assigned(*VIPS))
-    bench.put(vip_key(VIPS[0]), None)
-    refuse(bench, vip_key(VIPS[0]))
-    condition = bench.check(assigned(*VIPS))
-    assert VIPS[1:] == condition.ready
-    assert [Severity.BROKEN] == [finding.severity for finding in condition.findings]
 
 
 # Other farms and lost records

@@ -1,0 +1,143 @@
+"""A real server with an agent that runs in virtual time, its disk, and its directors."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import ParamSpec, TypeVar
+
+from lvsctl.agent.agent import Agent
+from lvsctl.agent.directors import Backoff, Directors
+from lvsctl.agent.messages import Registration, Severity
+from lvsctl.agent.real_server import RealServer
+from lvsctl.agent.recall import recall
+from lvsctl.agent.state_dir import Known, LeaveProgress, LeaveRequest, StateDir
+from lvsctl.host.memory import Hardware, MemoryHost
+from lvsctl.host.protocol import HostChange, HostState, LinkConfig
+from lvsctl.worker import Worker
+from tests.unit.agent.bench import RIP, START, TUNL0, VIPS, WatchedHost, conf, vip_key
+from tests.unit.agent.fake_director import FakeDirector
+
+P = ParamSpec("P")
+T = TypeVar("T")
+BOOT = "boot 1"
+
+
+class InlineWorker(Worker):
+    """Runs each call at once, so that a test has one thread and no waiting."""
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return call(*args, **kwargs)
+
+
+class Site:
+    """A real server with its disk, and the directors that it knows."""
+
+    def __init__(self, folder: Path) -> None:
+        self.memory = MemoryHost([Hardware("eth0")])
+        self.memory.apply([HostChange(TUNL0, LinkConfig("ipip", up=False))])
+        self.as_found = self.dump()
+        self.folder = folder
+        self.boot = BOOT
+        self.directors = [FakeDirector(vips=VIPS[:2])]
+        self.changes: list[HostChange] = []
+
+    @property
+    def director(self) -> FakeDirector:
+        return self.directors[0]
+
+    @property
+    def state(self) -> StateDir:
+        return StateDir(self.folder)
+
+    @property
+    def served(self) -> list[str]:
+        return [str(key.address.ip) for key in self.memory.addresses()]
+
+    @property
+    def findings(self) -> list[tuple[Severity, str]]:
+        known = self.known
+        return [(finding.severity, finding.subject) for finding in known.report.findings]
+
+    @property
+    def known(self) -> Known:
+        known = self.state.known()
+        assert known is not None
+        return known
+
+    def dump(self) -> HostState:
+        names = ("all", "default", *self.memory.links())
+        parameters = ("arp_announce", "arp_ignore", "rp_filter")
+        return self.memory.observe(
+            [
+                TUNL0,
+                *map(vip_key, VIPS),
+                *(conf(name, parameter) for name in names for parameter in parameters),
+            ]
+        )
+
+    def reboots(self) -> None:
+        """Lose everything that is not on the disk."""
+        self.memory = MemoryHost([Hardware("eth0")])
+        self.memory.apply([HostChange(TUNL0, LinkConfig("ipip", up=False))])
+        self.boot = "boot 2"
+
+    def agent(self) -> Agent:
+        """Put an agent together from what is on the disk."""
+        state = self.state
+        recalled = recall(state, self.boot)
+        start_s = asyncio.get_running_loop().time()
+
+        def now_s() -> float:
+            return asyncio.get_running_loop().time() - start_s
+
+        return Agent(
+            name="rs2",
+            registration=Registration(RIP, ("web",)),
+            directors=Directors(self.directors),
+            server=RealServer(
+                WatchedHost(self.memory, self.changes.append),
+                recalled.record,
+                state.keep_record,
+                name="rs2",
+                address=RIP,
+                now=lambda: START + timedelta(seconds=now_s()),
+            ),
+            worker=InlineWorker("test"),
+            state=state,
+            recalled=recalled,
+            backoff=Backoff(1.0, 10.0, Random(1)),  # noqa: S311 - jitter
+            now=lambda: START + timedelta(seconds=now_s()),
+        )
+
+    @asynccontextmanager
+    async def running(self, for_s: float = 1.0) -> AsyncIterator[Agent]:
+        """Run an agent for a while, then the block, then end it as SIGTERM does."""
+        agent = self.agent()
+        task = asyncio.ensure_future(agent.run())
+        try:
+            await asyncio.wait([task], timeout=for_s)
+            if task.done():
+                await task
+            yield agent
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+        if not task.cancelled():
+            await task
+
+    async def leaves(self, *, deadline_s: float = 30, force: bool = False) -> LeaveProgress:
+        """Ask a running agent to leave and wait for its answer."""
+        self.state.request_leave(LeaveRequest("request", deadline_s, force))
+        async with asyncio.timeout(120):
+            while True:
+                progress = self.state.leave_progress()
+                if progress is not None and progress.left is not None:
+                    return progress
+                await asyncio.sleep(0.2)
+
+
+def text(*vips: object) -> list[str]:
+    return [str(vip) for vip in vips]
