@@ -13,12 +13,12 @@ MAX_BYTES = 4 * 1024 * 1024
 
 
 class WrongFarmFile(InvalidInput):
-    """A farm file that breaks rules, with the line of each problem."""
+    """A farm file that breaks rules, with the line of each problem, from top to bottom."""
 
     def __init__(self, name: str, found: Sequence[Located]) -> None:
         super().__init__([each.problem for each in found])
         self.name = name
-        self.found = tuple(found)
+        self.found = tuple(sorted(found, key=lambda each: each.line))
 
     def __str__(self) -> str:
         return "\n".join(f"{self.name}:{each.line}: {each.problem}" for each in self.found)

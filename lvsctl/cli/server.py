@@ -106,9 +106,9 @@ def set_(
 
     What is set at run time (--state, --weight) outlives apply and the return of an agent.
     """
+    reason, declared_weight = options.pop("reason"), options.pop("declared_weight")
     standing = {field: options.pop(field) for field in ("state", "weight")}
-    reason = options.pop("reason")
-    declared = {**options, "weight": options.pop("declared_weight")}
+    declared = {**options, "weight": declared_weight}
     if not _given(standing):
         patch = merge_patch(declared)
         home = pool or only_pool_with(client, name)

@@ -66,7 +66,7 @@ def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path, name: str, cause:
 
 
 def test_what_the_director_finds_wrong_is_shown_in_the_file(path: Path) -> None:
-    """Each problem at the line of its pointer."""
+    """Each problem at the line of its pointer, from top to bottom."""
     path.write_text("services:\n  - name: web\n    scheduler: foo\npools: []\n")
     error = read_farm_file(str(path)).explain(
         [
@@ -76,7 +76,7 @@ def test_what_the_director_finds_wrong_is_shown_in_the_file(path: Path) -> None:
         ]
     )
     assert str(error).splitlines() == [
-        f"{path}:3: /services/0/scheduler: 'foo' is no scheduler (allowed: rr, wlc)",
-        f"{path}:2: /services/0/vip: it is missing",
         f"{path}:1: /settings/vips: it is odd",
+        f"{path}:2: /services/0/vip: it is missing",
+        f"{path}:3: /services/0/scheduler: 'foo' is no scheduler (allowed: rr, wlc)",
     ]

@@ -1,0 +1,519 @@
+"""The command line against the real app: what is asked, what is printed, what is changed."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+from structlog.testing import capture_logs
+
+from lvsctl.cli.main import lvsctl
+from lvsctl.status import ServerId
+from lvsctl.store.protocol import ModeName
+from tests.api.bench import EXAMPLE, TOKEN, Bench
+
+EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
+
+
+class ThroughTheApp(httpx.BaseTransport):
+    """Takes the client's requests to the app, with exactly what they carry."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return self._bench.portal.call(self._handle, request)
+
+    async def _handle(self, request: httpx.Request) -> httpx.Response:
+        transport = httpx.ASGITransport(self._bench.app, raise_app_exceptions=False)
+        sent = httpx.Request(
+            request.method, request.url, headers=request.headers, content=request.read()
+        )
+        answer = await transport.handle_async_request(sent)
+        content = await answer.aread()
+        return httpx.Response(answer.status_code, headers=answer.headers, content=content)
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture(autouse=True)
+def _no_log() -> Iterator[None]:
+    """Keep what the director logs out of what the command prints: here they share a process."""
+    with capture_logs():
+        yield
+
+
+@pytest.fixture
+def run(bench: Bench) -> Run:
+    """Return what runs a command against the example farm."""
+
+    def run(*arguments: str, status: int = 0, **more: Any) -> Result:  # noqa: ANN401 - click's
+        result = CliRunner().invoke(
+            lvsctl,
+            arguments,
+            obj=ThroughTheApp(bench),
+            env={"LVSCTL_URL": "http://lb1", "LVSCTL_TOKEN": TOKEN},
+            catch_exceptions=False,
+            **more,
+        )
+        assert status == result.exit_code, result.output
+        return result
+
+    return run
+
+
+@pytest.fixture
+def farm_file(tmp_path: Path) -> Callable[[object], str]:
+    """Return what writes a farm file and returns its path."""
+
+    def write(farm: object) -> str:
+        path = tmp_path / "farm.yaml"
+        text = farm if isinstance(farm, str) else yaml.safe_dump(farm, sort_keys=False)
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def without(name: str) -> dict[str, Any]:
+    """Return the example farm without one of its services."""
+    return {
+        **EXAMPLE,
+        "services": [service for service in EXAMPLE["services"] if service["name"] != name],
+    }
+
+
+# --- the farm file --------------------------------------------------------------------------
+
+
+def test_diff_finds_nothing_in_the_farm_that_stands(run: Run, farm_file: Callable) -> None:
+    """Status 0."""
+    assert "nothing to change\n" == run("diff", "-f", farm_file(dict(EXAMPLE))).stdout
+
+
+def test_diff_finds_a_change_and_changes_nothing(
+    run: Run, farm_file: Callable, bench: Bench
+) -> None:
+    """Status 3, with what it would do in the kernel; a drastic one too."""
+    before = bench.revision
+    shown = run("diff", "-f", farm_file(without("dns")), status=3).stdout
+    assert "remove service dns\n\nin the kernel:\n  delete service udp 198.51.100.53:53\n" == shown
+    drastic = run("diff", "-f", farm_file({"services": [], "pools": []}), status=3)
+    assert "remove service marked" in drastic.stdout
+    assert before == bench.revision
+
+
+def test_apply_makes_it_so(run: Run, farm_file: Callable, bench: Bench) -> None:
+    """And says what it did, and under which revision."""
+    shown = run("apply", "-f", farm_file(without("dns"))).stdout
+    assert "dns" not in bench.daemon.state.farm.services
+    assert f"stored as revision {bench.revision}" in shown
+    assert "nothing to change\n" == run("apply", "-f", farm_file(without("dns"))).stdout
+
+
+def test_apply_reads_the_standard_input(run: Run, bench: Bench) -> None:
+    """For a pipe."""
+    run("apply", "-f", "-", input=yaml.safe_dump(without("dns")))
+    assert "dns" not in bench.daemon.state.farm.services
+
+
+def test_a_dry_run_changes_nothing(run: Run, farm_file: Callable, bench: Bench) -> None:
+    """It says the same as the apply would."""
+    before = bench.revision
+    assert "remove service dns" in run("apply", "--dry-run", "-f", farm_file(without("dns"))).stdout
+    assert before == bench.revision
+
+
+def test_a_drastic_apply_must_be_forced(run: Run, farm_file: Callable, bench: Bench) -> None:
+    """The plan is shown, and the way to do it all the same."""
+    path = farm_file({"services": [], "pools": []})
+    refused = run("apply", "-f", path, status=1).stderr
+    assert "it removes 3 of 3 services" in refused
+    assert "  delete service udp 198.51.100.53:53\n" in refused
+    assert refused.endswith("--force does it all the same\n")
+    assert 3 == len(bench.daemon.state.farm.services)
+    run("apply", "--force", "-f", path)
+    assert {} == dict(bench.daemon.state.farm.services)
+
+
+def test_what_the_director_refuses_is_shown_at_its_line(
+    run: Run, farm_file: Callable, bench: Bench
+) -> None:
+    """Every problem in the file, nothing stored."""
+    before = bench.revision
+    path = farm_file(
+        "services:\n"
+        "  - name: web\n"
+        "    vip: 192.0.2.11\n"
+        "    ports: [80, 70000]\n"
+        "    pool:\n"
+        "      mail\n"
+        "pools:\n"
+        "  - name: web\n"
+        "    real_servers:\n"
+        "      - {name: rs1, address: 192.0.2.11, weight: -1}\n"
+    )
+    taken = "192.0.2.11 is the address of real server web/rs1"
+    assert run("apply", "-f", path, status=1).stderr.splitlines() == [
+        f"{path}:3: /services/0/vip: {taken} (allowed: an address of its own)",
+        f"{path}:4: /services/0/ports/1: 70000 is out of range (allowed: 1 to 65535)",
+        f"{path}:5: /services/0/pool: there is no pool 'mail' (allowed: web)",
+        f"{path}:10: /pools/0/real_servers/0/weight: -1 is out of range (allowed: 0 to 65535)",
+    ]
+    assert before == bench.revision
+
+
+def test_a_field_that_is_missing_is_shown_at_its_object(run: Run, farm_file: Callable) -> None:
+    """And one that does not exist at its own line."""
+    path = farm_file("services:\n  - name: web\n    colour: red\n    pool: web\npools: []\n")
+    lines = run("apply", "-f", path, status=1).stderr.splitlines()
+    assert [f"{path}:2: /services/0/vip:", f"{path}:3: /services/0/colour:"] == sorted(
+        " ".join(line.split()[:2]) for line in lines
+    )
+
+
+def test_a_farm_that_does_not_name_its_sections_is_refused(run: Run, farm_file: Callable) -> None:
+    """An empty mapping is no order to remove everything."""
+    lines = run("apply", "--force", "-f", farm_file("{}"), status=1).stderr.splitlines()
+    assert ["/pools:", "/services:"] == sorted(line.split()[1] for line in lines)
+
+
+def test_the_example_farm_is_accepted(run: Run, bench: Bench) -> None:
+    """What is shipped as an example works."""
+    run("apply", "--force", "-f", str(EXAMPLES / "farm.yaml"))
+    assert ["web", "dns", "ftp"] == list(bench.daemon.state.farm.services)
+
+
+def test_apply_says_when_the_director_only_observes(run: Run, farm_file: Callable) -> None:
+    """Or a person waits for what will not come."""
+    run("pause", "--for", "30m", "--reason", "switch work")
+    shown = run("apply", "-f", farm_file(without("dns"))).stdout
+    assert "the director only observes until 2026-01-01T00:30:00Z" in shown
+    assert ": switch work; lvsctl resume ends that" in shown
+
+
+# --- the mode -------------------------------------------------------------------------------
+
+
+def test_pause_and_resume(run: Run, bench: Bench) -> None:
+    """By whom, why and for how long is kept."""
+    run("pause", "--for", "30m", "--reason", "switch work")
+    assert (ModeName.OBSERVE, "switch work") == (bench.daemon.mode.name, bench.daemon.mode.reason)
+    assert bench.daemon.mode.by
+    assert "the director writes its kernel\n" == run("resume").stdout
+    assert ModeName.ENFORCE is bench.daemon.mode.name
+
+
+def test_a_pause_out_of_range_is_refused(run: Run) -> None:
+    """With what is allowed."""
+    assert "(allowed: 1s to 31d)" in run("pause", "--for", "32d", status=1).stderr
+
+
+# --- services -------------------------------------------------------------------------------
+
+
+def test_services_are_listed(run: Run) -> None:
+    """With what matters in a line each."""
+    lines = run("service", "list").stdout.splitlines()
+    assert "NAME    VIP            PROTOCOL  PORTS     SCHEDULER  POOL  STATE    REASON" == lines[0]
+    assert "web     198.51.100.10  tcp       80,443    mh         web   applied" == lines[1]
+    assert "marked  198.51.100.20  -         fwmark 7  wlc        web   applied" == lines[3]
+
+
+def test_json_is_what_the_director_answers(run: Run, bench: Bench) -> None:
+    """For scripts nothing is made up or left out."""
+    for arguments, address in (
+        (["service", "list"], "/v1/services"),
+        (["service", "show", "web"], "/v1/services/web"),
+        (["pool", "list"], "/v1/pools"),
+        (["pool", "show", "web"], "/v1/pools/web"),
+        (["agent", "list"], "/v1/agents"),
+        (["plan", "show"], "/v1/plan"),
+    ):
+        assert bench.get(address).json() == json.loads(run(*arguments, "-o", "json").stdout)
+        assert bench.get(address).json() == yaml.safe_load(run(*arguments, "-o", "yaml").stdout)
+
+
+def test_a_service_is_added_changed_and_removed(run: Run, bench: Bench) -> None:
+    """Each field is what was said, and what was not said stays."""
+    add = ["service", "add", "shop", "--vip", "198.51.100.30", "--ports", "80,443"]
+    run(*add, "--pool", "web", "--scheduler", "mh", "--persistence", "300s/24")
+    document = bench.get("/v1/services/shop").json()
+    assert ([80, 443], {"timeout": "5m", "netmask": 24}) == (
+        document["ports"],
+        document["persistence"],
+    )
+    refused = run(*add, "--pool", "web", status=1).stderr
+    assert refused.startswith("lvsctl: service shop stands already")
+    run("service", "set", "shop", "--flags", "none", "--persistence", "none", "--ports", "8080")
+    document = bench.get("/v1/services/shop").json()
+    assert ([8080], [], "mh", None) == (
+        document["ports"],
+        document["flags"],
+        document["scheduler"],
+        document.get("persistence"),
+    )
+    run("service", "set", "shop", "--flags", "default")
+    assert "flags" not in bench.get("/v1/services/shop").json()
+    run("service", "remove", "shop")
+    assert 404 == bench.get("/v1/services/shop").status_code
+    assert "lvsctl: there is no service shop\n" == run("service", "show", "shop", status=1).stderr
+
+
+def test_a_service_goes_from_ports_to_a_mark(run: Run, bench: Bench) -> None:
+    """In one change, as either alone is refused."""
+    assert "/ports: " in run("service", "set", "web", "--fwmark", "0x10", status=1).stderr
+    change = ["--fwmark", "0x10", "--ports", "none", "--protocol", "none"]
+    run("service", "set", "web", *change)
+    assert 16 == bench.get("/v1/services/web").json()["fwmark"]
+
+
+def test_a_bad_service_is_refused_with_what_is_allowed(run: Run) -> None:
+    """Pointer, detail, allowed."""
+    refused = run("service", "set", "web", "--scheduler", "foo", status=1).stderr
+    assert refused.startswith("lvsctl: /scheduler: 'foo' is no scheduler (allowed: rr, wrr,")
+
+
+def test_a_service_is_shown_with_its_destinations(run: Run) -> None:
+    """And why a server is not serving as declared."""
+    run("server", "drain", "rs2", "--reason", "new disk")
+    shown = run("service", "show", "web").stdout
+    assert "tcp 198.51.100.10:443  applied" in shown
+    assert "rs2          192.0.2.12  0       draining: new disk" in shown
+    assert "persistence: 5m/24" in run("service", "show", "marked").stdout
+
+
+def test_a_conflict_is_adopted(run: Run, bench: Bench) -> None:
+    """By name, or all there are; destinations are removed only when that is forced."""
+    bench.occupy("198.51.100.40", "192.0.2.11")
+    bench.occupy("198.51.100.41", "192.0.2.99")
+    for name, vip in (("a", "198.51.100.40"), ("b", "198.51.100.41")):
+        run("service", "add", name, "--vip", vip, "--ports", "80", "--pool", "web")
+    assert "tcp 198.51.100.40:80\n" == run("service", "adopt", "a").stdout
+    assert "--force does it all the same" in run("service", "adopt", "--all", status=1).stderr
+    assert "tcp 198.51.100.41:80\n" == run("service", "adopt", "--all", "--force").stdout
+    assert "nothing to adopt\n" == run("service", "adopt", "--all").stdout
+
+
+# --- pools and servers ----------------------------------------------------------------------
+
+
+def test_a_pool_is_added_changed_and_removed(run: Run, bench: Bench) -> None:
+    """One that is in use stays."""
+    run("pool", "add", "mail", "--tunnel", "ipip")
+    run("pool", "set", "mail", "--tunnel", "ipip")
+    assert "/tunnel/type: " in run("pool", "set", "mail", "--tunnel", "x", status=1).stderr
+    run("pool", "remove", "mail")
+    assert "mail" not in bench.daemon.state.farm.pools
+    assert "is used by: web, marked" in run("pool", "remove", "web", status=1).stderr
+
+
+def test_pools_are_listed_and_shown(run: Run) -> None:
+    """With how many of their servers get connections."""
+    run("server", "drain", "rs2")
+    lines = run("pool", "list").stdout.splitlines()
+    assert "NAME   TUNNEL  SERVICES    REAL SERVERS  SERVING" == lines[0]
+    assert "web    ipip    web,marked  2             1" == lines[1]
+    assert (
+        "rs2          192.0.2.12  declared  draining  0       draining"
+        in run("pool", "show", "web").stdout
+    )
+
+
+def test_servers_are_listed_by_pool(run: Run) -> None:
+    """All, or one pool's."""
+    names = [
+        (server["pool"], server["name"])
+        for server in json.loads(run("server", "list", "-o", "json").stdout)["real_servers"]
+    ]
+    assert [("web", "rs1"), ("web", "rs2"), ("dns", "ns1")] == names
+    lines = run("server", "list", "--pool", "dns").stdout.splitlines()
+    assert "dns   ns1   192.0.2.21  declared  enabled  100" == lines[1]
+    assert 2 == len(lines)
+
+
+def test_a_server_is_declared_changed_and_removed(run: Run, bench: Bench) -> None:
+    """With what was said."""
+    run("server", "add", "rs3", "--pool", "web", "--address", "192.0.2.13", "--weight", "5")
+    run("server", "set", "rs3", "--declared-weight", "7", "--upper-threshold", "90")
+    document = bench.get("/v1/pools/web/real-servers/rs3").json()
+    assert (7, 90) == (document["weight"], document["upper_threshold"])
+    run("server", "remove", "rs3")
+    assert "no pool has a real server rs3" in run("server", "remove", "rs3", status=1).stderr
+
+
+def test_a_server_is_drained_and_undrained(run: Run, bench: Bench) -> None:
+    """By a person, with a reason, who is kept."""
+    id_ = ServerId("web", "rs1")
+    run("server", "drain", "rs1", "--reason", "new disk")
+    override = bench.daemon.state.status.overrides[id_]
+    assert ("draining", "new disk") == (override.state, override.reason)
+    assert override.by
+    run("server", "undrain", "rs1")
+    assert {} == dict(bench.daemon.state.status.overrides)
+
+
+def test_a_run_time_weight_outlives_a_drain(run: Run, bench: Bench) -> None:
+    """Each command changes what it names and keeps the rest."""
+    run("server", "set", "rs1", "--weight", "7")
+    run("server", "drain", "rs1")
+    run("server", "undrain", "rs1")
+    assert 7 == bench.daemon.state.status.overrides[ServerId("web", "rs1")].weight
+    run("server", "set", "rs1", "--state", "disabled")
+    override = bench.daemon.state.status.overrides[ServerId("web", "rs1")]
+    assert ("disabled", 7) == (override.state, override.weight)
+    run("server", "set", "rs1", "--state", "enabled", "--weight", "declared")
+    assert {} == dict(bench.daemon.state.status.overrides)
+
+
+def test_undraining_what_is_not_drained_is_done_already(run: Run, bench: Bench) -> None:
+    """And stores nothing."""
+    before = bench.revision
+    assert "nothing to change\n" == run("server", "undrain", "rs1").stdout
+    assert before == bench.revision
+
+
+def test_a_server_of_two_pools_is_drained_in_both(run: Run, bench: Bench) -> None:
+    """A host that goes down goes down in all of them; to change one, the pool must be said."""
+    run("server", "add", "rs1", "--pool", "spare", "--address", "192.0.2.11")
+    run("server", "drain", "rs1")
+    assert {ServerId("web", "rs1"), ServerId("spare", "rs1")} == set(
+        bench.daemon.state.status.overrides
+    )
+    run("server", "undrain", "rs1", "--pool", "spare")
+    assert {ServerId("web", "rs1")} == set(bench.daemon.state.status.overrides)
+    refused = run("server", "set", "rs1", "--weight", "5", status=1).stderr
+    assert refused == (
+        "lvsctl: several pools have a real server rs1: say which with --pool (web, spare)\n"
+    )
+    assert "pool:            spare" in run("server", "show", "rs1", "--pool", "spare").stdout
+
+
+def test_an_unknown_server_is_refused(run: Run) -> None:
+    """In a named pool and in all."""
+    assert "no pool has a real server rs9" in run("server", "drain", "rs9", status=1).stderr
+    assert (
+        "pool web has no real server rs9"
+        in run("server", "drain", "rs9", "--pool", "web", status=1).stderr
+    )
+
+
+# --- agents and the kernel ------------------------------------------------------------------
+
+
+@pytest.fixture
+def agent(bench: Bench) -> str:
+    """Let an agent join, report ready and find something."""
+    bench.put("/v1/agents/rs5", json={"address": "192.0.2.15", "pools": ["web"]})
+    bench.put(
+        "/v1/agents/rs5/report",
+        json={
+            "farm_id": bench.daemon.state.farm_id,
+            "ready": ["198.51.100.10"],
+            "tunnels": [{"type": "ipip"}],
+            "findings": [
+                {
+                    "severity": "broken",
+                    "subject": "net.ipv4.conf.all.rp_filter",
+                    "detail": "it is 1",
+                    "cure": "find out who sets it",
+                    "at": "2026-01-01T00:00:00Z",
+                }
+            ],
+        },
+    )
+    return "rs5"
+
+
+def test_agents_are_listed_shown_and_removed(run: Run, agent: str) -> None:
+    """With what they found and what is awaited of them."""
+    assert "rs5   192.0.2.15  web    joined      0s ago       1" in run("agent", "list").stdout
+    shown = run("agent", "show", agent).stdout
+    assert "ready:       198.51.100.10 over ipip" in shown
+    assert "awaited:     198.51.100.20 over ipip" in shown
+    assert "net.ipv4.conf.all.rp_filter  it is 1  find out who sets it" in shown
+    run("agent", "remove", agent)
+    assert "there is no agent rs5" in run("agent", "show", agent, status=1).stderr
+
+
+def test_a_server_that_an_agent_brought_is_shown(run: Run, agent: str) -> None:
+    """With its agent."""
+    shown = run("server", "show", agent).stdout
+    assert "origin:          agent" in shown
+    assert "last report:     0s ago" in shown
+
+
+def test_the_table_is_shown_as_it_is_in_the_kernel(run: Run, bench: Bench) -> None:
+    """Ours and others', with their destinations."""
+    bench.occupy("198.51.100.99", "192.0.2.98")
+    shown = run("table", "show").stdout
+    assert "udp 198.51.100.53:53   dns      rr ops" in shown
+    assert "fwmark 7               marked   wlc 5m/24" in shown
+    assert "tcp 198.51.100.99:80   -        rr" in shown
+    assert "192.0.2.98:80   ipip    1" in shown
+
+
+def test_the_plan_says_what_differs(run: Run, bench: Bench) -> None:
+    """Nothing, or conflicts and what is foreign."""
+    assert "everything is as it should be\n" == run("plan", "show").stdout
+    bench.occupy("198.51.100.99")
+    bench.occupy("198.51.100.98")
+    run("service", "add", "a", "--vip", "198.51.100.98", "--ports", "80", "--pool", "web")
+    shown = run("plan", "show").stdout
+    assert "not lvsctl's, untouched:\n  tcp 198.51.100.99:80" in shown
+    assert "tcp 198.51.100.98:80 of service a" in shown
+
+
+def test_the_status_names_what_is_not_well(run: Run, bench: Bench, agent: str) -> None:
+    """In one look."""
+    bench.occupy("198.51.100.98")
+    run("service", "add", "a", "--vip", "198.51.100.98", "--ports", "80", "--pool", "web")
+    run("plan", "show")
+    run("pause", "--reason", "switch work")
+    shown = run("status").stdout
+    assert "director: lb1" in shown
+    assert "mode:     the director only observes" in shown
+    assert "3 applied" in shown
+    assert "service a is conflict: " in shown
+    assert f"agent {agent}: net.ipv4.conf.all.rp_filter: it is 1; find out who sets it" in shown
+
+
+# --- who asks -------------------------------------------------------------------------------
+
+
+def test_another_token_is_refused(bench: Bench) -> None:
+    """With the way to give the right one."""
+    result = CliRunner().invoke(
+        lvsctl,
+        ["service", "list"],
+        obj=ThroughTheApp(bench),
+        env={"LVSCTL_URL": "http://lb1", "LVSCTL_TOKEN": "x"},
+    )
+    assert (1, True) == (
+        result.exit_code,
+        "set LVSCTL_TOKEN, or give --token-file" in result.stderr,
+    )
+
+
+def test_a_token_may_be_in_a_file(bench: Bench, tmp_path: Path) -> None:
+    """Its last line may end."""
+    path = tmp_path / "token"
+    path.write_text(f"{TOKEN}\n")
+    result = CliRunner().invoke(
+        lvsctl,
+        ["service", "list", "--url", "http://lb1", "--token-file", str(path)],
+        obj=ThroughTheApp(bench),
+    )
+    assert 0 == result.exit_code, result.output
+
+
+def test_who_asks_is_kept(run: Run, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the history: the name of the user, whatever letters it has."""
+    monkeypatch.setenv("LOGNAME", "jörg")
+    run("pool", "add", "mail")
+    assert "jörg" == bench.store.last_by
