@@ -1,14 +1,13 @@
 """Who may ask, and who asks."""
 
 import hmac
-from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import Depends, Header, Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.problems import RequestRefused, problem_response
+from api.problems import BAD_REQUEST, NO_TOKEN, RequestRefused, problem_response
 
 OPEN_PATHS = frozenset(
     {"/healthz", "/readyz", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
@@ -34,7 +33,7 @@ class BearerToken:
         """Answer 401, or pass the request on."""
         if scope["type"] == "http" and self._expected and not self._admits(scope):
             refused = RequestRefused(
-                HTTPStatus.UNAUTHORIZED,
+                NO_TOKEN,
                 "this director asks for a token: send the header Authorization: Bearer <token>",
                 headers={"WWW-Authenticate": 'Bearer realm="lvsctl"'},
             )
@@ -58,6 +57,7 @@ async def asking(
         Header(
             alias=USER_HEADER,
             description="Who asks, for the history; left out, the client's address.",
+            json_schema_extra={"pattern": f"^[ -~]{{0,{MAX_USER}}}$"},
         ),
     ] = "",
 ) -> str:
@@ -73,7 +73,7 @@ async def asking(
 
 def _no_name() -> RequestRefused:
     return RequestRefused(
-        HTTPStatus.BAD_REQUEST,
+        BAD_REQUEST,
         f"the header {USER_HEADER} is no name; send up to {MAX_USER} characters that print, in "
         "UTF-8",
     )

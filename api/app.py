@@ -35,6 +35,7 @@ def create_app(daemon: DirectorDaemon, token: str | None) -> FastAPI:
         summary="Control plane for Linux Virtual Server in IP-tunnel mode",
         description=DESCRIPTION,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.daemon = daemon
     app.state.farm_text = farm.FarmText()

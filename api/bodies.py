@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Collection
 from email.message import Message
-from http import HTTPStatus
 from typing import TypeVar
 
 from anyio import to_thread
 from fastapi import Request
 
 from api.json_text import parse
-from api.problems import RequestRefused
+from api.problems import TOO_LONG, WRONG_TYPE, RequestRefused
 from api.schemas.base import Json
 from lvsctl.errors import InvalidInput, Problem
 
@@ -47,7 +46,7 @@ def _refuse_type(request: Request, types: tuple[str, ...]) -> None:
 def _unsupported(header: str, sent: str, allowed: str) -> RequestRefused:
     detail = f"the {header} is {sent}"
     return RequestRefused(
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        WRONG_TYPE,
         f"{detail}; send {allowed}",
         [Problem("", detail, allowed)],
         {"Accept": allowed.replace(" or ", ", ")} if header == "content-type" else None,
@@ -62,7 +61,7 @@ async def _received(request: Request) -> bytes:
             detail = "the body is too long"
             allowed = f"up to {MAX_BODY_BYTES} bytes"
             raise RequestRefused(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                TOO_LONG,
                 f"{detail}; send {allowed}",
                 [Problem("", detail, allowed)],
                 {"Connection": "close"},

@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.routing import compile_path
 
 from api.bodies import JSON, MERGE_PATCH
+from api.examples import ANSWERS
 from api.problems import MEDIA_TYPE
 from api.schemas.agents import Registration, Report
 from api.schemas.answers import ProblemDetails, WriteAnswer
@@ -89,7 +90,7 @@ def _body(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def example(model: type[Document]) -> Any:  # noqa: ANN401 - any JSON
     """Return a model's example."""
-    return model.model_json_schema()["examples"][0]
+    return model.model_config["json_schema_extra"]["examples"][0]  # type: ignore[index]
 
 
 class Contract:
@@ -150,5 +151,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
         ProblemDetails.__name__: problem,
         **bodies["$defs"],
     }
+    for name, answer in ANSWERS.items():
+        document["components"]["schemas"][name]["examples"] = [answer]
     document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    document["security"] = [{"token": []}]
     return document

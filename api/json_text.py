@@ -7,10 +7,9 @@ nothing helpful about deep nesting.
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from http import HTTPStatus
 from typing import NoReturn
 
-from api.problems import RequestRefused
+from api.problems import BAD_REQUEST, RequestRefused
 from api.schemas.base import Json, shown
 from api.validation import pointer_to
 from lvsctl.errors import Problem
@@ -88,7 +87,7 @@ def _no_constant(name: str) -> NoReturn:
 
 def _no_json(detail: str, problems: list[Problem] | None = None) -> RequestRefused:
     return RequestRefused(
-        HTTPStatus.BAD_REQUEST,
+        BAD_REQUEST,
         f"the body is no JSON: {detail}",
         problems or [Problem("", detail, "one JSON value in UTF-8 (RFC 8259)")],
     )

@@ -2,15 +2,16 @@
 
 import re
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import Depends, Header
 
-from api.problems import RequestRefused
+from api.problems import BAD_REQUEST, RequestRefused
 from lvsctl.errors import StaleRevision
 
 ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
+DOCUMENTED = {"pattern": r'^(\*|"[0-9a-f]+"(, "[0-9a-f]+")*)$'}
+"""Entity tags as lvsctl makes them, for the documentation."""
 TAGS = re.compile(rf"{ETAG.pattern}(?:[ \t]*,[ \t]*{ETAG.pattern})*")
 
 
@@ -53,10 +54,17 @@ def _held(tags: frozenset[str], present: str | None) -> bool:
 
 async def preconditions(
     if_match: Annotated[
-        str | None, Header(description='The object must be as it was read: its ETag, or "*".')
+        str | None,
+        Header(
+            description='The object must be as it was read: its ETag, or "*".',
+            json_schema_extra=DOCUMENTED,
+        ),
     ] = None,
     if_none_match: Annotated[
-        str | None, Header(description="* creates: the object must not stand yet.")
+        str | None,
+        Header(
+            description="* creates: the object must not stand yet.", json_schema_extra=DOCUMENTED
+        ),
     ] = None,
 ) -> Preconditions:
     """Read the two headers."""
@@ -71,7 +79,7 @@ def _tags(header: str, text: str | None) -> frozenset[str] | None:
         return frozenset("*")
     if not TAGS.fullmatch(text):
         raise RequestRefused(
-            HTTPStatus.BAD_REQUEST, f'{header} is no list of entity tags like "17"; nor is it *'
+            BAD_REQUEST, f'{header} is no list of entity tags like "17"; nor is it *'
         )
     return frozenset(ETAG.findall(text))
 

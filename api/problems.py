@@ -60,16 +60,25 @@ class RequestRefused(LvsctlError):
 
     def __init__(
         self,
-        status: HTTPStatus,
+        kind: ProblemType,
         detail: str,
         problems: Sequence[Problem] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
-        self.status = status
+        self.kind = kind
         self.problems = tuple(problems)
         self.headers = headers or {}
 
+
+BAD_REQUEST = ProblemType(HTTPStatus.BAD_REQUEST, "Bad request")
+NO_TOKEN = ProblemType(HTTPStatus.UNAUTHORIZED, "No token")
+NO_ADDRESS = ProblemType(HTTPStatus.NOT_FOUND, "No such address")
+NO_METHOD = ProblemType(HTTPStatus.METHOD_NOT_ALLOWED, "No such method")
+TOO_LONG = ProblemType(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Too long")
+WRONG_TYPE = ProblemType(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Wrong content type")
+NOT_YET = ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Not yet")
+DEFECT = ProblemType(HTTPStatus.INTERNAL_SERVER_ERROR, "Defect")
 
 TYPES: Mapping[type[LvsctlError], ProblemType] = {
     InvalidInput: ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid input"),
@@ -102,7 +111,7 @@ def install(app: FastAPI) -> None:
 def problem_response(error: LvsctlError) -> Response:
     """Return the answer that an error gets."""
     if isinstance(error, RequestRefused):
-        return _response(_of_status(error.status), str(error), error.problems, error.headers)
+        return _response(error.kind, str(error), error.problems, error.headers)
     kind = next(TYPES[cls] for cls in type(error).__mro__ if cls in TYPES)
     if isinstance(error, InvalidInput):
         return _response(kind, _summary(error.problems), error.problems)
@@ -110,10 +119,6 @@ def problem_response(error: LvsctlError) -> Response:
         detail = f"{error}; if that is meant, repeat the request with force=true"
         return _response(kind, detail, plan=error.plan)
     return _response(kind, str(error))
-
-
-def _of_status(status: HTTPStatus) -> ProblemType:
-    return ProblemType(status, status.phrase.capitalize())
 
 
 def _response(
@@ -165,21 +170,21 @@ async def _parameters(_: Request, error: Exception) -> Response:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - installed for nothing else
+    path = request.url.path
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        detail = f"there is nothing at {path}; /openapi.json lists what there is"
+        return _response(NO_ADDRESS, detail)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = ", ".join(request.app.state.contract.methods(path))
+        detail = f"{path} does not take {request.method}, only {allowed}"
+        return _response(NO_METHOD, detail, headers={"Allow": allowed})
     status = HTTPStatus(error.status_code)
-    if status is HTTPStatus.NOT_FOUND:
-        detail = f"there is nothing at {request.url.path}; /openapi.json lists what there is"
-        return _response(_of_status(status), detail)
-    if status is HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = ", ".join(request.app.state.contract.methods(request.url.path))
-        detail = f"{request.url.path} does not take {request.method}, only {allowed}"
-        return _response(_of_status(status), detail, headers={"Allow": allowed})
-    return _response(_of_status(status), str(error.detail), headers=error.headers)
+    return _response(ProblemType(status, status.phrase), error.detail, headers=error.headers)
 
 
 async def _gone(_: Request, __: Exception) -> Response:
-    return _response(_of_status(HTTPStatus.BAD_REQUEST), "the client hung up within its request")
+    return _response(BAD_REQUEST, "the client hung up within its request")
 
 
 async def _unforeseen(_: Request, __: Exception) -> Response:
-    detail = "the director failed to handle this request; its log says how"
-    return _response(_of_status(HTTPStatus.INTERNAL_SERVER_ERROR), detail)
+    return _response(DEFECT, "the director failed to handle this request; its log says how")

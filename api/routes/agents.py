@@ -12,7 +12,7 @@ from api.bodies import read_body
 from api.daemon import Daemon, Now
 from api.documentation import BODY, CONFLICT, CREATED, MISSING, takes
 from api.preconditions import Conditions, known_tags
-from api.problems import RequestRefused
+from api.problems import NOT_YET, RequestRefused
 from api.rendering import json_response
 from api.routes.parameters import AgentName
 from api.schemas.agents import Agents, AgentWithConnections, Assignment, Registration, Report
@@ -104,7 +104,7 @@ async def get_assignment(
     found = await daemon.assignment(agent, tag, wait if tag else max(wait, FIRST_WAIT_S))
     if found is None and tag is None:
         raise RequestRefused(
-            HTTPStatus.SERVICE_UNAVAILABLE,
+            NOT_YET,
             f"no cycle has seen agent {agent} yet; ask again",
             headers={"Retry-After": "1"},
         )

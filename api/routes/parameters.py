@@ -4,7 +4,12 @@ from typing import Annotated
 
 from fastapi import Path
 
-ServiceName = Annotated[str, Path(description="Name of the service.", examples=["web"])]
-PoolName = Annotated[str, Path(description="Name of the pool.", examples=["web"])]
-ServerName = Annotated[str, Path(description="Name of the real server.", examples=["rs1"])]
-AgentName = Annotated[str, Path(description="Name of the agent.", examples=["rs3"])]
+from lvsctl.farm_rules import NAME_PATTERN
+
+PATTERN = {"pattern": NAME_PATTERN}
+"""For the documentation: what is no name is simply not found, or refused with its document."""
+
+ServiceName = Annotated[str, Path(examples=["web"], json_schema_extra=PATTERN)]
+PoolName = Annotated[str, Path(examples=["web"], json_schema_extra=PATTERN)]
+ServerName = Annotated[str, Path(examples=["rs1"], json_schema_extra=PATTERN)]
+AgentName = Annotated[str, Path(examples=["rs3"], json_schema_extra=PATTERN)]

@@ -16,7 +16,7 @@ class Lenient(Document):
     model_config = ConfigDict(extra="ignore")
 
 
-class Tunnel(Lenient):
+class AcceptedTunnel(Lenient):
     """An encapsulation that a real server accepts."""
 
     type: str = Field(examples=["ipip"])
@@ -61,7 +61,7 @@ class Report(Lenient):
 
     farm_id: str = Field(description="Of the assignment that it follows; empty before the first.")
     ready: list[Address] = Field(description="VIPs that are up with all they need.")
-    tunnels: list[Tunnel]
+    tunnels: list[AcceptedTunnel]
     findings: list[Finding] = Field(default=[], description="What was or is wrong.")
 
 
@@ -71,7 +71,7 @@ class Assignment(Lenient):
     farm_id: str
     agent: str
     vips: list[Address]
-    tunnels: list[Tunnel]
+    tunnels: list[AcceptedTunnel]
 
 
 class ReadinessStatus(TypedDict):

@@ -42,6 +42,7 @@ class Settings(Document):
     probe_marks: Marks = Field(
         default=farm.Settings().probe_marks,
         description="Firewall marks kept for health checks.",
+        json_schema_extra={"default": str(farm.Settings().probe_marks)},
     )
 
     def value(self) -> farm.Settings:

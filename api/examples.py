@@ -1,0 +1,188 @@
+"""Examples of answers, for the documentation; those of requests stand with their documents."""
+
+from collections.abc import Mapping
+from typing import Any
+
+REAL_SERVER = {
+    "name": "rs1",
+    "address": "192.0.2.11",
+    "weight": 100,
+    "upper_threshold": 0,
+    "lower_threshold": 0,
+}
+SERVER_STATUS = {
+    "origin": "declared",
+    "state": "draining",
+    "weight": 0,
+    "reason": "draining: new disk",
+    "services": [{"service": "web", "weight": 0, "reason": "draining: new disk"}],
+    "agent": {"name": "rs1", "membership": "joined", "age": "4s"},
+}
+SERVER = {**REAL_SERVER, "status": SERVER_STATUS}
+POOL = {
+    "name": "web",
+    "tunnel": {"type": "ipip"},
+    "health_checks": [],
+    "real_servers": [REAL_SERVER],
+    "status": {
+        "services": ["web"],
+        "real_servers": [
+            {
+                "name": "rs1",
+                "address": "192.0.2.11",
+                "origin": "declared",
+                "state": "draining",
+                "weight": 0,
+                "reason": "draining: new disk",
+            }
+        ],
+    },
+}
+SERVICE = {
+    "name": "web",
+    "vip": "198.51.100.10",
+    "protocol": "tcp",
+    "ports": [80],
+    "scheduler": "mh",
+    "pool": "web",
+    "status": {
+        "state": "applied",
+        "reason": "",
+        "keys": [{"key": "tcp 198.51.100.10:80", "state": "applied", "reason": ""}],
+        "destinations": [
+            {
+                "server": "rs1",
+                "address": "192.0.2.11",
+                "weight": 0,
+                "reason": "draining: new disk",
+            }
+        ],
+    },
+}
+AGENT = {
+    "name": "rs3",
+    "address": "192.0.2.13",
+    "pools": ["web"],
+    "weight": 100,
+    "membership": "joined",
+    "ready": [{"vip": "198.51.100.10", "tunnel": "ipip"}],
+    "awaited": [],
+    "age": "4s",
+    "findings": [
+        {
+            "severity": "repaired",
+            "subject": "tunl0",
+            "detail": "it was down",
+            "cure": "",
+            "at": "2026-01-02T03:04:05Z",
+        }
+    ],
+}
+TRAFFIC = {
+    "connections": 1200,
+    "in_packets": 14400,
+    "out_packets": 0,
+    "in_bytes": 1152000,
+    "out_bytes": 0,
+    "connections_per_s": 20,
+    "in_packets_per_s": 240,
+    "out_packets_per_s": 0,
+    "in_bytes_per_s": 19200,
+    "out_bytes_per_s": 0,
+}
+TABLE = {
+    "services": [
+        {
+            "key": "tcp 198.51.100.10:80",
+            "family": "IPv4",
+            "service": "web",
+            "scheduler": "mh",
+            "flags": ["mh-fallback", "mh-port"],
+            "persistence": None,
+            "traffic": TRAFFIC,
+            "destinations": [
+                {
+                    "address": "192.0.2.11",
+                    "port": 80,
+                    "weight": 100,
+                    "forwarding": "tunnel",
+                    "tunnel": "ipip",
+                    "upper_threshold": 0,
+                    "lower_threshold": 0,
+                    "active_connections": 17,
+                    "inactive_connections": 240,
+                    "persistent_connections": 0,
+                    "traffic": TRAFFIC,
+                }
+            ],
+            "protocol": "tcp",
+            "vip": "198.51.100.10",
+            "port": 80,
+        }
+    ],
+    "timeouts": {"tcp": "15m", "tcp_fin": "2m", "udp": "5m"},
+}
+
+ANSWERS: Mapping[str, Mapping[str, Any]] = {
+    "WriteAnswer": {
+        "revision": 17,
+        "changes": ["change service web"],
+        "operations": ["edit service tcp 198.51.100.10:80 wrr"],
+        "applied": True,
+        "reason": "",
+    },
+    "ServiceAnswer": SERVICE,
+    "Services": {"services": [SERVICE]},
+    "PoolAnswer": POOL,
+    "Pools": {"pools": [POOL]},
+    "RealServerAnswer": SERVER,
+    "RealServers": {"real_servers": [SERVER]},
+    "OverrideAnswer": {
+        "state": "draining",
+        "reason": "new disk",
+        "by": "ada",
+        "since": "2026-01-02T03:04:05Z",
+    },
+    "AgentWithConnections": {**AGENT, "connections": 17},
+    "Agents": {"agents": [AGENT]},
+    "Assignment": {
+        "farm_id": "6dde5c9e54c74fb39d8d123d5b247cc0",
+        "agent": "rs3",
+        "vips": ["198.51.100.10"],
+        "tunnels": [{"type": "ipip"}],
+    },
+    "AdoptAnswer": {"adopted": ["tcp 198.51.100.10:80"]},
+    "Table": TABLE,
+    "PlanAnswer": {
+        "revision": 17,
+        "operations": ["edit 192.0.2.11:80 weight 100 of tcp 198.51.100.10:80"],
+        "host_changes": [],
+        "conflicts": [],
+        "foreign": ["tcp 203.0.113.5:25"],
+        "problems": [],
+    },
+    "ModeAnswer": {
+        "mode": "observe",
+        "reason": "switch work",
+        "until": "2026-01-02T03:34:05Z",
+        "by": "ada",
+    },
+    "Health": {"status": "up", "director": "lb1"},
+    "Readiness": {
+        "ready": True,
+        "checks": [
+            {"name": "cycle", "ok": True, "detail": ""},
+            {"name": "kernel", "ok": True, "detail": ""},
+        ],
+    },
+    "ProblemDetails": {
+        "type": "urn:lvsctl:problem:invalid-input",
+        "title": "Invalid input",
+        "status": 422,
+        "detail": "/ports/1: 70000 is out of range (allowed: 1 to 65535)",
+        "errors": [
+            {"pointer": "/ports/1", "detail": "70000 is out of range", "allowed": "1 to 65535"}
+        ],
+    },
+}
+"""By the name of the document."""

@@ -1,0 +1,174 @@
+"""The OpenAPI document says everything, and what it says is so."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jsonschema_rs
+import pytest
+
+from tests.api.bench import Bench
+
+METHODS = ("get", "put", "patch", "post", "delete")
+
+
+class Operation(NamedTuple):
+    """An operation of the document.
+
+    Attributes:
+        method: HTTP method.
+        path: With its parameters in braces.
+        item: What the document says of it.
+    """
+
+    method: str
+    path: str
+    item: dict[str, Any]
+
+    def address(self) -> str:
+        """Return the path with the examples of its parameters."""
+        examples = {
+            parameter["name"]: parameter["schema"]["examples"][0]
+            for parameter in self.item.get("parameters", ())
+            if parameter["in"] == "path"
+        }
+        return self.path.format(**examples)
+
+
+def operations(document: dict[str, Any]) -> Iterator[Operation]:
+    for path, item in document["paths"].items():
+        for method in item:
+            yield Operation(method, path, item[method])
+
+
+@pytest.fixture
+def document(bench: Bench) -> dict[str, Any]:
+    """The document as it is served."""
+    answer: dict[str, Any] = bench.get("/openapi.json").json()
+    return answer
+
+
+def test_the_surface_is_the_designs(document: dict[str, Any]) -> None:
+    """Every route, and no other."""
+    assert {
+        "/healthz": {"get"},
+        "/readyz": {"get"},
+        "/v1/farm": {"get", "put"},
+        "/v1/services": {"get"},
+        "/v1/services/{service}": {"get", "put", "patch", "delete"},
+        "/v1/services/{service}/adopt": {"post"},
+        "/v1/adopt": {"post"},
+        "/v1/pools": {"get"},
+        "/v1/pools/{pool}": {"get", "put", "patch", "delete"},
+        "/v1/pools/{pool}/real-servers": {"get"},
+        "/v1/pools/{pool}/real-servers/{server}": {"get", "put", "patch", "delete"},
+        "/v1/pools/{pool}/real-servers/{server}/override": {"get", "put", "delete"},
+        "/v1/agents": {"get"},
+        "/v1/agents/{agent}": {"get", "put", "delete"},
+        "/v1/agents/{agent}/assignment": {"get"},
+        "/v1/agents/{agent}/report": {"put"},
+        "/v1/table": {"get"},
+        "/v1/plan": {"get"},
+        "/v1/mode": {"get", "put"},
+    } == {path: set(item) for path, item in document["paths"].items()}
+
+
+def test_every_operation_is_described(document: dict[str, Any]) -> None:
+    """With a summary, a description, a tag, a name of its own, and what may go wrong."""
+    names = []
+    for method, path, item in operations(document):
+        assert item["summary"], path
+        assert item["description"], path
+        assert item["tags"], path
+        names.append(item["operationId"])
+        problems = {
+            status
+            for status, answer in item["responses"].items()
+            if "application/problem+json" in answer.get("content", {})
+        }
+        expected = set()
+        if path.startswith("/v1"):
+            expected = {"400", "401", "422", "503"}
+        if method in ("put", "patch"):
+            expected |= {"413", "415"}
+        assert expected <= problems, (method, path)
+    assert len(names) == len(set(names))
+
+
+def test_every_answer_has_a_form_and_an_example(document: dict[str, Any]) -> None:
+    """The example is of that form."""
+    for method, path, item in operations(document):
+        for status, answer in item["responses"].items():
+            if status in ("204", "304"):
+                assert "content" not in answer
+                continue
+            (content,) = answer["content"].values()
+            name = content["schema"]["$ref"].rpartition("/")[2]
+            (example,) = document["components"]["schemas"][name]["examples"]
+            validator(document, name).validate(example)
+            assert answer["description"], (method, path)
+
+
+def test_every_request_has_a_form_and_an_example(document: dict[str, Any]) -> None:
+    """The example is of that form."""
+    for method, path, item in operations(document):
+        assert (method in ("put", "patch")) == ("requestBody" in item), (method, path)
+        for content in item.get("requestBody", {}).get("content", {}).values():
+            assert content["example"]
+            if "$ref" in content["schema"]:
+                name = content["schema"]["$ref"].rpartition("/")[2]
+                validator(document, name).validate(content["example"])
+
+
+def test_every_field_of_the_farm_is_described(document: dict[str, Any]) -> None:
+    """A person reads there what it does."""
+    for name in ("Service", "RealServer", "Override", "ModeRequest", "Registration"):
+        for field, schema in document["components"]["schemas"][name]["properties"].items():
+            assert "description" in schema or field in ("type", "pools"), (name, field)
+
+
+def test_every_example_is_accepted(bench: Bench) -> None:
+    """Each request's, at the example of its address."""
+    document = bench.get("/openapi.json").json()
+    bench.put("/v1/agents/rs3", json={"address": "192.0.2.13", "pools": ["web"]})
+    for operation in operations(document):
+        for media_type, content in operation.item.get("requestBody", {}).get("content", {}).items():
+            answer = bench.request(
+                operation.method.upper(),
+                f"{operation.address()}{'?force=true' if operation.path == '/v1/farm' else ''}",
+                json=content["example"],
+                headers={"Content-Type": media_type},
+            )
+            assert answer.is_success, (operation.method, operation.path, answer.text)
+
+
+def test_everything_can_be_read_at_its_example(bench: Bench) -> None:
+    """What is answered is of the form that the document gives."""
+    document = bench.get("/openapi.json").json()
+    bench.put("/v1/agents/rs3", json={"address": "192.0.2.13", "pools": ["web"]})
+    bench.put("/v1/pools/web/real-servers/rs1/override", json={"state": "draining"})
+    bench.occupy("198.51.100.77", "192.0.2.40")
+    for operation in operations(document):
+        if operation.method != "get":
+            continue
+        answer = bench.get(operation.address())
+        assert 200 == answer.status_code, (operation.path, answer.text)
+        content = operation.item["responses"]["200"]["content"]["application/json"]
+        name = content["schema"]["$ref"].rpartition("/")[2]
+        validator(document, name).validate(answer.json())
+
+
+def test_the_documentation_needs_no_network(bench: Bench) -> None:
+    """Every file that the page names comes from the director."""
+    page = bench.get("/docs").text
+    assert "https://" not in page
+    for name in ("swagger-ui-bundle.js", "swagger-ui.css"):
+        assert f"/static-offline-docs/{name}" in page
+        assert 200 == bench.get(f"/static-offline-docs/{name}").status_code
+
+
+def validator(document: dict[str, Any], name: str) -> jsonschema_rs.Draft202012Validator:
+    """Return what judges whether a value has a form of the document."""
+    return jsonschema_rs.Draft202012Validator(
+        {"$ref": f"#/components/schemas/{name}", "components": document["components"]},
+        validate_formats=True,
+    )
