@@ -9,6 +9,8 @@ import os
 import socket
 import struct
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
 
 from lvsctl.errors import KernelError
 from lvsctl.ipvs.codec.attributes import padded
@@ -38,12 +40,13 @@ _SO_SNDBUFFORCE = 32
 _SO_RCVBUFFORCE = 33
 
 CHUNK_BYTES = 32 * 1024
-_SMALLEST_MESSAGE_BYTES = 64
+_SMALLEST_MESSAGE_BYTES = 40
 _ERROR_IN_BUFFER_BYTES = 1280  # what an NLMSG_ERROR is charged for: its memory, not its length
 _BUFFER_BYTES = CHUNK_BYTES // _SMALLEST_MESSAGE_BYTES * _ERROR_IN_BUFFER_BYTES
 _RECEIVE_BYTES = 64 * 1024
 _PATIENCE_S = 5  # for an answer that should be there already
 _DUMP_ATTEMPTS = 5
+_LAST_SEQUENCE = 0x7FFFFFFF
 
 
 class RequestRefused(KernelError):
@@ -56,6 +59,20 @@ class RequestRefused(KernelError):
     def __init__(self, verdict: Verdict) -> None:
         super().__init__(verdict.words or os.strerror(verdict.errno))
         self.errno = verdict.errno
+
+
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """The answers to one dump.
+
+    Attributes:
+        answers: Their payloads.
+        whole: Whether all came in one piece, which the kernel makes in one moment. Between pieces
+            it counts entries: where others delete one, another that stands may be left out.
+    """
+
+    answers: list[bytes]
+    whole: bool
 
 
 class GenericNetlinkSocket:
@@ -105,16 +122,16 @@ class GenericNetlinkSocket:
             RequestRefused: The kernel answered with an error.
             KernelError: It did not answer.
         """
-        sequence = self._send(payload, 0)
-        for message in self._answers(sequence):
-            if message.type == self._family:
-                return message.payload
-            if message.type == NLMSG_ERROR:
-                raise RequestRefused(parse_verdict(message))
-        raise AssertionError  # answers end only by raising
+        sequence = self._send([payload], 0)
+        for messages in self._answers(sequence):
+            for message in messages:
+                if message.type == self._family:
+                    return message.payload
+                _raise_if_refused(message)
+        raise AssertionError  # answers end by raising only
 
-    def dump(self, payload: bytes) -> list[bytes]:
-        """Send one request and return the payloads of all its answers.
+    def dump(self, payload: bytes) -> Dump:
+        """Send one request and return all its answers.
 
         A dump that the kernel marks as interrupted by a change is asked for again.
 
@@ -123,25 +140,26 @@ class GenericNetlinkSocket:
             KernelError: It did not answer, or every attempt was interrupted.
         """
         for _ in range(_DUMP_ATTEMPTS):
-            answers, interrupted = self._dump_once(payload)
+            dump, interrupted = self._dump_once(payload)
             if not interrupted:
-                return answers
+                return dump
         raise KernelError(f"{_DUMP_ATTEMPTS} dumps in a row were interrupted by changes")
 
-    def _dump_once(self, payload: bytes) -> tuple[list[bytes], bool]:
-        answers = []
+    def _dump_once(self, payload: bytes) -> tuple[Dump, bool]:
+        answers: list[bytes] = []
+        pieces = 0
         interrupted = False
-        sequence = self._send(payload, NLM_F_DUMP)
-        for message in self._answers(sequence):
-            interrupted = interrupted or bool(message.flags & NLM_F_DUMP_INTR)
-            if message.type == self._family:
-                answers.append(message.payload)
-            elif message.type in (NLMSG_DONE, NLMSG_ERROR):
-                verdict = parse_verdict(message)
-                if verdict.errno:
-                    raise RequestRefused(verdict)
-                break
-        return answers, interrupted
+        sequence = self._send([payload], NLM_F_DUMP)
+        for messages in self._answers(sequence):
+            found = [message.payload for message in messages if message.type == self._family]
+            answers += found
+            pieces += bool(found)
+            for message in messages:
+                interrupted = interrupted or bool(message.flags & NLM_F_DUMP_INTR)
+                _raise_if_refused(message)
+            if messages[-1].type == NLMSG_DONE:
+                return Dump(answers, whole=pieces <= 1), interrupted
+        raise AssertionError  # answers end by raising only
 
     def batch(self, payloads: Sequence[bytes]) -> list[Verdict | None]:
         """Send many requests and return the kernel's verdict on each, in the same order.
@@ -156,14 +174,8 @@ class GenericNetlinkSocket:
         return verdicts
 
     def _send_chunk(self, payloads: Sequence[bytes]) -> list[Verdict | None]:
-        first = self._sequence + 1
-        final = self._sequence = self._sequence + len(payloads)
-        frames = [
-            frame(self._family, NLM_F_REQUEST, sequence, payload)
-            for sequence, payload in enumerate(payloads[:-1], first)
-        ]
-        frames.append(frame(self._family, NLM_F_REQUEST | NLM_F_ACK, final, payloads[-1]))
-        self._socket.send(b"".join(frames))
+        first = self._send(payloads, NLM_F_ACK)
+        final = first + len(payloads) - 1
         refused: dict[int, Verdict] = {}
         acknowledged = self._collect_refused(final, refused)
         otherwise = Verdict(0) if acknowledged else None
@@ -172,7 +184,7 @@ class GenericNetlinkSocket:
     def _collect_refused(self, final: int, refused: dict[int, Verdict]) -> bool:
         """Note refusals up to the verdict on the final message; return whether none was lost."""
         try:
-            for message in self._received():
+            for message in chain.from_iterable(self._received()):
                 if message.type == NLMSG_ERROR:
                     verdict = parse_verdict(message)
                     if verdict.errno:
@@ -187,28 +199,46 @@ class GenericNetlinkSocket:
 
     def _note_what_is_left(self, refused: dict[int, Verdict]) -> None:
         try:
-            for message in self._received(socket.MSG_DONTWAIT):
+            for message in chain.from_iterable(self._received(socket.MSG_DONTWAIT)):
                 if message.type == NLMSG_ERROR:
                     refused[message.sequence] = parse_verdict(message)
         except BlockingIOError:
             return
 
-    def _send(self, payload: bytes, flags: int) -> int:
-        self._sequence += 1
-        self._socket.send(frame(self._family, NLM_F_REQUEST | flags, self._sequence, payload))
-        return self._sequence
+    def _send(self, payloads: Sequence[bytes], flags_of_last: int) -> int:
+        """Send requests in one go, numbered one after another; return the first number."""
+        if self._sequence > _LAST_SEQUENCE:
+            self._sequence = 0
+        first = self._sequence + 1
+        self._sequence += len(payloads)
+        frames = [
+            frame(self._family, NLM_F_REQUEST, sequence, payload)
+            for sequence, payload in enumerate(payloads[:-1], first)
+        ]
+        last = frame(self._family, NLM_F_REQUEST | flags_of_last, self._sequence, payloads[-1])
+        self._socket.send(b"".join([*frames, last]))
+        return first
 
-    def _received(self, flags: int = 0) -> Iterator[Message]:
+    def _received(self, flags: int = 0) -> Iterator[list[Message]]:
         while True:
-            yield from parse_messages(self._socket.recv(_RECEIVE_BYTES, flags))
+            yield list(parse_messages(self._socket.recv(_RECEIVE_BYTES, flags)))
 
-    def _answers(self, sequence: int) -> Iterator[Message]:
+    def _answers(self, sequence: int) -> Iterator[list[Message]]:
+        """Yield what answers a request, datagram by datagram."""
         try:
-            for message in self._received():
-                if message.sequence == sequence:
-                    yield message
+            for messages in self._received():
+                answers = [message for message in messages if message.sequence == sequence]
+                if answers:
+                    yield answers
         except OSError as error:
             raise KernelError(f"the kernel's answer over netlink was lost: {error}") from error
+
+
+def _raise_if_refused(message: Message) -> None:
+    if message.type in (NLMSG_ERROR, NLMSG_DONE):
+        verdict = parse_verdict(message)
+        if verdict.errno:
+            raise RequestRefused(verdict)
 
 
 def _chunks(payloads: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

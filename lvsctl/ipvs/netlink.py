@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from lvsctl.errors import KernelLacks
+from lvsctl.errors import KernelError, KernelLacks
 from lvsctl.ipvs.codec.commands import FAMILY_NAME
 from lvsctl.ipvs.codec.destination import parse_destination, parse_destination_counters
 from lvsctl.ipvs.codec.messages import Verdict
@@ -33,10 +33,12 @@ from lvsctl.ipvs_table import (
 from lvsctl.results import Done, Failed, Result, Unknown
 
 _FEW_KEYS = 32
+_DUMP_ATTEMPTS = 10
 _LOST = Unknown("the kernel's answers did not fit into the receive buffer (ENOBUFS)")
 
 _Of = TypeVar("_Of")
-_Keyed = TypeVar("_Keyed", ServiceKey, DestinationKey)
+_Key = TypeVar("_Key", ServiceKey, DestinationKey)
+Parse = Callable[[bytes], tuple[_Key, _Of] | None]
 
 
 class NetlinkIpvs:
@@ -63,7 +65,7 @@ class NetlinkIpvs:
         """Return the virtual services that stand now; only those of ``keys`` where given."""
         return {
             key: VirtualService(config, self._destinations(key, parse_destination))
-            for key, config in self._services(keys, parse_service)
+            for key, config in self._services(keys, parse_service).items()
         }
 
     def counters(
@@ -72,7 +74,7 @@ class NetlinkIpvs:
         """Return the counters of the same services."""
         return {
             key: ServiceCounters(traffic, self._destinations(key, parse_destination_counters))
-            for key, traffic in self._services(keys, parse_service_traffic)
+            for key, traffic in self._services(keys, parse_service_traffic).items()
         }
 
     def timeouts(self) -> Timeouts:
@@ -93,19 +95,17 @@ class NetlinkIpvs:
         return [_result(verdict) for verdict in verdicts]
 
     def _services(
-        self,
-        keys: Collection[ServiceKey] | None,
-        parse: Callable[[bytes], tuple[ServiceKey, _Of] | None],
-    ) -> list[tuple[ServiceKey, _Of]]:
-        wanted = None if keys is None else frozenset(keys)
-        if wanted is not None and len(wanted) <= _FEW_KEYS:
-            payloads = self._each_service(wanted)
-        else:
-            payloads = self._socket.dump(services_request())
-        parsed = filter(None, map(parse, payloads))
-        return _sorted(item for item in parsed if wanted is None or item[0] in wanted)
+        self, keys: Collection[ServiceKey] | None, parse: Parse[ServiceKey, _Of]
+    ) -> dict[ServiceKey, _Of]:
+        if keys is None:
+            return self._dump(services_request(), parse)
+        if len(keys) <= _FEW_KEYS:
+            return _keyed(self._each_service(keys), parse)
+        wanted = frozenset(keys)
+        standing = self._dump(services_request(), parse)
+        return {key: value for key, value in standing.items() if key in wanted}
 
-    def _each_service(self, keys: Iterable[ServiceKey]) -> list[bytes]:
+    def _each_service(self, keys: Collection[ServiceKey]) -> list[bytes]:
         payloads = []
         for key in keys:
             try:
@@ -116,14 +116,24 @@ class NetlinkIpvs:
         return payloads
 
     def _destinations(
-        self, service: ServiceKey, parse: Callable[[bytes], tuple[DestinationKey, _Of]]
+        self, service: ServiceKey, parse: Parse[DestinationKey, _Of]
     ) -> dict[DestinationKey, _Of]:
-        payloads = self._socket.dump(destinations_request(service))
-        return dict(_sorted(map(parse, payloads)))
+        return self._dump(destinations_request(service), parse)
+
+    def _dump(self, request: bytes, parse: Parse[_Key, _Of]) -> dict[_Key, _Of]:
+        """Dump until it came in one piece, or twice with the same keys."""
+        keys: Collection[_Key] | None = None
+        for _ in range(_DUMP_ATTEMPTS):
+            dump = self._socket.dump(request)
+            found = _keyed(dump.answers, parse)
+            if dump.whole or found.keys() == keys:
+                return found
+            keys = found.keys()
+        raise KernelError(f"{_DUMP_ATTEMPTS} dumps of the IPVS table differed, as others change it")
 
 
-def _sorted(items: Iterable[tuple[_Keyed, _Of]]) -> list[tuple[_Keyed, _Of]]:
-    return sorted(items, key=lambda item: item[0].sort_key)
+def _keyed(payloads: Iterable[bytes], parse: Parse[_Key, _Of]) -> dict[_Key, _Of]:
+    return dict(sorted(filter(None, map(parse, payloads)), key=lambda item: item[0].sort_key))
 
 
 def _result(verdict: Verdict | None) -> Result:

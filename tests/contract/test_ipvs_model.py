@@ -30,7 +30,7 @@ from lvsctl.ipvs_table import (
 )
 from tests.unit.ipvs import strategies
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.timeout(300)]
 
 # Few, so that operations meet; near each other, as ipvsadm's order breaks over 2**31 apart.
 SERVICES: list[ServiceKey] = [
@@ -102,7 +102,7 @@ a_kernel_for_all = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
 @pytest.mark.usefixtures("kernel")
-@settings(max_examples=150, deadline=None, suppress_health_check=a_kernel_for_all)
+@settings(max_examples=80, deadline=None, suppress_health_check=a_kernel_for_all)
 @given(sequence=calls)
 def test_netlink_agrees_with_memory(sequence: list[list[Operation]]) -> None:
     """Result by result, snapshot by snapshot, and in what `ipvsadm -Sn` prints."""
@@ -115,7 +115,7 @@ def test_netlink_agrees_with_memory(sequence: list[list[Operation]]) -> None:
 
 @pytest.mark.usefixtures("kernel")
 @settings(
-    max_examples=15,
+    max_examples=8,
     deadline=None,
     suppress_health_check=a_kernel_for_all,
     phases=[Phase.generate],  # to shrink a failure takes minutes, with a program for each operation

@@ -62,16 +62,20 @@ def required(attributes: Attributes, kind: int, what: str) -> bytes:
         raise MalformedMessage(f"the kernel's message lacks {what}") from None
 
 
-def number(layout: struct.Struct, value: bytes) -> int:
-    """Decode one number; as Linux does, bytes beyond its width are ignored.
+def number(layout: struct.Struct, attributes: Attributes, kind: int, what: str) -> int:
+    """Return an attribute as a number; as in Linux, bytes beyond its width are ignored.
 
     Raises:
-        MalformedMessage: The value is too short.
+        MalformedMessage: The attribute is missing or too short.
     """
-    if len(value) < layout.size:
-        raise MalformedMessage(f"a number of {layout.size} bytes came in {len(value)}")
-    (result,) = layout.unpack_from(value)
-    return int(result)
+    try:
+        value: int = layout.unpack_from(attributes[kind])[0]
+    except KeyError:
+        raise MalformedMessage(f"the kernel's message lacks {what}") from None
+    except struct.error:
+        length = len(attributes[kind])
+        raise MalformedMessage(f"{what} came in {length} bytes, not {layout.size}") from None
+    return value
 
 
 def text(value: bytes) -> str:

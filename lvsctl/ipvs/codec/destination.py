@@ -34,7 +34,7 @@ _ACTIVE_CONNS, _INACT_CONNS, _PERSIST_CONNS = range(7, 10)
 _ADDR_FAMILY, _STATS64, _TUN_TYPE, _TUN_PORT, _TUN_FLAGS = range(11, 16)
 
 _FORWARDING_MASK = 0x7
-_NO_TUNNEL = Encapsulation()
+_PLAIN_TUNNEL = Encapsulation()
 _FORWARDING_METHODS = dict(enumerate(ForwardingMethod))
 
 # Nest header, then every attribute with its header and padding, in ipvsadm's order.
@@ -58,7 +58,7 @@ def encode_destination_key(key: DestinationKey) -> bytes:
 def encode_destination(key: DestinationKey, config: DestinationConfig) -> bytes:
     """Return the attribute that describes a destination wholly."""
     address = key.address
-    tunnel = config.encapsulation or _NO_TUNNEL
+    tunnel = config.encapsulation or _PLAIN_TUNNEL
     return _WHOLE.pack(
         *(_WHOLE.size, _DEST),
         *(6, _ADDR_FAMILY, Family.IPV4 if address.version == 4 else Family.IPV6),  # noqa: PLR2004
@@ -83,11 +83,12 @@ def _encapsulation(kind: int, port: int, flags: int) -> Encapsulation | None:
 
 
 def _parse_encapsulation(attributes: Attributes) -> Encapsulation | None:
-    # Kernels before 5.2 know IPIP only and say nothing.
+    if _TUN_TYPE not in attributes:  # kernels before 5.2 know IPIP only
+        return _PLAIN_TUNNEL
     return _encapsulation(
-        number(U8, attributes.get(_TUN_TYPE, b"\0")),
-        number(PORT, attributes.get(_TUN_PORT, b"\0\0")),
-        number(U16, attributes.get(_TUN_FLAGS, b"\0\0")),
+        number(U8, attributes, _TUN_TYPE, "a tunnel's type"),
+        number(PORT, attributes, _TUN_PORT, "a tunnel's port"),
+        number(U16, attributes, _TUN_FLAGS, "a tunnel's flags"),
     )
 
 
@@ -97,10 +98,10 @@ def _destination_attributes(payload: bytes) -> Attributes:
 
 
 def _parse_key(attributes: Attributes) -> DestinationKey:
-    family = number(U16, required(attributes, _ADDR_FAMILY, "a destination's family"))
+    family = number(U16, attributes, _ADDR_FAMILY, "a destination's family")
     return DestinationKey(
         parse_address(family, required(attributes, _ADDR, "a destination's address")),
-        number(PORT, required(attributes, _PORT, "a destination's port")),
+        number(PORT, attributes, _PORT, "a destination's port"),
     )
 
 
@@ -114,15 +115,15 @@ def parse_destination(payload: bytes) -> tuple[DestinationKey, DestinationConfig
         MalformedMessage: It is not a destination.
     """
     attributes = _destination_attributes(payload)
-    method = number(U32, required(attributes, _FWD_METHOD, "a destination's forwarding method"))
+    method = number(U32, attributes, _FWD_METHOD, "a destination's forwarding method")
     forwarding = _FORWARDING_METHODS.get(method & _FORWARDING_MASK, ForwardingMethod.BYPASS)
     tunnelled = forwarding is ForwardingMethod.TUNNEL
     config = DestinationConfig(
-        number(U32, required(attributes, _WEIGHT, "a destination's weight")),
+        number(U32, attributes, _WEIGHT, "a destination's weight"),
         forwarding,
         _parse_encapsulation(attributes) if tunnelled else None,
-        number(U32, required(attributes, _U_THRESH, "a destination's upper threshold")),
-        number(U32, required(attributes, _L_THRESH, "a destination's lower threshold")),
+        number(U32, attributes, _U_THRESH, "a destination's upper threshold"),
+        number(U32, attributes, _L_THRESH, "a destination's lower threshold"),
     )
     return _parse_key(attributes), config
 
@@ -137,7 +138,7 @@ def parse_destination_counters(payload: bytes) -> tuple[DestinationKey, Destinat
     counters = DestinationCounters(
         parse_traffic(required(attributes, _STATS64, "64-bit counters (Linux 4.1)")),
         *(
-            number(U32, required(attributes, kind, "a destination's connections"))
+            number(U32, attributes, kind, "a destination's connections")
             for kind in (_ACTIVE_CONNS, _INACT_CONNS, _PERSIST_CONNS)
         ),
     )

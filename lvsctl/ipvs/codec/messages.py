@@ -15,7 +15,6 @@ from lvsctl.ipvs.codec.attributes import (
     number,
     padded,
     parse_attributes,
-    required,
 )
 
 HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port id
@@ -100,19 +99,26 @@ def parse_verdict(message: Message) -> Verdict:
     Raises:
         MalformedMessage: It is too short.
     """
-    if message.type == NLMSG_DONE and not message.payload:
+    payload = message.payload
+    if message.type == NLMSG_DONE and not payload:
         return Verdict(0)
-    error = -number(_ERROR, message.payload)
+    error = -_first(_ERROR, payload)
     if not message.flags & NLM_F_ACK_TLVS:
         return Verdict(error)
     offset = _ERROR.size
-    if message.type == NLMSG_ERROR:
-        request_length = HEADER.size
-        if not message.flags & NLM_F_CAPPED:
-            request_length = padded(number(U32, message.payload[offset:]))
-        offset += request_length
-    words = parse_attributes(message.payload, offset).get(_ERROR_ATTRIBUTE_MESSAGE, b"")
+    if message.type == NLMSG_ERROR and message.flags & NLM_F_CAPPED:
+        offset += HEADER.size
+    elif message.type == NLMSG_ERROR:
+        offset += padded(_first(U32, payload[offset:]))
+    words = parse_attributes(payload, offset).get(_ERROR_ATTRIBUTE_MESSAGE, b"")
     return Verdict(error, words.partition(b"\0")[0].decode("ascii", "replace"))
+
+
+def _first(layout: struct.Struct, data: bytes) -> int:
+    if len(data) < layout.size:
+        raise MalformedMessage(f"an error message of the kernel ends after {len(data)} bytes")
+    value: int = layout.unpack_from(data)[0]
+    return value
 
 
 def family_request(name: str) -> bytes:
@@ -128,4 +134,4 @@ def parse_family(payload: bytes) -> int:
         MalformedMessage: It is not in there.
     """
     attributes = parse_attributes(payload, GENERIC_HEADER.size)
-    return number(U16, required(attributes, _CONTROL_ATTRIBUTE_FAMILY_ID, "a family id"))
+    return number(U16, attributes, _CONTROL_ATTRIBUTE_FAMILY_ID, "a family id")

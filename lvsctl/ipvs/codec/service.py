@@ -42,7 +42,7 @@ _ASKED_FLAGS = int(
     ServiceFlag.ONE_PACKET | ServiceFlag.SCHED1 | ServiceFlag.SCHED2 | ServiceFlag.SCHED3
 )
 _ALL_FLAGS = 0xFFFFFFFF
-_UNWRITABLE_NETMASK = -1
+_NO_PREFIX = -1
 
 _NEST = HEADER.pack
 _SERVICE = CommandAttribute.SERVICE | NESTED
@@ -131,13 +131,13 @@ def parse_address_family(family_number: int) -> Family:
         raise MalformedMessage(f"address family {family_number} is unknown") from None
 
 
-def _prefix_length(family: Family, netmask: bytes) -> int:
+def _parse_prefix_length(family: Family, attributes: Attributes) -> int:
     """Return the mask's length; -1, which fits no wish, where it is not a prefix at all."""
+    netmask = number(U32, attributes, _NETMASK, "a service's netmask")
     if family is Family.IPV6:
-        return number(U32, netmask)
-    mask = int.from_bytes(netmask[:4], "big")
-    length = mask.bit_count()
-    return length if _netmask(family, length) == netmask[:4] else _UNWRITABLE_NETMASK
+        return netmask
+    length = netmask.bit_count()
+    return length if _netmask(family, length) == U32.pack(netmask) else _NO_PREFIX
 
 
 def _service_attributes(payload: bytes) -> Attributes:
@@ -146,26 +146,26 @@ def _service_attributes(payload: bytes) -> Attributes:
 
 
 def _parse_key(attributes: Attributes) -> ServiceKey | None:
-    family = parse_address_family(number(U16, required(attributes, _AF, "a service's family")))
+    family = parse_address_family(number(U16, attributes, _AF, "a service's family"))
     if _FWMARK in attributes:
-        return FwmarkKey(family, number(U32, attributes[_FWMARK]))
-    protocol = number(U16, required(attributes, _PROTOCOL, "a service's protocol"))
+        return FwmarkKey(family, number(U32, attributes, _FWMARK, "a service's mark"))
+    protocol = number(U16, attributes, _PROTOCOL, "a service's protocol")
     if protocol not in IpProtocol.__members__.values():
         return None
     return AddressKey(
         IpProtocol(protocol),
         _address(family, required(attributes, _ADDR, "a service's address")),
-        number(PORT, required(attributes, _PORT, "a service's port")),
+        number(PORT, attributes, _PORT, "a service's port"),
     )
 
 
 def _parse_config(family: Family, attributes: Attributes) -> VirtualServiceConfig:
-    flags = number(U32, required(attributes, _FLAGS, "a service's flags"))
+    flags = number(U32, attributes, _FLAGS, "a service's flags")
     persistence = None
     if flags & _F_PERSISTENT:
         persistence = Persistence(
-            number(U32, required(attributes, _TIMEOUT, "a service's timeout")),
-            _prefix_length(family, required(attributes, _NETMASK, "a service's netmask")),
+            number(U32, attributes, _TIMEOUT, "a service's timeout"),
+            _parse_prefix_length(family, attributes),
             text(attributes.get(_PE_NAME, b"")),
         )
     scheduler = text(required(attributes, _SCHED_NAME, "a service's scheduler"))

@@ -1,6 +1,6 @@
 """Idle times of connections as netlink attributes."""
 
-from lvsctl.ipvs.codec.attributes import U32, attribute, number, parse_attributes, required
+from lvsctl.ipvs.codec.attributes import U32, attribute, number, parse_attributes
 from lvsctl.ipvs.codec.commands import CommandAttribute
 from lvsctl.ipvs.codec.messages import GENERIC_HEADER
 from lvsctl.ipvs_table import Timeouts
@@ -27,4 +27,4 @@ def parse_timeouts(payload: bytes) -> Timeouts:
         MalformedMessage: One of the three is missing.
     """
     attributes = parse_attributes(payload, GENERIC_HEADER.size)
-    return Timeouts(*(number(U32, required(attributes, kind, "a timeout")) for kind in _KINDS))
+    return Timeouts(*(number(U32, attributes, kind, "a timeout") for kind in _KINDS))

@@ -1,6 +1,6 @@
 """The 64-bit counters of services and destinations (``IPVS_STATS_ATTR_*``)."""
 
-from lvsctl.ipvs.codec.attributes import U64, number, parse_attributes, required
+from lvsctl.ipvs.codec.attributes import U64, number, parse_attributes
 from lvsctl.ipvs_table import Traffic
 
 _COUNTERS = range(1, 11)  # in the order of Traffic's fields; 11 is padding
@@ -13,4 +13,4 @@ def parse_traffic(value: bytes) -> Traffic:
         MalformedMessage: A counter is missing or too short.
     """
     attributes = parse_attributes(value)
-    return Traffic(*(number(U64, required(attributes, kind, "a counter")) for kind in _COUNTERS))
+    return Traffic(*(number(U64, attributes, kind, "a counter") for kind in _COUNTERS))

@@ -1,0 +1,246 @@
+"""How long a large IPVS table takes to be made and read back, by us and by others.
+
+Run in the lab, where it has a kernel of its own::
+
+    python -m deploy.lab exec --time-limit 600 -- python -m benchmarks.ipvs_table
+
+Every way makes the same table, in turns, each time in a new network namespace: for two minutes
+the kernel keeps deleted destinations in a list that each new one is looked up in, which would
+make all but the first three to ten times slower. It is timed until the last destination stands,
+and the medians are printed.
+"""
+
+import argparse
+import contextlib
+import ctypes
+import gc
+import os
+import signal
+import statistics
+import subprocess
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from lvsctl.ipvs.codec.requests import encode_operation
+from lvsctl.ipvs.ipvsadm import IpvsadmIpvs
+from lvsctl.ipvs.netlink import NetlinkIpvs
+from lvsctl.ipvs.save_format import operation_arguments
+from lvsctl.ipvs_table import (
+    AddDestination,
+    AddressKey,
+    AddService,
+    DestinationConfig,
+    DestinationKey,
+    EditDestination,
+    IpProtocol,
+    IpvsTable,
+    Operation,
+    ServiceKey,
+    VirtualService,
+    VirtualServiceConfig,
+)
+
+VIPS = 250
+_POLL_S = 0.005
+_PROC = Path("/proc/thread-self/net/ip_vs")
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_CLONE_NEWNET = 0x40000000
+BATCH = "lvsctl, netlink: of it the batch"
+
+Timings = dict[str, list[float]]
+
+
+def table(services: int, destinations: int, scheduler: str) -> IpvsTable:
+    """Return a table of TCP services, each with as many destinations."""
+    made: dict[ServiceKey, VirtualService] = {}
+    for number in range(services):
+        port = 80 + number // VIPS
+        key = AddressKey(IpProtocol.TCP, IPv4Address("198.51.100.1") + number % VIPS, port)
+        made[key] = VirtualService(
+            VirtualServiceConfig(scheduler),
+            {
+                DestinationKey(IPv4Address("192.0.2.1") + host, port): DestinationConfig(100)
+                for host in range(destinations)
+            },
+        )
+    return made
+
+
+def adding(wanted: IpvsTable) -> list[Operation]:
+    """Return the operations that make a table, as a plan has them."""
+    operations: list[Operation] = []
+    for key, service in wanted.items():
+        operations.append(AddService(key, service.config))
+        operations += [
+            AddDestination(key, destination, config)
+            for destination, config in service.destinations.items()
+        ]
+    return operations
+
+
+def weights(wanted: IpvsTable, weight: int) -> list[Operation]:
+    """Return an edit of every destination's weight."""
+    return [
+        EditDestination(key, destination, DestinationConfig(weight))
+        for key, service in wanted.items()
+        for destination in service.destinations
+    ]
+
+
+@contextlib.contextmanager
+def timed(timings: list[float]) -> Iterator[None]:
+    """Add the seconds that the block takes."""
+    gc.collect()
+    started = time.perf_counter()
+    yield
+    timings.append(time.perf_counter() - started)
+
+
+def enter_new_namespace() -> None:
+    """Put this thread into a network namespace of its own, where addresses are unicast.
+
+    Without a device up, Linux takes every IPv4 destination for a broadcast address (EINVAL).
+    """
+    if _LIBC.unshare(_CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "unshare")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+
+
+class Benchmark:
+    """One table, and the ways to make it and to read it."""
+
+    def __init__(self, wanted: IpvsTable) -> None:
+        self.wanted = wanted
+        self.operations = adding(wanted)
+        self.timings: Timings = defaultdict(list)
+
+    def run(self) -> None:
+        """Measure every way once, each in a namespace of its own."""
+        for way in (
+            *(self.netlink, self.batch, self.restored, self.ipvsadm, self.keepalived),
+            self.reading,
+        ):
+            enter_new_namespace()
+            with contextlib.closing(NetlinkIpvs()) as ipvs:
+                way(ipvs)
+                # Nobody is measured for less than the whole table.
+                if ipvs.snapshot() != self.wanted:
+                    raise SystemExit(f"{way.__name__}: the table is not what it should be")
+
+    def netlink(self, ipvs: NetlinkIpvs) -> None:
+        """Measure our backend as a whole, and a change of all weights."""
+        with timed(self.timings["lvsctl, netlink: apply"]):
+            ipvs.apply(self.operations)
+        heavier, lighter = weights(self.wanted, 101), weights(self.wanted, 100)
+        with timed(self.timings["lvsctl, netlink: all weights changed"]):
+            ipvs.apply(heavier)
+        ipvs.apply(lighter)
+
+    def batch(self, ipvs: NetlinkIpvs) -> None:
+        """Measure what the backend consists of: encoding, and the batch itself."""
+        with timed(self.timings["lvsctl, netlink: of it encoding"]):
+            payloads = [encode_operation(operation) for operation in self.operations]
+        with timed(self.timings[BATCH]):
+            ipvs._socket.batch(payloads)  # noqa: SLF001 - the parts are what is measured
+
+    def restored(self, _ipvs: NetlinkIpvs) -> None:
+        """Measure ipvsadm alone."""
+        lines = "".join(" ".join(operation_arguments(each)) + "\n" for each in self.operations)
+        with timed(self.timings["ipvsadm -R"]):
+            subprocess.run(["ipvsadm", "-R"], input=lines, text=True, check=True)
+
+    def ipvsadm(self, _ipvs: NetlinkIpvs) -> None:
+        """Measure our other backend."""
+        ipvsadm = IpvsadmIpvs()
+        with timed(self.timings["lvsctl, ipvsadm: apply"]):
+            ipvsadm.apply(self.operations)
+
+    def keepalived(self, ipvs: NetlinkIpvs) -> None:
+        """Measure keepalived from its start to its last destination, then kill it."""
+        last = list(self.wanted)[-1]
+        with tempfile.TemporaryDirectory() as folder:
+            configuration = Path(folder) / "keepalived.conf"
+            configuration.write_text(keepalived_configuration(self.wanted))
+            command = ["keepalived", "--check", "--dont-fork", "-f", str(configuration)]
+            with timed(self.timings["keepalived start"]):
+                process = subprocess.Popen(
+                    command,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+                while ipvs.snapshot([last]).get(last) != self.wanted[last]:
+                    time.sleep(_POLL_S)
+            os.killpg(process.pid, signal.SIGKILL)  # SIGTERM would take the table away
+            process.wait()
+
+    def reading(self, ipvs: NetlinkIpvs) -> None:
+        """Measure all the ways to read the table."""
+        ipvs.apply(self.operations)
+        ipvsadm = IpvsadmIpvs()
+        first = next(iter(self.wanted))
+        ways: dict[str, Callable[[], object]] = {
+            "lvsctl, netlink: snapshot": ipvs.snapshot,
+            "lvsctl, netlink: snapshot of one service": lambda: ipvs.snapshot([first]),
+            "lvsctl, netlink: counters": ipvs.counters,
+            "lvsctl, ipvsadm: snapshot": ipvsadm.snapshot,
+            "ipvsadm -Ln": lambda: subprocess.run(
+                ["ipvsadm", "-Ln"], stdout=subprocess.DEVNULL, check=True
+            ),
+            "/proc/net/ip_vs": _PROC.read_bytes,
+        }
+        for name, read in ways.items():
+            with timed(self.timings[f"read: {name}"]):
+                read()
+
+
+def keepalived_configuration(wanted: IpvsTable) -> str:
+    """Return keepalived's file for a table of TCP services."""
+    blocks = []
+    for key, service in wanted.items():
+        if not isinstance(key, AddressKey):
+            raise TypeError(key)
+        servers = "".join(
+            f"  real_server {destination.address} {destination.port} {{ weight {config.weight} }}\n"
+            for destination, config in service.destinations.items()
+        )
+        blocks.append(
+            f"virtual_server {key.vip} {key.port} {{\n  lvs_sched {service.config.scheduler}\n"
+            f"  lvs_method TUN\n  protocol TCP\n{servers}}}\n"
+        )
+    return "".join(blocks)
+
+
+def main() -> None:
+    """Run every way a few times and print the medians."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--services", type=int, default=1000)
+    parser.add_argument("--destinations", type=int, default=10)
+    parser.add_argument("--scheduler", default="rr")
+    parser.add_argument("--runs", type=int, default=3)
+    arguments = parser.parse_args()
+    benchmark = Benchmark(table(arguments.services, arguments.destinations, arguments.scheduler))
+    subprocess.run(["modprobe", f"ip_vs_{arguments.scheduler}"], check=True)
+    for _ in range(arguments.runs):
+        benchmark.run()
+    report(arguments, benchmark.timings)
+
+
+def report(arguments: argparse.Namespace, timings: Timings) -> None:
+    """Print the medians, and each as a multiple of our batch."""
+    batch_s = statistics.median(timings[BATCH])
+    print(
+        f"{arguments.services} services x {arguments.destinations} destinations, "
+        f"{arguments.scheduler}, Linux {os.uname().release}, medians of {arguments.runs}"
+    )
+    for name, seconds in timings.items():
+        median_s = statistics.median(seconds)
+        print(f"{name:<52}{median_s:>9.4f} s {median_s / batch_s:>8.1f} batches")
+
+
+if __name__ == "__main__":
+    main()
