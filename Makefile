@@ -1,3 +1,4 @@
+# make demo    the farm at work, in a kernel of its own
 # make test    every check and every test, those that need a kernel in the lab's own
 # make lint    the checks alone
 # make lab     the farm, with its director reachable on this host's loopback, until Ctrl-C
@@ -23,7 +24,7 @@ define stage
 	else cat $(RESULTS)/$@.log; echo "$@: FAILED after $$SECONDS s"; exit 1; fi
 endef
 
-.PHONY: test lint host-tests lab-tests coverage lab clean packages
+.PHONY: test lint host-tests lab-tests coverage demo lab clean packages
 
 test: packages $(BIN)/installed
 	@rm -rf $(RESULTS)
@@ -46,6 +47,9 @@ coverage:
 	@COVERAGE_FILE=$(RESULTS)/.coverage $(BIN)/python -m coverage combine --quiet $(RESULTS) build/lab/test/guest*
 	@COVERAGE_FILE=$(RESULTS)/.coverage $(BIN)/python -m coverage report >$(RESULTS)/coverage.txt
 	@echo "coverage: $$(awk '/^TOTAL/ {print $$NF}' $(RESULTS)/coverage.txt), see $(RESULTS)/coverage.txt"
+
+demo: packages $(BIN)/installed
+	@$(BIN)/python -m deploy.lab demo
 
 lab: packages $(BIN)/installed
 	@$(BIN)/python -m deploy.lab up

@@ -18,7 +18,7 @@ from deploy.lab.errors import LabError
 from deploy.lab.guest import LAB_BUILD, Guest, Machine, job_script, unused_cpu
 from deploy.lab.native import run_natively
 from deploy.lab.testrun import run_tests
-from deploy.lab.up import run_scene
+from deploy.lab.up import run_demonstration, run_scene
 
 memory_option = click.option(
     "--memory", default="1G", show_default=True, help="A guest's memory; it bounds its files too."
@@ -71,7 +71,19 @@ def execute(
 def up(*, memory: str, cpu: int | None, port: int) -> None:
     """Boot the farm and stay: its director can be reached from this host."""
     with _cpu(cpu) as pinned_to, _fresh_out("up") as out:
-        sys.exit(run_scene(out, pinned_to, memory, port))
+        sys.exit(run_scene(out, pinned_to, memory, port, show=False))
+
+
+@lab.command()
+@memory_option
+@cpu_option
+@click.option("--port", default=8080, show_default=True, help="Of 127.0.0.1, for lb1's port 8080.")
+def demo(*, memory: str, cpu: int | None, port: int) -> None:
+    """Show the farm at work; at a terminal it then stays, as with `up`."""
+    with _cpu(cpu) as pinned_to, _fresh_out("demo") as out:
+        if sys.stdout.isatty():
+            sys.exit(run_scene(out, pinned_to, memory, port, show=True))
+        sys.exit(run_demonstration(out, pinned_to, memory))
 
 
 @lab.command()

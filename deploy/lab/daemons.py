@@ -20,7 +20,7 @@ from lvsctl.agent.config import AgentConfig
 from lvsctl.director.main import DirectorConfig
 
 API_PORT = 8080
-READY_WITHIN_S = 15.0
+READY_WITHIN_S = 60.0
 
 Json = dict[str, object]
 

@@ -1,24 +1,22 @@
 """Running pytest in guests, several at once, and judging what came of it."""
 
 import contextlib
-import json
 import shutil
 import subprocess
 import sys
 import threading
 import time
 import xml.etree.ElementTree as ET
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.lab.errors import LabError
 from deploy.lab.guest import CHECKOUT, LAB_BUILD, OUT_IN_GUEST
+from deploy.lab.shares import read_durations, write_durations
 
 SUITES = ("tests/kernel", "tests/contract")
 _TEST_LIMIT_S = 120
-_DURATIONS = LAB_BUILD / "durations.json"
 _NOTHING_COLLECTED = 5
 
 
@@ -39,11 +37,11 @@ class Tally:
 def run_tests(
     arguments: Sequence[str], *, guests: int, memory: str, time_limit_s: float, coverage: bool
 ) -> int:
-    """Run the suites that need the lab's kernel, split over guests.
+    """Run the tests that need the lab's kernel, shared out to guests.
 
     Args:
         arguments: For pytest. Paths among them replace the suites.
-        guests: How many at once, at most.
+        guests: How many at once.
         memory: Of each, such as 1G.
         time_limit_s: For each guest.
         coverage: Whether to measure it; the data is left beside the results.
@@ -54,15 +52,15 @@ def run_tests(
     began = time.monotonic()
     paths = [argument for argument in arguments if (CHECKOUT / argument.split("::")[0]).exists()]
     options = [argument for argument in arguments if argument not in paths]
-    shares = split(test_files(paths or SUITES), guests)
     folder = LAB_BUILD / "test"
     shutil.rmtree(folder, ignore_errors=True)
-    outs = [folder / f"guest{number}" for number in range(1, len(shares) + 1)]
+    outs = [folder / f"guest{number}" for number in range(1, guests + 1)]
     limits = ("--memory", memory, "--time-limit", str(time_limit_s))
     with contextlib.ExitStack() as stack:
         running = []
-        for out, share in zip(outs, shares, strict=True):
-            command = _pytest([*options, *share], coverage=coverage)
+        for number, out in enumerate(outs, start=1):
+            share = f"--share={number}/{guests}"
+            command = _pytest([*options, share, *(paths or SUITES)], coverage=coverage)
             exec_ = [sys.executable, "-m", "deploy.lab", "exec", "--out", str(out), *limits, "--"]
             process = subprocess.Popen([*exec_, *command], cwd=CHECKOUT, stdout=subprocess.PIPE)
             stack.callback(process.wait)
@@ -76,43 +74,16 @@ def run_tests(
     return _judge(outs, [process.returncode for process, _ in running], time.monotonic() - began)
 
 
-def test_files(paths: Sequence[str]) -> list[str]:
-    """List the files of tests that pytest would find below some paths of the checkout."""
-    files: list[str] = []
-    for path in paths:
-        below = sorted((CHECKOUT / path).rglob("test_*.py"))
-        files += [str(file.relative_to(CHECKOUT)) for file in below] or [path]
-    return files
-
-
-def split(files: Sequence[str], shares: int) -> list[list[str]]:
-    """Split files into shares of about equal length, by what they took last time.
-
-    A file that has not been run yet counts by its tests.
-    """
-    took_s: dict[str, float] = json.loads(_DURATIONS.read_text()) if _DURATIONS.exists() else {}
-    weights = {file: took_s.get(file.split("::")[0]) or _tests_in(file) for file in files}
-    filled: list[tuple[float, list[str]]] = [(0.0, []) for _ in range(min(shares, len(files)))]
-    for file in sorted(files, key=lambda file: (-weights[file], file)):
-        number = min(range(len(filled)), key=lambda share: filled[share][0])
-        filled[number] = (filled[number][0] + weights[file], [*filled[number][1], file])
-    return [files for _, files in filled]
-
-
-def _tests_in(file: str) -> int:
-    return (CHECKOUT / file.split("::", maxsplit=1)[0]).read_text().count("def test_")
-
-
 def _pytest(arguments: Sequence[str], *, coverage: bool) -> list[str]:
     measured = ("-m", "coverage", "run") if coverage else ()
     return [
         *("env", f"COVERAGE_FILE={OUT_IN_GUEST / '.coverage'}", "python", *measured),
-        *("-m", "pytest", "-p", "deploy.lab.fixtures"),
+        *("-m", "pytest", "-p", "deploy.lab.fixtures", "-p", "deploy.lab.shares"),
         # What the lab's tests do not use, and what would take two seconds to import in a guest.
         *("-p", "no:cacheprovider", "-p", "no:schemathesis"),
-        *("-m", "", f"--timeout={_TEST_LIMIT_S}", "--durations=10"),
+        *("-m", "kernel", f"--timeout={_TEST_LIMIT_S}", "--durations=10"),
         f"--color={'yes' if sys.stdout.isatty() else 'no'}",
-        *(f"--junitxml={OUT_IN_GUEST / 'junit.xml'}", "-o", "junit_family=xunit1", *arguments),
+        *(f"--junitxml={OUT_IN_GUEST / 'junit.xml'}", *arguments),
     ]
 
 
@@ -156,16 +127,10 @@ def _tally(out: Path) -> Tally:
 
 
 def _record_durations(outs: Sequence[Path]) -> None:
-    took_s: defaultdict[str, float] = defaultdict(float)
-    if _DURATIONS.exists():
-        took_s.update(json.loads(_DURATIONS.read_text()))
+    took_s = read_durations(LAB_BUILD)
     for out in outs:
-        cases = list(_junit(out).iter("testcase"))
-        for file in {case.attrib["file"] for case in cases if "file" in case.attrib}:
-            took_s[file] = sum(
-                float(case.attrib["time"]) for case in cases if case.attrib.get("file") == file
-            )
-    _DURATIONS.write_text(json.dumps(took_s, indent=1, sort_keys=True))
+        took_s |= read_durations(out)
+    write_durations(LAB_BUILD, took_s)
 
 
 def _junit(out: Path) -> ET.Element:

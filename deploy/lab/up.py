@@ -1,39 +1,55 @@
-"""`python -m deploy.lab up`: a guest with the scene in it, reachable from the host's loopback."""
+"""`python -m deploy.lab up` and `demo`: a guest with the farm in it, reachable from loopback."""
 
+import secrets
 import threading
 from pathlib import Path
 
+from deploy.lab.daemons import API_PORT
 from deploy.lab.errors import LabError
 from deploy.lab.forward import Forward, Slirp, slirp
 from deploy.lab.guest import Guest, Machine, job_script
 from deploy.lab.poll import poll
-from deploy.lab.scene import API_PORT, LOGS, READY
+from deploy.lab.scene import LOGS, READY, SHOW, STAY, TOKEN_IN
 
-_READY_WITHIN_S = 120.0
+_READY_WITHIN_S = 300.0
+_SHOWN_WITHIN_S = 600.0
 
 
-def run_scene(out: Path, cpu: int, memory: str, host_port: int) -> int:
-    """Boot the scene and stay until it ends, or until this process is told to.
+def run_scene(out: Path, cpu: int, memory: str, host_port: int, *, show: bool) -> int:
+    """Boot the farm and stay until it ends, or until this process is told to.
 
     Args:
         out: The folder that the guest sees as /out.
         cpu: The processor that it is pinned to.
         memory: Its memory, such as 1G.
         host_port: Of the loopback, where the director's API is to be reached.
+        show: Go through the demonstration first.
 
     Returns:
-        The scene's exit status.
+        The guest's exit status.
     """
+    token = secrets.token_hex(16)
     forward = Forward(host_port, "192.0.2.10", API_PORT)
-    job = job_script(["python", "-m", "deploy.lab.scene"], {"LAB": "guest"})
+    job = _job(token, [STAY, *([SHOW] if show else [])])
     (out / READY).unlink(missing_ok=True)
     with slirp() as network, Guest(job, out, Machine(cpu, memory, (network.device,))) as guest:
-        opener = _Opener(network, forward, out, guest)
+        opener = _Opener(network, forward, out, guest, token)
         opener.start()
         try:
             return guest.wait()
         except LabError as error:
             raise opener.failure or error from None
+
+
+def run_demonstration(out: Path, cpu: int, memory: str) -> int:
+    """Boot the farm, go through the demonstration and end; return the guest's exit status."""
+    with Guest(_job(secrets.token_hex(16), [SHOW]), out, Machine(cpu, memory)) as guest:
+        return guest.wait(_SHOWN_WITHIN_S)
+
+
+def _job(token: str, arguments: list[str]) -> str:
+    command = ["python", "-m", "deploy.lab.scene", *arguments]
+    return job_script(command, {"LAB": "guest", TOKEN_IN: token})
 
 
 class _Opener(threading.Thread):
@@ -43,10 +59,13 @@ class _Opener(threading.Thread):
         failure: Why the host could not be let in; the guest was halted then.
     """
 
-    def __init__(self, network: Slirp, forward: Forward, out: Path, guest: Guest) -> None:
+    def __init__(
+        self, network: Slirp, forward: Forward, out: Path, guest: Guest, token: str
+    ) -> None:
         super().__init__(daemon=True)
         self.failure: LabError | None = None
         self._network, self._forward, self._out, self._guest = network, forward, out, guest
+        self._token = token
 
     def run(self) -> None:
         """Do so."""
@@ -57,5 +76,7 @@ class _Opener(threading.Thread):
             self.failure = error
             self._guest.halt()
             return
-        print(f"lab: lb1 is at http://127.0.0.1:{self._forward.host_port}/, ", end="")
-        print(f"logs are in {self._out / LOGS}; Ctrl-C ends it", flush=True)
+        port = self._forward.host_port
+        print(f"lab: the director is at http://127.0.0.1:{port}/docs; for the command line:")
+        print(f"  export LVSCTL_URL=http://127.0.0.1:{port} LVSCTL_TOKEN={self._token}")
+        print(f"lab: logs are in {self._out / LOGS}; Ctrl-C ends it", flush=True)

@@ -1,0 +1,76 @@
+"""Sharing tests out to guests, by what each took last time: a pytest plugin.
+
+Each guest collects every test and keeps its share, so that a long file is shared out too.
+"""
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from deploy.lab.guest import LAB_BUILD
+
+DURATIONS = "durations.json"  # in a guest's /out what its tests took, in LAB_BUILD what all did
+_UNKNOWN_S = 1.0
+
+
+def shares(tests: Sequence[str], took_s: Mapping[str, float], guests: int) -> list[list[str]]:
+    """Share tests out so that all guests are busy for about as long.
+
+    Args:
+        tests: Their ids; with the same arguments, each guest comes to the same result.
+        took_s: What a test took last time; others count as one second.
+        guests: How many there are.
+
+    Returns:
+        Each guest's share, in the given order.
+    """
+    busy_s = [0.0] * guests
+    keeper: dict[str, int] = {}
+    for test in sorted(tests, key=lambda test: -took_s.get(test, _UNKNOWN_S)):
+        guest = busy_s.index(min(busy_s))
+        busy_s[guest] += took_s.get(test, _UNKNOWN_S)
+        keeper[test] = guest
+    return [[test for test in tests if keeper[test] == guest] for guest in range(guests)]
+
+
+def read_durations(folder: Path) -> dict[str, float]:
+    """Read what each test took, in seconds; nothing where nothing was recorded."""
+    path = folder / DURATIONS
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+def write_durations(folder: Path, took_s: Mapping[str, float]) -> None:
+    """Record what each test took."""
+    (folder / DURATIONS).write_text(json.dumps(took_s, indent=1, sort_keys=True))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that names this guest's share."""
+    parser.addoption("--share", default="1/1", help="This guest's number, and how many there are.")
+
+
+@pytest.hookimpl(trylast=True)  # after what -k and -m leave out
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep this guest's share."""
+    number, guests = map(int, config.getoption("--share").split("/"))
+    everything = [item.nodeid for item in items]
+    share = set(shares(everything, read_durations(LAB_BUILD), guests)[number - 1])
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in share])
+    items[:] = [item for item in items if item.nodeid in share]
+
+
+_took_s: defaultdict[str, float] = defaultdict(float)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Add up what a test's phases took."""
+    _took_s[report.nodeid] += report.duration
+
+
+def pytest_sessionfinish() -> None:
+    """Record it."""
+    write_durations(Path(os.environ["LAB_OUT"]), _took_s)

@@ -1,0 +1,34 @@
+"""Sharing tests out to guests."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deploy.lab.shares import shares
+
+ids = st.text("abc", max_size=3)
+durations = st.dictionaries(ids, st.floats(0, 100))
+
+
+@given(st.lists(ids, unique=True), durations, st.integers(1, 4))
+def test_each_test_is_in_one_share(tests: list[str], took_s: dict[str, float], guests: int) -> None:
+    """Nothing is left out, nothing is run twice, and the order within a share is the given one."""
+    shared = shares(tests, took_s, guests)
+    assert guests == len(shared)
+    assert sorted(tests) == sorted(test for share in shared for test in share)
+    assert all(share == sorted(share, key=tests.index) for share in shared)
+
+
+@given(st.lists(ids, unique=True, min_size=1), durations, st.integers(1, 4))
+def test_no_guest_is_busy_for_much_longer(
+    tests: list[str], took_s: dict[str, float], guests: int
+) -> None:
+    """The guest that is busy longest is so by no more than the longest test."""
+    shared = shares(tests, took_s, guests)
+    busy_s = [sum(took_s.get(test, 1.0) for test in share) for share in shared]
+    longest_s = max(took_s.get(test, 1.0) for test in tests)
+    assert max(busy_s) - min(busy_s) <= longest_s + 1e-9
+
+
+def test_without_durations_neighbours_are_parted() -> None:
+    """What stands together and likely takes as long is shared evenly."""
+    assert [["a", "c"], ["b", "d"]] == shares(["a", "b", "c", "d"], {}, 2)
