@@ -35,27 +35,28 @@ def _written(value: Json) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-async def json_response(
+def json_response(
+    document: Json,
+    status: HTTPStatus = HTTPStatus.OK,
+    *,
+    etag: str | None = None,
+    location: str | None = None,
+) -> Response:
+    """Return a JSON answer; bytes are taken for JSON that is written already."""
+    content = document if isinstance(document, bytes) else json_bytes(document)
+    headers = {"ETag": etag, "Location": location}
+    return Response(
+        content, status, {name: text for name, text in headers.items() if text}, MEDIA_TYPE
+    )
+
+
+async def large_response(
     document: Callable[[], Json],
     status: HTTPStatus = HTTPStatus.OK,
     *,
     etag: str | None = None,
     location: str | None = None,
 ) -> Response:
-    """Return a JSON answer whose document is made and written in a thread."""
+    """Return a JSON answer whose document may be large: it is made and written in a thread."""
     content = await to_thread.run_sync(lambda: json_bytes(document()))
-    return raw_response(content, status, etag=etag, location=location)
-
-
-def raw_response(
-    content: bytes,
-    status: HTTPStatus = HTTPStatus.OK,
-    *,
-    etag: str | None = None,
-    location: str | None = None,
-) -> Response:
-    """Return an answer with JSON that is written already."""
-    headers = {"ETag": etag, "Location": location}
-    return Response(
-        content, status, {name: text for name, text in headers.items() if text}, MEDIA_TYPE
-    )
+    return json_response(content, status, etag=etag, location=location)

@@ -12,7 +12,7 @@ from api.daemon import Daemon
 from api.edits import ResourceEdit
 from api.merge_patch import merge_patch
 from api.preconditions import Conditions
-from api.rendering import json_response
+from api.rendering import large_response
 from api.resources import Patchable, Removable, Resource
 from api.schemas.answers import WriteAnswer
 from lvsctl.director.commits import Written
@@ -111,4 +111,4 @@ async def written_response(
         )
         return said | {"applied": verdict.applied, "reason": verdict.reason} if verdict else said
 
-    return await json_response(answer, status, etag=etag, location=location)
+    return await large_response(answer, status, etag=etag, location=location)

@@ -13,7 +13,7 @@ from api.daemon import Daemon, Now
 from api.documentation import BODY, CONFLICT, CREATED, MISSING, takes
 from api.preconditions import Conditions, known_tags
 from api.problems import NOT_YET, RequestRefused
-from api.rendering import json_response
+from api.rendering import json_response, large_response
 from api.routes.parameters import AgentName
 from api.schemas.agents import Agents, AgentWithConnections, Assignment, Registration, Report
 from api.schemas.answers import WriteAnswer
@@ -31,7 +31,7 @@ FIRST_WAIT_S = 5
 @router.get("", summary="List agents", response_model=Agents)
 async def list_agents(known: Now) -> Response:
     """All agents, those that have left too, until they are removed."""
-    return await json_response(
+    return await large_response(
         lambda: {
             "agents": [agent_document(agent, known) for agent in known.state.status.agents.values()]
         }
@@ -44,12 +44,8 @@ async def list_agents(known: Now) -> Response:
 async def get_agent(agent: AgentName, daemon: Daemon, known: Now) -> Response:
     """With the active connections to its address over all services of ours."""
     connections = await daemon.connections(agent)
-    return await json_response(
-        lambda: {
-            **agent_document(known.state.status.agents[agent], known),
-            "connections": connections,
-        }
-    )
+    document = agent_document(known.state.status.agents[agent], known)
+    return json_response({**document, "connections": connections})
 
 
 @router.put(
@@ -111,7 +107,7 @@ async def get_assignment(
     if found is None:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": tag or ""})
     etag, assignment = found
-    return await json_response(lambda: assignment_document(assignment), etag=etag)
+    return json_response(assignment_document(assignment), etag=etag)
 
 
 @router.put(

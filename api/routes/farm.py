@@ -10,7 +10,7 @@ from starlette.responses import Response
 from api.daemon import Daemon
 from api.documentation import BODY, STALE, takes
 from api.preconditions import Conditions, known_tags
-from api.rendering import json_bytes, raw_response
+from api.rendering import json_bytes, json_response
 from api.resources import FarmResource
 from api.schemas.answers import WriteAnswer
 from api.schemas.farm import Farm
@@ -51,7 +51,7 @@ async def get_farm(request: Request, daemon: Daemon, conditions: Conditions) -> 
     etag, content = await request.app.state.farm_text.at(daemon.state)
     if etag in known_tags(conditions):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": etag})
-    return raw_response(content, etag=etag)
+    return json_response(content, etag=etag)
 
 
 @router.put(

@@ -21,7 +21,7 @@ OVERDUE = timedelta(seconds=6 * TIMER_S)
 @router.get("/healthz", summary="Is it up?", response_model=Health, openapi_extra={"security": []})
 async def healthz(daemon: Daemon) -> Response:
     """The process answers."""
-    return await json_response(lambda: {"status": "up", "director": daemon.name})
+    return json_response({"status": "up", "director": daemon.name})
 
 
 @router.get(
@@ -39,8 +39,8 @@ async def healthz(daemon: Daemon) -> Response:
 async def readyz(daemon: Daemon) -> Response:
     """The store was read, cycles run, and the kernel can be compared."""
     answer = readiness(daemon.view, daemon.now())
-    return await json_response(
-        lambda: answer, HTTPStatus.OK if answer["ready"] else HTTPStatus.SERVICE_UNAVAILABLE
+    return json_response(
+        answer, HTTPStatus.OK if answer["ready"] else HTTPStatus.SERVICE_UNAVAILABLE
     )
 
 

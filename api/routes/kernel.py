@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.daemon import Daemon
-from api.rendering import json_response
+from api.rendering import large_response
 from api.schemas.answers import PlanAnswer
 from api.schemas.table import Table
 from api.table_view import table_document
@@ -17,14 +17,14 @@ router = APIRouter(tags=["kernel"])
 async def get_table(daemon: Daemon) -> Response:
     """Every virtual service with counters and rates; ``service`` tells ours from others."""
     reading = await daemon.table()
-    return await json_response(lambda: table_document(reading))
+    return await large_response(lambda: table_document(reading))
 
 
 @router.get("/plan", summary="Show what differs", response_model=PlanAnswer)
 async def get_plan(daemon: Daemon) -> Response:
     """Compare everything now and write nothing: drift, conflicts, foreign services, problems."""
     cycle = await daemon.plan()
-    return await json_response(lambda: plan_document(cycle))
+    return await large_response(lambda: plan_document(cycle))
 
 
 def plan_document(cycle: Cycle) -> PlanAnswer:

@@ -21,7 +21,7 @@ router = APIRouter(prefix="/mode", tags=["mode"])
 @router.get("", summary="Show the mode", response_model=ModeAnswer)
 async def get_mode(daemon: Daemon) -> Response:
     """Whether the kernel is written or only looked at, why, and until when."""
-    return await json_response(lambda: mode_document(daemon.mode))
+    return json_response(mode_document(daemon.mode))
 
 
 @router.put(
@@ -38,7 +38,7 @@ async def put_mode(request: Request, daemon: Daemon, by: By) -> Response:
     until = None if asked.lasts_s is None else daemon.now() + timedelta(seconds=asked.lasts_s)
     mode = Mode(ModeName(asked.mode), asked.reason, until, by)
     await daemon.set_mode(mode)
-    return await json_response(lambda: mode_document(mode))
+    return json_response(mode_document(mode))
 
 
 def mode_document(mode: Mode) -> ModeAnswer:

@@ -25,8 +25,8 @@ async def get_override(pool: PoolName, server: ServerName, known: Now) -> Respon
     override = known.state.status.overrides.get(member.id)
     if override is None:
         raise NotFound(f"real server {member.id} has no override: it is as it is declared")
-    return await json_response(
-        OverrideAnswer.of(override).plain, etag=override_tag(known.state, member.id)
+    return json_response(
+        OverrideAnswer.of(override).plain(), etag=override_tag(known.state, member.id)
     )
 
 

@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from api.daemon import Now
 from api.documentation import BODY, CREATED, MISSING, STALE, takes, takes_patch
-from api.rendering import json_response
+from api.rendering import large_response
 from api.resources import PoolResource, RealServerResource
 from api.routes.parameters import PoolName, ServerName
 from api.schemas.answers import WriteAnswer
@@ -23,7 +23,7 @@ router = APIRouter(prefix="/pools", tags=["pools"])
 @router.get("", summary="List pools", response_model=Pools)
 async def list_pools(known: Now) -> Response:
     """All pools with their status."""
-    return await json_response(
+    return await large_response(
         lambda: {"pools": [pool_document(pool, known) for pool in known.state.farm.pools.values()]}
     )
 
@@ -31,7 +31,7 @@ async def list_pools(known: Now) -> Response:
 @router.get("/{pool}", summary="Show a pool", response_model=PoolAnswer, responses=MISSING)
 async def get_pool(pool: PoolName, known: Now) -> Response:
     """What is declared, with its ETag; its status lists the servers of agents too."""
-    return await json_response(
+    return await large_response(
         lambda: pool_document(pool_of(known.state, pool), known),
         etag=PoolResource(pool).etag(known.state),
     )
@@ -78,7 +78,7 @@ async def delete_pool(pool: PoolName, write: Write) -> Response:
 async def list_real_servers(pool: PoolName, known: Now) -> Response:
     """The declared ones and those that agents brought, with their status."""
     found = pool_of(known.state, pool)
-    return await json_response(
+    return await large_response(
         lambda: {
             "real_servers": [
                 server_document(member, found, known)
@@ -97,7 +97,7 @@ async def list_real_servers(pool: PoolName, known: Now) -> Response:
 async def get_real_server(pool: PoolName, server: ServerName, known: Now) -> Response:
     """What is declared, or what its agent says, with its ETag, and its status."""
     member = member_of(known.state, pool, server)
-    return await json_response(
+    return await large_response(
         lambda: server_document(member, pool_of(known.state, pool), known),
         etag=RealServerResource(ServerId(pool, server)).etag(known.state),
     )

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from api.access import By
 from api.daemon import Daemon, Now
 from api.documentation import BODY, CONFLICT, CREATED, MISSING, STALE, takes, takes_patch
-from api.rendering import json_response
+from api.rendering import large_response
 from api.resources import ServiceResource
 from api.routes.parameters import ServiceName
 from api.schemas.answers import AdoptAnswer, WriteAnswer
@@ -25,7 +25,7 @@ Force = Annotated[bool, Query(description="Also where destinations would be remo
 @router.get("/services", summary="List services", response_model=Services)
 async def list_services(known: Now) -> Response:
     """All services with their status."""
-    return await json_response(
+    return await large_response(
         lambda: {
             "services": [
                 service_document(service, known) for service in known.state.farm.services.values()
@@ -42,7 +42,7 @@ async def list_services(known: Now) -> Response:
 )
 async def get_service(service: ServiceName, known: Now) -> Response:
     """What is declared, with its ETag, and its status, which the ETag does not cover."""
-    return await json_response(
+    return await large_response(
         lambda: service_document(service_of(known.state, service), known),
         etag=ServiceResource(service).etag(known.state),
     )
@@ -94,11 +94,11 @@ async def adopt_service(
 ) -> Response:
     """Take over its virtual services that somebody else created; they are edited in place."""
     adopted = await daemon.adopt([service], force=force, by=by)
-    return await json_response(lambda: {"adopted": [*map(str, adopted)]})
+    return await large_response(lambda: {"adopted": [*map(str, adopted)]})
 
 
 @router.post("/adopt", summary="Adopt all services", response_model=AdoptAnswer, responses=CONFLICT)
 async def adopt_all(daemon: Daemon, by: By, *, force: Force = False) -> Response:
     """Take over every virtual service that the farm wants and somebody else created."""
     adopted = await daemon.adopt(None, force=force, by=by)
-    return await json_response(lambda: {"adopted": [*map(str, adopted)]})
+    return await large_response(lambda: {"adopted": [*map(str, adopted)]})

@@ -47,6 +47,8 @@ class Written:
 
         It takes a tenth of a second for a thousand services, so only who wants it pays.
         """
+        if not self.changed:
+            return ()
         return describe_operations(self.before, self.after, self.dirty)
 
 
