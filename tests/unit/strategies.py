@@ -1,6 +1,6 @@
 """Random values of the domain, for properties."""
 
-from datetime import UTC
+from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address, ip_interface
 
 from hypothesis import strategies as st
@@ -28,6 +28,7 @@ from lvsctl.ipvs_table import (
     Family,
     ForwardingMethod,
     FwmarkKey,
+    IPAddress,
     IpProtocol,
     Persistence,
     ServiceFlag,
@@ -49,6 +50,11 @@ TIMES = st.datetimes(timezones=st.just(UTC))
 # Few addresses, so that tables overlap.
 RIPS = st.sampled_from([IPv4Address(f"192.0.2.{n}") for n in range(11, 17)])
 VIPS = st.sampled_from([IPv4Address(f"198.51.100.{n}") for n in range(10, 14)])
+READINESSES = [
+    Readiness(IPv4Address(f"198.51.100.{n}"), tunnel)
+    for n in range(10, 14)
+    for tunnel in TunnelType
+]
 
 
 # --- any values of the types, as a store must keep them -------------------------------------
@@ -174,48 +180,72 @@ tables = st.dictionaries(service_keys, virtual_services, max_size=6)
 # --- farms that keep to the rules -----------------------------------------------------------
 
 
+# Sampled rather than built: these are drawn thousands of times.
+SCHEDULING = st.sampled_from(
+    [
+        (scheduler, flags)
+        for scheduler in SCHEDULERS
+        for flags in (None, frozenset(), frozenset(SCHEDULER_FLAGS.get(scheduler, ())))
+    ]
+)
+SELECTORS = st.sampled_from(
+    [
+        *((protocol, ports) for protocol in IpProtocol for ports in ((80,), (443, 80), (1, 65535))),
+        (None, ()),
+    ]
+)
+PERSISTENCES = st.sampled_from([None, Persistence(300, 24)])
+SERVERS = st.lists(
+    st.tuples(RIPS, st.sampled_from([0, 1, 100])), unique_by=lambda server: server[0], max_size=4
+)
+
+
 @st.composite
 def good_pools(draw: st.DrawFn, name: str) -> Pool:
     """Draw a pool whose servers have names and addresses of their own."""
-    addresses = draw(st.lists(RIPS, unique=True, max_size=4))
     servers = tuple(
-        RealServer(f"rs{int(address) & 0xFF}", address, draw(WEIGHTS)) for address in addresses
+        RealServer(f"rs{int(address) & 0xFF}", address, weight) for address, weight in draw(SERVERS)
     )
     return Pool(name, PoolTunnel(draw(TUNNEL_TYPES)), servers)
 
 
 @st.composite
-def good_farms(draw: st.DrawFn) -> Farm:
-    """Draw a farm that keeps to the rules."""
-    pools = {name: draw(good_pools(name)) for name in ("blue", "green")}
-    keys = draw(
-        st.lists(
-            st.tuples(VIPS, st.sampled_from([IpProtocol.TCP, IpProtocol.UDP])),
-            unique=True,
-            max_size=4,
-        )
+def good_services(draw: st.DrawFn, name: str, vip: IPAddress, mark: int) -> Service:
+    """Draw a service on a VIP, with ports or under a mark."""
+    protocol, ports = draw(SELECTORS)
+    scheduler, flags = draw(SCHEDULING)
+    return Service(
+        name=name,
+        vip=vip,
+        pool=draw(st.sampled_from(["blue", "green"])),
+        protocol=protocol,
+        ports=ports,
+        fwmark=None if ports else mark,
+        scheduler=scheduler,
+        flags=flags,
+        persistence=draw(PERSISTENCES),
     )
-    services: dict[str, Service] = {}
-    for index, (vip, protocol) in enumerate(keys):
-        marked = draw(st.booleans())
-        scheduler = draw(st.sampled_from(SCHEDULERS))
-        flags = st.frozensets(st.sampled_from(SCHEDULER_FLAGS.get(scheduler, ("",)))).map(
-            lambda names: names - {""}
-        )
-        services[f"s{index}"] = Service(
-            name=f"s{index}",
-            vip=vip,
-            pool=draw(st.sampled_from(sorted(pools))),
-            protocol=None if marked else protocol,
-            ports=()
-            if marked
-            else tuple(draw(st.lists(st.integers(1, 65535), min_size=1, max_size=3, unique=True))),
-            fwmark=index + 1 if marked else None,
-            scheduler=scheduler,
-            flags=draw(st.none() | flags),
-            persistence=draw(st.none() | st.just(Persistence(300, 24))),
-        )
-    return Farm(services, pools)
+
+
+@st.composite
+def good_farms(draw: st.DrawFn) -> Farm:
+    """Draw a farm of two pools that keeps to the rules."""
+    vips = enumerate(draw(st.lists(VIPS, unique=True)), start=1)
+    services = [draw(good_services(f"s{number}", vip, number)) for number, vip in vips]
+    pools = [draw(good_pools(name)) for name in ("blue", "green")]
+    return Farm(
+        {service.name: service for service in services}, {pool.name: pool for pool in pools}
+    )
+
+
+SOME_OVERRIDES = st.sampled_from(
+    [
+        Override(state, weight, reason, "anna", datetime(2026, 1, 2, tzinfo=UTC))
+        for state in AdministrativeState
+        for weight in (None, 0, 7)
+        for reason in ("", "new disk")
+    ]
+)
 
 
 @st.composite
@@ -230,9 +260,9 @@ def statuses(draw: st.DrawFn, farm: Farm) -> Status:
             tuple(draw(st.lists(st.sampled_from(sorted(farm.pools)), unique=True))),
             draw(WEIGHTS),
             draw(st.sampled_from(Membership)),
-            frozenset(draw(st.sets(st.builds(Readiness, VIPS, TUNNEL_TYPES), max_size=8))),
+            draw(st.frozensets(st.sampled_from(READINESSES), max_size=8)),
         )
     servers = st.builds(
         ServerId, st.sampled_from(sorted(farm.pools)), st.sampled_from(sorted(agents) or ["rs11"])
     )
-    return Status(draw(st.dictionaries(servers, overrides, max_size=3)), agents)
+    return Status(draw(st.dictionaries(servers, SOME_OVERRIDES, max_size=3)), agents)
