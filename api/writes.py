@@ -1,5 +1,6 @@
 """The one way in which every resource is written."""
 
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from api.bodies import JSON, MERGE_PATCH, read_body
 from api.daemon import Daemon
 from api.edits import ResourceEdit
 from api.merge_patch import merge_patch
-from api.preconditions import Conditions
+from api.preconditions import Conditions, Preconditions
 from api.rendering import large_response
 from api.resources import Patchable, Removable, Resource
 from api.schemas.answers import WriteAnswer
@@ -31,64 +32,72 @@ Wait = Annotated[
 ]
 
 
+@dataclass(frozen=True, slots=True)
 class Writes:
-    """Writes a resource for one request, with what every write takes."""
+    """Writes a resource for one request.
 
-    def __init__(
-        self,
-        request: Request,
-        daemon: Daemon,
-        conditions: Conditions,
-        by: By,
-        wait: Wait = None,
-    ) -> None:
-        self._request = request
-        self._daemon = daemon
-        self._conditions = conditions
-        self._wait_s = wait
-        self.by = by
+    Attributes:
+        request: That asks for it.
+        daemon: Whose state is written.
+        preconditions: What must be true of the resource.
+        by: Who asks.
+        wait_s: How long to wait for the kernel; None answers when it is stored.
+    """
+
+    request: Request
+    daemon: DirectorDaemon
+    preconditions: Preconditions
+    by: str
+    wait_s: float | None
 
     async def put(self, resource: Resource) -> Response:
         """Create or replace it with the document in the request."""
-        asked = await read_body(self._request, resource.put)
-        edit = ResourceEdit(resource, self._conditions, lambda _: asked)
+        asked = await read_body(self.request, resource.put)
+        edit = ResourceEdit(resource, self.preconditions, lambda _: asked)
         return await self._written(edit, resource)
 
     async def dry_put(self, resource: Resource) -> Response:
         """Say what :meth:`put` would do."""
-        asked = await read_body(self._request, resource.put)
-        edit = ResourceEdit(resource, self._conditions, lambda _: asked)
-        return await written_response(self._daemon, await self._daemon.dry_run(edit), None)
+        asked = await read_body(self.request, resource.put)
+        edit = ResourceEdit(resource, self.preconditions, lambda _: asked)
+        return await written_response(self.daemon, await self.daemon.dry_run(edit), None)
 
     async def patch(self, resource: Patchable) -> Response:
         """Change it by the merge patch in the request."""
-        patch = await read_body(self._request, lambda document: document, MERGE_PATCH, JSON)
+        patch = await read_body(self.request, lambda document: document, MERGE_PATCH, JSON)
         edit = ResourceEdit(
             resource,
-            self._conditions,
+            self.preconditions,
             lambda state: resource.put(merge_patch(resource.document(state), patch)),
         )
         return await self._written(edit, resource)
 
     async def delete(self, resource: Removable) -> Response:
         """Remove it."""
-        edit = ResourceEdit(resource, self._conditions, resource.delete)
-        written = await self._daemon.write(edit, by=self.by)
-        return await written_response(self._daemon, written, self._wait_s)
+        edit = ResourceEdit(resource, self.preconditions, resource.delete)
+        written = await self.daemon.write(edit, by=self.by)
+        return await written_response(self.daemon, written, self.wait_s)
 
     async def _written(self, edit: ResourceEdit, resource: Resource) -> Response:
-        written = await self._daemon.write(edit, by=self.by)
+        written = await self.daemon.write(edit, by=self.by)
         return await written_response(
-            self._daemon,
+            self.daemon,
             written,
-            self._wait_s,
+            self.wait_s,
             status=HTTPStatus.CREATED if edit.creates else HTTPStatus.OK,
             etag=resource.etag(written.state),
             location=resource.path if edit.creates else None,
         )
 
 
-Write = Annotated[Writes, Depends()]
+async def writes_of(
+    request: Request, daemon: Daemon, conditions: Conditions, by: By, wait: Wait = None
+) -> Writes:
+    """Return what writes for a request, with what every write takes."""
+    return Writes(request, daemon, conditions, by, wait)
+
+
+Write = Annotated[Writes, Depends(writes_of)]
 
 
 async def written_response(

@@ -98,6 +98,17 @@ def test_an_agent_that_is_removed_is_told_so_within_its_wait(bench: Bench) -> No
     assert 404 == waited.status_code
 
 
+def test_before_the_first_cycle_nothing_is_assigned(
+    fresh: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """503, never an assignment without VIPs: the kernel was not looked at yet."""
+    monkeypatch.setattr("api.routes.agents.FIRST_WAIT_S", 0.01)
+    fresh.put("/v1/farm", json={"services": [], "pools": [{"name": "web"}]})
+    join(fresh)
+    answer = fresh.get(ASSIGNMENT)
+    assert (503, "1") == (answer.status_code, answer.headers["Retry-After"])
+
+
 def test_a_server_gets_packets_once_it_is_ready(bench: Bench) -> None:
     """And not before."""
     join(bench, query="?wait=10")

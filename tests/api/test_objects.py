@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from lvsctl.errors import KernelError
 from tests.api.bench import Bench
 
 SERVICE = "/v1/services/web"
@@ -185,6 +186,14 @@ def test_a_service_that_is_not_in_the_kernel_yet_says_so(fresh: Bench) -> None:
     assert 200 == fresh.put("/v1/farm", json=farm).status_code
     status = fresh.get(SERVICE).json()["status"]
     assert ("pending", "no cycle has looked at it yet") == (status["state"], status["reason"])
+
+
+def test_a_kernel_that_cannot_be_compared_shows_with_its_services(bench: Bench) -> None:
+    """What was last seen is shown, with why it may be old."""
+    bench.ipvs.broken = KernelError("ip_vs is not loaded")
+    answer = bench.patch(f"{SERVICE}?wait=0.3", json={"scheduler": "rr"}).json()
+    assert (False, "ip_vs is not loaded") == (answer["applied"], answer["reason"])
+    assert "ip_vs is not loaded" == bench.get(SERVICE).json()["status"]["reason"]
 
 
 def test_a_real_server_shows_its_part_in_each_service(bench: Bench) -> None:
