@@ -22,6 +22,9 @@ ATTEMPTS = 3
 """So often each step is asked for."""
 PAUSE_S = 1.0
 """Between attempts, and between looks at the connections."""
+QUIET_S = 3.0
+"""No connection must be seen for so long. One whose handshake is on its way when the last SYN was
+let in, or that is being closed, is not among the open ones, and is cut with its destination."""
 
 
 class _Unconfirmed(Exception):
@@ -131,18 +134,21 @@ class Leave:
 
     async def _connections_ended(self, deadline_s: float) -> None:
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + deadline_s
-        told: object = ()
-        while (count := await self._connections()) != 0:
-            rest_s = deadline - loop.time()
-            if rest_s <= 0:
-                await self._say(f"{_open(count)} after {deadline_s:g} s; waiting no longer")
-                return
-            if count != told:
+        began = quiet_since = loop.time()
+        told: object = 0
+        while (rest_s := began + deadline_s - loop.time()) > 0:
+            count = await self._connections()
+            if count not in (0, told):
                 await self._say(f"{_open(count)}; waiting {rest_s:.0f} s at most")
-                told = count
+            told = count
+            if count != 0:
+                quiet_since = loop.time()
+            elif loop.time() - quiet_since >= QUIET_S:
+                await self._say("no connection is open")
+                return
             await asyncio.sleep(min(PAUSE_S, rest_s))
-        await self._say("no connection is open")
+        count = await self._connections()
+        await self._say(f"{_open(count)} after {deadline_s:g} s; waiting no longer")
 
     async def _connections(self) -> int | None:
         """Return how many there are, None where no director tells."""
@@ -166,6 +172,8 @@ def _open(count: int | None) -> str:
     match count:
         case None:
             return "no director tells how many connections are open"
+        case 0:
+            return "no connection is open"
         case 1:
             return "1 connection is open"
         case _:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from lvsctl.agent.leave import QUIET_S
 from lvsctl.agent.messages import Membership
 from lvsctl.agent.state_dir import LeaveRequest
 from lvsctl.host.protocol import HostChange
@@ -41,6 +42,24 @@ def test_leaves_step_by_step(site: Site) -> None:
         assert site.as_found == site.dump()
         await asyncio.wait_for(task, timeout=2)
         assert {"lock", "leave-progress.json"} >= {path.name for path in site.folder.iterdir()}
+
+    run(scenario())
+
+
+def test_a_connection_on_its_way_is_waited_for(site: Site) -> None:
+    """No open connection counts only once it has been so for a while."""
+
+    async def scenario() -> None:
+        async with site.running():
+            leaving = asyncio.ensure_future(site.leaves())
+            await asyncio.sleep(QUIET_S - 1)
+            site.director.open = 1
+            await asyncio.sleep(QUIET_S + 1)
+            assert Membership.LEAVING == site.director.memberships[-1]
+            site.director.open = 0
+            ended_s = asyncio.get_running_loop().time()
+            assert (await leaving).left
+            assert QUIET_S <= asyncio.get_running_loop().time() - ended_s <= QUIET_S + 3
 
     run(scenario())
 
