@@ -41,7 +41,7 @@ host-tests: packages $(BIN)/installed
 	$(call stage,COVERAGE_FILE=$(RESULTS)/.coverage $(BIN)/python -m coverage run -m pytest -n auto --durations=10)
 
 lab-tests: packages $(BIN)/installed
-	$(call stage,$(BIN)/python -m deploy.lab test --coverage)
+	$(call stage,$(BIN)/python -m deploy.lab test --coverage --results build/lab/test)
 
 coverage:
 	@COVERAGE_FILE=$(RESULTS)/.coverage $(BIN)/python -m coverage combine --quiet $(RESULTS) build/lab/test/guest*

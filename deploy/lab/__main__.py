@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import sys
@@ -109,16 +110,29 @@ def shell(*, memory: str, cpu: int | None) -> None:
 @click.option("--memory", default="1G", show_default=True, help="Each guest's memory.")
 @click.option("--guests", default=2, show_default=True, help="How many at once.")
 @click.option("--time-limit", type=float, default=840, show_default=True, help="In seconds.")
-@click.option("--coverage", is_flag=True, help="Measure it; the data is left in build/lab/test.")
+@click.option("--results", type=click.Path(path_type=Path), help="What the guests leave goes here.")
+@click.option("--coverage", is_flag=True, help="Measure it; the data is left with the results.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def test(
-    arguments: tuple[str, ...], *, memory: str, guests: int, time_limit: float, coverage: bool
+    arguments: tuple[str, ...],
+    *,
+    memory: str,
+    guests: int,
+    time_limit: float,
+    results: Path | None,
+    coverage: bool,
 ) -> None:
     """Run the tests that need the lab's kernel; ARGUMENTS are pytest's."""
-    status = run_tests(
-        arguments, guests=guests, memory=memory, time_limit_s=time_limit, coverage=coverage
-    )
-    sys.exit(status)
+    with contextlib.ExitStack() as stack:
+        status = run_tests(
+            arguments,
+            results=results or stack.enter_context(_fresh_out("test", r"guest\d+")),
+            guests=guests,
+            memory=memory,
+            time_limit_s=time_limit,
+            coverage=coverage,
+        )
+        sys.exit(status)
 
 
 @contextlib.contextmanager
@@ -140,14 +154,14 @@ def _raw_terminal() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _fresh_out(name: str) -> Iterator[Path]:
-    """Make a folder for /out, and remove it after a success that left nothing of interest in it."""
+def _fresh_out(name: str, uninteresting: str = "rc|console[.]log") -> Iterator[Path]:
+    """Make a folder for /out; after a success, remove it if there is nothing else in it."""
     LAB_BUILD.mkdir(parents=True, exist_ok=True)
     out = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=LAB_BUILD))
     try:
         yield out
     except SystemExit as end:
-        if end.code == 0 and {path.name for path in out.iterdir()} <= {"rc", "console.log"}:
+        if end.code == 0 and all(re.fullmatch(uninteresting, path.name) for path in out.iterdir()):
             shutil.rmtree(out)
         raise
 

@@ -45,7 +45,9 @@ def read_durations(folder: Path) -> dict[str, float]:
 
 def write_durations(folder: Path, took_s: Mapping[str, float]) -> None:
     """Record what each test took."""
-    (folder / DURATIONS).write_text(json.dumps(took_s, indent=1, sort_keys=True))
+    written = folder / f"{DURATIONS}.{os.getpid()}"
+    written.write_text(json.dumps(took_s, indent=1, sort_keys=True))
+    written.replace(folder / DURATIONS)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

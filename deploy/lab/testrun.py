@@ -35,16 +35,23 @@ class Tally:
 
 
 def run_tests(
-    arguments: Sequence[str], *, guests: int, memory: str, time_limit_s: float, coverage: bool
+    arguments: Sequence[str],
+    *,
+    results: Path,
+    guests: int,
+    memory: str,
+    time_limit_s: float,
+    coverage: bool,
 ) -> int:
     """Run the tests that need the lab's kernel, shared out to guests.
 
     Args:
         arguments: For pytest. Paths among them replace the suites.
+        results: The folder for what each guest leaves: JUnit file, logs, coverage data.
         guests: How many at once.
         memory: Of each, such as 1G.
         time_limit_s: For each guest.
-        coverage: Whether to measure it; the data is left beside the results.
+        coverage: Whether to measure it.
 
     Returns:
         0 if at least one test ran, none failed and none was skipped, else 1.
@@ -52,9 +59,8 @@ def run_tests(
     began = time.monotonic()
     paths = [argument for argument in arguments if (CHECKOUT / argument.split("::")[0]).exists()]
     options = [argument for argument in arguments if argument not in paths]
-    folder = LAB_BUILD / "test"
-    shutil.rmtree(folder, ignore_errors=True)
-    outs = [folder / f"guest{number}" for number in range(1, guests + 1)]
+    shutil.rmtree(results, ignore_errors=True)
+    outs = [results / f"guest{number}" for number in range(1, guests + 1)]
     limits = ("--memory", memory, "--time-limit", str(time_limit_s))
     with contextlib.ExitStack() as stack:
         running = []
@@ -97,7 +103,7 @@ def _judge(outs: Sequence[Path], statuses: Sequence[int], took_s: float) -> int:
     _record_durations(outs)
     print(
         f"lab: {tally.tests} tests in {len(outs)} guests, {tally.failed} failed, "
-        f"{tally.skipped} skipped, {took_s:.0f} s; logs in {LAB_BUILD / 'test'}"
+        f"{tally.skipped} skipped, {took_s:.0f} s; logs in {outs[0].parent}"
     )
     faults = [
         *(["no test was collected"] if tally.tests == 0 else []),
