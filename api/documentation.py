@@ -108,8 +108,8 @@ class Contract:
         ]
 
     def methods(self, path: str) -> Sequence[str]:
-        """Return the methods that a path takes."""
-        return sorted(self._operations(path))
+        """Return the methods that a path takes; what is not documented are files to read."""
+        return sorted(self._operations(path)) or ["GET", "HEAD"]
 
     def refuse_unknown_query(self, request: Request) -> None:
         """Refuse query parameters that are not documented: ``dryrun`` must not be a real run."""

@@ -82,6 +82,7 @@ def test_what_nobody_foresaw_shows_nothing_of_the_inside(bench: Bench) -> None:
         ("/v1/services/web", "DELETE, GET, PATCH, PUT"),
         ("/v1/adopt", "POST"),
         ("/healthz", "GET"),
+        ("/static-offline-docs/swagger-ui.css", "GET, HEAD"),
     ],
 )
 def test_a_method_that_is_not_taken_names_those_that_are(
