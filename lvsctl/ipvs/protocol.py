@@ -35,9 +35,10 @@ class Ipvs(Protocol):
     def apply(self, operations: Sequence[Operation]) -> Sequence[Result]:
         """Carry out operations in order and return one result for each, in the same order.
 
-        A refused operation does not stop the others, but where adding a service was refused,
-        later operations on the destinations of that service in the same call are
-        :class:`~lvsctl.results.Skipped`.
+        Services are added as early as earlier operations on the same key allow; everything else
+        keeps its order. A refused operation does not stop the others, but where adding a service
+        was not confirmed, later operations on the destinations of that service in the same call
+        are :class:`~lvsctl.results.Skipped`: the service that stands may be somebody else's.
         """
         ...
 
