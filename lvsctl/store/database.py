@@ -11,7 +11,7 @@ import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from io import FileIO
@@ -33,7 +33,7 @@ _DAMAGED = {
 }
 _CURES = {
     sqlite3.SQLITE_FULL: "free some space there",
-    sqlite3.SQLITE_IOERR: "look for errors of the disk in the kernel's log",
+    sqlite3.SQLITE_IOERR: "look for errors of the disk in the kernel's log, and for free space",
     sqlite3.SQLITE_READONLY: "make the file and its folder writable for this user",
     sqlite3.SQLITE_PERM: "make the file and its folder writable for this user",
     sqlite3.SQLITE_CANTOPEN: "make the file and its folder readable and writable for this user",
@@ -166,8 +166,6 @@ class Database:
             ) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            lock.truncate(0)
-            lock.write(f"{os.getpid()}\n".encode())
         except OSError as error:
             lock.seek(0)
             holder = lock.read().decode(errors="replace").strip() or "?"
@@ -178,6 +176,9 @@ class Database:
                 f"{self._path} is in use by process {holder}: a state folder serves one director "
                 "at a time. End that process, or choose another folder with --state-dir"
             ) from error
+        with suppress(OSError):  # a full disk: the lock holds, only its holder is not named
+            lock.truncate(0)
+            lock.write(f"{os.getpid()}\n".encode())
         return lock
 
     def _create(self, meta: Mapping[str, str]) -> None:
@@ -210,6 +211,8 @@ class Database:
             f"{self._path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None
         )
         try:
+            # Without it SQLite needs a file of shared memory, for which a full disk has no room.
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._check(connection)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
