@@ -9,9 +9,10 @@ import sys
 import tempfile
 import termios
 import tty
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 import click
 
@@ -92,18 +93,7 @@ def demo(*, memory: str, cpu: int | None, port: int) -> None:
 @cpu_option
 def shell(*, memory: str, cpu: int | None) -> None:
     """Open a shell in a guest; it ends with the shell."""
-    if not sys.stdin.isatty():
-        raise LabError("a shell needs a terminal; without one: python -m deploy.lab exec -- CMD")
-    columns, lines = os.get_terminal_size()
-    script = f"stty columns {columns} rows {lines}; exec bash"
-    job = job_script(["sh", "-c", script], {"LAB": "guest"})
-    with (
-        _cpu(cpu) as pinned_to,
-        _fresh_out("shell") as out,
-        _raw_terminal(),
-        Guest(job, out, Machine(pinned_to, memory), terminal=True) as guest,
-    ):
-        sys.exit(guest.wait())
+    _interact(["bash"], cpu, memory)
 
 
 @lab.command(context_settings={"ignore_unknown_options": True})
@@ -133,6 +123,31 @@ def test(
             coverage=coverage,
         )
         sys.exit(status)
+
+
+@lab.command(context_settings={"ignore_unknown_options": True})
+@memory_option
+@cpu_option
+@click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED)
+def retest(arguments: tuple[str, ...], *, memory: str, cpu: int | None) -> None:
+    """Run pytest with ARGUMENTS in a guest that stays, for quick runs after each edit."""
+    _interact(["python", "-m", "deploy.lab.rerun", *arguments], cpu, memory)
+
+
+def _interact(command: Sequence[str], cpu: int | None, memory: str) -> NoReturn:
+    """Run a command in a guest at a terminal of its own, connected to this one."""
+    if not sys.stdin.isatty():
+        raise LabError("this needs a terminal; without one: python -m deploy.lab exec -- CMD")
+    columns, lines = os.get_terminal_size()
+    script = f'stty columns {columns} rows {lines}; exec "$@"'
+    job = job_script(["sh", "-c", script, "sh", *command], {"LAB": "guest"})
+    with (
+        _cpu(cpu) as pinned_to,
+        _fresh_out("terminal") as out,
+        _raw_terminal(),
+        Guest(job, out, Machine(pinned_to, memory), terminal=True) as guest,
+    ):
+        sys.exit(guest.wait())
 
 
 @contextlib.contextmanager

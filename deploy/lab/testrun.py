@@ -77,6 +77,7 @@ def run_tests(
         for process, printer in running:
             printer.join()
             process.wait()
+    _record_durations(outs)
     return _judge(outs, [process.returncode for process, _ in running], time.monotonic() - began)
 
 
@@ -100,24 +101,38 @@ def _print_lines(process: "subprocess.Popen[bytes]", name: str) -> None:
 
 def _judge(outs: Sequence[Path], statuses: Sequence[int], took_s: float) -> int:
     tally = sum((_tally(out) for out in outs), Tally())
-    _record_durations(outs)
     print(
         f"lab: {tally.tests} tests in {len(outs)} guests, {tally.failed} failed, "
         f"{tally.skipped} skipped, {took_s:.0f} s; logs in {outs[0].parent}"
     )
-    faults = [
-        *(["no test was collected"] if tally.tests == 0 else []),
-        *(["a test was skipped: in the lab each must run"] if tally.skipped else []),
-        *(["a test failed"] if tally.failed else []),
-        *(
-            f"{out.name} ended with {status}"
-            for out, status in zip(outs, statuses, strict=True)
-            if status not in {0, _NOTHING_COLLECTED} and not tally.failed
-        ),
-    ]
+    faults = find_faults(outs, statuses)
     for fault in faults:
         print(f"lab: {fault}", file=sys.stderr)
     return 1 if faults else 0
+
+
+def find_faults(outs: Sequence[Path], statuses: Sequence[int]) -> list[str]:
+    """Find what keeps a run from being a success, in words.
+
+    Args:
+        outs: What each guest left.
+        statuses: What each guest's pytest ended with.
+
+    Raises:
+        LabError: A guest left no result.
+    """
+    tally = sum((_tally(out) for out in outs), Tally())
+    if tally.failed:
+        return ["a test failed"]
+    return [
+        *(["no test was collected"] if tally.tests == 0 else []),
+        *(["a test was skipped: in the lab each must run"] if tally.skipped else []),
+        *(
+            f"{out.name} ended with {status}"
+            for out, status in zip(outs, statuses, strict=True)
+            if status not in {0, _NOTHING_COLLECTED}
+        ),
+    ]
 
 
 def _tally(out: Path) -> Tally:
@@ -135,7 +150,8 @@ def _tally(out: Path) -> Tally:
 def _record_durations(outs: Sequence[Path]) -> None:
     took_s = read_durations(LAB_BUILD)
     for out in outs:
-        took_s |= read_durations(out)
+        its = read_durations(out)
+        took_s |= {test: its[test] for test in its if test.startswith("tests/")}
     write_durations(LAB_BUILD, took_s)
 
 
