@@ -194,7 +194,8 @@ class Node:
         killed = []
         for process in Path("/proc").glob("[0-9]*"):
             pid = int(process.name)
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            # A process that is just ending may not be looked at (EACCES).
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
                 if process.joinpath("ns/net").stat().st_ino == here and pid != os.getpid():
                     os.kill(pid, signal.SIGKILL)
                     killed.append(pid)
