@@ -1,5 +1,6 @@
 """What every local state keeps to, on a disk and in memory."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Interface
@@ -161,6 +162,30 @@ def test_a_damaged_file_is_refused_with_what_to_do(path: Path) -> None:
     """Claims can be had again by adopting."""
     path.write_bytes(b"garbage")
     with pytest.raises(StoreCorrupt, match=r"local state is damaged.*lvsctl service adopt --all"):
+        SqliteLocalState(path, "boot")
+
+
+def test_a_claim_that_nobody_wrote_is_refused(path: Path) -> None:
+    """A cell changed behind lvsctl's back is damage; the lock is let go."""
+    state = SqliteLocalState(path, "boot")
+    state.claim({WEB: "web"})
+    state.close()
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE claims SET service = 'shop'")
+    connection.commit()
+    connection.close()
+    for _ in range(2):
+        with pytest.raises(StoreCorrupt, match="a row of its table claims"):
+            SqliteLocalState(path, "boot")
+
+
+def test_a_claim_of_another_version_is_refused(path: Path) -> None:
+    """A row that is whole and yet is no key that is known."""
+    state = SqliteLocalState(path, "boot")
+    with state._database.transaction():
+        state._database.write("claims", [('{"inode":5}', "web")])
+    state.close()
+    with pytest.raises(StoreCorrupt):
         SqliteLocalState(path, "boot")
 
 

@@ -274,6 +274,28 @@ def test_a_document_that_nobody_wrote_is_refused(path: Path, filled: list[Conten
         reopened(path)
 
 
+def test_text_that_is_no_utf_8_is_refused(path: Path, filled: list[Contents]) -> None:
+    """SQLite keeps any bytes as text."""
+    assert filled
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE objects SET name = CAST(x'ff' AS TEXT) WHERE name = 'a1'")
+    connection.commit()
+    connection.close()
+    with pytest.raises(StoreCorrupt, match="UTF-8"):
+        reopened(path)
+
+
+def test_a_document_of_another_version_is_refused(path: Path, filled: list[Contents]) -> None:
+    """A row that is whole and yet is no object of a kind that is known."""
+    assert filled
+    store = SqliteStore(path, clock)
+    with store._database.transaction():
+        store._database.write("objects", [("pool", "x", 4, '{"name":"x","colour":"red"}')])
+    with pytest.raises(StoreCorrupt, match=r"extra fields found \(colour\)"):
+        store.load()
+    store.close()
+
+
 def test_a_journal_without_its_file_is_refused(path: Path, filled: list[Contents]) -> None:
     """A file moved away alone leaves commits behind; a new one would swallow them."""
     assert filled
@@ -368,6 +390,14 @@ def test_a_second_process_is_refused_with_the_first_ones_number(path: Path) -> N
     )
     assert f"StoreError: {path} is in use by process {os.getpid()}:" in second.stderr.decode()
     assert 1 == store.commit(pools("a"), {}, "test")
+    store.close()
+
+
+def test_a_second_store_in_one_process_is_refused(path: Path) -> None:
+    """A lock is held by an opening of the file, not by a process."""
+    store = SqliteStore(path, clock)
+    with pytest.raises(StoreError, match=f"is in use by process {os.getpid()}:"):
+        SqliteStore(path, clock)
     store.close()
 
 
