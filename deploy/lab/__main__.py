@@ -56,11 +56,12 @@ def execute(
 ) -> None:
     """Run COMMAND as the guest's root, in the checkout."""
     native = native or os.environ.get("LAB") == "native"
-    job = job_script(command, {"LAB": "native" if native else "guest"})
     with contextlib.ExitStack() as stack:
         out = out or stack.enter_context(_fresh_out("exec"))
         if native:
+            job = job_script(command, {"LAB": "native", "LAB_OUT": str(out.resolve())})
             sys.exit(run_natively(job, out, time_limit))
+        job = job_script(command, {"LAB": "guest"})
         pinned_to = stack.enter_context(_cpu(cpu))
         guest = stack.enter_context(Guest(job, out, Machine(pinned_to, memory)))
         sys.exit(guest.wait(time_limit))

@@ -5,16 +5,13 @@ import subprocess
 from pathlib import Path
 
 from deploy.lab.errors import LabError
-from deploy.lab.guest import OUT_IN_GUEST
 
-_PREPARE = f"""
+_PREPARE = """
 mount -t sysfs sys /sys
 mount -t tmpfs -o mode=755 run /run
 mkdir /run/netns /run/lock
-mkdir -p {OUT_IN_GUEST}
-mount --bind "$1" {OUT_IN_GUEST}
 ip link set lo up
-exec sh -c "$2"
+exec sh -c "$1"
 """
 
 
@@ -23,7 +20,7 @@ def run_natively(job: str, out: Path, time_limit_s: float) -> int:
 
     Args:
         job: A shell script.
-        out: The folder that it sees as /out.
+        out: The folder for what it leaves; the job is to be told.
         time_limit_s: How long it may take.
 
     Returns:
@@ -37,7 +34,7 @@ def run_natively(job: str, out: Path, time_limit_s: float) -> int:
     out.mkdir(parents=True, exist_ok=True)
     command = [
         *("unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child"),
-        *("--mount-proc", "sh", "-euc", _PREPARE, "lab", str(out), job),
+        *("--mount-proc", "sh", "-euc", _PREPARE, "lab", job),
     ]
     try:
         return subprocess.run(command, timeout=time_limit_s, check=False).returncode

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.lab.errors import LabError
-from deploy.lab.guest import CHECKOUT, LAB_BUILD, OUT_IN_GUEST
+from deploy.lab.guest import CHECKOUT, LAB_BUILD
 from deploy.lab.shares import read_durations, write_durations
 
 SUITES = ("tests/kernel", "tests/contract")
 _TEST_LIMIT_S = 120
 _NOTHING_COLLECTED = 5
+_LEAVING_RESULTS = 'COVERAGE_FILE=$LAB_OUT/.coverage exec "$@" --junitxml="$LAB_OUT/junit.xml"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +85,13 @@ def run_tests(
 def _pytest(arguments: Sequence[str], *, coverage: bool) -> list[str]:
     measured = ("-m", "coverage", "run") if coverage else ()
     return [
-        *("env", f"COVERAGE_FILE={OUT_IN_GUEST / '.coverage'}", "python", *measured),
+        *("sh", "-c", _LEAVING_RESULTS, "sh", "python", *measured),
         *("-m", "pytest", "-p", "deploy.lab.fixtures", "-p", "deploy.lab.shares"),
         # What the lab's tests do not use, and what would take two seconds to import in a guest.
         *("-p", "no:cacheprovider", "-p", "no:schemathesis"),
         *("-m", "kernel", f"--timeout={_TEST_LIMIT_S}", "--durations=10"),
         f"--color={'yes' if sys.stdout.isatty() else 'no'}",
-        *(f"--junitxml={OUT_IN_GUEST / 'junit.xml'}", *arguments),
+        *arguments,
     ]
 
 
