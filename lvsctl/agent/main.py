@@ -108,6 +108,18 @@ async def _run(config: AgentConfig) -> int:
         raise ConfigurationError(
             f"an agent (process {state.lock.holder()}) runs with --state-dir {config.state_dir}"
         )
+    serving = asyncio.ensure_future(_serve(config, state))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
+    try:
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+    finally:
+        state.lock.release()
+    return 0
+
+
+async def _serve(config: AgentConfig, state: StateDir) -> None:
     async with _parts(config, state) as parts:
         await parts.worker.run(_remember, state, config, parts.registration)
         agent = Agent(
@@ -122,13 +134,9 @@ async def _run(config: AgentConfig) -> int:
             now=_now,
             on_checked=notify_ready,
         )
-        running = asyncio.ensure_future(agent.run())
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, running.cancel)
         _log.info("agent runs", name=parts.name, address=str(parts.registration.address))
-        with contextlib.suppress(asyncio.CancelledError), _events(agent.host_changed):
-            await running
-    return 0
+        with _events(agent.host_changed):
+            await agent.run()
 
 
 async def _leave(

@@ -1,6 +1,5 @@
 """What others change on a real server is put right, and told with its cause."""
 
-
 import pytest
 
 from lvsctl.agent.assignments import Assignments
