@@ -49,8 +49,10 @@ def real_server_address(
 
 def source_address(director: str) -> IPAddress | None:
     """Return the address that packets to a director come from, None where no route leads there."""
-    parts = urlsplit(director)
     with contextlib.suppress(OSError, ValueError):
+        parts = urlsplit(director)
+        if not parts.hostname:
+            return None
         port = parts.port or _PORTS.get(parts.scheme, 0)
         for family, kind, _, _, where in socket.getaddrinfo(
             parts.hostname, port, type=socket.SOCK_DGRAM

@@ -57,7 +57,7 @@ def read(path: Path) -> object | None:
             raise StoreTooNew(
                 f"{path} was written by a newer lvsctl (version {version}): upgrade this one"
             )
-        case {"version": int(), "content": object() as content}:
+        case {"version": int(), "content": object() as content} if content is not None:
             return content
         case _:
             raise StoreCorrupt(f"{path} is damaged: it is no file of lvsctl")
