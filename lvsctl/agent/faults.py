@@ -136,6 +136,7 @@ def refusal_fault(change: HostChange, failed: Failed, place: Place) -> Fault:
 
 def unservable_faults(task: Task, place: Place) -> tuple[Fault, ...]:
     """Say what of a task this agent does not know how to do."""
+    servable = frozenset(task.servable_vips) if task.tunnels else frozenset(task.vips)
     tunnels = [
         Fault(
             f"tunnel {tunnel.type}",
@@ -153,7 +154,7 @@ def unservable_faults(task: Task, place: Place) -> tuple[Fault, ...]:
             "upgrade lvsctl here, or take the service from this pool",
         )
         for vip in task.vips
-        if task.tunnels and vip not in task.servable_vips
+        if vip not in servable
     ]
     return (*tunnels, *vips)
 
