@@ -7,13 +7,13 @@ from functools import cached_property
 from lvsctl.director.agent_edits import without_stale_readiness
 from lvsctl.director.edits import Edit, describe_changes, describe_operations
 from lvsctl.director.state import State, server_id, state_of
-from lvsctl.errors import InvalidInput, StaleRevision
+from lvsctl.errors import InvalidInput
 from lvsctl.farm import Pool, Service
 from lvsctl.farm_rules import broken_rules
 from lvsctl.ipvs_table import IPAddress
 from lvsctl.objects import Changes, Kind, ObjectId
 from lvsctl.status import Agent
-from lvsctl.store.protocol import Store
+from lvsctl.store.protocol import Store, check_expected
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,7 @@ class Commits:
         self, edit: Edit, expect: Mapping[ObjectId, int], taken: Mapping[IPAddress, str]
     ) -> tuple[Changes, Changes, State]:
         before = self._state
-        for object_id, revision in expect.items():
-            _refuse_stale(object_id, revision, before.revisions.get(object_id, 0))
+        check_expected(expect, before.revisions)
         asked = edit.changes(before)
         changes = {
             object_id: value
@@ -143,19 +142,6 @@ def _refuse_broken(edit: Edit, after: State, taken: Mapping[IPAddress, str]) -> 
     ]
     if problems:
         raise InvalidInput(problems)
-
-
-def _refuse_stale(object_id: ObjectId, expected: int, present: int) -> None:
-    if expected == present:
-        return
-    if present == 0:
-        raise StaleRevision(f"{object_id} does not exist (any more); it was expected at {expected}")
-    if expected == 0:
-        raise StaleRevision(f"{object_id} exists already, at revision {present}")
-    raise StaleRevision(
-        f"{object_id} is at revision {present}, not {expected}: somebody changed it in between; "
-        "read it again and repeat the change"
-    )
 
 
 def _dirty(before: State, after: State, changes: Changes) -> frozenset[str] | None:

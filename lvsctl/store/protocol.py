@@ -43,10 +43,16 @@ def check_expected(expect: Mapping[ObjectId, int], present: Mapping[ObjectId, in
     """
     for object_id, expected in expect.items():
         found = present.get(object_id, 0)
-        if found != expected:
-            now = f"is at revision {found}" if found else "does not exist"
-            seen = f"at revision {expected}" if expected else "new"
-            raise StaleRevision(f"{object_id} {now}, and the change expects it {seen}")
+        if found == expected:
+            continue
+        if not found:
+            raise StaleRevision(f"{object_id} does not exist; it was expected at {expected}")
+        if not expected:
+            raise StaleRevision(f"{object_id} exists already, at revision {found}")
+        raise StaleRevision(
+            f"{object_id} is at revision {found}, not {expected}: somebody changed it in between; "
+            "read it again and repeat the change"
+        )
 
 
 class Store(Protocol):

@@ -113,10 +113,10 @@ def test_objects_keep_the_order_in_which_they_came_to_stand(store: Store) -> Non
 @pytest.mark.parametrize(
     ("expect", "sentence"),
     [
-        ({BLUE: 1}, "pool blue is at revision 2, and the change expects it at revision 1"),
-        ({BLUE: 0}, "pool blue is at revision 2, and the change expects it new"),
-        ({GREEN: 3}, "pool green does not exist, and the change expects it at revision 3"),
-        ({WEB: 1}, "service web does not exist, and the change expects it at revision 1"),
+        ({BLUE: 1}, "pool blue is at revision 2, not 1: somebody changed it in between"),
+        ({BLUE: 0}, "pool blue exists already, at revision 2"),
+        ({GREEN: 3}, "pool green does not exist; it was expected at 3"),
+        ({WEB: 1}, "service web does not exist; it was expected at 1"),
     ],
 )
 def test_a_stale_writer_is_refused(
