@@ -115,8 +115,10 @@ def test_objects_keep_the_order_in_which_they_came_to_stand(store: Store) -> Non
     [
         (
             {BLUE: 1},
-            "pool blue is at revision 2, not 1: somebody changed it in between; "
-            "read it again and repeat the change",
+            (
+                "pool blue is at revision 2, not 1: somebody changed it in between; "
+                "read it again and repeat the change"
+            ),
         ),
         ({BLUE: 0}, "pool blue exists already, at revision 2"),
         ({GREEN: 3}, "pool green does not exist; it was expected at 3"),
