@@ -8,6 +8,7 @@ from lvsctl.agent.documents import assignment_document
 from lvsctl.agent.messages import Assignment, Membership, Tunnel
 from lvsctl.director.state import State
 from lvsctl.ipvs_table import AddressKey, IPAddress, IpvsTable
+from lvsctl.status import Agent
 
 
 class Assignments:
@@ -29,12 +30,23 @@ class Assignments:
         self._lingering_by_address = _vips_by_address(lingering)
         self._found: dict[str, tuple[str, Assignment]] = {}
 
-    def of(self, name: str) -> tuple[str, Assignment] | None:
-        """Return an agent's assignment with its entity tag; None where that cycle knew no such."""
-        if name not in self._found and name in self._state.status.agents:
-            assignment = self._assignment(name)
-            self._found[name] = (_etag(assignment), assignment)
-        return self._found.get(name)
+    def of(self, agent: Agent) -> tuple[str, Assignment] | None:
+        """Return an agent's assignment with its entity tag.
+
+        None where that cycle did not see the agent as it is now: one that joins again must not be
+        told to drop its VIPs because a cycle saw it gone.
+        """
+        seen = self._state.status.agents.get(agent.name)
+        if seen is None or (seen.address, seen.pools, seen.membership) != (
+            agent.address,
+            agent.pools,
+            agent.membership,
+        ):
+            return None
+        if agent.name not in self._found:
+            assignment = self._assignment(agent.name)
+            self._found[agent.name] = (_etag(assignment), assignment)
+        return self._found[agent.name]
 
     def _assignment(self, name: str) -> Assignment:
         farm, agent = self._state.farm, self._state.status.agents[name]

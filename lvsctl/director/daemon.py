@@ -333,9 +333,10 @@ class DirectorDaemon:
         """
 
         def news() -> tuple[str, Assignment] | None:
-            if name not in self.state.status.agents:
+            agent = self.state.status.agents.get(name)
+            if agent is None:
                 raise NotFound(f"there is no agent {name}")
-            found = self._assignments.of(name) if self._assignments else None
+            found = self._assignments.of(agent) if self._assignments else None
             return found if found and found[0] != known_etag else None
 
         with contextlib.suppress(TimeoutError):

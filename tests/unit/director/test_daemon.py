@@ -255,6 +255,31 @@ def test_an_assignment_is_waited_for_until_it_changes(director: Director) -> Non
     virtual_time.run(scenario())
 
 
+def test_an_agent_that_joins_again_is_not_told_what_held_when_it_was_gone(
+    director: Director,
+) -> None:
+    """Until a cycle has seen it joined there is no assignment, rather than one without VIPs."""
+
+    async def scenario() -> None:
+        daemon = director.daemon
+        await director.put_web()
+        left = Registration(rip(1), ("web",), membership=Membership.LEFT)
+        await daemon.register("rs1", left, by="rs1")
+        await daemon.turn()
+        found = await daemon.assignment("rs1", None, 0)
+        assert found is not None
+        assert () == found[1].vips
+
+        await daemon.register("rs1", Registration(rip(1), ("web",)), by="rs1")
+        assert None is await daemon.assignment("rs1", None, 0)
+        await daemon.turn()
+        found = await daemon.assignment("rs1", None, 0)
+        assert found is not None
+        assert (VIP,) == found[1].vips
+
+    virtual_time.run(scenario())
+
+
 def test_an_agent_keeps_a_vip_while_the_kernel_still_sends_for_it(director: Director) -> None:
     """A service that a paused director has not deleted yet keeps its VIP on the agents."""
 
