@@ -109,7 +109,7 @@ def test_a_lost_state_folder_removes_nothing_and_adopt_heals(
 def agents_ready(daemons: FarmDaemons) -> set[str]:
     """Return the agents whose last report names the VIP ready."""
     agents = daemons.api.get("/v1/agents")["agents"]
-    return {agent["name"] for agent in agents if VIP in agent["ready"]}  # type: ignore[attr-defined]
+    return {agent["name"] for agent in agents if VIP in str(agent["ready"])}  # type: ignore[attr-defined]
 
 
 def is_settled(daemons: FarmDaemons) -> bool:
