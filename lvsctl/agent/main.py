@@ -103,20 +103,25 @@ def remembered_config(state_dir: Path) -> AgentConfig:
 
 
 async def _run(config: AgentConfig) -> int:
+    serving = asyncio.ensure_future(_serve_alone(config))
+    # It has not begun yet: whoever sees the lock taken can count on the handlers.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await serving
+    return 0
+
+
+async def _serve_alone(config: AgentConfig) -> None:
     state = StateDir(config.state_dir)
     if not state.lock.try_acquire():
         raise ConfigurationError(
             f"an agent (process {state.lock.holder()}) runs with --state-dir {config.state_dir}"
         )
-    serving = asyncio.ensure_future(_serve(config, state))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
     try:
-        with contextlib.suppress(asyncio.CancelledError):
-            await serving
+        await _serve(config, state)
     finally:
         state.lock.release()
-    return 0
 
 
 async def _serve(config: AgentConfig, state: StateDir) -> None:
