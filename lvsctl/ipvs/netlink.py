@@ -8,7 +8,6 @@ from typing import TypeVar
 from lvsctl.errors import KernelError, KernelLacks
 from lvsctl.ipvs.codec.commands import FAMILY_NAME
 from lvsctl.ipvs.codec.destination import parse_destination, parse_destination_counters
-from lvsctl.ipvs.codec.messages import Verdict
 from lvsctl.ipvs.codec.requests import (
     destinations_request,
     encode_operation,
@@ -18,7 +17,6 @@ from lvsctl.ipvs.codec.requests import (
 )
 from lvsctl.ipvs.codec.service import parse_service, parse_service_traffic
 from lvsctl.ipvs.codec.timeouts import parse_timeouts
-from lvsctl.ipvs.genetlink import GenericNetlinkSocket, RequestRefused
 from lvsctl.ipvs.lacking import NO_MODULE, NO_PRIVILEGE
 from lvsctl.ipvs.rounds import apply_in_rounds
 from lvsctl.ipvs_table import (
@@ -30,6 +28,8 @@ from lvsctl.ipvs_table import (
     Timeouts,
     VirtualService,
 )
+from lvsctl.netlink.genetlink import GenericNetlinkSocket, RequestRefused
+from lvsctl.netlink.messages import Verdict
 from lvsctl.results import Done, Failed, Result, Unknown
 
 _FEW_KEYS = 32

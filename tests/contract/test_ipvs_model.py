@@ -102,7 +102,7 @@ a_kernel_for_all = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
 @pytest.mark.usefixtures("kernel")
-@settings(max_examples=80, deadline=None, suppress_health_check=a_kernel_for_all)
+@settings(max_examples=40, deadline=None, suppress_health_check=a_kernel_for_all)
 @given(sequence=calls)
 def test_netlink_agrees_with_memory(sequence: list[list[Operation]]) -> None:
     """Result by result, snapshot by snapshot, and in what `ipvsadm -Sn` prints."""

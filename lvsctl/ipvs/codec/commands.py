@@ -5,7 +5,7 @@ Source: ``include/uapi/linux/ip_vs.h``.
 
 import enum
 
-from lvsctl.ipvs.codec.messages import GENERIC_HEADER
+from lvsctl.netlink.messages import GENERIC_HEADER
 
 FAMILY_NAME = "IPVS"
 _VERSION = 1

@@ -3,19 +3,7 @@
 import functools
 import struct
 
-from lvsctl.ipvs.codec.attributes import (
-    NESTED,
-    PORT,
-    U8,
-    U16,
-    U32,
-    Attributes,
-    number,
-    parse_attributes,
-    required,
-)
 from lvsctl.ipvs.codec.commands import CommandAttribute
-from lvsctl.ipvs.codec.messages import GENERIC_HEADER
 from lvsctl.ipvs.codec.service import parse_address
 from lvsctl.ipvs.codec.traffic import parse_traffic
 from lvsctl.ipvs_table import (
@@ -28,6 +16,18 @@ from lvsctl.ipvs_table import (
     TunnelFlag,
     TunnelType,
 )
+from lvsctl.netlink.attributes import (
+    NESTED,
+    PORT,
+    U8,
+    U16,
+    U32,
+    Attributes,
+    number,
+    parse_attributes,
+    required,
+)
+from lvsctl.netlink.messages import GENERIC_HEADER
 
 _ADDR, _PORT, _FWD_METHOD, _WEIGHT, _U_THRESH, _L_THRESH = range(1, 7)
 _ACTIVE_CONNS, _INACT_CONNS, _PERSIST_CONNS = range(7, 10)

@@ -1,24 +1,11 @@
 """A virtual service as netlink attributes."""
 
+import functools
 import struct
 from ipaddress import IPv4Address, IPv6Address
 
 from lvsctl.errors import MalformedMessage
-from lvsctl.ipvs.codec.attributes import (
-    HEADER,
-    NESTED,
-    PORT,
-    U16,
-    U32,
-    Attributes,
-    attribute,
-    number,
-    parse_attributes,
-    required,
-    text,
-)
 from lvsctl.ipvs.codec.commands import CommandAttribute
-from lvsctl.ipvs.codec.messages import GENERIC_HEADER
 from lvsctl.ipvs.codec.traffic import parse_traffic
 from lvsctl.ipvs_table import (
     AddressKey,
@@ -32,6 +19,20 @@ from lvsctl.ipvs_table import (
     Traffic,
     VirtualServiceConfig,
 )
+from lvsctl.netlink.attributes import (
+    HEADER,
+    NESTED,
+    PORT,
+    U16,
+    U32,
+    Attributes,
+    attribute,
+    number,
+    parse_attributes,
+    required,
+    text,
+)
+from lvsctl.netlink.messages import GENERIC_HEADER
 
 _AF, _PROTOCOL, _ADDR, _PORT, _FWMARK, _SCHED_NAME, _FLAGS, _TIMEOUT, _NETMASK = range(1, 10)
 _PE_NAME = 11
@@ -90,6 +91,7 @@ def _configuration(family: Family, config: VirtualServiceConfig) -> bytes:
     )
 
 
+@functools.lru_cache(maxsize=1024)  # every destination of a service carries it
 def encode_service_key(key: ServiceKey) -> bytes:
     """Return the attribute that names a service."""
     identity = _identity(key)

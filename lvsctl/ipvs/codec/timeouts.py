@@ -1,9 +1,9 @@
 """Idle times of connections as netlink attributes."""
 
-from lvsctl.ipvs.codec.attributes import U32, attribute, number, parse_attributes
 from lvsctl.ipvs.codec.commands import CommandAttribute
-from lvsctl.ipvs.codec.messages import GENERIC_HEADER
 from lvsctl.ipvs_table import Timeouts
+from lvsctl.netlink.attributes import U32, attribute, number, parse_attributes
+from lvsctl.netlink.messages import GENERIC_HEADER
 
 _KINDS = (
     CommandAttribute.TIMEOUT_TCP,

@@ -1,7 +1,7 @@
 """The 64-bit counters of services and destinations (``IPVS_STATS_ATTR_*``)."""
 
-from lvsctl.ipvs.codec.attributes import U64, number, parse_attributes
 from lvsctl.ipvs_table import Traffic
+from lvsctl.netlink.attributes import U64, number, parse_attributes
 
 _COUNTERS = range(1, 11)  # in the order of Traffic's fields; 11 is padding
 

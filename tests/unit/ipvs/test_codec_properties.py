@@ -10,18 +10,6 @@ from hypothesis import strategies as st
 
 from lvsctl.errors import MalformedMessage
 from lvsctl.ipvs.codec.destination import parse_destination, parse_destination_counters
-from lvsctl.ipvs.codec.messages import (
-    NLM_F_ACK_TLVS,
-    NLM_F_CAPPED,
-    NLMSG_DONE,
-    NLMSG_ERROR,
-    Message,
-    Verdict,
-    frame,
-    parse_family,
-    parse_messages,
-    parse_verdict,
-)
 from lvsctl.ipvs.codec.requests import encode_operation
 from lvsctl.ipvs.codec.service import parse_service, parse_service_traffic
 from lvsctl.ipvs.codec.timeouts import parse_timeouts
@@ -42,6 +30,18 @@ from lvsctl.ipvs_table import (
     Persistence,
     SetTimeouts,
     VirtualServiceConfig,
+)
+from lvsctl.netlink.messages import (
+    NLM_F_ACK_TLVS,
+    NLM_F_CAPPED,
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    Message,
+    Verdict,
+    frame,
+    parse_family,
+    parse_messages,
+    parse_verdict,
 )
 from tests.unit.ipvs import strategies
 

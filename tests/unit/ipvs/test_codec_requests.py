@@ -8,7 +8,6 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
 
-from lvsctl.ipvs.codec.attributes import parse_attributes
 from lvsctl.ipvs.codec.requests import (
     destinations_request,
     encode_operation,
@@ -39,6 +38,7 @@ from lvsctl.ipvs_table import (
     TunnelType,
     VirtualServiceConfig,
 )
+from lvsctl.netlink.attributes import parse_attributes
 
 WEB = AddressKey(IpProtocol.TCP, IPv4Address("198.51.100.10"), 80)
 DNS = AddressKey(IpProtocol.UDP, IPv4Address("198.51.100.10"), 53)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from itertools import chain
 
 from lvsctl.errors import KernelError
-from lvsctl.ipvs.codec.attributes import padded
-from lvsctl.ipvs.codec.messages import (
+from lvsctl.netlink.attributes import padded
+from lvsctl.netlink.messages import (
     CONTROL_FAMILY,
     HEADER,
     NLM_F_ACK,

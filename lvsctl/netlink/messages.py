@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lvsctl.errors import MalformedMessage
-from lvsctl.ipvs.codec.attributes import (
+from lvsctl.netlink.attributes import (
     U16,
     U32,
     attribute,

@@ -1,0 +1,1 @@
+"""Generic netlink: the messages as bytes, and a socket that sends them."""
