@@ -5,15 +5,25 @@ import contextlib
 import socket
 from collections.abc import Callable, Iterator
 
-# Groups of rtnetlink(7), as bits of sockaddr_nl.nl_groups: RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR,
-# RTNLGRP_IPV6_IFADDR and RTNLGRP_IPV4_NETCONF, which tells of changed sysctls.
-_GROUPS = 1 << 0 | 1 << 4 | 1 << 8 | 1 << 23
+_BITS = (
+    0,  # RTNLGRP_LINK
+    4,  # RTNLGRP_IPV4_IFADDR
+    6,  # RTNLGRP_IPV4_ROUTE
+    7,  # RTNLGRP_IPV4_RULE
+    8,  # RTNLGRP_IPV6_IFADDR
+    10,  # RTNLGRP_IPV6_ROUTE
+    18,  # RTNLGRP_IPV6_RULE
+    23,  # RTNLGRP_IPV4_NETCONF, which tells of changed sysctls
+)
+_GROUPS = sum(1 << bit for bit in _BITS)  # rtnetlink(7); sockaddr_nl.nl_groups
 _CHUNK = 65536
 
 
 @contextlib.contextmanager
 def host_events(on_change: Callable[[], None]) -> Iterator[None]:
-    """Call ``on_change`` on the running event loop whenever links, addresses or sysctls change.
+    """Call ``on_change`` on the running event loop whenever something changes.
+
+    That is links, addresses, routes, rules and sysctls. The kernel has no word of fou ports.
 
     What changed is not told: whoever is called looks for himself. Calls may be too many and,
     where the kernel lost messages, one for several changes.

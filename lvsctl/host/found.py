@@ -19,6 +19,7 @@ from lvsctl.host.plan import satisfies
 from lvsctl.host.protocol import (
     AddressKey,
     Config,
+    FouPortKey,
     HostChange,
     HostKey,
     HostState,
@@ -79,8 +80,8 @@ def restored(found: Found, observed: HostState) -> tuple[HostChange, ...]:
     """Return what puts every key back that still is ours, in an order safe at every step.
 
     Addresses go first, so that no VIP is ever announced with ARP sysctls that are not ours any
-    more; then rules, routes and devices; sysctls last, ``all`` before the devices' own, so that
-    no device is for a moment more open than it was found and than it is now.
+    more; then rules, routes, devices and fou ports; sysctls last, ``all`` before the devices'
+    own, so that no device is for a moment more open than it was found and than it is now.
     """
     newest_first = list(found.items())[::-1]
     in_order = sorted(newest_first, key=lambda item: _rank(item[0]))
@@ -108,9 +109,15 @@ def _target(key: HostKey, entry: Entry) -> Config | None:
             return entry.found
 
 
-_RANKS: Mapping[type, int] = {AddressKey: 0, RuleKey: 1, RouteKey: 2, LinkKey: 3}
-_TEMPLATE_RANKS: Mapping[str, int] = {"all": 4, "default": 5}
-_RANK_OTHER_SYSCTL = 6
+_RANKS: Mapping[type, int] = {
+    AddressKey: 0,
+    RuleKey: 1,
+    RouteKey: 2,
+    LinkKey: 3,
+    FouPortKey: 4,
+}
+_TEMPLATE_RANKS: Mapping[str, int] = {"all": 5, "default": 6}
+_RANK_OTHER_SYSCTL = 7
 
 
 def _rank(key: HostKey) -> int:

@@ -4,7 +4,6 @@ import contextlib
 import errno
 import os
 import socket
-import subprocess
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from pyroute2 import IPRoute
@@ -13,11 +12,17 @@ from pyroute2.netlink.exceptions import NetlinkError
 from lvsctl.errors import KernelError
 from lvsctl.host import sysctls
 from lvsctl.host.fallback import FALLBACK_DEVICES, why_absent
+from lvsctl.host.fou import fou_ports, set_fou_port
+from lvsctl.host.link_messages import Message, link_config, tunnel_request
+from lvsctl.host.modules import load_module
 from lvsctl.host.plan import satisfies
 from lvsctl.host.protocol import (
+    MAIN_TABLE,
     AddressConfig,
     AddressKey,
     Config,
+    FouPortConfig,
+    FouPortKey,
     HostChange,
     HostKey,
     HostState,
@@ -34,19 +39,17 @@ from lvsctl.host.rtnetlink import (
     FR_ACT_TO_TBL,
     IFA_F_NODAD,
     IPV6_DEFAULT_METRIC,
-    TUNNEL_PREFIXES,
-    Message,
+    RTNH_F_ONLINK,
     address_config,
     interface_of,
-    link_config,
     route_config,
     route_key,
     rule_key,
 )
+from lvsctl.host.tunnel_kinds import described, fixed, same_ends, why_unfit
 from lvsctl.ipvs_table import Family, IPAddress, family_of
 from lvsctl.results import Done, Failed, Result, Skipped
 
-_MAIN_TABLE = 254
 _FOREVER = 2**32 - 1
 _NO_SUCH_FAMILY = frozenset({errno.EAFNOSUPPORT, errno.EOPNOTSUPP})
 _ABSENT = frozenset({errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENODEV})
@@ -67,18 +70,30 @@ class LinuxHost:
         """Return the names of all network devices, in the kernel's order."""
         return [name for _, name in socket.if_nameindex()]
 
-    def addresses(self) -> Sequence[AddressKey]:
-        """Return every address of every device, in the kernel's order."""
-        return [key for key, _ in self._addresses()]
+    def addresses(self) -> Mapping[AddressKey, AddressConfig]:
+        """Return every address of every device with its options, each device's oldest first."""
+        found = dict(self._addresses())
+        ipv6 = [key for key in found if key.address.version == 6]  # noqa: PLR2004
+        # The kernel lists IPv6 addresses of one scope newest first (ipv6_link_dev_addr).
+        for key in reversed(ipv6):
+            found[key] = found.pop(key)
+        return found
 
     def gateways(self) -> Sequence[tuple[str, IPAddress]]:
         """Return device and next hop of every default route of the main table."""
         return [
             (config.link, config.gateway)
             for family in Family
-            for key, config in self._routes(family, _MAIN_TABLE)
+            for key, config in self._routes(family, MAIN_TABLE)
             if key.destination.prefixlen == 0 and config.link and config.gateway
         ]
+
+    def routes(self, family: Family, table: int = MAIN_TABLE) -> Mapping[RouteKey, RouteConfig]:
+        """Return every route of a table, in the kernel's order."""
+        found: dict[RouteKey, RouteConfig] = {}
+        for key, config in self._routes(family, table):
+            found.setdefault(key, config)
+        return found
 
     def observe(self, keys: Collection[HostKey]) -> HostState:
         """Return what each of ``keys`` is now, None for absent."""
@@ -86,9 +101,11 @@ class LinuxHost:
         if any(isinstance(key, AddressKey) for key in keys):
             dumped.update(self._addresses())
         for family, table in {_table_of(key) for key in keys if isinstance(key, RouteKey)}:
-            dumped.update(self._routes(family, table))
+            dumped.update(self.routes(family, table).items())
         for family in {key.family for key in keys if isinstance(key, RuleKey)}:
             dumped.update((key, RuleConfig()) for key in self._rules(family))
+        if any(isinstance(key, FouPortKey) for key in keys):
+            dumped.update(fou_ports().items())
         return {key: self._observe_one(key, dumped) for key in keys}
 
     def apply(self, changes: Sequence[HostChange]) -> Sequence[Result]:
@@ -105,8 +122,8 @@ class LinuxHost:
     def _observe_one(self, key: HostKey, dumped: Mapping[HostKey, Config]) -> Config | None:
         match key:
             case LinkKey(name=name):
-                message = self._link(name)
-                return None if message is None else link_config(message)
+                link = self._link(name)
+                return None if link is None else link[1]
             case SysctlKey():
                 return sysctls.read(key)
             case _:
@@ -123,6 +140,8 @@ class LinuxHost:
                     return self._set_route(key, config)
                 case RuleKey() as key, (None | RuleConfig()) as config:
                     return self._set_rule(key, config)
+                case FouPortKey() as key, (None | FouPortConfig()) as config:
+                    return set_fou_port(key, config)
                 case SysctlKey() as key, (None | SysctlConfig()) as config:
                     return sysctls.write(key, config)
                 case key, config:
@@ -132,10 +151,12 @@ class LinuxHost:
 
     # Links
 
-    def _link(self, name: str) -> Message | None:
+    def _link(self, name: str) -> tuple[int, LinkConfig] | None:
+        """Return a device's index and what it is."""
         with _translated(f"device {name} cannot be read"):
-            found = tuple(self._rtnetlink.get_links(ifname=name))
-        return found[0] if found else None
+            found: tuple[Message, ...] = tuple(self._rtnetlink.get_links(ifname=name))
+        names = dict(socket.if_nameindex())
+        return (found[0]["index"], link_config(found[0], names)) if found else None
 
     def _index(self, name: str) -> int | None:
         try:
@@ -146,25 +167,21 @@ class LinuxHost:
     def _set_link(self, key: LinkKey, wanted: LinkConfig | None) -> Result:
         if wanted is None:
             return self._remove_link(key.name)
-        message = self._link(key.name)
-        if message is None:
+        link = self._link(key.name)
+        if link is None:
             failure = self._create_link(key.name, wanted)
             if failure is not None:
                 return failure
-            message = self._link(key.name)
-            if message is None:
+            link = self._link(key.name)
+            if link is None:
                 return Failed(errno.ENODEV, f"{key.name} vanished as soon as it was made")
-        present = link_config(message)
-        if (present.kind, present.local, present.remote) != (
-            wanted.kind,
-            wanted.local,
-            wanted.remote,
-        ):
-            return Failed(errno.EEXIST, f"{key.name} is there already, as {_described(present)}")
+        index, present = link
+        if fixed(present) != fixed(wanted):
+            return Failed(errno.EEXIST, f"{key.name} is there already, as {described(present)}")
         if not satisfies(wanted, present):
             self._rtnetlink.link(
                 "set",
-                index=message["index"],
+                index=index,
                 state="up" if wanted.up else "down",
                 **({} if wanted.mtu is None else {"mtu": wanted.mtu}),
             )
@@ -173,19 +190,36 @@ class LinuxHost:
     def _create_link(self, name: str, wanted: LinkConfig) -> Failed | None:
         fallback = FALLBACK_DEVICES.get(name)
         if fallback is not None:
-            _load_module(fallback.module)
+            load_module(fallback.module)
             return None if self._index(name) else Failed(errno.ENODEV, why_absent(name))
         if not wanted.kind:
             return Failed(errno.ENODEV, f"there is no device {name}")
-        ends = {"local": wanted.local, "remote": wanted.remote}
-        prefix = TUNNEL_PREFIXES.get(wanted.kind)
-        self._rtnetlink.link(
-            "add",
-            ifname=name,
-            kind=wanted.kind,
-            **{f"{prefix}_{end}": str(address) for end, address in ends.items() if address},
-        )
+        unfit = why_unfit(wanted)
+        if unfit is not None:
+            return Failed(errno.EINVAL, f"{name}: {unfit}")
+        underlay = None
+        if wanted.underlay is not None:
+            underlay = self._index(wanted.underlay)
+            if underlay is None:
+                return Failed(errno.ENODEV, f"there is no device {wanted.underlay} for {name}")
+        try:
+            self._rtnetlink.link(
+                "add", ifname=name, kind=wanted.kind, **tunnel_request(wanted, underlay)
+            )
+        except NetlinkError as error:
+            if error.code == errno.EEXIST:
+                return Failed(errno.EEXIST, self._why_taken(name, wanted))
+            raise
         return None
+
+    def _why_taken(self, name: str, wanted: LinkConfig) -> str:
+        names = dict(socket.if_nameindex())
+        links: tuple[Message, ...] = tuple(self._rtnetlink.get_links())
+        twins = [
+            link.get("ifname") for link in links if same_ends(link_config(link, names), wanted)
+        ]
+        whose = f"{twins[0]} has" if twins else "another device has"
+        return f"{name} cannot be made: {whose} its ends already, {described(wanted)}"
 
     def _remove_link(self, name: str) -> Result:
         index = self._index(name)
@@ -218,18 +252,23 @@ class LinuxHost:
             return Done() if index is None else self._remove_address(index, key)
         if index is None:
             return Failed(errno.ENODEV, f"there is no device {key.link} for {key.address}")
-        if self._stands_with_other_prefix(key):
-            # The kernel would answer a replacement with success and change nothing.
-            return Failed(errno.EEXIST, f"{key} is there already with another prefix length")
-        self._rtnetlink.addr(
-            "replace",
-            index=index,
-            address=str(key.address.ip),
-            prefixlen=key.address.network.prefixlen,
-            flags=IFA_F_NODAD if wanted.nodad else 0,
-            preferred_lft=0 if wanted.deprecated else _FOREVER,
-            valid_lft=_FOREVER,
-        )
+        request: dict[str, object] = {
+            "index": index,
+            "address": str(key.address.ip),
+            "prefixlen": key.address.network.prefixlen,
+            "flags": IFA_F_NODAD if wanted.nodad else 0,
+            "preferred_lft": 0 if wanted.deprecated else _FOREVER,
+            "valid_lft": _FOREVER,
+        }
+        try:
+            self._rtnetlink.addr("add", **request)
+        except NetlinkError as error:
+            if error.code != errno.EEXIST:
+                raise
+            if self._stands_with_other_prefix(key):
+                # The kernel would answer a replacement with success and change nothing.
+                return Failed(errno.EEXIST, f"{key} is there already with another prefix length")
+            self._rtnetlink.addr("replace", **request)
         return Done()
 
     def _stands_with_other_prefix(self, wanted: AddressKey) -> bool:
@@ -271,6 +310,8 @@ class LinuxHost:
             request["oif"] = index
         if wanted.gateway is not None:
             request["gateway"] = str(wanted.gateway)
+        if wanted.onlink:
+            request["flags"] = RTNH_F_ONLINK
         if wanted.source is not None:
             request["prefsrc"] = str(wanted.source)
         metrics = {"advmss": wanted.advmss, "mtu": wanted.mtu}
@@ -328,22 +369,6 @@ def _route_request(key: RouteKey) -> dict[str, object]:
         "table": table,
     }
     return {**request, "priority": metric} if metric else request
-
-
-def _described(link: LinkConfig) -> str:
-    ends = [
-        f"{end} {address}"
-        for end, address in (("local", link.local), ("remote", link.remote))
-        if address
-    ]
-    return " ".join([link.kind or "hardware", *ends])
-
-
-def _load_module(module: str) -> None:
-    # Whether it helped is seen by whether the device is there: it may be built in, or loaded by
-    # somebody outside a container that has no modprobe.
-    with contextlib.suppress(OSError):
-        subprocess.run(["modprobe", "-q", module], check=False, capture_output=True)
 
 
 @contextlib.contextmanager

@@ -7,12 +7,16 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from lvsctl.host.fallback import FALLBACK_DEVICES, why_absent
+from lvsctl.host.fou_ports import why_port_taken, why_port_there, why_port_unfit
 from lvsctl.host.memory_sysctls import MemorySysctls
 from lvsctl.host.plan import satisfies
 from lvsctl.host.protocol import (
+    MAIN_TABLE,
     AddressConfig,
     AddressKey,
     Config,
+    FouPortConfig,
+    FouPortKey,
     HostChange,
     HostKey,
     HostState,
@@ -25,13 +29,20 @@ from lvsctl.host.protocol import (
     SysctlConfig,
     SysctlKey,
 )
-from lvsctl.ipvs_table import IPAddress
+from lvsctl.host.tunnel_kinds import (
+    TUNNEL_KINDS,
+    described,
+    fixed,
+    header_bytes,
+    same_ends,
+    why_unfit,
+)
+from lvsctl.ipvs_table import Family, IPAddress, family_of
 from lvsctl.results import Done, Failed, Result, Skipped
 
 _IPV6 = 6
-_MAIN_TABLE = 254
 _LOOPBACK_MTU = 65536
-_MTU: Mapping[str, int] = {"dummy": 1500, "ipip": 1480, "gre": 1476, "ip6tnl": 1452, "sit": 1480}
+_ETHERNET_MTU = 1500
 _NAME_MAX = 15  # IFNAMSIZ - 1
 
 
@@ -75,6 +86,8 @@ class MemoryHost:
         self._addresses: dict[AddressKey, AddressConfig] = {}
         self._routes: dict[RouteKey, RouteConfig] = {}
         self._rules: dict[RuleKey, RuleConfig] = {}
+        self._fou_ports: dict[FouPortKey, FouPortConfig] = {}
+        self._taken_ports: set[FouPortKey] = set()
         self._sysctls = MemorySysctls(sysctls or {})
         self._loadable = frozenset(loadable)
         for device in (Hardware("lo", up=False, mtu=_LOOPBACK_MTU), *hardware):
@@ -88,20 +101,28 @@ class MemoryHost:
         """Return the names of all network devices, in order of creation."""
         return list(self._links)
 
-    def addresses(self) -> Sequence[AddressKey]:
-        """Return every address of every device, in order of creation."""
-        return list(self._addresses)
+    def addresses(self) -> Mapping[AddressKey, AddressConfig]:
+        """Return every address of every device with its options, in order of creation."""
+        return dict(self._addresses)
 
     def gateways(self) -> Sequence[tuple[str, IPAddress]]:
         """Return device and next hop of every default route of the main table."""
         return [
             (config.link, config.gateway)
             for key, config in self._routes.items()
-            if key.table == _MAIN_TABLE
+            if key.table == MAIN_TABLE
             and key.destination.prefixlen == 0
             and config.link
             and config.gateway
         ]
+
+    def routes(self, family: Family, table: int = MAIN_TABLE) -> Mapping[RouteKey, RouteConfig]:
+        """Return every route of a table, in order of creation."""
+        return {
+            key: config
+            for key, config in self._routes.items()
+            if key.table == table and family_of(key.destination.network_address) is family
+        }
 
     def observe(self, keys: Collection[HostKey]) -> HostState:
         """Return what each of ``keys`` is now, None for absent."""
@@ -130,6 +151,8 @@ class MemoryHost:
                 return self._routes.get(key)
             case RuleKey():
                 return self._rules.get(key)
+            case FouPortKey():
+                return self._fou_ports.get(key)
             case SysctlKey():
                 return self._sysctls.read(key)
 
@@ -143,6 +166,8 @@ class MemoryHost:
                 self._set_route(key, config)
             case RuleKey() as key, (None | RuleConfig()) as config:
                 _put(self._rules, key, config)
+            case FouPortKey() as key, (None | FouPortConfig()) as config:
+                self._set_fou_port(key, config)
             case SysctlKey() as key, (None | SysctlConfig()) as config:
                 failure = self._sysctls.write(key, config)
                 if failure is not None:
@@ -163,9 +188,8 @@ class MemoryHost:
         if name not in self._links:
             self._create_link(name, wanted)
         present = self._links[name]
-        same = replace(wanted, up=present.up, mtu=present.mtu)
-        if same != present:
-            raise _Refused(errno.EEXIST, f"{name} is there already, as {present.kind}")
+        if fixed(wanted) != fixed(present):
+            raise _Refused(errno.EEXIST, f"{name} is there already, as {described(present)}")
         if satisfies(wanted, present):
             return
         mtu = present.mtu if wanted.mtu is None else wanted.mtu
@@ -178,24 +202,52 @@ class MemoryHost:
         if fallback is not None:
             if name not in self._loadable:
                 raise _Refused(errno.ENODEV, why_absent(name))
-            self._add_link(name, LinkConfig(fallback.kind, up=False, mtu=_MTU.get(fallback.kind)))
+            self._make(name, LinkConfig(fallback.kind, up=False))
             return
         if not wanted.kind:
             raise _Refused(errno.ENODEV, f"there is no device {name}")
-        if wanted.kind not in _MTU:
+        unfit = why_unfit(wanted)
+        if unfit is not None:
+            raise _Refused(errno.EINVAL, f"{name}: {unfit}")
+        if wanted.underlay is not None and wanted.underlay not in self._links:
+            raise _Refused(errno.ENODEV, f"there is no device {wanted.underlay} for {name}")
+        if wanted.kind not in {"dummy", *TUNNEL_KINDS}:
             raise _Refused(errno.EOPNOTSUPP)
         if len(name) > _NAME_MAX:
             raise _Refused(errno.ERANGE)
-        ends = (wanted.local, wanted.remote)
-        if wanted.local and any(
-            (link.kind, link.local, link.remote) == (wanted.kind, *ends)
-            for link in self._links.values()
-        ):
-            raise _Refused(errno.EEXIST)
-        mtu = _MTU[wanted.kind]
-        self._add_link(
-            name, LinkConfig(wanted.kind, up=False, mtu=mtu, local=ends[0], remote=ends[1])
-        )
+        if wanted.kind in TUNNEL_KINDS:
+            self._check_ends(name, wanted)
+        self._make(name, wanted)
+
+    def _check_ends(self, name: str, wanted: LinkConfig) -> None:
+        # The kind's module brings its fallback device, which has no ends.
+        fallbacks = {
+            device: LinkConfig(fallback.kind, up=False)
+            for device, fallback in FALLBACK_DEVICES.items()
+            if device in self._loadable
+        }
+        for other, link in {**fallbacks, **self._links}.items():
+            if same_ends(link, wanted):
+                words = f"{name} cannot be made: {other} has its ends already, {described(wanted)}"
+                raise _Refused(errno.EEXIST, words)
+
+    def _make(self, name: str, wanted: LinkConfig) -> None:
+        mtu = _ETHERNET_MTU
+        if wanted.kind in TUNNEL_KINDS:
+            mtu = self._underlay_mtu(wanted) - header_bytes(wanted)
+        self._add_link(name, replace(wanted, up=False, mtu=mtu))
+
+    def _underlay_mtu(self, tunnel: LinkConfig) -> int:
+        """Return the MTU of the device towards the other end, else of the one that is named."""
+        towards = [
+            key.link
+            for key in self._addresses
+            if tunnel.remote is not None and tunnel.remote in key.address.network
+        ]
+        for name in (*towards, tunnel.underlay):
+            if name is not None:
+                return self._links[name].mtu or _ETHERNET_MTU
+        return _ETHERNET_MTU
 
     def _remove_link(self, name: str) -> None:
         if name not in self._links:
@@ -217,6 +269,24 @@ class MemoryHost:
             del self._addresses[address]
         for route in [key for key, config in self._routes.items() if config.link == name]:
             del self._routes[route]
+
+    # Fou ports
+
+    def take_port(self, key: FouPortKey) -> None:
+        """Let another program's socket have a UDP port."""
+        self._taken_ports.add(key)
+
+    def _set_fou_port(self, key: FouPortKey, wanted: FouPortConfig | None) -> None:
+        present = self._fou_ports.get(key)
+        if wanted is not None and wanted != present:
+            unfit = why_port_unfit(key, wanted)
+            if unfit is not None:
+                raise _Refused(errno.EINVAL, unfit)
+            if present is not None:
+                raise _Refused(errno.EEXIST, why_port_there(key, present))
+            if key in self._taken_ports:
+                raise _Refused(errno.EADDRINUSE, why_port_taken(key))
+        _put(self._fou_ports, key, wanted)
 
     # Addresses
 
@@ -251,7 +321,7 @@ class MemoryHost:
                 raise _Refused(errno.ENODEV, f"there is no device {config.link} for {key}")
             if not link.up:
                 raise _Refused(errno.ENETDOWN)
-        if config.gateway is not None and not self._on_link(config.gateway):
+        if config.gateway is not None and not (config.onlink or self._on_link(config.gateway)):
             ipv6 = config.gateway.version == _IPV6
             raise _Refused(errno.EHOSTUNREACH if ipv6 else errno.ENETUNREACH)
         if config.source is not None and not any(
@@ -266,7 +336,7 @@ class MemoryHost:
         routed = any(
             gateway in key.destination and config.gateway is None
             for key, config in self._routes.items()
-            if key.table == _MAIN_TABLE
+            if key.table == MAIN_TABLE
         )
         return connected or routed
 

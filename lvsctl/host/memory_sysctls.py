@@ -15,10 +15,12 @@ _CONF = ("net", "ipv4", "conf")
 _DEVICE_PARAMETERS = ("accept_local", "arp_announce", "arp_ignore", "rp_filter")
 _TEMPLATES = ("all", "default")
 _INTEGERS = re.compile(r"-?[0-9]+( -?[0-9]+)*")
+_RESERVED_PORTS = SysctlKey(("net", "ipv4", "ip_local_reserved_ports"))
+_RANGES = re.compile(r"([0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*)?")
 
 
 class MemorySysctls:
-    """A tree of integer parameters."""
+    """A tree of parameters: integers, and one list of ranges of ports."""
 
     def __init__(self, values: Mapping[SysctlKey, str]) -> None:
         templates = {
@@ -29,6 +31,7 @@ class MemorySysctls:
         self._values: dict[SysctlKey, str] = {
             **templates,
             SysctlKey(("net", "ipv4", "ip_forward")): "0",
+            _RESERVED_PORTS: "",
             **values,
         }
         self._set_by_hand: set[SysctlKey] = set()
@@ -61,7 +64,8 @@ class MemorySysctls:
             return Failed(errno.EPERM, f"sysctl {key} cannot be removed")
         if key not in self._values:
             return Failed(errno.ENOENT, f"there is no sysctl {key}")
-        if not _INTEGERS.fullmatch(config.value):
+        form = _RANGES if key == _RESERVED_PORTS else _INTEGERS
+        if not form.fullmatch(config.value):
             return Failed(errno.EINVAL, f"sysctl {key}: Invalid argument")
         self._values[key] = config.value
         self._set_by_hand.add(key)

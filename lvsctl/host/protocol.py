@@ -16,6 +16,9 @@ from lvsctl.results import Result
 IPInterface = IPv4Interface | IPv6Interface
 IPNetwork = IPv4Network | IPv6Network
 
+MAIN_TABLE = 254
+"""The routing table of routes that name none."""
+
 
 @dataclass(frozen=True, slots=True)
 class LinkKey:
@@ -38,6 +41,11 @@ class LinkConfig:
         mtu: Bytes; None where it does not matter. Never None when observed.
         local: Underlay address of this end of a tunnel; None for any and for other kinds.
         remote: Underlay address of the other end; None for any and for other kinds.
+        underlay: Device that a tunnel's packets leave by; None for the route's.
+        key: Key of a gre, gretap or ip6gre tunnel, both ways; None without.
+        checksum: GRE headers carry a checksum, and arriving ones must.
+        ttl: Of the outer header; None copies the inner one's. Only tunnels have one.
+        any_protocol: An ip6tnl tunnel also carries IPv4 (``mode any``).
     """
 
     kind: str
@@ -45,6 +53,11 @@ class LinkConfig:
     mtu: int | None = None
     local: IPAddress | None = None
     remote: IPAddress | None = None
+    underlay: str | None = None
+    key: int | None = None
+    checksum: bool = False
+    ttl: int | None = None
+    any_protocol: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +108,10 @@ class RouteConfig:
         mtu: Bytes; None for the device's.
         type: Linux's route type: unicast, local, throw, …
         scope: Linux's route scope number: 0 universe, 253 link, 254 host.
+        onlink: The gateway is on the device's link although no route says so.
+        whole: False where there is more to a route than is told here (several next hops, an
+            encapsulation, a gateway of the other family, a type of service). Such a route can be
+            seen and removed, not set.
     """
 
     link: str | None
@@ -104,6 +121,8 @@ class RouteConfig:
     mtu: int | None = None
     type: str = "unicast"
     scope: int = 0
+    onlink: bool = False
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +174,37 @@ class SysctlConfig:
     value: str
 
 
-HostKey = LinkKey | AddressKey | RouteKey | RuleKey | SysctlKey
-Config = LinkConfig | AddressConfig | RouteConfig | RuleConfig | SysctlConfig
+@dataclass(frozen=True, slots=True)
+class FouPortKey:
+    """A UDP port on which the kernel unwraps packets (``ip fou``).
+
+    Attributes:
+        family: Family of the outer packets.
+        port: The UDP port.
+    """
+
+    family: Family
+    port: int
+
+    def __str__(self) -> str:
+        return f"fou port {self.port}" + (" -6" if self.family is Family.IPV6 else "")
+
+
+@dataclass(frozen=True, slots=True)
+class FouPortConfig:
+    """What a UDP port unwraps.
+
+    Attributes:
+        gue: Generic UDP encapsulation; otherwise the payload is a packet of ``protocol``.
+        protocol: IP protocol of the payload; 0 with gue, whose header says it.
+    """
+
+    gue: bool = True
+    protocol: int = 0
+
+
+HostKey = LinkKey | AddressKey | RouteKey | RuleKey | SysctlKey | FouPortKey
+Config = LinkConfig | AddressConfig | RouteConfig | RuleConfig | SysctlConfig | FouPortConfig
 HostState = Mapping[HostKey, Config | None]
 
 
@@ -190,12 +238,20 @@ class Host(Protocol):
         """Return the names of all network devices, in the kernel's order."""
         ...
 
-    def addresses(self) -> Sequence[AddressKey]:
-        """Return every address of every device, in the kernel's order."""
+    def addresses(self) -> Mapping[AddressKey, AddressConfig]:
+        """Return every address of every device with its options, each device's oldest first."""
         ...
 
     def gateways(self) -> Sequence[tuple[str, IPAddress]]:
         """Return device and next hop of every default route of the main table."""
+        ...
+
+    def routes(self, family: Family, table: int = MAIN_TABLE) -> Mapping[RouteKey, RouteConfig]:
+        """Return every route of a table, in the kernel's order.
+
+        Of a route with several next hops this tells the first one only, and of several routes
+        with one key (such as each device's own ``fe80::/64``) the first.
+        """
         ...
 
     def observe(self, keys: Collection[HostKey]) -> HostState:

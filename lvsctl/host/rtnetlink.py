@@ -1,6 +1,6 @@
-"""What rtnetlink's messages say, as keys and configurations.
+"""What rtnetlink's messages say of addresses, routes and rules.
 
-Source: rtnetlink(7), ``include/uapi/linux/{if_link,if_addr,rtnetlink,fib_rules}.h``; messages are
+Source: rtnetlink(7), ``include/uapi/linux/{if_addr,rtnetlink,fib_rules}.h``; messages are
 decoded by pyroute2.
 """
 
@@ -14,56 +14,26 @@ from lvsctl.host.protocol import (
     AddressConfig,
     IPInterface,
     IPNetwork,
-    LinkConfig,
     RouteConfig,
     RouteKey,
     RuleKey,
 )
-from lvsctl.ipvs_table import Family, IPAddress
+from lvsctl.ipvs_table import Family
 
 Message = Mapping[str, Any]
 
-IFF_UP = 0x1
 IFA_F_NODAD = 0x02
 IFA_F_DEPRECATED = 0x20
 FR_ACT_TO_TBL = 1
+RTNH_F_ONLINK = 0x04
 IPV6_DEFAULT_METRIC = 1024
 
-TUNNEL_PREFIXES: Mapping[str, str] = {
-    "ipip": "ipip",
-    "gre": "gre",
-    "gretap": "gre",
-    "ip6tnl": "ip6tnl",
-    "ip6gre": "ip6gre",
-}
-"""How pyroute2 names the endpoints of each kind of tunnel: ``<prefix>_local``."""
-
+_BEYOND_ROUTE_CONFIG = ("multipath", "encap", "via", "tos")
 ROUTES_WITHOUT_LINK = frozenset({"blackhole", "unreachable", "prohibit", "throw"})
 _TYPE_NAMES: Mapping[int, str] = {
     number: name for name, number in rt_type.items() if isinstance(name, str)
 }
 _ANY_NETWORK = {Family.IPV4: ip_network("0.0.0.0/0"), Family.IPV6: ip_network("::/0")}
-
-
-def link_config(message: Message) -> LinkConfig:
-    """Return the configuration that an RTM_NEWLINK tells."""
-    info = message.get("linkinfo") or {}
-    kind = info.get("kind") or ""
-    data = info.get("data") or {}
-    prefix = TUNNEL_PREFIXES.get(kind)
-    return LinkConfig(
-        kind=kind,
-        up=bool(message["flags"] & IFF_UP),
-        mtu=message.get("mtu"),
-        local=_endpoint(data.get(f"{prefix}_local")) if prefix else None,
-        remote=_endpoint(data.get(f"{prefix}_remote")) if prefix else None,
-    )
-
-
-def _endpoint(text: str | None) -> IPAddress | None:
-    if text is None or (address := ip_address(text)).is_unspecified:
-        return None
-    return address
 
 
 def interface_of(message: Message) -> IPInterface:
@@ -103,6 +73,8 @@ def route_config(message: Message, link_names: Mapping[int, str]) -> RouteConfig
         mtu=metrics.get("mtu"),
         type=kind,
         scope=message["scope"],
+        onlink=bool(first_hop["flags"] & RTNH_F_ONLINK),
+        whole=not any(message.get(field) for field in _BEYOND_ROUTE_CONFIG),
     )
 
 

@@ -1,11 +1,12 @@
 """What every implementation of Host does; each runs these tests with a fresh namespace."""
 
 import errno
-from ipaddress import IPv4Address, IPv6Address, ip_interface, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
 
 import pytest
 
 from lvsctl.host.protocol import (
+    MAIN_TABLE,
     AddressConfig,
     AddressKey,
     Config,
@@ -21,7 +22,7 @@ from lvsctl.host.protocol import (
     SysctlConfig,
     SysctlKey,
 )
-from lvsctl.ipvs_table import Family
+from lvsctl.ipvs_table import Family, family_of
 from lvsctl.results import Done, Failed, Result, Skipped
 
 ETH0 = LinkKey("eth0")
@@ -193,6 +194,23 @@ class HostContract:
             done(eth0, VIP, None)
             assert observed(eth0, VIP) is None
 
+    def test_addresses_with_options_each_devices_oldest_first(self, eth0: Host) -> None:
+        """Whatever order the kernel has, a device's own address comes before one that joined it."""
+        wanted: dict[HostKey, Config] = {
+            AddressKey("eth0", ip_interface("192.0.2.11/24")): AddressConfig(),
+            VIP: AddressConfig(deprecated=True),
+            AddressKey("eth0", ip_interface("2001:db8::11/64")): AddressConfig(nodad=True),
+            AddressKey("eth0", ip_interface("2001:db8::9/64")): AddressConfig(nodad=True),
+            VIP6: AddressConfig(nodad=True, deprecated=True),
+        }
+        for key, config in wanted.items():
+            done(eth0, key, config)
+
+        found = eth0.addresses()
+
+        assert wanted == {key: found[key] for key in wanted if isinstance(key, AddressKey)}
+        assert list(wanted) == [key for key in found if key in wanted]
+
     def test_address_on_a_device_that_is_absent(self, host: Host) -> None:
         """It cannot be added, and counts as removed."""
         assert "ENODEV" == refusal(host, VIP, AddressConfig())
@@ -300,6 +318,58 @@ class HostContract:
         assert [] == rs.gateways()
         done(rs, RouteKey(254, ip_network("0.0.0.0/0")), RouteConfig("eth0", gateway=gateway))
         assert [("eth0", gateway)] == rs.gateways()
+
+    @pytest.mark.parametrize("gateway", ["192.0.2.1", "2001:db8:1::1"])
+    def test_advertised_segment_is_changed_in_place(self, rs: Host, gateway: str) -> None:
+        """On a default route and on one on the link, of both families."""
+        done(rs, AddressKey("eth0", ip_interface("2001:db8:1::11/64")), AddressConfig(nodad=True))
+        hop = ip_address(gateway)
+        default = RouteKey(TABLE, ip_network("0.0.0.0/0" if hop.version == 4 else "::/0"))
+        on_link = RouteKey(
+            TABLE, ip_network(f"{hop}/{24 if hop.version == 4 else 64}", strict=False)
+        )
+        scope = SCOPE_LINK if hop.version == 4 else 0
+        for advmss in (1440, 1428, None, 1380):
+            wanted = {
+                on_link: RouteConfig("eth0", scope=scope, advmss=advmss),
+                default: RouteConfig("eth0", gateway=hop, advmss=advmss),
+            }
+            for key, config in wanted.items():
+                done(rs, key, config)
+            assert wanted == rs.routes(family_of(hop), TABLE)
+
+    def test_routes_of_a_table(self, rs: Host) -> None:
+        """Those of one family and one table; of main where none is named."""
+        done(rs, AddressKey("eth0", ip_interface("2001:db8:1::11/64")), AddressConfig(nodad=True))
+        network, network6 = ip_network("203.0.113.0/24"), ip_network("2001:db8:2::/64")
+        here, here6 = RouteKey(MAIN_TABLE, network), RouteKey(MAIN_TABLE, network6)
+        there, there6 = RouteKey(TABLE, network), RouteKey(1000, network6)
+        on_link, on_link6 = RouteConfig("eth0", scope=SCOPE_LINK), RouteConfig("eth0", advmss=1380)
+        for key, config in (
+            (here, on_link),
+            (here6, on_link6),
+            (there, on_link),
+            (there6, on_link6),
+        ):
+            done(rs, key, config)
+        assert {there: on_link} == rs.routes(Family.IPV4, TABLE)
+        assert {there6: on_link6} == rs.routes(Family.IPV6, 1000)
+        assert {} == rs.routes(Family.IPV4, 1000)
+        main, main6 = rs.routes(Family.IPV4), rs.routes(Family.IPV6)
+        assert (on_link, None, None) == (main.get(here), main.get(here6), main.get(there))
+        assert (on_link6, None, None) == (main6.get(here6), main6.get(here), main6.get(there6))
+
+    @pytest.mark.parametrize("gateway", ["100.64.0.1", "2001:db8:ffff::1"])
+    def test_gateway_that_no_route_leads_to(self, rs: Host, gateway: str) -> None:
+        """It is taken where the route says that it is on the link, as some hosters have it."""
+        done(rs, AddressKey("eth0", ip_interface("2001:db8:1::11/64")), AddressConfig(nodad=True))
+        hop = ip_address(gateway)
+        default = RouteKey(TABLE, ip_network("0.0.0.0/0" if hop.version == 4 else "::/0"))
+        refused = "ENETUNREACH" if hop.version == 4 else "EHOSTUNREACH"
+        assert refused == refusal(rs, default, RouteConfig("eth0", gateway=hop))
+        wanted = RouteConfig("eth0", gateway=hop, onlink=True, advmss=1440)
+        done(rs, default, wanted)
+        assert wanted == observed(rs, default)
 
     # Rules
 

@@ -1,17 +1,25 @@
 """The host in memory keeps the contract of Host."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import pytest
 
 from lvsctl.host.fallback import FALLBACK_DEVICES
 from lvsctl.host.memory import MemoryHost
-from lvsctl.host.protocol import LinkConfig
+from lvsctl.host.protocol import FouPortKey, Host, LinkConfig
 from tests.contract.host_contract import TUNL0, HostContract, refusal
+from tests.contract.host_tunnels_contract import HostTunnelsContract
 
 
-class TestMemoryHost(HostContract):
+class TestMemoryHost(HostContract, HostTunnelsContract):
     @pytest.fixture
     def host(self) -> MemoryHost:
         return MemoryHost()
+
+    def another_socket(self, host: Host, key: FouPortKey) -> AbstractContextManager[object]:
+        assert isinstance(host, MemoryHost)
+        host.take_port(key)
+        return nullcontext()
 
 
 def test_fallback_device_that_does_not_come() -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,15 +16,21 @@ from lvsctl.host.linux import LinuxHost
 from lvsctl.host.protocol import (
     AddressConfig,
     AddressKey,
+    FouPortConfig,
+    FouPortKey,
+    Host,
     HostChange,
     LinkConfig,
     LinkKey,
     SysctlConfig,
 )
+from lvsctl.ipvs_table import Family
 from lvsctl.results import Failed
 from tests.contract.host_contract import ETH0, TUNL0, VIP, HostContract, conf, link, refusal
+from tests.contract.host_tunnels_contract import HostTunnelsContract
 
 ALL_RP_FILTER = conf("all", "rp_filter")
+FOU_PORT = FouPortKey(Family.IPV4, 6080)
 VIP_ON_LO = AddressKey("lo", VIP.address)
 
 
@@ -41,11 +48,19 @@ def fresh_namespace() -> Iterator[LinuxHost]:
         namespace.close()
 
 
-class TestLinuxHost(HostContract):
+class TestLinuxHost(HostContract, HostTunnelsContract):
     @pytest.fixture
     def host(self) -> Iterator[LinuxHost]:
         with fresh_namespace() as host:
             yield host
+
+    @contextlib.contextmanager
+    def another_socket(self, host: Host, key: FouPortKey) -> Iterator[object]:  # noqa: ARG002
+        with socket.socket(key.family, socket.SOCK_DGRAM) as other:
+            if key.family is Family.IPV6:
+                other.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            other.bind(("", key.port))
+            yield other
 
 
 def test_a_namespace_without_fallback_devices() -> None:
@@ -98,6 +113,7 @@ def test_without_privileges_nothing_is_changed(node: Callable[[str], Node]) -> N
         before = host.observe([LinkKey("lo"), ALL_RP_FILTER])
         assert "EPERM" == refusal(host, LinkKey("lo"), LinkConfig("", up=False))
         assert "EPERM" == refusal(host, VIP_ON_LO, AddressConfig())
+        assert "EPERM" == refusal(host, FOU_PORT, FouPortConfig())
         assert "EACCES" == refusal(host, ALL_RP_FILTER, SysctlConfig("1"))
         assert before == host.observe([LinkKey("lo"), ALL_RP_FILTER])
 

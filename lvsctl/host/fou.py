@@ -1,0 +1,103 @@
+"""The UDP ports on which the kernel unwraps packets, over generic netlink.
+
+Source: ``include/uapi/linux/fou.h``, ``net/ipv4/fou.c``.
+"""
+
+import errno
+import os
+from collections.abc import Mapping
+from contextlib import closing
+
+from lvsctl.errors import KernelError
+from lvsctl.host.fou_ports import why_port_taken, why_port_there, why_port_unfit
+from lvsctl.host.modules import load_module
+from lvsctl.host.protocol import FouPortConfig, FouPortKey
+from lvsctl.ipvs_table import Family
+from lvsctl.netlink.attributes import PORT, U8, attribute, number, parse_attributes
+from lvsctl.netlink.genetlink import GenericNetlinkSocket, RequestRefused
+from lvsctl.netlink.messages import GENERIC_HEADER
+from lvsctl.results import Done, Failed, Result
+
+_FAMILY_NAME = "fou"
+_MODULE = "fou"
+_ADD, _DELETE, _GET = 1, 2, 3
+_PORT, _FAMILY, _PROTOCOL, _TYPE = 1, 2, 3, 4
+_DIRECT, _GUE = 1, 2
+
+
+def fou_ports() -> Mapping[FouPortKey, FouPortConfig]:
+    """Return every port of the calling thread's network namespace.
+
+    Raises:
+        KernelError: They cannot be read.
+    """
+    try:
+        with closing(GenericNetlinkSocket(_FAMILY_NAME)) as kernel:
+            answers = kernel.dump(_request(_GET)).answers
+    except RequestRefused as error:
+        if error.errno == errno.ENOENT:  # without the module there are none
+            return {}
+        raise KernelError(f"fou ports cannot be read: {error}") from error
+    return dict(map(parse_port, answers))
+
+
+def set_fou_port(key: FouPortKey, wanted: FouPortConfig | None) -> Result:
+    """Open a port, or with None close it."""
+    present = fou_ports().get(key)
+    if present == wanted:
+        return Done()
+    if wanted is None:
+        return _told(_request(_DELETE, _encoded_key(key)), key)
+    unfit = why_port_unfit(key, wanted)
+    if unfit is not None:
+        return Failed(errno.EINVAL, unfit)
+    if present is not None:
+        return Failed(errno.EEXIST, why_port_there(key, present))
+    load_module(_MODULE)
+    return _told(_request(_ADD, _encoded_key(key) + _encoded_config(wanted)), key)
+
+
+def _told(request: bytes, key: FouPortKey) -> Result:
+    try:
+        with closing(GenericNetlinkSocket(_FAMILY_NAME)) as kernel:
+            (verdict,) = kernel.batch([request])
+    except RequestRefused as error:
+        if error.errno != errno.ENOENT:
+            raise
+        words = f"{key}: the kernel has no module {_MODULE}, or modprobe {_MODULE} may not load it"
+        return Failed(errno.EOPNOTSUPP, words)
+    if verdict is None:
+        raise KernelError(f"{key}: the kernel's answer was lost")
+    if verdict.errno == errno.EADDRINUSE:
+        return Failed(errno.EADDRINUSE, why_port_taken(key))
+    if verdict.errno:
+        return Failed(verdict.errno, f"{key}: {verdict.words or os.strerror(verdict.errno)}")
+    return Done()
+
+
+def _request(command: int, attributes: bytes = b"") -> bytes:
+    return GENERIC_HEADER.pack(command, 1, 0) + attributes
+
+
+def _encoded_key(key: FouPortKey) -> bytes:
+    return attribute(_PORT, PORT.pack(key.port)) + attribute(_FAMILY, U8.pack(key.family))
+
+
+def _encoded_config(config: FouPortConfig) -> bytes:
+    if config.gue:  # the kernel refuses protocol 0
+        return attribute(_TYPE, U8.pack(_GUE))
+    return attribute(_TYPE, U8.pack(_DIRECT)) + attribute(_PROTOCOL, U8.pack(config.protocol))
+
+
+def parse_port(payload: bytes) -> tuple[FouPortKey, FouPortConfig]:
+    """Decode one port of the kernel's answer.
+
+    Raises:
+        MalformedMessage: It is none.
+    """
+    attributes = parse_attributes(payload, GENERIC_HEADER.size)
+    family = Family(number(U8, attributes, _FAMILY, "a fou port's family"))
+    port = number(PORT, attributes, _PORT, "a fou port's number")
+    gue = number(U8, attributes, _TYPE, "a fou port's type") == _GUE
+    protocol = number(U8, attributes, _PROTOCOL, "a fou port's protocol")
+    return FouPortKey(family, port), FouPortConfig(gue, protocol)

@@ -1,0 +1,91 @@
+"""Leaving puts links of our own, fou ports, routes and rules back as they were found."""
+
+from ipaddress import IPv4Address, ip_network
+
+from lvsctl.agent.record import Record, read_record, record_document
+from lvsctl.host.found import extended, restored
+from lvsctl.host.memory import Hardware, MemoryHost
+from lvsctl.host.plan import changes
+from lvsctl.host.protocol import (
+    FouPortConfig,
+    FouPortKey,
+    HostChange,
+    HostState,
+    LinkConfig,
+    LinkKey,
+    RouteConfig,
+    RouteKey,
+    RuleConfig,
+    RuleKey,
+    SysctlConfig,
+    SysctlKey,
+)
+from lvsctl.ipvs_table import Family
+from lvsctl.results import Done
+
+GRE = LinkKey("lvs-gre")
+PORT, PORT6 = FouPortKey(Family.IPV4, 6080), FouPortKey(Family.IPV6, 6080)
+RULE = RuleKey(Family.IPV4, 1000, 100, source=ip_network("198.51.100.10/32"))
+ROUTE = RouteKey(100, ip_network("192.0.2.0/24"))
+ARP_IGNORE = SysctlKey(("net", "ipv4", "conf", "all", "arp_ignore"))
+WANTED: HostState = {
+    ARP_IGNORE: SysctlConfig("1"),
+    PORT: FouPortConfig(),
+    PORT6: FouPortConfig(),
+    GRE: LinkConfig(
+        "gre",
+        up=True,
+        local=IPv4Address("192.0.2.11"),
+        remote=IPv4Address("192.0.2.10"),
+        underlay="eth0",
+        key=5,
+        checksum=True,
+        ttl=64,
+    ),
+    ROUTE: RouteConfig("eth0", scope=253, advmss=1428),
+    RULE: RuleConfig(),
+}
+
+
+def make(host: MemoryHost, todo: tuple[HostChange, ...]) -> None:
+    assert [Done()] * len(todo) == list(host.apply(todo))
+
+
+def test_what_came_with_us_goes_in_order() -> None:
+    """Rules, routes, devices, fou ports, sysctls; the record survives the disk."""
+    host = MemoryHost([Hardware("eth0")])
+    before = host.observe(WANTED)
+    found = extended({}, WANTED, before)
+    make(host, changes(WANTED, before))
+    assert () == changes(WANTED, host.observe(WANTED))
+    kept = read_record(record_document(Record("this boot", found))).found
+    assert found == kept
+    todo = restored(kept, host.observe(kept))
+    assert [RULE, ROUTE, GRE, PORT6, PORT, ARP_IGNORE] == [change.key for change in todo]
+    make(host, todo)
+    assert before == host.observe(WANTED)
+
+
+def test_a_port_that_was_there_stays() -> None:
+    """Somebody else opened it with what we want too, so it is not ours to close."""
+    host = MemoryHost([Hardware("eth0")])
+    make(host, (HostChange(PORT, FouPortConfig()),))
+    before = host.observe(WANTED)
+    found = extended({}, WANTED, before)
+    make(host, changes(WANTED, before))
+    make(host, restored(found, host.observe(found)))
+    assert before == host.observe(WANTED)
+
+
+def test_a_link_that_somebody_made_anew_stays() -> None:
+    """One with another key is not the link that we made."""
+    host = MemoryHost([Hardware("eth0")])
+    found = extended({}, WANTED, host.observe(WANTED))
+    make(host, changes(WANTED, host.observe(WANTED)))
+    theirs = LinkConfig("gre", up=True, local=IPv4Address("192.0.2.11"), key=7)
+    make(host, (HostChange(GRE, None), HostChange(GRE, theirs)))
+    make(host, restored(found, host.observe(found)))
+    assert (
+        LinkConfig("gre", up=True, mtu=1472, local=theirs.local, key=7)
+        == (host.observe([GRE])[GRE])
+    )
