@@ -1,4 +1,4 @@
-"""Lengths of time as people write them: ``2s``, ``5m``, ``12h``, ``31d``."""
+"""Lengths of time as people write them: ``2s``, ``5m``, ``12h``, ``31d``; short ones ``500ms``."""
 
 import re
 from collections.abc import Mapping
@@ -27,3 +27,29 @@ def format_duration(seconds: int) -> str:
         if seconds and seconds % length == 0:
             return f"{seconds // length}{unit}"
     return "0s"
+
+
+SHORT_DURATION_PATTERN = r"^[0-9]{1,9}(ms|[smhd])$"
+SHORT_DURATION_ALLOWED = "a whole number with its unit: ms, s, m, h or d, like 500ms, 2s"
+_MS = 1000
+
+
+def parse_short_duration(text: str) -> float:
+    """Return a duration that may be in milliseconds, in seconds.
+
+    Raises:
+        ValueError: The text is none; says what one looks like.
+    """
+    if not re.fullmatch(SHORT_DURATION_PATTERN, text):
+        raise ValueError(f"{text!r} is no duration; write {SHORT_DURATION_ALLOWED}")
+    if text.endswith("ms"):
+        return int(text[:-2]) / _MS
+    return float(parse_duration(text))
+
+
+def format_short_duration(seconds: float) -> str:
+    """Write a number of seconds, to the millisecond, in the largest unit that holds it exactly."""
+    milliseconds = round(seconds * _MS)
+    if milliseconds % _MS:
+        return f"{milliseconds}ms"
+    return format_duration(milliseconds // _MS)

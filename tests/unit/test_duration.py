@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvsctl.duration import format_duration, parse_duration
+from lvsctl.duration import (
+    format_duration,
+    format_short_duration,
+    parse_duration,
+    parse_short_duration,
+)
 
 
 @pytest.mark.parametrize(
@@ -39,3 +44,26 @@ def test_the_largest_exact_unit_is_written(seconds: int, text: str) -> None:
 def test_what_is_written_is_read_back(seconds: int) -> None:
     """Formatting loses nothing."""
     assert seconds == parse_duration(format_duration(seconds))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("0s", 0), ("1ms", 0.001), ("500ms", 0.5), ("2s", 2), ("5m", 300)]
+)
+def test_short_durations_go_down_to_milliseconds(text: str, seconds: float) -> None:
+    """Read, and written again as they were."""
+    assert seconds == parse_short_duration(text)
+    assert text == format_short_duration(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "5", "ms", "-5ms", "1.5s", "5 ms", "5MS", "5us", "5ms\n"])
+def test_any_other_short_duration_is_refused(text: str) -> None:
+    """With what one looks like."""
+    with pytest.raises(ValueError, match="500ms"):
+        parse_short_duration(text)
+
+
+@given(st.integers(0, 10**9 - 1))
+def test_no_millisecond_is_lost(milliseconds: int) -> None:
+    """However long."""
+    text = format_short_duration(milliseconds / 1000)
+    assert milliseconds / 1000 == parse_short_duration(text)

@@ -1,0 +1,37 @@
+"""How a probe ended."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """The server answered as it should, after ``took_s``."""
+
+    took_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The server did not answer as it should.
+
+    Attributes:
+        reason: What was wrong, for a person: "192.0.2.11:80 refused the connection".
+        took_s: From the probe's start until that was known.
+    """
+
+    reason: str
+    took_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Inconclusive:
+    """The probe says nothing about the server: the director's own fault, or its path was not there.
+
+    Attributes:
+        reason: What kept the probe from counting, for a person.
+    """
+
+    reason: str
+
+
+Outcome = Passed | Failed | Inconclusive

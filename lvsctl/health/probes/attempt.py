@@ -1,0 +1,71 @@
+"""From what happens to a probe under way to how it ended."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from lvsctl.errors import LvsctlError
+from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
+from lvsctl.health.target import Target
+
+BEHIND_S = 0.1
+"""An event loop so late says nothing about the server: its answer may lie unread."""
+
+
+class WrongAnswer(LvsctlError):
+    """The server did not answer as it should; ends the probe as failed."""
+
+
+class OwnFault(LvsctlError):
+    """This host could not ask; ends the probe as inconclusive."""
+
+
+class Attempt:
+    """A probe under way.
+
+    Attributes:
+        target: Whom it asks.
+        awaits: What it waits for now, for the reason where its time runs out.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.awaits = "an answer"
+
+    @property
+    def where(self) -> str:
+        """The address that is asked, with its port, as people write them."""
+        address = str(self.target.address)
+        return (
+            f"[{address}]:{self.target.port}" if ":" in address else f"{address}:{self.target.port}"
+        )
+
+
+async def outcome_of(
+    ask: Callable[[Attempt], Awaitable[None]], target: Target, timeout_s: float
+) -> Outcome:
+    """Run a probe to its end or to the end of its time, and return how it ended.
+
+    Args:
+        ask: Returns where the server answered as it should; raises WrongAnswer or OwnFault.
+        target: Whom it asks.
+        timeout_s: For all of it.
+    """
+    clock = asyncio.get_running_loop().time
+    attempt = Attempt(target)
+    began_s = clock()
+    try:
+        async with asyncio.timeout(timeout_s):
+            await ask(attempt)
+    except WrongAnswer as error:
+        return Failed(str(error), clock() - began_s)
+    except OwnFault as error:
+        return Inconclusive(str(error))
+    except TimeoutError:
+        took_s = clock() - began_s
+        if took_s > timeout_s + BEHIND_S:
+            return Inconclusive(
+                f"this host was busy: a probe of {timeout_s:g} s took {took_s:.2f} s"
+            )
+        reason = f"{attempt.where}: timed out after {timeout_s:g} s, waiting for {attempt.awaits}"
+        return Failed(reason, took_s)
+    return Passed(clock() - began_s)

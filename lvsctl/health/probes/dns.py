@@ -1,0 +1,72 @@
+"""Whether a name server answers a query."""
+
+import functools
+import os
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rdatatype
+
+from lvsctl.health.check import DnsRequest
+from lvsctl.health.outcome import Outcome
+from lvsctl.health.probes.attempt import Attempt, WrongAnswer, outcome_of
+from lvsctl.health.probes.sockets import exchange
+from lvsctl.health.target import Target
+
+_ID = slice(0, 2)  # of a message (RFC 1035, 4.1.1)
+
+
+async def probe(request: DnsRequest, target: Target, timeout_s: float) -> Outcome:
+    """Send a query over UDP, and judge the answer that has its identifier.
+
+    One with another identifier answers an earlier query, and is passed over.
+    """
+
+    async def ask(attempt: Attempt) -> None:
+        query = os.urandom(2) + _query(request)[2:]
+        with exchange(attempt) as datagrams:
+            datagrams.send(query)
+            answer = await datagrams.receive()
+            while answer[_ID] != query[_ID]:
+                answer = await datagrams.receive()
+        judge(request, query, answer, attempt.where)
+
+    return await outcome_of(ask, target, timeout_s)
+
+
+@functools.lru_cache(maxsize=4096)
+def _query(request: DnsRequest) -> bytes:
+    return dns.message.make_query(request.name, dns.rdatatype.RdataType(request.type)).to_wire()
+
+
+def judge(request: DnsRequest, query: bytes, answer: bytes, where: str) -> None:
+    """Compare an answer with what is expected.
+
+    Raises:
+        WrongAnswer: It is none, or another.
+    """
+    try:
+        message = dns.message.from_wire(answer)
+        answers_it = dns.message.from_wire(query).is_response(message)
+    except dns.exception.DNSException as error:
+        raise WrongAnswer(f"{where} does not speak DNS: {error}") from error
+    if not answers_it:
+        raise WrongAnswer(f"{where} answered another question than that for {request.name}")
+    if message.rcode() != dns.rcode.NOERROR:
+        code = dns.rcode.to_text(message.rcode())
+        raise WrongAnswer(f"{where} answered {code} for {request.name}")
+    wanted = dns.rdatatype.RdataType(request.type)
+    found = {
+        data.to_text() for records in message.answer if records.rdtype == wanted for data in records
+    }
+    if not found:
+        cut = " (its answer is truncated)" if message.flags & dns.flags.TC else ""
+        raise WrongAnswer(f"{where} has no {wanted.name} record for {request.name}{cut}")
+    missing = sorted({str(address) for address in request.addresses} - found)
+    if missing:
+        has = ", ".join(sorted(found))
+        raise WrongAnswer(
+            f"{where}: {', '.join(missing)} is not in {request.name} {wanted.name}: {has}"
+        )

@@ -1,0 +1,145 @@
+"""Whether a server answers an HTTP/1.1 request as it should, in the clear or over TLS."""
+
+import functools
+import re
+from http import HTTPStatus
+
+import httptools
+
+from lvsctl.health.check import HttpRequest
+from lvsctl.health.outcome import Outcome
+from lvsctl.health.probes.attempt import Attempt, WrongAnswer, outcome_of
+from lvsctl.health.probes.sockets import Connection, connected
+from lvsctl.health.probes.tls import TlsConnection, shake_hands
+from lvsctl.health.target import Target
+
+_DEFAULTS = (("User-Agent", "lvsctl"), ("Accept", "*/*"), ("Accept-Encoding", "identity"))
+_WITH_CONTENT = frozenset({"POST", "PUT", "PATCH"})  # theirs may be empty, but must say so
+_FRAMED = frozenset({b"content-length", b"transfer-encoding"})
+_SHOWN = 40
+"""Bytes of a garbled answer that a reason quotes."""
+
+
+async def probe(request: HttpRequest, target: Target, timeout_s: float) -> Outcome:
+    """Send a request, and judge the answer by its status and body.
+
+    The body is read only where something is expected of it.
+    """
+
+    async def ask(attempt: Attempt) -> None:
+        async with connected(attempt) as plain:
+            connection: Connection | TlsConnection = plain
+            if request.tls is not None:
+                connection = await shake_hands(plain, request.tls, attempt)
+            await connection.send(encode(request, attempt.where))
+            await _judge(request, connection, attempt)
+
+    return await outcome_of(ask, target, timeout_s)
+
+
+@functools.lru_cache(maxsize=4096)
+def encode(request: HttpRequest, where: str) -> bytes:
+    """Return the bytes of a request (RFC 9112) to an address and port."""
+    given = {name.lower() for name, _ in request.headers}
+    fields = [
+        ("Host", request.host or where),
+        *((name, value) for name, value in _DEFAULTS if name.lower() not in given),
+        *request.headers,
+        ("Connection", "close"),
+    ]
+    if request.method in _WITH_CONTENT:
+        fields.append(("Content-Length", "0"))
+    lines = [f"{request.method} {request.path} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in fields]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+class _Answer:
+    """What of an answer has come so far; httptools calls the methods named ``on_…``.
+
+    Attributes:
+        received: Bytes of it.
+        status: None until its header is complete; an interim 1xx is none.
+        body: As far as it has come.
+        is_complete: Nothing more belongs to it.
+        ends_with_connection: Nothing else tells where it ends.
+    """
+
+    def __init__(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self.received = 0
+        self.status: int | None = None
+        self.body = bytearray()
+        self.is_complete = False
+        self.ends_with_connection = True
+
+    def feed(self, data: bytes) -> None:
+        """Take what came next.
+
+        Raises:
+            httptools.HttpParserError: It is no HTTP.
+        """
+        self.received += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.is_complete = True
+        except httptools.HttpParserError:
+            if not self.is_complete:  # whatever follows an answer is not part of it
+                raise
+
+    def on_message_begin(self) -> None:
+        self.ends_with_connection = True
+
+    def on_header(self, name: bytes, _value: bytes) -> None:
+        if name.lower() in _FRAMED:
+            self.ends_with_connection = False
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status >= HTTPStatus.OK or status == HTTPStatus.SWITCHING_PROTOCOLS:
+            self.status = status
+
+    def on_body(self, data: bytes) -> None:
+        self.body += data
+
+    def on_message_complete(self) -> None:
+        self.is_complete = self.status is not None
+
+
+async def _judge(
+    request: HttpRequest, connection: Connection | TlsConnection, attempt: Attempt
+) -> None:
+    answer = _Answer()
+    while answer.status is None:
+        if not await _more(answer, connection, attempt):
+            raise WrongAnswer(
+                f"{attempt.where} closed the connection after {answer.received} bytes of its answer"
+            )
+    if not any(answer.status in allowed for allowed in request.statuses):
+        allowed = ", ".join(map(str, request.statuses))
+        raise WrongAnswer(f"{attempt.where} answered {answer.status} (allowed: {allowed})")
+    if request.body is None:
+        return
+    while not answer.is_complete:
+        if not await _more(answer, connection, attempt):
+            if not answer.ends_with_connection:
+                cut = f"{attempt.where} closed the connection within the body of its answer"
+                raise WrongAnswer(cut)
+            break
+    if not re.search(request.body.encode(), answer.body):
+        size = len(answer.body)
+        raise WrongAnswer(f"{attempt.where}: {request.body!r} is not in the body ({size} bytes)")
+
+
+async def _more(answer: _Answer, connection: Connection | TlsConnection, attempt: Attempt) -> bool:
+    """Read on; tell whether there was anything."""
+    data = await connection.receive()
+    if data:
+        try:
+            answer.feed(data)
+        except httptools.HttpParserError as error:
+            garbled = f"{attempt.where} does not speak HTTP: {data[:_SHOWN]!r}"
+            raise WrongAnswer(garbled) from error
+        attempt.awaits = f"the rest of its answer, {answer.received} bytes so far"
+    return bool(data)

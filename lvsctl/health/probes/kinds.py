@@ -1,0 +1,44 @@
+"""The probe of each kind of request."""
+
+from dataclasses import dataclass
+
+from lvsctl.health.check import (
+    DnsRequest,
+    ExecRequest,
+    HttpRequest,
+    Request,
+    TcpRequest,
+    TlsRequest,
+    UdpRequest,
+)
+from lvsctl.health.outcome import Outcome
+from lvsctl.health.probes import dns, http, tcp, tls, udp
+from lvsctl.health.probes.exec import ExecProbes
+from lvsctl.health.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """Every kind of probe, on one event loop.
+
+    Attributes:
+        programs: Those of exec.
+    """
+
+    programs: ExecProbes
+
+    async def probe(self, request: Request, target: Target, timeout_s: float) -> Outcome:
+        """Ask a target, and return how that ended."""
+        match request:
+            case TcpRequest():
+                return await tcp.probe(request, target, timeout_s)
+            case HttpRequest():
+                return await http.probe(request, target, timeout_s)
+            case TlsRequest():
+                return await tls.probe(request, target, timeout_s)
+            case UdpRequest():
+                return await udp.probe(request, target, timeout_s)
+            case DnsRequest():
+                return await dns.probe(request, target, timeout_s)
+            case ExecRequest():
+                return await self.programs.probe(request, target, timeout_s)

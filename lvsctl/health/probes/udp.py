@@ -1,0 +1,26 @@
+"""Whether a server answers a datagram."""
+
+from lvsctl.health.check import UdpRequest
+from lvsctl.health.outcome import Outcome
+from lvsctl.health.probes.attempt import Attempt, WrongAnswer, outcome_of
+from lvsctl.health.probes.sockets import exchange
+from lvsctl.health.target import Target
+
+_SHOWN = 40
+"""Bytes of a wrong answer that a reason quotes."""
+
+
+async def probe(request: UdpRequest, target: Target, timeout_s: float) -> Outcome:
+    """Send a datagram, and judge the first that comes back."""
+
+    async def ask(attempt: Attempt) -> None:
+        with exchange(attempt) as datagrams:
+            datagrams.send(request.payload)
+            answer = await datagrams.receive()
+        if not answer.startswith(request.answer):
+            raise WrongAnswer(
+                f"{attempt.where} answered {answer[:_SHOWN]!r}, "
+                f"which does not begin with {request.answer[:_SHOWN]!r}"
+            )
+
+    return await outcome_of(ask, target, timeout_s)

@@ -1,0 +1,168 @@
+"""From the outcomes of probes to a verdict, and when to probe next. Pure: time is told.
+
+A verdict changes only by outcomes that count, one after the other; its laws are in
+``tests/unit/health/test_verdict.py``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from lvsctl.health.check import HealthCheck
+from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """Why the latest probes did not count, and since when."""
+
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KeptVerdict:
+    """What of a verdict outlives a restart of the director; see :class:`Verdict`."""
+
+    healthy: bool | None
+    since: datetime | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check has come to say about its target.
+
+    Attributes:
+        healthy: None until the first pass, or until it is down.
+        since: Since when that is so; None where it was so before checking began.
+        reason: Why, for a person.
+        against: Outcomes in a row that speak against it; without a verdict, failures.
+        starting: When checking began; None once a probe has passed.
+        frozen: The latest probes did not count; None when the last one did.
+        last: The last outcome that counted; None where none did since the director started.
+    """
+
+    healthy: bool | None
+    since: datetime | None
+    reason: str
+    against: int = 0
+    starting: datetime | None = None
+    frozen: Frozen | None = None
+    last: Passed | Failed | None = None
+
+    @property
+    def changing(self) -> bool:
+        """Whether the next outcomes may change it, so that they are worth having soon."""
+        return self.healthy is None or self.against > 0
+
+    @property
+    def kept(self) -> KeptVerdict:
+        """What of it outlives a restart of the director."""
+        return KeptVerdict(self.healthy, self.since, self.reason)
+
+
+def unchecked(at: datetime) -> Verdict:
+    """Return the verdict on a target that has not been probed: none."""
+    return Verdict(healthy=None, since=at, reason="not checked yet", starting=at)
+
+
+def presumed_healthy(at: datetime) -> Verdict:
+    """Return the verdict on a target that has not been probed and that serves already.
+
+    Such is what the director finds in the kernel's table, and what served before its pool got
+    this check: it is not taken out for want of a pass.
+    """
+    reason = "in service before checking began"
+    return Verdict(healthy=True, since=None, reason=reason, starting=at)
+
+
+def resumed(kept: KeptVerdict) -> Verdict:
+    """Return the verdict on a target that was probed before the director restarted."""
+    return Verdict(kept.healthy, kept.since, kept.reason)
+
+
+def judge(verdict: Verdict, outcome: Outcome, check: HealthCheck, at: datetime) -> Verdict:
+    """Return what a verdict becomes by the outcome of one more probe.
+
+    Args:
+        verdict: As it was.
+        outcome: How the probe ended. An inconclusive one freezes the verdict: neither it nor
+            what speaks against it changes.
+        check: Says how many outcomes in a row change a verdict.
+        at: When the probe ended, in UTC.
+    """
+    match outcome:
+        case Inconclusive(reason):
+            since = verdict.frozen.since if verdict.frozen else at
+            return replace(verdict, frozen=Frozen(reason, since))
+        case Passed():
+            return _passed(replace(verdict, frozen=None, last=outcome, starting=None), check, at)
+        case Failed():
+            return _failed(replace(verdict, frozen=None, last=outcome), outcome, check, at)
+
+
+def _passed(verdict: Verdict, check: HealthCheck, at: datetime) -> Verdict:
+    if verdict.healthy:
+        return replace(verdict, against=0)
+    passes = verdict.against + 1
+    if verdict.healthy is None:
+        return replace(verdict, healthy=True, since=at, reason="the first probe passed", against=0)
+    if passes < check.rise:
+        return replace(verdict, against=passes)
+    reason = _in_a_row(passes, "probe passed", "probes passed")
+    return replace(verdict, healthy=True, since=at, reason=reason, against=0)
+
+
+def _failed(verdict: Verdict, failure: Failed, check: HealthCheck, at: datetime) -> Verdict:
+    if verdict.healthy is False:
+        return replace(verdict, reason=failure.reason, against=0)
+    if verdict.healthy is None:
+        verdict = replace(verdict, reason=f"not up yet: {failure.reason}")
+    if verdict.starting and at < verdict.starting + timedelta(seconds=check.grace_s):
+        return verdict
+    failures = verdict.against + 1
+    if failures < check.fall:
+        return replace(verdict, against=failures)
+    return replace(verdict, healthy=False, since=at, reason=failure.reason, against=0)
+
+
+def _in_a_row(count: int, one: str, several: str) -> str:
+    return f"a {one}" if count == 1 else f"{count} {several} in a row"
+
+
+def interval_s(check: HealthCheck, verdict: Verdict, random: Callable[[], float]) -> float:
+    """Return how long after the start of one probe the next one is to start.
+
+    Args:
+        check: Its intervals and jitter.
+        verdict: While it is changing, the faster interval holds, without jitter.
+        random: Gives a number from 0 to 1.
+    """
+    if verdict.changing:
+        return min(check.fast_interval_s, check.interval_s)
+    return check.interval_s * (1 + check.jitter * (2 * random() - 1))
+
+
+def first_due_s(check: HealthCheck, now_s: float, random: Callable[[], float]) -> float:
+    """Return when a target is probed first: soon, and not all at once."""
+    return now_s + random() * min(check.fast_interval_s, check.interval_s)
+
+
+def next_due_s(
+    check: HealthCheck,
+    verdict: Verdict,
+    started_s: float,
+    ended_s: float,
+    random: Callable[[], float],
+) -> float:
+    """Return when the next probe is to start: never before the last one has ended.
+
+    Args:
+        check: Its intervals and jitter.
+        verdict: As the last probe left it.
+        started_s: When the last probe was due, on a clock that only runs forward.
+        ended_s: When it ended, on the same clock.
+        random: Gives a number from 0 to 1.
+    """
+    return max(started_s + interval_s(check, verdict, random), ended_s)

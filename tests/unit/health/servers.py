@@ -1,0 +1,138 @@
+"""Servers on loopback that answer probes well, and badly in each way."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from ipaddress import ip_address
+
+from lvsctl.health.target import Target
+
+LOOPBACK = ip_address("127.0.0.1")
+ABORT = struct.pack("ii", 1, 0)
+
+Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def target(port: int, address: str = "127.0.0.1") -> Target:
+    """Return a plain target on loopback."""
+    return Target(ip_address(address), port)
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    answer: Answer, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1"
+) -> AsyncIterator[int]:
+    """Serve TCP; give the port. At the end every connection is closed, and every answer over."""
+    under_way: set[asyncio.Task[None]] = set()
+
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        under_way.add(task := asyncio.current_task())  # type: ignore[arg-type]
+        try:
+            await answer(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # the probe has heard enough
+        finally:
+            writer.transport.abort()
+            under_way.discard(task)
+
+    server = await asyncio.start_server(one, address, 0, ssl=tls)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+
+
+async def request_of(reader: asyncio.StreamReader) -> bytes:
+    """Read an HTTP request's header."""
+    return await reader.readuntil(b"\r\n\r\n")
+
+
+def saying(*parts: bytes) -> Answer:
+    """Answer any HTTP request with these bytes, then close."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    return answer
+
+
+async def never(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    """Say nothing for ever."""
+    await asyncio.Event().wait()
+
+
+async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Reset the connection when something has come."""
+    await reader.read(1)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
+    writer.transport.abort()
+
+
+async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Close the connection when something has come."""
+    await reader.read(65536)
+    writer.close()
+    await writer.wait_closed()
+
+
+async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Begin a good answer, a byte at a time, and never come to its end."""
+    await reader.read(1)
+    for byte in b"HTTP/1.1 200 OK\r\nX-Drip: ":
+        writer.write(bytes([byte]))
+        await writer.drain()
+    while True:
+        writer.write(b"x")
+        await writer.drain()
+        await asyncio.sleep(0.005)
+
+
+@contextlib.contextmanager
+def refusing(kind: socket.SocketKind = socket.SOCK_STREAM) -> Iterator[int]:
+    """Give a port at which nobody listens."""
+    with socket.socket(socket.AF_INET, kind) as kept:
+        kept.bind(("127.0.0.1", 0))
+        if kind is socket.SOCK_DGRAM:
+            kept.connect(("127.0.0.1", 9))  # hears nobody else: others are refused
+        yield kept.getsockname()[1]
+
+
+@contextlib.contextmanager
+def full() -> Iterator[int]:
+    """Give a port whose listener takes no further connection, and does not refuse it."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        waiting = stack.enter_context(socket.socket())
+        waiting.connect(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+@contextlib.asynccontextmanager
+async def answering(answer: Callable[[bytes], list[bytes]]) -> AsyncIterator[int]:
+    """Answer datagrams, each with some; give the port."""
+
+    class Server(asyncio.DatagramProtocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport = transport
+
+        def datagram_received(self, data: bytes, source: tuple[str, int]) -> None:
+            for each in answer(data):
+                self.transport.sendto(each, source)  # type: ignore[attr-defined]
+
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(Server, ("127.0.0.1", 0))
+    try:
+        yield transport.get_extra_info("sockname")[1]
+    finally:
+        transport.close()

@@ -1,0 +1,190 @@
+"""Marks and source ports of probes, as laws over random histories."""
+
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lvsctl.farm import MarkRange, PortRange
+from lvsctl.health.marks import (
+    RESTS_FOR,
+    ProbeMark,
+    ProbeMarks,
+    TunnelPath,
+    assign_marks,
+    mark_table,
+    reserved_ports,
+)
+from lvsctl.ipvs_table import (
+    DestinationConfig,
+    DestinationKey,
+    Encapsulation,
+    Family,
+    FwmarkKey,
+    TunnelType,
+    VirtualService,
+    VirtualServiceConfig,
+)
+
+MARKS = MarkRange(100, 109)
+PORTS = PortRange(61000, 61009)
+START = datetime(2026, 1, 2, tzinfo=UTC)
+GUE = Encapsulation(TunnelType.GUE, 6080)
+PATHS = [
+    TunnelPath(family, IPv4Address(f"192.0.2.{host}"), encapsulation)
+    for family in Family
+    for host in (11, 12, 13)
+    for encapsulation in (Encapsulation(), GUE)
+]
+RS1, RS2, RS3 = PATHS[0], PATHS[2], PATHS[4]
+
+
+def assign(
+    paths: Collection[TunnelPath],
+    held: ProbeMarks | None = None,
+    *,
+    marks: MarkRange = MARKS,
+    ports: PortRange = PORTS,
+    taken: Collection[int] = (),
+    now: datetime = START,
+) -> ProbeMarks:
+    return assign_marks(
+        paths,
+        held or {},
+        marks=marks,
+        ports=ports,
+        taken=[FwmarkKey(Family.IPV4, mark) for mark in taken],
+        now=now,
+    )
+
+
+SIZES = st.integers(2, 9)
+STEPS = st.tuples(
+    st.sets(st.sampled_from(PATHS)),
+    st.builds(lambda first, size: MarkRange(first, first + size), st.integers(100, 105), SIZES),
+    st.builds(lambda first, size: PortRange(first, first + size), st.integers(61000, 61005), SIZES),
+    st.sets(st.integers(100, 105)),
+    st.timedeltas(timedelta(minutes=-30), timedelta(minutes=30)),
+)
+
+
+@given(st.lists(STEPS, max_size=6))
+def test_whatever_happens_no_two_share_anything(
+    history: list[tuple[set[TunnelPath], MarkRange, PortRange, set[int], timedelta]],
+) -> None:
+    """Every path in use has a mark and a port in range, alone, and never a foreign mark."""
+    held: ProbeMarks = {}
+    now = START
+    for paths, marks, ports, taken, later in history:
+        now += later
+        held = assign(paths, held, marks=marks, ports=ports, taken=taken, now=now)
+        used = {path: mark for path, mark in held.items() if mark.unused_since is None}
+        assert used.keys() <= paths
+        assert all(each.mark in marks and each.mark not in taken for each in used.values())
+        assert all(each.port in ports for each in used.values())
+        assert len(held) == len({each.mark for each in held.values()})
+        assert len(held) == len({each.port for each in held.values()})
+
+
+@given(st.sets(st.sampled_from(PATHS), max_size=10))
+def test_as_many_have_one_as_there_are(paths: set[TunnelPath]) -> None:
+    """With ten of each all ten paths are served; with fewer ports, as many as there are ports."""
+    assert paths == assign(paths).keys()
+    assert min(4, len(paths)) == len(assign(paths, ports=PortRange(61000, 61003)))
+
+
+@given(st.sets(st.sampled_from(PATHS), max_size=5), st.sets(st.sampled_from(PATHS), max_size=5))
+def test_who_has_one_keeps_it(some: set[TunnelPath], others: set[TunnelPath]) -> None:
+    """Whoever comes or goes; and asking again changes nothing."""
+    before = assign(some)
+    after = assign(some | others, before)
+    assert before == {path: after[path] for path in some}
+    assert after == assign(some | others, after, now=START + 9 * RESTS_FOR)
+
+
+def test_one_that_returns_in_time_has_the_same() -> None:
+    """A server that is taken out and put back is probed as before."""
+    held = assign([RS1, RS2])
+    held = assign([RS2], held)
+    held = assign([RS1, RS2, RS3], held, now=START + RESTS_FOR / 2)
+    assert {
+        RS1: ProbeMark(100, 61000),
+        RS2: ProbeMark(101, 61001),
+        RS3: ProbeMark(102, 61002),
+    } == held
+
+
+def test_what_another_had_is_given_away_after_its_rest_only() -> None:
+    """The entries of its last probes could swallow another server's."""
+    held = assign([], assign([RS1]))
+    assert {RS1: ProbeMark(100, 61000, START)} == held
+    almost = START + RESTS_FOR - timedelta(seconds=1)
+    assert ProbeMark(101, 61001) == assign([RS2], held, now=almost)[RS2]
+    assert {RS2: ProbeMark(100, 61000)} == assign([RS2], held, now=START + RESTS_FOR)
+
+
+def test_nothing_is_leaked() -> None:
+    """After the rest nothing is left of paths that are gone."""
+    held = assign([], assign(PATHS[:10]))
+    assert {} == assign([], held, now=START + RESTS_FOR)
+
+
+def test_a_clock_set_back_does_not_keep_them_for_years() -> None:
+    """The rest counts from the earlier time."""
+    held = assign([], assign([RS1]), now=START + timedelta(days=900))
+    held = assign([], held)
+    assert {} == assign([], held, now=START + RESTS_FOR)
+
+
+def test_a_foreign_mark_is_left_alone() -> None:
+    """A path whose mark somebody else's service has gets another; its port stays its own."""
+    assert ProbeMark(102, 61000) == assign([RS1], taken=[100, 101])[RS1]
+    assert ProbeMark(101, 61000) == assign([RS1], assign([RS1]), taken=[100])[RS1]
+
+
+def test_another_range_of_ports_leaves_the_marks() -> None:
+    """Only what has become unfit changes."""
+    held = assign([RS1, RS2], assign([RS1, RS2]), ports=PortRange(61001, 61005))
+    assert {RS1: ProbeMark(100, 61002), RS2: ProbeMark(101, 61001)} == held
+
+
+def test_where_nothing_is_free_those_that_have_one_stay() -> None:
+    """A new server is not probed rather than one that is."""
+    ports = PortRange(61000, 61000)
+    assert [RS3] == [*assign([RS1, RS2, RS3], assign([RS3], ports=ports), ports=ports)]
+
+
+def test_the_service_of_a_mark_has_one_destination() -> None:
+    """Weight 1, the tunnel of the path, port 0; what rests has no service."""
+    path = TunnelPath(Family.IPV6, IPv4Address("192.0.2.11"), GUE)
+    table = mark_table({path: ProbeMark(100, 61000), RS1: ProbeMark(101, 61001, START)})
+    destination = {DestinationKey(path.server, 0): DestinationConfig(1, encapsulation=GUE)}
+    assert {
+        FwmarkKey(Family.IPV6, 100): VirtualService(VirtualServiceConfig("rr"), destination)
+    } == table
+
+
+@pytest.mark.parametrize(
+    ("present", "expected"),
+    [
+        ("", "61000-61009"),
+        ("61000-61009", "61000-61009"),
+        ("60000-65000", "60000-65000"),
+        ("8080,9148-9150", "8080,9148-9150,61000-61009"),
+        ("61005-61020", "61000-61020"),
+        ("60999", "60999-61009"),
+        ("61010,61012", "61000-61010,61012"),
+        ("65535", "61000-61009,65535"),
+    ],
+)
+def test_reserved_ports_are_added_to_those_of_others(present: str, expected: str) -> None:
+    """Nothing that was reserved is given free, and the text is as the kernel writes it."""
+    assert expected == reserved_ports(present, PORTS)
+
+
+def test_one_port_is_reserved_as_a_number() -> None:
+    """The kernel writes it so."""
+    assert "61000" == reserved_ports("", PortRange(61000, 61000))

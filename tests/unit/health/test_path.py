@@ -1,0 +1,204 @@
+"""What freezes a verdict: each thing that a probe through the tunnel needs, taken away."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from ipaddress import ip_address, ip_interface, ip_network
+
+import pytest
+
+from lvsctl.health.marks import ProbeMark, TunnelPath, mark_table
+from lvsctl.health.path import (
+    LOCAL_TABLE,
+    REUSE_MODE,
+    PathFacts,
+    TunnelProbe,
+    Way,
+    path_problem,
+    path_sysctls,
+    way_to,
+)
+from lvsctl.host.protocol import (
+    MAIN_TABLE,
+    AddressConfig,
+    AddressKey,
+    RouteConfig,
+    RouteKey,
+    SysctlConfig,
+    SysctlKey,
+)
+from lvsctl.ipvs_table import DestinationConfig, Encapsulation, Family, IPAddress, VirtualService
+
+VIP, VIP6 = ip_address("198.51.100.10"), ip_address("2001:db8:51::10")
+DIP, DIP6 = ip_address("192.0.2.10"), ip_address("2001:db8:2::10")
+RIP, RIP6 = ip_address("192.0.2.11"), ip_address("2001:db8:2::11")
+FAR = ip_address("203.0.113.14")
+MARK = ProbeMark(0x4C560000, 61000)
+ON_LVS0 = {
+    AddressKey("lvs0", ip_interface(f"{VIP}/32")): AddressConfig(),
+    AddressKey("lvs0", ip_interface(f"{VIP6}/128")): AddressConfig(nodad=True, deprecated=True),
+}
+ADDRESSES = {
+    AddressKey("lo", ip_interface("127.0.0.1/8")): AddressConfig(),
+    AddressKey("eth1", ip_interface("203.0.113.10/24")): AddressConfig(),
+    AddressKey("eth0", ip_interface("fe80::1/64")): AddressConfig(),
+    AddressKey("eth0", ip_interface(f"{DIP}/24")): AddressConfig(),
+    AddressKey("eth0", ip_interface(f"{DIP6}/64")): AddressConfig(),
+    **ON_LVS0,
+}
+
+
+def route(
+    destination: str, link: str | None, table: int = MAIN_TABLE, **config: object
+) -> Mapping[RouteKey, RouteConfig]:
+    key = RouteKey(table, ip_network(destination), int(str(config.pop("metric", 0))))
+    return {key: RouteConfig(link, **config)}  # type: ignore[arg-type]
+
+
+ROUTES = {
+    **route("0.0.0.0/0", "eth1", gateway=ip_address("203.0.113.1")),
+    **route("192.0.2.0/24", "eth0", source=DIP),
+    **route("2001:db8:2::/64", "eth0"),
+}
+
+
+def sysctl(name: str, link: str = "eth0") -> SysctlKey:
+    return SysctlKey(("net", "ipv4", "conf", link, name))
+
+
+def probe(family: Family = Family.IPV4, server: IPAddress = RIP) -> TunnelProbe:
+    path = TunnelPath(family, server, Encapsulation())
+    vip, source = (VIP, DIP) if family is Family.IPV4 else (VIP6, DIP6)
+    return TunnelProbe(path, MARK, vip, Way("eth0", source))
+
+
+def facts(of: TunnelProbe) -> PathFacts:
+    """Return what is found where nothing is wrong."""
+    values = {key: SysctlConfig("0") for key in path_sysctls(["eth0"])}
+    values |= {sysctl("accept_local"): SysctlConfig("1"), REUSE_MODE: SysctlConfig("1")}
+    return PathFacts(
+        mark_table({of.path: of.mark}), ADDRESSES, ROUTES, values, frozenset({VIP, VIP6})
+    )
+
+
+PROBES = [probe(), probe(server=RIP6), probe(Family.IPV6), probe(Family.IPV6, RIP6)]
+
+
+@pytest.mark.parametrize("each", PROBES, ids=lambda each: str(each.path))
+def test_nothing_freezes_where_all_is_as_it_should_be(each: TunnelProbe) -> None:
+    """For every pair of families; and the way is the one that it was given."""
+    found = facts(each)
+    assert "" == path_problem(each, found, found)
+    assert each.way == way_to(each.path, found)
+
+
+def without(present: PathFacts, vip: IPAddress) -> PathFacts:
+    return replace(
+        present, addresses={k: v for k, v in present.addresses.items() if k.address.ip != vip}
+    )
+
+
+def value(present: PathFacts, key: SysctlKey, text: str) -> PathFacts:
+    return replace(present, sysctls={**present.sysctls, key: SysctlConfig(text)})
+
+
+def changed(present: PathFacts, **config: int) -> PathFacts:
+    ((key, mark),) = present.services.items()
+    ((at, destination),) = mark.destinations.items()
+    other = VirtualService(mark.config, {at: replace(destination, **config)})  # type: ignore[arg-type]
+    return replace(present, services={key: other})
+
+
+def crowded(present: PathFacts) -> PathFacts:
+    ((key, mark),) = present.services.items()
+    ((at, _),) = mark.destinations.items()
+    two = {**mark.destinations, replace(at, address=FAR): DestinationConfig(1)}
+    return replace(present, services={key: VirtualService(mark.config, two)})
+
+
+GOOD = facts(probe())
+AMISS: Mapping[str, tuple[PathFacts, str]] = {
+    "the mark has no service": (replace(GOOD, services={}), "any server could answer"),
+    "the mark's weight is 0": (changed(GOOD, weight=0), "does not lead to 192.0.2.11"),
+    "the mark has two servers": (crowded(GOOD), "alone, with weight 1"),
+    "the VIP is gone": (without(GOOD, VIP), "198.51.100.10 is not on this director"),
+    "the DIP is gone": (without(GOOD, DIP), "192.0.2.10, from which it is sent"),
+    "no route": (replace(GOOD, routes={}), "no route to 192.0.2.11"),
+    "a dead end": (
+        replace(GOOD, routes=ROUTES | route("192.0.2.11/32", None, type="blackhole")),
+        "no route to 192.0.2.11",
+    ),
+    "another device": (
+        replace(GOOD, routes=ROUTES | route("192.0.2.11/32", "eth1")),
+        "no longer reached by eth0 but by eth1",
+    ),
+    "accept_local": (value(GOOD, sysctl("accept_local"), "0"), "eth0.accept_local is 0"),
+    "rp_filter of the device": (value(GOOD, sysctl("rp_filter"), "1"), "rp_filter is 1 on eth0"),
+    "rp_filter of all": (value(GOOD, sysctl("rp_filter", "all"), "1"), "eth0.rp_filter=2"),
+    "conn_reuse_mode": (value(GOOD, REUSE_MODE, "0"), "conn_reuse_mode is 0"),
+}
+
+
+@pytest.mark.parametrize("name", AMISS)
+def test_what_is_amiss_before_or_after_freezes(name: str) -> None:
+    """Either look is enough, and the reason names it."""
+    amiss, expected = AMISS[name]
+    assert expected in path_problem(probe(), amiss, GOOD)
+    assert expected in path_problem(probe(), GOOD, amiss)
+
+
+BEARABLE: Mapping[str, PathFacts] = {
+    "accept_local of all devices": value(
+        value(GOOD, sysctl("accept_local"), "0"), sysctl("accept_local", "all"), "1"
+    ),
+    "loose rp_filter": value(
+        value(GOOD, sysctl("rp_filter"), "1"), sysctl("rp_filter", "all"), "2"
+    ),
+    "strict rp_filter with the VIP on that device": value(
+        replace(
+            GOOD,
+            addresses=ADDRESSES | {AddressKey("eth0", ip_interface(f"{VIP}/32")): AddressConfig()},
+        ),
+        sysctl("rp_filter"),
+        "1",
+    ),
+    "a VIP that is local by a route": replace(
+        without(GOOD, VIP),
+        routes=ROUTES | route("198.51.100.0/24", "lo", LOCAL_TABLE, type="local"),
+    ),
+    "a VIP that is local by a route of its own": replace(
+        without(GOOD, VIP), routes=ROUTES | route(f"{VIP}/32", "lo", LOCAL_TABLE, type="local")
+    ),
+    "a worse route elsewhere": replace(
+        GOOD, routes=ROUTES | route("192.0.2.0/24", "eth1", metric=100)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BEARABLE)
+def test_what_answers_get_through_with_does_not_freeze(name: str) -> None:
+    """A verdict that is frozen without need is a server that stays in though it is dead."""
+    assert "" == path_problem(probe(), BEARABLE[name])
+
+
+def test_ipv6_needs_no_sysctl_of_its_own() -> None:
+    """It has neither accept_local nor rp_filter."""
+    each = probe(Family.IPV6, RIP6)
+    closed = value(value(facts(each), sysctl("accept_local"), "0"), sysctl("rp_filter"), "1")
+    assert "" == path_problem(each, closed)
+
+
+def test_the_source_is_never_a_vip() -> None:
+    """Nor a deprecated address, one of the link alone or of loopback, if the route prefers it."""
+    path = TunnelPath(Family.IPV4, RIP, Encapsulation())
+    by_vip = replace(GOOD, routes=route("192.0.2.0/24", "eth0", source=VIP))
+    assert Way("eth0", DIP) == way_to(path, by_vip)
+    assert Way("eth0", ip_address("203.0.113.10")) == way_to(path, without(by_vip, DIP))
+    only = {k: v for k, v in ADDRESSES.items() if k.link in ("lo", "lvs0")}
+    assert way_to(path, replace(by_vip, addresses=only)) is None
+
+
+def test_the_source_is_the_oldest_address_of_the_device() -> None:
+    """Where the route names none; a server behind a gateway is reached by the gateway's device."""
+    assert Way("eth1", ip_address("203.0.113.10")) == way_to(
+        TunnelPath(Family.IPV4, FAR, Encapsulation()), GOOD
+    )

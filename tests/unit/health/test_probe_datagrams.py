@@ -1,0 +1,215 @@
+"""UDP and DNS probes against real servers on loopback, and against what they may say."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+from ipaddress import ip_address
+
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rrset
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lvsctl.health.check import DnsRequest, RecordType, UdpRequest
+from lvsctl.health.outcome import Outcome, Passed
+from lvsctl.health.probes import dns as dns_probe
+from lvsctl.health.probes import udp
+from lvsctl.health.probes.attempt import WrongAnswer
+from tests.unit.health.servers import answering, refusing, target
+from tests.unit.health.test_probe_tcp_http import LONG_S, SHORT_S, reason
+
+NAME = "web.example."
+A = ip_address("192.0.2.1")
+AAAA = ip_address("2001:db8::1")
+
+
+def outcome_of(
+    request: UdpRequest | DnsRequest,
+    answer: Callable[[bytes], list[bytes]],
+    timeout_s: float = LONG_S,
+) -> Outcome:
+    """Probe a server."""
+
+    async def probe() -> Outcome:
+        async with answering(answer) as port:
+            if isinstance(request, UdpRequest):
+                return await udp.probe(request, target(port), timeout_s)
+            return await dns_probe.probe(request, target(port), timeout_s)
+
+    return asyncio.run(probe())
+
+
+@pytest.mark.parametrize(
+    ("request_", "answer"),
+    [
+        pytest.param(UdpRequest(b"ping"), lambda asked: [asked], id="any answer"),
+        pytest.param(UdpRequest(), lambda _: [b"up"], id="nothing said"),
+        pytest.param(UdpRequest(b"ping", b"po"), lambda _: [b"pong"], id="what it begins with"),
+        pytest.param(UdpRequest(b"x"), lambda _: [bytes(60000)], id="a large answer"),
+    ],
+)
+def test_a_good_datagram_passes(
+    request_: UdpRequest, answer: Callable[[bytes], list[bytes]]
+) -> None:
+    """Whatever is expected of it, and no more."""
+    assert isinstance(outcome_of(request_, answer), Passed)
+
+
+def test_a_wrong_datagram_fails() -> None:
+    """With what came instead."""
+    failed = outcome_of(UdpRequest(b"ping", b"pong"), lambda _: [b"\xffno"])
+    assert "127.0.0.1:PORT answered b'\\xffno', which does not begin with b'pong'" == reason(failed)
+
+
+def test_no_datagram_fails_in_time() -> None:
+    """UDP says nothing of a server that is silent."""
+    expected = "127.0.0.1:PORT: timed out after 0.2 s, waiting for an answer"
+    assert expected == reason(outcome_of(UdpRequest(b"ping"), lambda _: [], SHORT_S))
+
+
+def test_a_closed_port_is_known_at_once() -> None:
+    """The server's kernel says so."""
+
+    async def probe() -> Outcome:
+        with refusing(socket.SOCK_DGRAM) as port:
+            return await udp.probe(UdpRequest(b"ping"), target(port), LONG_S)
+
+    assert "127.0.0.1:PORT refused the datagram" == reason(asyncio.run(probe()))
+
+
+Records = tuple[str, str, str]
+Change = Callable[[dns.message.Message], None]
+
+
+def name_server(*records: Records, change: Change = lambda _: None) -> Callable[..., list[bytes]]:
+    """Return a server that answers every query with these records."""
+
+    def answer(asked: bytes) -> list[bytes]:
+        message = dns.message.make_response(dns.message.from_wire(asked))
+        for owner, type_, data in records:
+            message.answer.append(dns.rrset.from_text(owner, 60, "IN", type_, data))
+        change(message)
+        return [message.to_wire()]
+
+    return answer
+
+
+def refused(message: dns.message.Message) -> None:
+    """Make an answer a refusal."""
+    message.set_rcode(dns.rcode.REFUSED)
+
+
+def truncated(message: dns.message.Message) -> None:
+    """Make an answer one of which the end is missing."""
+    message.flags |= dns.flags.TC
+
+
+ALIAS = (NAME, "CNAME", "web1.example.")
+
+
+@pytest.mark.parametrize(
+    ("request_", "records"),
+    [
+        (DnsRequest(NAME), [(NAME, "A", str(A))]),
+        (DnsRequest(NAME, addresses=frozenset({A})), [(NAME, "A", str(A))]),
+        (DnsRequest(NAME), [ALIAS, ("web1.example.", "A", str(A))]),
+        (DnsRequest(NAME, RecordType.CNAME), [ALIAS]),
+        (
+            DnsRequest(NAME, RecordType.AAAA, frozenset({AAAA})),
+            [(NAME, "AAAA", "2001:db8:0::1"), (NAME, "AAAA", "2001:db8::2")],
+        ),
+    ],
+)
+def test_a_good_name_server_passes(request_: DnsRequest, records: list[Records]) -> None:
+    """A record of the type that was asked for, with the addresses that were."""
+    assert isinstance(outcome_of(request_, name_server(*records)), Passed)
+
+
+@pytest.mark.parametrize(
+    ("request_", "answer", "expected"),
+    [
+        pytest.param(
+            DnsRequest(NAME),
+            name_server(change=refused),
+            "127.0.0.1:PORT answered REFUSED for web.example.",
+            id="refused",
+        ),
+        pytest.param(
+            DnsRequest(NAME),
+            name_server(ALIAS),
+            "127.0.0.1:PORT has no A record for web.example.",
+            id="no record",
+        ),
+        pytest.param(
+            DnsRequest(NAME),
+            name_server(change=truncated),
+            "127.0.0.1:PORT has no A record for web.example. (its answer is truncated)",
+            id="truncated",
+        ),
+        pytest.param(
+            DnsRequest(NAME, addresses=frozenset({A, ip_address("192.0.2.2")})),
+            name_server((NAME, "A", str(A))),
+            "127.0.0.1:PORT: 192.0.2.2 is not in web.example. A: 192.0.2.1",
+            id="wrong address",
+        ),
+        pytest.param(
+            DnsRequest(NAME),
+            lambda asked: [asked],
+            "127.0.0.1:PORT answered another question than that for web.example.",
+            id="the query itself",
+        ),
+        pytest.param(
+            DnsRequest(NAME),
+            lambda asked: [asked[:2] + b"garbage"],
+            "127.0.0.1:PORT does not speak DNS: The DNS packet passed to from_wire() is too short.",
+            id="garbage",
+        ),
+    ],
+)
+def test_a_bad_name_server_fails(
+    request_: DnsRequest, answer: Callable[[bytes], list[bytes]], expected: str
+) -> None:
+    """With what was wrong, for a person."""
+    assert expected == reason(outcome_of(request_, answer))
+
+
+def test_the_answer_to_an_earlier_query_is_passed_over() -> None:
+    """It may come late, to the same port."""
+    good = name_server((NAME, "A", str(A)))
+
+    def answer(asked: bytes) -> list[bytes]:
+        earlier = bytes([asked[0] ^ 1]) + asked[1:]
+        return [*name_server(change=refused)(earlier), b"x", *good(asked)]
+
+    assert isinstance(outcome_of(DnsRequest(NAME), answer), Passed)
+
+
+def test_a_silent_name_server_fails_in_time() -> None:
+    """Also one that answers earlier queries only."""
+    expected = "127.0.0.1:PORT: timed out after 0.2 s, waiting for an answer"
+    failed = outcome_of(DnsRequest(NAME), lambda asked: [asked[::-1]], SHORT_S)
+    assert expected == reason(failed)
+
+
+@given(st.binary(max_size=100), st.integers(0, 60))
+@settings(deadline=None)
+def test_whatever_a_name_server_says_is_judged(noise: bytes, at: int) -> None:
+    """No answer makes the judge raise anything but that it is wrong."""
+    query = dns.message.make_query(NAME, "A").to_wire()
+    [good] = name_server(ALIAS, (NAME, "A", str(A)))(query)
+    answer = good[: 2 + at] + noise + good[2 + at + len(noise) :]
+    with contextlib.suppress(WrongAnswer):
+        dns_probe.judge(DnsRequest(NAME), query, answer, "192.0.2.1:53")
+
+
+@given(st.binary(max_size=200))
+@settings(deadline=None)
+def test_any_bytes_are_no_dns(noise: bytes) -> None:
+    """Even where the identifier is right."""
+    query = dns.message.make_query(NAME, "A").to_wire()
+    with pytest.raises(WrongAnswer):
+        dns_probe.judge(DnsRequest(NAME), query, query[:2] + noise, "192.0.2.1:53")

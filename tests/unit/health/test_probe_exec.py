@@ -1,0 +1,243 @@
+"""Programs that judge servers: run as somebody else, with what they need to know, and killed."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from deploy.lab.poll import poll
+from lvsctl.health.check import ExecRequest
+from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
+from lvsctl.health.probes.exec import PATH, ExecProbes
+from lvsctl.health.target import Target
+
+ROOT = os.geteuid() == 0
+NOBODY = 65534 if ROOT else None
+TARGET = Target(
+    ip_address("192.0.2.11"), 80, vip=ip_address("198.51.100.10"), server=ip_address("192.0.2.11")
+)
+LONG_S = 20.0
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that everybody can reach, unlike tmp_path."""
+    made = Path(tempfile.mkdtemp(prefix="lvsctl-exec-"))
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made)
+
+
+def write(folder: Path, script: str, name: str = "check") -> None:
+    """Write a program."""
+    program = folder / name
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+
+
+def probes(folder: Path | None) -> ExecProbes:
+    """Return the probes of programs in a folder, which is owned by whoever runs the tests."""
+    return ExecProbes(folder, NOBODY, NOBODY, os.geteuid())
+
+
+def outcome_of(folder: Path | None, *arguments: str, timeout_s: float = LONG_S) -> Outcome:
+    """Run the program and return how that ended."""
+    request = ExecRequest("check", arguments)
+    return asyncio.run(probes(folder).probe(request, TARGET, timeout_s))
+
+
+def reason(outcome: Outcome) -> str:
+    """Return why a probe failed."""
+    assert isinstance(outcome, Failed), outcome
+    return outcome.reason
+
+
+def test_a_program_that_exits_with_0_passes(folder: Path) -> None:
+    """Whatever it says."""
+    write(folder, "echo fine; exit 0")
+    assert isinstance(outcome_of(folder), Passed)
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("exit 2", "check: exited with 2"),
+        ("echo trying; echo no  answer >&2; exit 1", "check: exited with 1, trying no answer"),
+        ("kill -TERM $$", "check: SIGTERM"),
+        ("printf '\\377' ; exit 1", "check: exited with 1, \ufffd"),
+    ],
+)
+def test_a_program_that_does_not_fails(folder: Path, script: str, expected: str) -> None:
+    """With how it ended, and what it said."""
+    write(folder, script)
+    assert expected == reason(outcome_of(folder))
+
+
+def test_it_may_say_much(folder: Path) -> None:
+    """The last of it is kept, and nobody waits for a full pipe."""
+    write(folder, "head -c 1000000 /dev/zero | tr '\\0' x; echo the end; exit 1")
+    said = reason(outcome_of(folder))
+    assert said.startswith("check: exited with 1, xxx")
+    assert said.endswith("xxxthe end")
+    assert len(said) < 250
+
+
+def test_it_knows_whom_to_ask_and_nothing_else(folder: Path) -> None:
+    """Its environment is written for it; nothing of the director's is in it."""
+    write(folder, "env | grep -v -e ^PWD= -e ^_= -e ^SHLVL= -e ^OLDPWD= | sort; exit 1")
+    expected = f"LVSCTL_PORT=80 LVSCTL_RIP=192.0.2.11 LVSCTL_VIP=198.51.100.10 PATH={PATH}"
+    assert f"check: exited with 1, {expected}" == reason(outcome_of(folder))
+
+
+def test_no_shell_reads_its_arguments(folder: Path) -> None:
+    """They come as they are."""
+    write(folder, 'printf "<%s>" "$@"; exit 1')
+    arguments = ("$HOME", "; rm x", "", "a b", "*")
+    expected = "check: exited with 1, <$HOME><; rm x><><a b><*>"
+    assert expected == reason(outcome_of(folder, *arguments))
+
+
+def test_it_is_nobody(folder: Path) -> None:
+    """It has no group of the director's either, no terminal, no input, and no file of its."""
+    write(folder, "id -u; id -G; pwd; cat; ls /proc/self/fd | wc -l; umask; exit 1")
+    user = NOBODY if ROOT else os.geteuid()
+    said = reason(outcome_of(folder)).split(", ")[1].split()
+    assert [str(user), "/", "4", "0077"] == [said[0], *said[-3:]]
+    if ROOT:
+        assert [str(NOBODY)] == said[1:-3]
+
+
+def test_it_is_killed_at_the_end_of_its_time(folder: Path) -> None:
+    """With everything that it started."""
+    write(folder, f"sleep 1000 & echo $! >{folder}/child; trap '' TERM; wait")
+    (folder / "child").touch(mode=0o666)
+    (folder / "child").chmod(0o666)
+    expected = "192.0.2.11:80: timed out after 0.5 s, waiting for check to end"
+    assert expected == reason(outcome_of(folder, timeout_s=0.5))
+    dies(int((folder / "child").read_text()))
+
+
+def test_what_it_leaves_behind_is_killed(folder: Path) -> None:
+    """A child that keeps its output open holds up nobody, and does not outlive it."""
+    write(folder, "sleep 1000 & echo $!; exit 1")
+    said = reason(outcome_of(folder))
+    dies(int(said.split(", ")[1]))
+
+
+def test_closing_its_output_is_not_its_end(folder: Path) -> None:
+    """What counts is how it exits."""
+    write(folder, "exec >&- 2>&-; sleep 0.1; exit 3")
+    assert "check: exited with 3" == reason(outcome_of(folder))
+
+
+def dies(pid: int) -> None:
+    """See that a process was killed: it dies once it is its turn to run."""
+    poll(lambda: is_dead(pid), 10)
+
+
+def is_dead(pid: int) -> bool:
+    """Tell whether a process was killed, though perhaps nobody has reaped it yet."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return stat.rpartition(")")[2].split()[0] in "ZX"
+
+
+def test_without_a_folder_nothing_is_run() -> None:
+    """The director says how to change that."""
+    expected = Inconclusive("check is not run: start the director with --exec-dir")
+    assert expected == outcome_of(None)
+
+
+@pytest.mark.parametrize("name", ["../check", "/bin/true", "", ".", "..", "sub/check"])
+def test_nothing_outside_the_folder_is_run(folder: Path, name: str) -> None:
+    """Whatever the name says."""
+    (folder / "sub").mkdir()
+    write(folder / "sub", "exit 0")
+    write(folder.parent, "exit 0", name=f"{folder.name}-check")
+    try:
+        outcome = asyncio.run(probes(folder).probe(ExecRequest(name), TARGET, LONG_S))
+    finally:
+        (folder.parent / f"{folder.name}-check").unlink()
+    assert Inconclusive(f"{name!r} is no name of a file in {folder}") == outcome
+
+
+def _missing(folder: Path) -> str:
+    return f"{folder}/check: No such file or directory"
+
+
+def _writable(folder: Path) -> str:
+    write(folder, "exit 0")
+    (folder / "check").chmod(0o775)
+    return f"{folder}/check is not run: only root may own and write it (chown root, chmod go-w)"
+
+
+def _in_a_writable_folder(folder: Path) -> str:
+    write(folder, "exit 0")
+    folder.chmod(0o777)
+    return f"{folder} is not run: only root may own and write it (chown root, chmod go-w)"
+
+
+def _a_link(folder: Path) -> str:
+    (folder / "check").symlink_to("/bin/true")
+    return f"{folder}/check is not a file"
+
+
+def _a_folder(folder: Path) -> str:
+    (folder / "check").mkdir()
+    return f"{folder}/check is not a file"
+
+
+def _not_executable(folder: Path) -> str:
+    write(folder, "exit 0")
+    (folder / "check").chmod(0o644)
+    return f"{folder}/check cannot be run: Permission denied"
+
+
+def _no_program(folder: Path) -> str:
+    (folder / "check").write_text("exit 0")
+    (folder / "check").chmod(0o755)
+    return f"{folder}/check cannot be run: Exec format error"
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [_missing, _writable, _in_a_writable_folder, _a_link, _a_folder, _not_executable, _no_program],
+)
+def test_what_is_not_safe_or_no_program_says_nothing_of_a_server(
+    folder: Path, prepare: Callable[[Path], str]
+) -> None:
+    """It is the director's own set-up that is wrong."""
+    assert Inconclusive(prepare(folder)) == outcome_of(folder)
+
+
+def test_another_owner_is_refused(folder: Path) -> None:
+    """Else whoever may write the file is root's hand."""
+    write(folder, "exit 0")
+    other = ExecProbes(folder, NOBODY, NOBODY, os.geteuid() + 1)
+    outcome = asyncio.run(other.probe(ExecRequest("check"), TARGET, LONG_S))
+    assert isinstance(outcome, Inconclusive)
+
+
+def test_a_cancelled_program_is_dead(folder: Path) -> None:
+    """A director that stops leaves none behind."""
+    write(folder, f"echo $$ >{folder}/started; exec sleep 1000")
+    started = folder / "started"
+    os.mkfifo(started)
+    started.chmod(0o666)
+
+    async def cancelled() -> int:
+        probing = asyncio.create_task(probes(folder).probe(ExecRequest("check"), TARGET, LONG_S))
+        pid = await asyncio.to_thread(started.read_text)
+        probing.cancel()
+        await asyncio.wait([probing])
+        assert probing.cancelled()
+        return int(pid)
+
+    dies(asyncio.run(cancelled()))

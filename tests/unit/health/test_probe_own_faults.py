@@ -1,0 +1,172 @@
+"""What this host cannot do is no failure of a server, and its sockets are bound as asked."""
+
+import asyncio
+import contextlib
+import os
+import resource
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from ipaddress import ip_address
+
+import pytest
+
+from lvsctl.health.check import HttpRequest, Request, TcpRequest, UdpRequest
+from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
+from lvsctl.health.probes.attempt import Attempt, outcome_of
+from lvsctl.health.probes.exec import ExecProbes
+from lvsctl.health.probes.kinds import Probes
+from lvsctl.health.target import Target
+from tests.unit.health.servers import answering, saying, serving
+from tests.unit.virtual_time import run, stall
+
+PROBES = Probes(ExecProbes(None, None, None))
+LOOPBACK = ip_address("127.0.0.1")
+ANYWHERE = Target(LOOPBACK, 9)
+UNPRIVILEGED = 65534
+
+
+@contextlib.contextmanager
+def _nothing(_: int) -> Iterator[None]:
+    yield
+
+
+@contextlib.contextmanager
+def _no_descriptors(_: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@contextlib.contextmanager
+def _no_privileges(_: int) -> Iterator[None]:
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(UNPRIVILEGED)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+@contextlib.contextmanager
+def _port_taken(port: int) -> Iterator[None]:
+    with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
+        for taken in stream, datagram:
+            taken.bind(("127.0.0.1", port))
+        stream.listen()
+        yield
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize("request_", [TcpRequest(), HttpRequest(), UdpRequest(b"x")], ids=type)
+@pytest.mark.parametrize(
+    ("target", "condition", "expected"),
+    [
+        pytest.param(
+            ANYWHERE, _no_descriptors, "no socket for a probe: Too many open files", id="EMFILE"
+        ),
+        pytest.param(
+            Target(LOOPBACK, 9, mark=7),
+            _no_privileges,
+            "a probe cannot have mark 7: Operation not permitted",
+            id="EPERM",
+        ),
+        pytest.param(
+            Target(LOOPBACK, 9, source=ip_address("198.51.100.77")),
+            _nothing,
+            "a probe cannot be bound to 198.51.100.77 port any: Cannot assign requested address",
+            id="EADDRNOTAVAIL",
+        ),
+        pytest.param(
+            Target(LOOPBACK, 9, source=LOOPBACK, source_port=_free_port()),
+            _port_taken,
+            "a probe cannot be bound to 127.0.0.1 port {port}: Address already in use",
+            id="EADDRINUSE",
+        ),
+        pytest.param(
+            Target(ip_address("192.0.2.1"), 9, source=LOOPBACK),
+            _nothing,
+            "192.0.2.1:9 cannot be asked: Invalid argument",
+            id="no way from there",
+        ),
+    ],
+)
+def test_what_this_host_cannot_do_says_nothing_of_a_server(
+    request_: Request,
+    target: Target,
+    condition: Callable[[int], AbstractContextManager[None]],
+    expected: str,
+) -> None:
+    """The probe is inconclusive, with what was wrong."""
+
+    async def probe() -> Outcome:
+        with condition(target.source_port or 0):
+            return await PROBES.probe(request_, target, 20.0)
+
+    assert Inconclusive(expected.format(port=target.source_port)) == asyncio.run(probe())
+
+
+def test_a_busy_host_says_nothing_of_a_server() -> None:
+    """An answer may have come while nobody could look."""
+
+    async def ask(_: Attempt) -> None:
+        stall(1.5)
+        await asyncio.sleep(10)
+
+    expected = Inconclusive("this host was busy: a probe of 1 s took 1.50 s")
+    assert expected == run(outcome_of(ask, ANYWHERE, 1.0))
+
+
+def test_a_timeout_is_told_by_what_was_awaited() -> None:
+    """As the probe last said."""
+
+    async def ask(attempt: Attempt) -> None:
+        attempt.awaits = "Godot"
+        await asyncio.sleep(10)
+
+    expected = Failed("127.0.0.1:9: timed out after 1 s, waiting for Godot", 1.0)
+    assert expected == run(outcome_of(ask, ANYWHERE, 1.0))
+
+
+def test_a_tcp_probe_comes_from_where_it_is_bound() -> None:
+    """And again from the same port at once, though the server did not close yet."""
+    port = _free_port()
+    sources = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        sources.append(writer.get_extra_info("peername"))
+        await saying(b"HTTP/1.1 200 OK\r\n\r\n")(reader, writer)
+
+    async def probe() -> list[Outcome]:
+        async with serving(answer) as at:
+            target = Target(LOOPBACK, at, ip_address("127.0.0.2"), port)
+            return [await PROBES.probe(HttpRequest(), target, 20.0) for _ in range(10)]
+
+    assert all(isinstance(outcome, Passed) for outcome in asyncio.run(probe()))
+    assert {("127.0.0.2", port)} == set(sources)
+
+
+def test_a_udp_probe_comes_from_where_it_is_bound() -> None:
+    """And two of them at once may, to different servers."""
+    port = _free_port()
+
+    async def probe() -> list[Outcome]:
+        async with answering(lambda _: [b"1"]) as one, answering(lambda _: [b"2"]) as two:
+            return await asyncio.gather(
+                *(
+                    PROBES.probe(UdpRequest(b"x", said), Target(LOOPBACK, at, LOOPBACK, port), 20.0)
+                    for at, said in ((one, b"1"), (two, b"2"))
+                )
+            )
+
+    assert all(isinstance(outcome, Passed) for outcome in asyncio.run(probe()))

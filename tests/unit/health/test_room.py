@@ -1,0 +1,92 @@
+"""Room for probes: bounded, in order, and not to be filled by the dead."""
+
+import asyncio
+
+import pytest
+
+from lvsctl.health.room import Room
+from tests.unit.virtual_time import run
+
+
+def test_never_more_than_there_is_room_for() -> None:
+    """However many ask, whether they are lively or not."""
+
+    async def crowd() -> int:
+        room, most = Room(8), 0
+
+        async def one(number: int) -> None:
+            nonlocal most
+            async with room.place(in_vain=number % 3 == 0):
+                most = max(most, len(room))
+                await asyncio.sleep(number % 5)
+
+        await asyncio.gather(*map(one, range(100)))
+        assert 0 == len(room)
+        return most
+
+    assert 8 == run(crowd())
+
+
+def test_whoever_came_first_goes_first() -> None:
+    """Of each kind."""
+
+    async def queue() -> list[int]:
+        room, order = Room(4), []
+
+        async def one(number: int) -> None:
+            async with room.place(in_vain=False):
+                order.append(number)
+                await asyncio.sleep(0.1)
+
+        await asyncio.gather(*map(one, range(10)))
+        return order
+
+    assert list(range(10)) == run(queue())
+
+
+def test_the_dead_do_not_keep_out_the_others() -> None:
+    """Though there are more of them than there is room, and they were there first."""
+
+    async def crowd() -> float:
+        room = Room(64)
+        now_s = asyncio.get_running_loop().time
+        longest_s = 0.0
+
+        async def dead() -> None:
+            async with room.place(in_vain=True):
+                assert len(room) <= 64
+                await asyncio.sleep(1)
+
+        async def lively(at_s: float) -> None:
+            nonlocal longest_s
+            await asyncio.sleep(at_s)
+            asked_s = now_s()
+            async with room.place(in_vain=False):
+                longest_s = max(longest_s, now_s() - asked_s)
+                await asyncio.sleep(0.01)
+
+        await asyncio.gather(*(dead() for _ in range(500)), *(lively(n / 100) for n in range(100)))
+        return longest_s
+
+    assert 0 == run(crowd())
+
+
+@pytest.mark.parametrize("after_s", [0, 0.5, 1, 1.5])
+def test_a_cancelled_one_leaves_its_place(after_s: float) -> None:
+    """Whether it had one, waited for one, or was just given one."""
+
+    async def cancel() -> tuple[int, bool]:
+        room = Room(1)
+
+        async def one(for_s: float) -> bool:
+            async with room.place(in_vain=False):
+                await asyncio.sleep(for_s)
+            return True
+
+        first, second = asyncio.create_task(one(1)), asyncio.create_task(one(1))
+        await asyncio.sleep(after_s)
+        second.cancel()
+        await asyncio.wait([first, second])
+        return len(room), await one(1)
+
+    assert (0, True) == run(cancel())
