@@ -1,0 +1,134 @@
+"""ICMP echo: whether an address answers, and how soon."""
+
+import asyncio
+import contextlib
+import errno
+import os
+import socket
+import struct
+import time
+from collections.abc import Collection, Iterator
+
+from lvsctl.ipvs_table import Family, IPAddress, family_of
+
+_HEADER = struct.Struct("!BBHHH")  # type, code, checksum, identifier, sequence (RFC 792, RFC 4443)
+_REQUEST = {Family.IPV4: 8, Family.IPV6: 128}
+_REPLY = {Family.IPV4: 0, Family.IPV6: 129}
+_PROTOCOL = {Family.IPV4: socket.IPPROTO_ICMP, Family.IPV6: socket.IPPROTO_ICMPV6}
+_TOKEN_BYTES = 16
+_PADDING = bytes(40)
+"""With the token and header, 64 bytes, as ping(8) sends."""
+_LARGEST = 2048
+_TRANSIENT = frozenset(
+    {errno.ENODEV, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL,
+     errno.EINVAL, errno.ENOBUFS, errno.ECONNREFUSED, errno.EHOSTDOWN, errno.ENXIO}
+)  # fmt: skip
+"""There is no way to the address just now: as good as no answer."""
+
+
+def request(family: Family, token: bytes, sequence: int) -> bytes:
+    """Return an echo request that carries a token."""
+    body = token + _PADDING
+    head = _HEADER.pack(_REQUEST[family], 0, 0, os.getpid() & 0xFFFF, sequence & 0xFFFF)
+    if family is Family.IPV6:
+        return head + body  # the kernel fills in the checksum: it covers the addresses
+    sum_ = checksum(head + body)
+    return _HEADER.pack(_REQUEST[family], 0, sum_, os.getpid() & 0xFFFF, sequence & 0xFFFF) + body
+
+
+def checksum(data: bytes) -> int:
+    """Return the Internet checksum (RFC 1071) of an even number of bytes."""
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def is_reply(family: Family, packet: bytes, token: bytes) -> bool:
+    """Tell whether what a socket received answers the request with a token.
+
+    A raw IPv4 socket hands out the IP header as well.
+    """
+    if family is Family.IPV4 and packet and packet[0] >> 4 == 4:  # noqa: PLR2004
+        packet = packet[(packet[0] & 0xF) * 4 :]
+    start = _HEADER.size
+    return (
+        len(packet) >= start + _TOKEN_BYTES
+        and packet[0] == _REPLY[family]
+        and packet[start : start + _TOKEN_BYTES] == token
+    )
+
+
+async def echo(target: IPAddress, link: str, timeout_s: float, sequence: int = 0) -> float | None:
+    """Send one echo request through a device.
+
+    Returns:
+        Seconds until the answer; None where none came in time, or none can.
+
+    Raises:
+        OSError: This process may not send any, for want of CAP_NET_RAW.
+    """
+    answer = await first_to_answer([target], link, timeout_s, sequence=sequence)
+    return None if answer is None else answer[1]
+
+
+async def first_to_answer(
+    targets: Collection[IPAddress],
+    link: str,
+    timeout_s: float,
+    *,
+    hops: int | None = None,
+    sequence: int = 0,
+) -> tuple[IPAddress, float] | None:
+    """Ask several addresses of one family through a device, and return the first that answers.
+
+    Args:
+        targets: Whom to ask.
+        link: The device.
+        timeout_s: For all of them.
+        hops: How far the requests may go; None for as far as the host's own packets.
+        sequence: Number of the requests.
+
+    Raises:
+        OSError: This process may not send any, for want of CAP_NET_RAW.
+    """
+    tokens = {os.urandom(_TOKEN_BYTES): target for target in targets}
+    family = family_of(next(iter(targets)))
+    try:
+        with _socket(family, link, hops) as sender:
+            loop = asyncio.get_running_loop()
+            began = time.monotonic()
+            for token, target in tokens.items():
+                await loop.sock_sendto(sender, request(family, token, sequence), (str(target), 0))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    while True:
+                        packet = await loop.sock_recv(sender, _LARGEST)
+                        for token, target in tokens.items():
+                            if is_reply(family, packet, token):
+                                return target, time.monotonic() - began
+    except OSError as error:
+        if error.errno not in _TRANSIENT:
+            raise
+    return None
+
+
+@contextlib.contextmanager
+def _socket(family: Family, link: str, hops: int | None) -> Iterator[socket.socket]:
+    with _opened(family) as opened:
+        opened.setblocking(False)  # noqa: FBT003 - the socket module's own signature
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, link.encode() + b"\0")
+        if hops is not None and family is Family.IPV4:
+            opened.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, hops)
+        elif hops is not None:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, hops)
+        yield opened
+
+
+def _opened(family: Family) -> socket.socket:
+    kind = socket.AF_INET if family is Family.IPV4 else socket.AF_INET6
+    try:
+        return socket.socket(kind, socket.SOCK_RAW, _PROTOCOL[family])
+    except PermissionError:
+        # net.ipv4.ping_group_range may let anybody do it this way.
+        return socket.socket(kind, socket.SOCK_DGRAM, _PROTOCOL[family])
