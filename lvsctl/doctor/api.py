@@ -1,0 +1,53 @@
+"""What the director's own API says, where it was named."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Any
+
+import httpx
+
+from lvsctl.ipvs_table import IPAddress
+
+_PATIENCE_S = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ApiAnswer:
+    """What it says.
+
+    Attributes:
+        problem: Why it is not ready; empty for nothing.
+        path_mtus: Largest outer packet by real server, as the pools say; 0 where one says nothing.
+    """
+
+    problem: str = ""
+    path_mtus: Mapping[IPAddress, int] = field(default_factory=dict)
+
+
+def ask(url: str, token: str | None) -> ApiAnswer:
+    """Ask whether it is ready, and for the pools."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        with httpx.Client(
+            base_url=url.rstrip("/"), headers=headers, timeout=_PATIENCE_S, trust_env=False
+        ) as client:
+            ready = client.get("/readyz")
+            if not ready.is_success:
+                return ApiAnswer(f"{url}/readyz answers {ready.status_code}: {ready.text[:200]}")
+            pools = client.get("/v1/pools")
+            if not pools.is_success:
+                return ApiAnswer(f"{url}/v1/pools answers {pools.status_code}")
+            return ApiAnswer(path_mtus=_path_mtus(pools.json()))
+    except httpx.HTTPError as error:
+        return ApiAnswer(f"{url}: {str(error) or type(error).__name__}")
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        return ApiAnswer(f"{url} answers what is not understood: {error}")
+
+
+def _path_mtus(document: Any) -> Mapping[IPAddress, int]:  # noqa: ANN401 - JSON
+    return {
+        ip_address(server["address"]): (server.get("tunnel") or pool["tunnel"]).get("mtu") or 0
+        for pool in document["pools"]
+        for server in pool["real_servers"]
+    }

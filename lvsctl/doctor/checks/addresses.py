@@ -1,0 +1,64 @@
+"""The VIPs on this host."""
+
+from collections.abc import Iterator
+
+from lvsctl.doctor.checks.devices import loaded_needs
+from lvsctl.doctor.facts import Facts
+from lvsctl.doctor.findings import Finding, broken, warning
+from lvsctl.ipvs_table import IPAddress, family_of
+
+
+def vip_on_real_server(facts: Facts) -> Iterator[Finding]:
+    """Each VIP is an address of this real server."""
+    if facts.real_server is None:
+        return
+    present = {key.address.ip for key in facts.addresses}
+    for vip in facts.real_server.task.vips:
+        needs = [need for need in loaded_needs(facts) if need.inner is family_of(vip)]
+        link = next((name for need in needs for name in need.devices(facts.state)), None)
+        if vip in present or link is None:
+            continue
+        yield broken(
+            str(vip),
+            f"VIP {vip} is on no device",
+            "packets for it are dropped, or sent round in a loop where this host forwards",
+            f"ip address add {vip}/{family_of(vip).bits} dev {link}",
+        )
+
+
+def vip_on_director(facts: Facts) -> Iterator[Finding]:
+    """Each VIP is local to the director."""
+    if facts.director is None:
+        return
+    present = {key.address.ip for key in facts.addresses}
+    for vip in facts.director.vips:
+        if vip not in present:
+            yield broken(
+                str(vip),
+                f"VIP {vip} is on no device of this director",
+                "packets for it are routed on, and IPVS does not see them (a backup director "
+                "that waits for its turn is right to be so)",
+                f"ip link add lvs0 type dummy; ip link set lvs0 up; "
+                f"ip address add {vip}/{family_of(vip).bits} dev lvs0",
+            )
+
+
+def vip_prefix(facts: Facts) -> Iterator[Finding]:
+    """A VIP stands alone in its network."""
+    vips: set[IPAddress] = set()
+    if facts.real_server is not None:
+        vips.update(facts.real_server.task.vips)
+    if facts.director is not None:
+        vips.update(facts.director.vips)
+    for key in facts.addresses:
+        bits = family_of(key.address.ip).bits
+        if key.address.ip not in vips or key.address.network.prefixlen == bits:
+            continue
+        right = f"{key.address.ip}/{bits}"
+        yield warning(
+            str(key.address),
+            f"VIP {key.address} on {key.link} has a network around it",
+            f"this host takes {key.address.network} for connected through {key.link}, and may "
+            "speak to it from the VIP",
+            f"ip address add {right} dev {key.link}; ip address del {key.address} dev {key.link}",
+        )

@@ -1,0 +1,161 @@
+"""Kernel parameters, and where they come from."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lvsctl.agent.sysctls import ARP_RULES, RP_FILTER
+from lvsctl.doctor.checks.devices import loaded_needs
+from lvsctl.doctor.facts import Facts
+from lvsctl.doctor.findings import Finding, broken, warning
+from lvsctl.doctor.sysctl_settings import set_by
+from lvsctl.host.protocol import LinkConfig, LinkKey, SysctlKey
+from lvsctl.ipvs_table import Family
+
+_LOCAL_LINKS = frozenset({"lo", "lvs0"})
+_IPVS = {
+    "expire_nodest_conn": (
+        1,
+        "connections of a server that was taken out hang instead of being reset",
+    ),
+    "expire_quiescent_template": (
+        1,
+        "persistent clients stay with a server whose weight is 0",
+    ),
+    "pmtu_disc": (
+        1,
+        "packets that are too large for the tunnel are fragmented, which costs the real servers",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Effective:
+    """A parameter as it works: the greater of ``all`` and the device's own (ip-sysctl.rst)."""
+
+    value: int
+    key: SysctlKey
+    source: str
+
+
+def _effective(facts: Facts, link: str, parameter: str) -> _Effective | None:
+    for_all = facts.sysctl("net", "ipv4", "conf", "all", parameter)
+    own = facts.sysctl("net", "ipv4", "conf", link, parameter)
+    if for_all is None or own is None:
+        return None
+    device = "all" if for_all >= own else link
+    key = SysctlKey(("net", "ipv4", "conf", device, parameter))
+    return _Effective(max(for_all, own), key, _source(facts, key))
+
+
+def _source(facts: Facts, key: SysctlKey) -> str:
+    setting = set_by(key, facts.settings)
+    if setting is None:
+        return f"through {key}, which no file in sysctl.d sets"
+    return f"through {key}, which {setting.file} sets to {setting.value}"
+
+
+def _write(facts: Facts, key: SysctlKey, value: int) -> str:
+    setting = set_by(key, facts.settings)
+    command = f"sysctl -w {key}={value}"
+    wrong = setting is not None and setting.value != str(value)
+    return f"{command}, and the same in {setting.file}" if wrong and setting else command
+
+
+def rp_filter(facts: Facts) -> Iterator[Finding]:
+    """The reverse path filter lets through what comes out of a tunnel."""
+    told = set()
+    for need in loaded_needs(facts):
+        if need.inner is not Family.IPV4:
+            continue
+        for link, config in need.devices(facts.state).items():
+            effective = _effective(facts, link, RP_FILTER)
+            if not config.up or effective is None or effective.value == 0 or effective.key in told:
+                continue
+            told.add(effective.key)
+            total = facts.after.values.get("TcpExt IPReversePathFilter", 0)
+            yield (broken if effective.value == 1 else warning)(
+                str(effective.key),
+                f"rp_filter on {link} is {effective.value} {effective.source}; "
+                f"{total} packets were dropped by it since boot",
+                "answers to what comes out of the tunnel leave by another device, so the kernel "
+                + (
+                    "takes the senders for forged and drops the packets"
+                    if effective.value == 1
+                    else "drops the packets unless the tunnel device has an IPv4 address"
+                ),
+                _write(facts, effective.key, 0),
+            )
+
+
+def arp(facts: Facts) -> Iterator[Finding]:
+    """The real server neither answers for a VIP nor announces it."""
+    if facts.real_server is None or facts.director is not None:
+        return
+    if not any(vip.version == 4 for vip in facts.real_server.task.vips):  # noqa: PLR2004
+        return
+    for rule in ARP_RULES:
+        told = set()
+        for link in _asked_links(facts):
+            effective = _effective(facts, link, rule.parameter)
+            if effective is None or effective.value in rule.sufficient:
+                continue
+            if effective.key in told:
+                continue
+            told.add(effective.key)
+            yield broken(
+                str(effective.key),
+                f"{rule.parameter} on {link} is {effective.value} {effective.source}",
+                "this host speaks for the VIPs on its network, and clients bypass the director",
+                _write(facts, effective.key, rule.least),
+            )
+
+
+def _asked_links(facts: Facts) -> list[str]:
+    """Return the devices on which others may ask for an address: no loopback and no tunnels."""
+    kinds = {
+        key.name: config.kind
+        for key, config in facts.state.items()
+        if isinstance(key, LinkKey) and isinstance(config, LinkConfig) and config.up
+    }
+    quiet = {"ipip", "gre", "sit", "ip6tnl", "ip6gre", "dummy"}
+    return [name for name, kind in kinds.items() if name != "lo" and kind not in quiet]
+
+
+def director_arp(facts: Facts) -> Iterator[Finding]:
+    """The director answers for its VIPs."""
+    if facts.director is None or facts.real_server is not None:
+        return
+    apart = [
+        key
+        for key in facts.addresses
+        if key.address.ip in facts.director.vips
+        and key.address.version == 4  # noqa: PLR2004
+        and key.link in _LOCAL_LINKS
+    ]
+    for link in _asked_links(facts) if apart else ():
+        if not any(key.link == link and key.address.version == 4 for key in facts.addresses):  # noqa: PLR2004
+            continue
+        effective = _effective(facts, link, "arp_ignore")
+        if effective is not None and effective.value:
+            yield warning(
+                str(effective.key),
+                f"arp_ignore on {link} is {effective.value} {effective.source}",
+                f"clients on this link cannot find VIPs on {apart[0].link}",
+                _write(facts, effective.key, 0),
+            )
+
+
+def ipvs(facts: Facts) -> Iterator[Finding]:
+    """Parameters of IPVS are as lvsctl wants them, unless a farm says otherwise."""
+    if facts.director is None or facts.director.daemon_runs:
+        return  # the daemon compares them with the farm's settings, and reports
+    for name, (wanted, why) in _IPVS.items():
+        key = SysctlKey(("net", "ipv4", "vs", name))
+        value = facts.sysctl(*key.path)
+        if value is not None and value != wanted:
+            yield warning(
+                str(key),
+                f"{name} is {value} {_source(facts, key)}",
+                why,
+                _write(facts, key, wanted),
+            )

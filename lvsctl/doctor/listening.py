@@ -1,0 +1,85 @@
+"""Seeing packets as they arrive, before any rule or parameter of this host drops them."""
+
+import contextlib
+import ctypes
+import select
+import socket
+import struct
+import time
+from collections.abc import Collection, Iterator
+
+from lvsctl.errors import KernelLacks
+from lvsctl.ipvs_table import Family
+
+_ETHERTYPE = {Family.IPV4: 0x0800, Family.IPV6: 0x86DD}
+_PROTOCOL_AT = {Family.IPV4: 9, Family.IPV6: 6}
+_SO_ATTACH_FILTER = 26
+_LOAD_BYTE, _JUMP_IF_EQUAL, _RETURN = 0x30, 0x15, 0x06  # linux/bpf_common.h
+_SEEN_BYTES = 256
+_ROOM = 4 << 20
+_FRAGMENT_HEADER = 44
+
+
+class Listener:
+    """Packet sockets for IPv4 and IPv6 on all devices.
+
+    Args:
+        protocols: IP protocols of interest; the kernel passes over others.
+
+    Raises:
+        KernelLacks: The process may not open them.
+    """
+
+    def __init__(self, protocols: Collection[int]) -> None:
+        with contextlib.ExitStack() as stack:
+            self._sockets = [
+                stack.enter_context(_packet_socket(family, protocols)) for family in Family
+            ]
+            self._stack = stack.pop_all()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._stack.close()
+
+    def packets(self, until: float) -> Iterator[bytes]:
+        """Yield the start of every arriving packet.
+
+        Args:
+            until: When to end, on the monotonic clock.
+        """
+        while (left_s := until - time.monotonic()) > 0:
+            readable, _, _ = select.select(self._sockets, [], [], left_s)
+            for each in readable:
+                data, (_, _, direction, *_) = each.recvfrom(_SEEN_BYTES)
+                if direction != socket.PACKET_OUTGOING:
+                    yield data
+
+
+def _packet_socket(family: Family, protocols: Collection[int]) -> socket.socket:
+    try:
+        listening = socket.socket(
+            socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETHERTYPE[family])
+        )
+    except PermissionError as error:
+        raise KernelLacks(
+            "doctor may not look at packets: run it as root, or with CAP_NET_RAW and CAP_NET_ADMIN"
+        ) from error
+    filtering = _filter(family, protocols)
+    memory = ctypes.create_string_buffer(filtering)
+    program = struct.pack("HP", len(filtering) // 8, ctypes.addressof(memory))
+    listening.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _ROOM)
+    return listening
+
+
+def _filter(family: Family, protocols: Collection[int]) -> bytes:
+    """Return a classic BPF program that keeps the start of packets of some protocols."""
+    wanted = sorted({*protocols, *([_FRAGMENT_HEADER] if family is Family.IPV6 else [])})
+    load = struct.pack("HBBI", _LOAD_BYTE, 0, 0, _PROTOCOL_AT[family])
+    # Each jump that holds goes over the later ones and over "return nothing".
+    jumps = [
+        struct.pack("HBBI", _JUMP_IF_EQUAL, len(wanted) - place, 0, protocol)
+        for place, protocol in enumerate(wanted)
+    ]
+    ends = [struct.pack("HBBI", _RETURN, 0, 0, size) for size in (0, _SEEN_BYTES)]
+    return b"".join([load, *jumps, *ends])

@@ -1,0 +1,75 @@
+"""Looks at this host and says what is wrong with it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from lvsctl.doctor.checks import judge
+from lvsctl.doctor.facts import Facts, Probed, Way
+from lvsctl.doctor.findings import Finding
+from lvsctl.doctor.gather import gather
+from lvsctl.doctor.roles import Options
+
+Json = Any
+_TOLD_COUNTERS = (
+    "TcpExt IPReversePathFilter",
+    "Icmp OutDestUnreachs",
+    "Ip InNoRoutes",
+    "Ip ReasmFails",
+    "Ip6 Ip6InAddrErrors",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What doctor saw and found.
+
+    Attributes:
+        facts: What was seen.
+        findings: What is wrong, each with the name of its check.
+    """
+
+    facts: Facts
+    findings: tuple[tuple[str, Finding], ...]
+
+
+def examine(options: Options) -> Diagnosis:
+    """Look at this host; see :func:`lvsctl.doctor.gather.gather` for what it raises."""
+    facts = gather(options)
+    return Diagnosis(facts, tuple(judge(facts)))
+
+
+def document(diagnosis: Diagnosis) -> Json:
+    """Return a diagnosis for programs."""
+    facts = diagnosis.facts
+    return {
+        "host": facts.host,
+        "roles": [str(role) for role in facts.roles],
+        "findings": [
+            {
+                "check": check,
+                "severity": str(finding.severity),
+                "subject": finding.subject,
+                "what": finding.what,
+                "why": finding.why,
+                "cure": finding.cure,
+            }
+            for check, finding in diagnosis.findings
+        ],
+        "paths": [_path(what, probed) for what, probed in facts.probed.items() if probed.asked],
+        "counters": {
+            name: {"total": facts.after.values[name], "rise": facts.rise.values[name]}
+            for name in _TOLD_COUNTERS
+            if name in facts.after.values
+        },
+        "not_looked": list(facts.not_looked),
+    }
+
+
+def _path(what: object, probed: Probed) -> Json:
+    return {
+        "to": str(what.rip if isinstance(what, Way) else what),
+        "tunnel": str(what.encapsulation) if isinstance(what, Way) else None,
+        "bytes": probed.passed,
+        "device": probed.asked,
+        "told": [{"by": str(each.sender), "mtu": each.mtu} for each in probed.too_big],
+    }

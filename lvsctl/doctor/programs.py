@@ -1,0 +1,75 @@
+"""The packet filter's rules, as the programs that read them print them.
+
+Only a filter that is loaded is read: to ask for another's rules would load its module.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from lvsctl.doctor.firewall import Table
+from lvsctl.doctor.iptables import parse_iptables
+from lvsctl.doctor.nft import parse_nft
+from lvsctl.errors import MalformedMessage
+from lvsctl.ipvs_table import Family
+
+_PROC = Path("/proc/thread-self/net")
+_LEGACY = (
+    (Family.IPV4, "ip_tables_names", ("iptables-legacy-save", "iptables-save")),
+    (Family.IPV6, "ip6_tables_names", ("ip6tables-legacy-save", "ip6tables-save")),
+)
+_PATIENCE_S = 30
+
+
+def read_firewall(loaded: Collection[str]) -> tuple[tuple[Table, ...], tuple[str, ...]]:
+    """Return the tables, and what could not be read with its reason.
+
+    Args:
+        loaded: Kernel modules that are loaded or built in.
+    """
+    tables: list[Table] = []
+    unread: list[str] = []
+    if "nf_tables" in loaded:
+        text = _run(("nft",), ("-j", "list", "ruleset"))
+        try:
+            tables.extend(() if text is None else parse_nft(text))
+        except MalformedMessage as error:
+            unread.append(f"firewall: {error}")
+        if text is None:
+            unread.append("firewall: nf_tables is loaded, and there is no nft to read its rules")
+    for family, names, programs in _LEGACY:
+        if not _has_content(_PROC / names):
+            continue
+        text = _run(programs, ())
+        if text is None:
+            unread.append(f"firewall: {family} tables are there, and no {programs[0]} to read them")
+        else:
+            tables.extend(parse_iptables(text, family))
+    return tuple(tables), tuple(unread)
+
+
+def _run(programs: Sequence[str], arguments: Sequence[str]) -> str | None:
+    """Return what the first program that is installed prints, None where none works."""
+    path = "/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin"
+    program = next(filter(None, (shutil.which(each, path=path) for each in programs)), None)
+    if program is None:
+        return None
+    try:
+        done = subprocess.run(
+            [program, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def _has_content(path: Path) -> bool:
+    try:
+        return bool(path.read_text().strip())
+    except OSError:
+        return False
