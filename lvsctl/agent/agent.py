@@ -19,6 +19,7 @@ from lvsctl.agent.faults import Fault
 from lvsctl.agent.findings import utc
 from lvsctl.agent.leave import Leave
 from lvsctl.agent.messages import Assignment, Registration, Report
+from lvsctl.agent.point_to_point import Echo, HostEnds, PointToPoint
 from lvsctl.agent.real_server import Condition, RealServer
 from lvsctl.agent.recall import Recalled
 from lvsctl.agent.state_dir import Contact, Known, LeaveRequest, StateDir
@@ -58,6 +59,8 @@ class Agent:
         registration: What it says of itself.
         directors: Whom to ask.
         server: The host, used in the worker's thread only.
+        ends: The tunnels on it to other agents' hosts, used there too.
+        echo: Asks an address through a device.
         worker: That thread.
         state: The disk, used there too.
         recalled: What was on it.
@@ -73,6 +76,8 @@ class Agent:
         registration: Registration,
         directors: Directors,
         server: RealServer,
+        ends: HostEnds,
+        echo: Echo,
         worker: Worker,
         state: StateDir,
         recalled: Recalled,
@@ -84,6 +89,7 @@ class Agent:
         self._registration = registration
         self._directors = directors
         self._server = server
+        self._ends = ends
         self._worker = worker
         self._state = state
         self._backoff = backoff
@@ -100,6 +106,7 @@ class Agent:
         self._checking: asyncio.Task[None]
         self._check_due = asyncio.Event()
         self._report_due = asyncio.Event()
+        self._tunnels = PointToPoint(echo, now, self._report_due.set)
         self._settling: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
@@ -107,6 +114,7 @@ class Agent:
         async with asyncio.TaskGroup() as group:
             self._checking = group.create_task(self._check_again_and_again())
             reporting = group.create_task(self._report_again_and_again())
+            probing = group.create_task(self._tunnels.probe_again_and_again())
             while True:
                 following = group.create_task(self._follow())
                 request = await self._leave_requested()
@@ -117,6 +125,7 @@ class Agent:
                 if self._checking.done():
                     self._checking = group.create_task(self._check_again_and_again())
             reporting.cancel()
+            probing.cancel()
 
     def host_changed(self) -> None:
         """Take note that something happened on the host; it is compared soon."""
@@ -136,6 +145,7 @@ class Agent:
             await self._worker.run(self._save)
             troubles = (*self._troubles, *filter(None, [self._save_trouble]))
             condition = await self._worker.run(self._server.check, self._assignments, troubles)
+            self._tunnels.seen(*await self._worker.run(self._ends.check, self._assignments))
             if self._condition is None:
                 self._on_checked()
             if condition != self._condition:
@@ -242,7 +252,11 @@ class Agent:
     def _report(self) -> Report:
         condition = self._condition or Condition()
         return Report(
-            self._assignments.farm_id, condition.ready, condition.tunnels, condition.findings
+            self._assignments.farm_id,
+            condition.ready,
+            condition.tunnels,
+            (*condition.findings, *self._tunnels.findings),
+            self._tunnels.states(),
         )
 
     def _tell(self) -> None:
@@ -282,7 +296,16 @@ class Agent:
 
     async def _undo(self) -> Sequence[Fault]:
         await _cancelled(self._checking)
-        return await self._worker.run(self._server.undo)
+        return await self._worker.run(undone, self._server, self._ends)
+
+
+def undone(server: RealServer, ends: HostEnds) -> Sequence[Fault]:
+    """Make a host as it was found; return what stood in the way.
+
+    Raises:
+        KernelError: The host cannot be observed.
+    """
+    return (*ends.undo(), *server.undo())
 
 
 async def _within(timeout_s: float, event: asyncio.Event) -> None:

@@ -6,10 +6,9 @@ otherwise, the new farm claims it, or the agent leaves. A director that lost its
 address in a configuration, therefore takes no real server out of service.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from lvsctl.agent.messages import Assignment, Tunnel
+from lvsctl.agent.messages import Assignment, Tunnel, TunnelEnd
 from lvsctl.ipvs_table import IPAddress, family_of
 
 UNKNOWN_FARM = ""
@@ -46,7 +45,20 @@ class Assignments:
     def tunnels(self) -> tuple[Tunnel, ...]:
         """All tunnels to accept, sorted."""
         tunnels = {tunnel for assignment in self.farms for tunnel in assignment.tunnels}
-        return tuple(sorted(tunnels, key=lambda tunnel: tunnel.type))
+        return tuple(
+            sorted(tunnels, key=lambda tunnel: (tunnel.type, tunnel.port, tunnel.checksum))
+        )
+
+    @property
+    def mtu(self) -> int | None:
+        """The least of all paths' MTUs that were said."""
+        return min((farm.mtu for farm in self.farms if farm.mtu is not None), default=None)
+
+    @property
+    def tunnel_ends(self) -> tuple[TunnelEnd, ...]:
+        """All ends of point-to-point tunnels, one for each device; the current farm's wins."""
+        ends = {end.link: end for farm in self.farms for end in farm.tunnel_ends}
+        return tuple(ends[link] for link in sorted(ends))
 
     @property
     def kept(self) -> tuple[Assignment, ...]:
@@ -55,15 +67,18 @@ class Assignments:
 
     def after(self, new: Assignment) -> "Assignments":
         """Return what holds once ``new`` has come."""
-        claimed = frozenset(new.vips)
         kept = (
-            _without(assignment, claimed)
+            _without(assignment, new)
             for assignment in self.farms
             if assignment.farm_id != new.farm_id
         )
-        return Assignments((*(assignment for assignment in kept if assignment.vips), new))
+        return Assignments((*(each for each in kept if each.vips or each.tunnel_ends), new))
 
 
-def _without(assignment: Assignment, claimed: Iterable[IPAddress]) -> Assignment:
-    rest = tuple(vip for vip in assignment.vips if vip not in claimed)
-    return replace(assignment, vips=rest)
+def _without(assignment: Assignment, new: Assignment) -> Assignment:
+    claimed = {end.link for end in new.tunnel_ends}
+    return replace(
+        assignment,
+        vips=tuple(vip for vip in assignment.vips if vip not in new.vips),
+        tunnel_ends=tuple(end for end in assignment.tunnel_ends if end.link not in claimed),
+    )

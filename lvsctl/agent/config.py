@@ -16,7 +16,7 @@ class AgentConfig:
 
     Attributes:
         directors: URLs of the directors' REST API, tried in turn.
-        pools: Names of the pools to join.
+        pools: Names of the pools to join; none for point-to-point tunnels alone.
         name: Unique among the agents.
         address: The real server's address (RIP), where directors send tunnelled packets; None for
             the source address towards the first director.

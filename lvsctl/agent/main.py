@@ -13,7 +13,7 @@ from random import Random
 import structlog
 
 from lvsctl.agent.addresses import real_server_address
-from lvsctl.agent.agent import Agent
+from lvsctl.agent.agent import Agent, undone
 from lvsctl.agent.config import AgentConfig
 from lvsctl.agent.director_client import HttpDirectorClient, read_token
 from lvsctl.agent.directors import Backoff, Directors
@@ -21,9 +21,10 @@ from lvsctl.agent.faults import Fault
 from lvsctl.agent.leave import Leave
 from lvsctl.agent.messages import Registration
 from lvsctl.agent.notify import notify_ready
+from lvsctl.agent.point_to_point import HostEnds
 from lvsctl.agent.real_server import RealServer
 from lvsctl.agent.recall import Recalled, recall
-from lvsctl.agent.state_dir import LeaveRequest, StateDir
+from lvsctl.agent.state_dir import TUNNEL_ENDS, LeaveRequest, StateDir
 from lvsctl.errors import ConfigurationError, StoreCorrupt, StoreError
 from lvsctl.host.boot import boot_id
 from lvsctl.host.events import host_events
@@ -31,6 +32,9 @@ from lvsctl.host.linux import LinuxHost
 from lvsctl.host.protocol import Host
 from lvsctl.ipvs_table import IPAddress
 from lvsctl.logs import configure_logging
+from lvsctl.point_to_point.echo import echo
+from lvsctl.point_to_point.ends import Ends
+from lvsctl.point_to_point.record import EndsFile
 from lvsctl.worker import Worker
 
 _log = structlog.get_logger()
@@ -48,6 +52,7 @@ class _Parts:
     registration: Registration
     directors: Directors
     server: RealServer
+    ends: HostEnds
     worker: Worker
     state: StateDir
     recalled: Recalled
@@ -132,6 +137,8 @@ async def _serve(config: AgentConfig, state: StateDir) -> None:
             registration=parts.registration,
             directors=parts.directors,
             server=parts.server,
+            ends=parts.ends,
+            echo=echo,
             worker=parts.worker,
             state=state,
             recalled=parts.recalled,
@@ -184,7 +191,7 @@ async def _leave_alone(
         async with _parts(config, state, config.address) as parts:
 
             async def undo() -> Sequence[Fault]:
-                return await parts.worker.run(parts.server.undo)
+                return await parts.worker.run(undone, parts.server, parts.ends)
 
             left = await Leave(
                 name=parts.name,
@@ -228,15 +235,17 @@ async def _parts(
         server = RealServer(
             host, recalled.record, state.keep_record, name=config.name, address=address, now=_now
         )
+        file = EndsFile(state.path / TUNNEL_ENDS, boot_id())
+        ends = HostEnds(
+            Ends(host, recalled.ends, file.keep), name=config.name, lost=recalled.ends_lost
+        )
         registration = Registration(address, config.pools, config.weight)
-        yield _Parts(config.name, registration, directors, server, worker, state, recalled)
+        yield _Parts(config.name, registration, directors, server, ends, worker, state, recalled)
 
 
 def _check(config: AgentConfig) -> None:
     if not config.directors:
         raise ConfigurationError("an agent needs a director: give --director URL")
-    if not config.pools:
-        raise ConfigurationError("an agent joins at least one pool: give --pool NAME")
     if not 0 <= config.weight <= _MOST_WEIGHT:
         raise ConfigurationError(f"--weight {config.weight} is not within 0 and {_MOST_WEIGHT}")
     if config.token_file is not None:

@@ -1,7 +1,7 @@
 """The one writer of a real server's host: makes it as assigned, keeps it so, and undoes it."""
 
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -11,8 +11,11 @@ from lvsctl.agent.assignments import Assignments
 from lvsctl.agent.faults import (
     Fault,
     Place,
+    excluded_fault,
     fault_of,
+    ipv6_faults,
     kept_fault,
+    mss_faults,
     refusal_fault,
     state_fault,
     unreadable_fault,
@@ -21,26 +24,34 @@ from lvsctl.agent.faults import (
 )
 from lvsctl.agent.findings import Findings
 from lvsctl.agent.messages import Finding, Tunnel
+from lvsctl.agent.mss import TABLE, Routing
 from lvsctl.agent.record import Record, presumed, pruned
-from lvsctl.agent.setup import SetUp, Task, keys_to_observe, set_up
+from lvsctl.agent.setup import Seen, SetUp, Task, keys_to_observe, set_up
 from lvsctl.errors import KernelError, StoreError
 from lvsctl.host.fallback import FALLBACK_DEVICES
-from lvsctl.host.found import extended, restored
+from lvsctl.host.found import Found, extended, restored
 from lvsctl.host.plan import changes, satisfies
 from lvsctl.host.protocol import (
     AddressKey,
     Host,
     HostChange,
+    HostKey,
     HostState,
     LinkKey,
+    RouteKey,
+    RuleKey,
 )
-from lvsctl.ipvs_table import IPAddress
+from lvsctl.ipvs_table import Family, IPAddress, family_of
 from lvsctl.results import Done, Failed
 
 _log = structlog.get_logger()
 
-_ROUNDS = 5
-"""Device, default, the rest, what that brought with it, and one to see that nothing is left."""
+_ROUNDS = 9
+"""Devices, again for each of three fallback devices that is not to be had; default; the rest; what
+that brought with it; what is no longer wanted; and one to see that nothing is left."""
+
+_FREE_TO_GO = (AddressKey, RuleKey, RouteKey)
+"""What no VIP is kept silent or reached by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +78,21 @@ class _Cycle:
         last: What was observed last.
         goal: What the host should be, as of the last observation.
         faults: What stands in the way, by subject.
+        refused: Changes that the host refused.
+        stopped: What everything else builds on cannot be made.
     """
 
     first: HostState
-    last: HostState
+    last: Seen
     goal: SetUp
     faults: dict[str, Fault] = field(default_factory=dict)
+    refused: set[HostChange] = field(default_factory=set)
+    stopped: bool = False
+
+    def missing(self, wanted: HostState) -> list[HostChange]:
+        """Return what is still to be done for a part of the goal."""
+        todo = changes(wanted, self.last.state)
+        return [change for change in todo if change not in self.refused]
 
     def add(self, fault: Fault) -> None:
         """Take note of a fault; the first one about a thing is nearest to its cause."""
@@ -125,16 +145,21 @@ class RealServer:
         standing = [state_fault(trouble, place) for trouble in troubles]
         if assignments.current is None:
             return self._condition(standing)
-        task = Task(assignments.vips, assignments.tunnels, self._address)
+        task = Task(assignments.vips, assignments.tunnels, self._address, assignments.mtu)
         standing += unservable_faults(task, place)
         standing += [
-            kept_fault(kept, assignments.farm_id, place) for kept in assignments.kept if kept.vips
+            kept_fault(kept, assignments.farm_id, place)
+            for kept in assignments.kept
+            if kept.vips or kept.tunnel_ends
         ]
         try:
             cycle = self._run(task)
         except KernelError as error:
             return self._condition([*standing, unreadable_fault(str(error), place)])
-        ready, tunnels = _served(task, cycle)
+        standing += [excluded_fault(tunnel, place) for tunnel in cycle.goal.excluded]
+        standing += ipv6_faults(task, cycle.goal, cycle.last.state, place)
+        standing += mss_faults(cycle.goal, place)
+        ready, tunnels = served(task, cycle.goal, cycle.last.state)
         return self._condition([*standing, *cycle.faults.values()], ready, tunnels)
 
     def undo(self) -> Sequence[Fault]:
@@ -147,7 +172,7 @@ class RealServer:
         """
         found = self._record.found
         observed = self._host.observe(found)
-        cycle = _Cycle(observed, observed, SetUp())
+        cycle = _Cycle(observed, Seen(observed), SetUp())
         self._restore(restored(found, observed), cycle)
         return tuple(cycle.faults.values())
 
@@ -164,63 +189,117 @@ class RealServer:
     # One cycle
 
     def _run(self, task: Task) -> _Cycle:
-        observed = self._observe(task)
-        cycle = _Cycle(observed, observed, set_up(task, observed, self._without))
+        seen = self._observe(task)
+        cycle = _Cycle(seen.state, seen, set_up(task, seen, self._without))
         for _ in range(_ROUNDS):
             if not self._advance(task, cycle):
                 break
             cycle.last = self._observe(task)
-            cycle.goal = set_up(task, cycle.last, self._without)
+            cycle.goal = set_up(task, cycle.last, self._without, cycle.refused)
         self._conclude(cycle)
         return cycle
 
-    def _observe(self, task: Task) -> HostState:
-        keys = keys_to_observe(task, self._host.links())
-        return self._host.observe(dict.fromkeys([*keys, *self._record.found]))
+    def _observe(self, task: Task) -> Seen:
+        main = {family: self._host.routes(family) for family in task.families}
+        routes = {key: config for routes in main.values() for key, config in routes.items()}
+        keys = keys_to_observe(task, self._host.links(), routes)
+        return Seen(
+            self._host.observe(dict.fromkeys([*keys, *self._record.found])),
+            {family: Routing(main[family], self._foreign(family)) for family in main},
+        )
+
+    def _foreign(self, family: Family) -> Sequence[RouteKey]:
+        """Return the routes in our table that somebody else put there."""
+        if self._record.lost:
+            return ()
+        found = self._record.found
+        return [
+            key
+            for key in self._host.routes(family, TABLE)
+            if key not in found or found[key].found is not None
+        ]
 
     def _advance(self, task: Task, cycle: _Cycle) -> bool:
-        """Make the next changes; return whether there is anything new to look at."""
+        """Make the next changes; return whether there is anything new to look at.
+
+        What is wanted comes first, and only when it is in place, what is not goes: a VIP that
+        moves to another device is on both for a moment, and never on none.
+        """
+        missing = cycle.missing(cycle.goal.wanted)
         leftovers = self._leftovers(task, cycle)
-        foundation = changes(cycle.goal.foundation, cycle.last)
-        vips = changes(cycle.goal.addresses, cycle.last)
         try:
             self._remember(cycle)
         except StoreError as error:
             # Without the record nothing could be undone, so nothing is done.
             cycle.add(state_fault(str(error), Place(self._name)))
-        if cycle.faults or not (leftovers or foundation or vips):
             return False
-        self._restore(leftovers, cycle)
-        if self._apply(foundation, cycle):
-            for vip in vips:
-                self._apply([vip], cycle)
+        if cycle.stopped or not (missing or leftovers):
+            return False
+        if missing:
+            self._make(cycle)
+        else:
+            self._restore(leftovers, cycle)
         return True
+
+    def _make(self, cycle: _Cycle) -> None:
+        """Make what is missing; what fails holds up only what needs it."""
+        goal = cycle.goal
+        for link in goal.in_the_way:
+            self._restore(self._of_device(link, cycle), cycle)
+        if not self._apply(cycle.missing(goal.base), cycle):
+            cycle.stopped = True
+            return
+        for change in [*cycle.missing(goal.devices), *cycle.missing(goal.ports)]:
+            self._apply([change], cycle)
+        for plan in goal.mss:
+            if self._apply(cycle.missing(plan.routes), cycle):
+                self._apply(cycle.missing(plan.wanted_rules), cycle)
+        for change in cycle.missing(goal.addresses):
+            self._apply([change], cycle)
+
+    def _of_device(self, link: LinkKey, cycle: _Cycle) -> Sequence[HostChange]:
+        """Return what undoes a device of ours, with our addresses on it."""
+        found: Found = {
+            key: entry
+            for key, entry in self._record.found.items()
+            if key == link or (isinstance(key, AddressKey) and key.link == link.name)
+        }
+        return restored(found, cycle.last.state)
 
     def _leftovers(self, task: Task, cycle: _Cycle) -> Sequence[HostChange]:
         """Return what undoes that which is ours and no longer wanted."""
-        if not cycle.goal.whole or (task.tunnels and not task.servable_tunnels):
+        goal = cycle.goal
+        if not goal.whole or (task.tunnels and not task.servable_tunnels):
             return ()
-        wanted = cycle.goal.wanted
+        wanted, state = goal.wanted, cycle.last.state
         rest = {key: entry for key, entry in self._record.found.items() if key not in wanted}
-        return restored(rest, cycle.last)
+
+        def may_go(change: HostChange) -> bool:
+            key = change.key
+            if not isinstance(key, AddressKey) or key.address.ip not in task.vips:
+                return change not in cycle.refused
+            stands_at = goal.vips.get(key.address.ip)
+            return stands_at is not None and state[stands_at] is not None
+
+        return [change for change in restored(rest, state) if may_go(change)]
 
     def _remember(self, cycle: _Cycle) -> None:
         found = self._record.found
         if self._record.lost:
             found = {**presumed(cycle.goal.wanted), **found}
-        found = extended(found, cycle.goal.wanted, cycle.last)
+        found = extended(found, cycle.goal.wanted, cycle.last.state)
         if found != self._record.found:
             self._keep(replace(self._record, found=found, settled=False))
 
     def _conclude(self, cycle: _Cycle) -> None:
-        place = Place(self._name, cycle.goal.devices)
+        place = Place(self._name, cycle.goal.links)
         wanted = cycle.goal.wanted
         hindered = bool(cycle.faults)
         for key, config in wanted.items():
-            if not satisfies(config, cycle.last[key]):
+            if not satisfies(config, cycle.last.state[key]):
                 # What was not even tried, because of a fault, is no fault of its own.
                 if not hindered or key in self._in_place:
-                    fault = fault_of(key, config, cycle.last[key], place)
+                    fault = fault_of(key, config, cycle.last.state[key], place)
                     cycle.add(fault or unsettled_fault(key, place))
             elif key in self._in_place and not satisfies(config, cycle.first.get(key)):
                 fault = fault_of(key, config, cycle.first.get(key), place)
@@ -232,7 +311,7 @@ class RealServer:
             self._settle(cycle)
 
     def _settle(self, cycle: _Cycle) -> None:
-        found = pruned(self._record.found, cycle.goal.wanted, cycle.last)
+        found = pruned(self._record.found, cycle.goal.wanted, cycle.last.state)
         record = replace(self._record, found=found, settled=True)
         if record != self._record:
             try:
@@ -249,7 +328,7 @@ class RealServer:
     def _restore(self, undoing: Sequence[HostChange], cycle: _Cycle) -> None:
         """Make changes that undo ours; where an address stays, what keeps it silent stays."""
         for change in undoing:
-            if cycle.faults and not isinstance(change.key, AddressKey):
+            if cycle.faults and not isinstance(change.key, _FREE_TO_GO):
                 return
             self._apply([change], cycle)
 
@@ -265,6 +344,7 @@ class RealServer:
                     return False
                 case Failed():
                     _log.error("host refused", change=str(change), reason=str(result))
+                    cycle.refused.add(change)
                     cycle.add(refusal_fault(change, result, Place(self._name)))
                     return False
         return True
@@ -278,11 +358,40 @@ def _no_fallback_device(change: HostChange, failed: Failed) -> bool:
     )
 
 
-def _served(task: Task, cycle: _Cycle) -> tuple[tuple[IPAddress, ...], tuple[Tunnel, ...]]:
-    """Return the VIPs and tunnels that were seen in place with everything they need."""
-    goal, seen = cycle.goal, cycle.last
-    if not goal.whole or changes(goal.foundation, seen):
+def served(
+    task: Task, goal: SetUp, state: HostState
+) -> tuple[tuple[IPAddress, ...], tuple[Tunnel, ...]]:
+    """Return the VIPs and tunnels that are seen in place with everything they need.
+
+    A tunnel is accepted when it carries every family of VIPs that any tunnel carries, so that a
+    director that changes to it takes no VIP out of service.
+    """
+    if not goal.whole or (goal.base and changes(goal.base, state)):
         return (), ()
-    missing = {change.key for change in changes(goal.addresses, seen)}
-    ready = tuple(vip for vip, key in goal.vips.items() if key not in missing)
-    return ready, task.servable_tunnels
+    missing = {change.key for change in changes(goal.wanted, state)}
+    carried: dict[Tunnel, set[Family]] = {}
+    for carrier in goal.carriers:
+        if missing.isdisjoint(carrier.needs):
+            carried.setdefault(carrier.tunnel, set()).add(carrier.vip)
+    families = frozenset[Family]().union(*carried.values())
+    accepted = tuple(
+        tunnel
+        for tunnel in task.servable_tunnels
+        if tunnel not in goal.excluded
+        and carried.get(tunnel, set()) >= families
+        and (tunnel in carried or not task.families)
+    )
+    ready = tuple(
+        vip
+        for vip, key in goal.vips.items()
+        if key not in missing and family_of(vip) in families and not _lacks_mss(vip, goal, missing)
+    )
+    return ready, accepted
+
+
+def _lacks_mss(vip: IPAddress, goal: SetUp, missing: Collection[HostKey]) -> bool:
+    return any(
+        rule in missing or any(route in missing for route in plan.routes)
+        for plan in goal.mss
+        if (rule := plan.rules.get(vip)) is not None
+    )

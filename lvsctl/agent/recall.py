@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from lvsctl.agent.assignments import UNKNOWN_FARM, Assignments
-from lvsctl.agent.messages import Assignment, Tunnel
+from lvsctl.agent.messages import Assignment, TunnelEnd
 from lvsctl.agent.record import Record
-from lvsctl.agent.state_dir import ASSIGNMENTS, RECORD, StateDir
-from lvsctl.agent.tunnels import TUNNEL_DEVICES
+from lvsctl.agent.state_dir import ASSIGNMENTS, RECORD, TUNNEL_ENDS, StateDir
+from lvsctl.agent.tunnels import tunnels_of
 from lvsctl.errors import StoreCorrupt
-from lvsctl.host.protocol import AddressKey
+from lvsctl.host.protocol import AddressKey, FouPortKey, LinkKey
+from lvsctl.point_to_point.record import EndsFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +20,15 @@ class Recalled:
         assignments: What the host has to serve.
         record: How it was found.
         problems: What could not be read, for a person.
+        ends: Ends of point-to-point tunnels that may have been made.
+        ends_lost: Nothing is known of them, as their file was damaged.
     """
 
     assignments: Assignments
     record: Record
     problems: tuple[str, ...] = ()
+    ends: tuple[TunnelEnd, ...] = ()
+    ends_lost: bool = False
 
 
 def recall(state: StateDir, boot: str) -> Recalled:
@@ -55,17 +60,29 @@ def recall(state: StateDir, boot: str) -> Recalled:
         assignments = Assignments()
         state.keep_assignments(assignments)
         problems.append(f"{error}; what it said is asked of the director again")
+    ends_file = EndsFile(state.path / TUNNEL_ENDS, boot)
+    ends: tuple[TunnelEnd, ...] = ()
+    ends_lost = False
+    try:
+        ends_file.forget_lost()
+        ends = ends_file.present()
+    except StoreCorrupt as error:
+        ends_file.start_over()
+        ends_lost = True
+        problems.append(f"{error}; tunnels that are no longer assigned stay on this host")
     if not assignments.farms:
-        assignments = _still_here(record)
-    return Recalled(assignments, record, tuple(problems))
+        assignments = _still_here(record, ends)
+    return Recalled(assignments, record, tuple(problems), ends, ends_lost)
 
 
-def _still_here(record: Record) -> Assignments:
-    """Return an assignment for the VIPs that we once added, since nobody said to remove them."""
+def _still_here(record: Record, ends: tuple[TunnelEnd, ...]) -> Assignments:
+    """Return an assignment for what we once added, since nobody said to remove it."""
     ours = [key for key, entry in record.found.items() if entry.ours]
-    vips = tuple(key.address.ip for key in ours if isinstance(key, AddressKey))
-    links = {key.link for key in ours if isinstance(key, AddressKey)}
-    tunnels = tuple(
-        Tunnel(type_) for type_, device in TUNNEL_DEVICES.items() if links & set(device.names)
+    vips = tuple({key.address.ip: None for key in ours if isinstance(key, AddressKey)})
+    if not vips and not ends:
+        return Assignments()
+    links = {key.name for key in ours if isinstance(key, LinkKey)}
+    ports = [key.port for key in ours if isinstance(key, FouPortKey)]
+    return Assignments(
+        (Assignment(UNKNOWN_FARM, "", vips, tunnels_of(links, ports), tunnel_ends=ends),)
     )
-    return Assignments((Assignment(UNKNOWN_FARM, "", vips, tunnels),)) if vips else Assignments()

@@ -8,7 +8,17 @@ from cattrs.strategies import configure_tagged_union
 
 from lvsctl.agent.conversion import strict_converter, structured
 from lvsctl.host.found import Entry, Found, restored
-from lvsctl.host.protocol import AddressKey, Config, HostKey, HostState, LinkConfig, LinkKey
+from lvsctl.host.protocol import (
+    AddressKey,
+    Config,
+    FouPortKey,
+    HostKey,
+    HostState,
+    LinkConfig,
+    LinkKey,
+    RouteKey,
+    RuleKey,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +51,8 @@ def pruned(found: Found, wanted: HostState, observed: HostState) -> Found:
 def presumed(wanted: HostState) -> Found:
     """Return what a host with this set-up was probably found like, where the record is lost.
 
-    VIPs and tunnel devices are ours by what they are; of sysctls nothing can be said.
+    VIPs, tunnel devices, ports, routes and rules are ours by what they are; of
+    sysctls nothing can be said.
     """
     found: dict[HostKey, Entry] = {}
     for key, config in wanted.items():
@@ -49,6 +60,8 @@ def presumed(wanted: HostState) -> Found:
             case AddressKey(), _:
                 found[key] = Entry(None, (config,))
             case LinkKey(), LinkConfig(up=True):
+                found[key] = Entry(None, (config,))
+            case RouteKey() | RuleKey() | FouPortKey(), _:
                 found[key] = Entry(None, (config,))
             case _:
                 pass

@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 ASSIGNMENTS = "assignments.json"
 RECORD = "found.json"
+TUNNEL_ENDS = "tunnel-ends.json"
 _CONFIG = "config.json"
 _LEAVE = "leave.json"
 _LEAVE_PROGRESS = "leave-progress.json"
@@ -176,7 +177,7 @@ class StateDir:
 
     def clear(self) -> None:
         """Forget everything but the lock and the progress of a leave."""
-        for name in (ASSIGNMENTS, RECORD, _STATUS, _CONFIG, _LEAVE):
+        for name in (ASSIGNMENTS, RECORD, TUNNEL_ENDS, _STATUS, _CONFIG, _LEAVE):
             files.remove(self.path / name)
 
     def _write(self, name: str, value: object, *, durable: bool = True) -> None:

@@ -1,7 +1,7 @@
 """A real server in memory that can be watched and killed at every change."""
 
 import errno
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, ip_interface
 
@@ -13,16 +13,20 @@ from lvsctl.errors import StoreError
 from lvsctl.host.fallback import FALLBACK_DEVICES
 from lvsctl.host.memory import Hardware, MemoryHost
 from lvsctl.host.protocol import (
+    MAIN_TABLE,
+    AddressConfig,
     AddressKey,
     Config,
     HostChange,
     HostKey,
     HostState,
     LinkKey,
+    RouteConfig,
+    RouteKey,
     SysctlConfig,
     SysctlKey,
 )
-from lvsctl.ipvs_table import IPAddress
+from lvsctl.ipvs_table import Family, IPAddress
 from lvsctl.results import Done, Failed, Result, Skipped
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -62,11 +66,14 @@ class WatchedHost:
     def links(self) -> Sequence[str]:
         return self._host.links()
 
-    def addresses(self) -> Sequence[AddressKey]:
+    def addresses(self) -> Mapping[AddressKey, AddressConfig]:
         return self._host.addresses()
 
     def gateways(self) -> Sequence[tuple[str, IPAddress]]:
         return self._host.gateways()
+
+    def routes(self, family: Family, table: int = MAIN_TABLE) -> Mapping[RouteKey, RouteConfig]:
+        return self._host.routes(family, table)
 
     def observe(self, keys: Collection[HostKey]) -> HostState:
         return self._host.observe(keys)
@@ -95,7 +102,8 @@ class Bench:
         disk_is_full: Whether the record can be written.
     """
 
-    def __init__(self, memory: MemoryHost | None = None) -> None:
+    def __init__(self, memory: MemoryHost | None = None, address: IPAddress = RIP) -> None:
+        self._address = address
         self.memory = memory or MemoryHost([Hardware("eth0"), Hardware("eth1")])
         self.record = Record("this boot")
         self.changes: list[HostChange] = []
@@ -112,7 +120,7 @@ class Bench:
             self.record,
             self._keep,
             name="rs2",
-            address=RIP,
+            address=self._address,
             now=lambda: self.now,
         )
         return self.server

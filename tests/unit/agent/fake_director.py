@@ -5,7 +5,7 @@ import hashlib
 from dataclasses import dataclass, field
 
 from lvsctl.agent.director_client import Stored
-from lvsctl.agent.messages import Assignment, Membership, Registration, Report, Tunnel
+from lvsctl.agent.messages import Assignment, Membership, Registration, Report, Tunnel, TunnelEnd
 from lvsctl.errors import DirectorUnreachable, LvsctlError, NotFound
 from lvsctl.ipvs_table import IPAddress
 from tests.unit.agent.bench import IPIP
@@ -20,6 +20,7 @@ class FakeDirector:
         farm_id: Of its farm.
         vips: What it assigns to every agent.
         tunnels: Likewise.
+        tunnel_ends: Likewise.
         error: Raised for every question; None while it is well.
         agents: Who registered, and how last.
         memberships: All memberships in the order in which they were asked for.
@@ -34,6 +35,7 @@ class FakeDirector:
     farm_id: str = "f1"
     vips: tuple[IPAddress, ...] = ()
     tunnels: tuple[Tunnel, ...] = (IPIP,)
+    tunnel_ends: tuple[TunnelEnd, ...] = ()
     error: LvsctlError | None = None
     agents: dict[str, Registration] = field(default_factory=dict)
     memberships: list[Membership] = field(default_factory=list)
@@ -48,6 +50,11 @@ class FakeDirector:
     def assign(self, *vips: IPAddress) -> None:
         """Change what is assigned, and wake who waits."""
         self.vips = vips
+        self._changed.set()
+
+    def assign_ends(self, *ends: TunnelEnd) -> None:
+        """Change which ends of tunnels are assigned, and wake who waits."""
+        self.tunnel_ends = ends
         self._changed.set()
 
     def goes_down(self) -> None:
@@ -80,7 +87,13 @@ class FakeDirector:
         deadline = asyncio.get_running_loop().time() + wait_s
         while True:
             self._known(agent)
-            assignment = Assignment(self.farm_id, self.named or agent, self.vips, self.tunnels)
+            assignment = Assignment(
+                self.farm_id,
+                self.named or agent,
+                self.vips,
+                self.tunnels,
+                tunnel_ends=self.tunnel_ends,
+            )
             tag = hashlib.sha256(repr(assignment).encode()).hexdigest()
             if tag != etag:
                 return tag, assignment

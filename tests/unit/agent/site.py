@@ -11,11 +11,15 @@ from typing import ParamSpec, TypeVar
 from lvsctl.agent.agent import Agent
 from lvsctl.agent.directors import Backoff, Directors
 from lvsctl.agent.messages import Registration, Severity
+from lvsctl.agent.point_to_point import HostEnds
 from lvsctl.agent.real_server import RealServer
 from lvsctl.agent.recall import recall
-from lvsctl.agent.state_dir import Known, LeaveProgress, LeaveRequest, StateDir
+from lvsctl.agent.state_dir import TUNNEL_ENDS, Known, LeaveProgress, LeaveRequest, StateDir
 from lvsctl.host.memory import Hardware, MemoryHost
 from lvsctl.host.protocol import HostChange, HostState, LinkConfig
+from lvsctl.ipvs_table import IPAddress
+from lvsctl.point_to_point.ends import Ends
+from lvsctl.point_to_point.record import EndsFile
 from lvsctl.worker import Worker
 from tests.unit.agent.bench import RIP, START, TUNL0, VIPS, WatchedHost, conf, vip_key
 from tests.unit.agent.fake_director import FakeDirector
@@ -43,6 +47,7 @@ class Site:
         self.boot = BOOT
         self.directors = [FakeDirector(vips=VIPS[:2])]
         self.changes: list[HostChange] = []
+        self.answering: set[IPAddress] = set()
 
     @property
     def director(self) -> FakeDirector:
@@ -78,6 +83,13 @@ class Site:
             ]
         )
 
+    async def echo(self, peer: IPAddress, link: str, timeout_s: float) -> float | None:
+        """Answer for the other end of a tunnel while it is there."""
+        if peer in self.answering and link in self.memory.links():
+            return 0.0005
+        await asyncio.sleep(timeout_s)
+        return None
+
     def reboots(self) -> None:
         """Lose everything that is not on the disk."""
         self.memory = MemoryHost([Hardware("eth0")])
@@ -105,6 +117,16 @@ class Site:
                 address=RIP,
                 now=lambda: START + timedelta(seconds=now_s()),
             ),
+            ends=HostEnds(
+                Ends(
+                    WatchedHost(self.memory, self.changes.append),
+                    recalled.ends,
+                    EndsFile(state.path / TUNNEL_ENDS, self.boot).keep,
+                ),
+                name="rs2",
+                lost=recalled.ends_lost,
+            ),
+            echo=self.echo,
             worker=InlineWorker("test"),
             state=state,
             recalled=recalled,

@@ -26,12 +26,37 @@ ASSIGNMENT: Mapping[str, Any] = {
     "farm_id": "f1",
     "agent": "rs1",
     "vips": ["198.51.100.10"],
-    "tunnels": [{"type": "ipip"}],
+    "tunnels": [{"type": "ipip", "port": 0, "checksum": False}],
+    "mtu": None,
+    "tunnel_ends": [],
 }
 REPORT: Mapping[str, Any] = {
     "farm_id": "f1",
     "ready": ["198.51.100.10"],
-    "tunnels": [{"type": "ipip"}],
+    "tunnels": [{"type": "ipip", "port": 0, "checksum": False}],
+}
+END: Mapping[str, Any] = {
+    "tunnel": "c2d",
+    "link": "c2d",
+    "mode": "gre",
+    "local": "192.0.2.11",
+    "remote": "192.0.2.12",
+    "addresses": ["192.168.2.1/24"],
+    "peers": ["192.168.2.2"],
+    "device": "eth0",
+    "key": 7,
+    "ttl": None,
+    "mtu": None,
+}
+END_STATE: Mapping[str, Any] = {
+    "tunnel": "c2d",
+    "up": True,
+    "since": "2026-01-02T03:04:05Z",
+    "reason": "",
+    "mtu": 1472,
+    "round_trip_us": 250,
+    "sent": 20,
+    "lost": 0,
 }
 FINDING: Mapping[str, Any] = {
     "severity": "broken",
@@ -69,8 +94,9 @@ def test_documents_are_as_agreed() -> None:
     assert {**REGISTRATION, "weight": 100, "membership": "joined"} == over_the_wire(
         registration_document(Registration(IPv4Address("192.0.2.11"), ("web",)))
     )
-    assert ASSIGNMENT == over_the_wire(assignment_document(read_assignment(ASSIGNMENT)))
-    full = {**REPORT, "findings": [FINDING]}
+    for assignment in (ASSIGNMENT, {**ASSIGNMENT, "tunnel_ends": [END]}):
+        assert assignment == over_the_wire(assignment_document(read_assignment(assignment)))
+    full = {**REPORT, "findings": [FINDING], "tunnel_ends": [END_STATE]}
     assert full == over_the_wire(report_document(read_report(full)))
 
 
