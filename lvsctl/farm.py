@@ -8,7 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from lvsctl.ipvs_table import IPAddress, IpProtocol, Persistence, TunnelType
+from lvsctl.health.check import HealthCheck
+from lvsctl.health.policy import DEFAULT_HEALTH_POLICY, HealthPolicy
+from lvsctl.ipvs_table import (
+    Encapsulation,
+    IPAddress,
+    IpProtocol,
+    Persistence,
+    TunnelFlag,
+    TunnelType,
+)
+from lvsctl.point_to_point.tunnel import Tunnel
 
 DEFAULT_SCHEDULER = "wlc"
 """ipvsadm's default as well."""
@@ -18,6 +28,9 @@ DEFAULT_FLAGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Flags of a scheduler whose service names none. Without fallback both refuse the clients that
 hash to a server with weight 0."""
+
+GUE_PORT = 6080
+"""UDP port of GUE where none is named: IANA's (draft-ietf-intarea-gue, 8.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +48,8 @@ class Service:
         flags: Scheduler flags as ipvsadm names them, ``ops`` for one-packet scheduling of UDP;
             None for the scheduler's default.
         persistence: Clients stay with one server, on each port by itself.
+        sorry_server: Address of a server that serves over the pool's tunnel while none of the
+            pool's is healthy; None for none.
     """
 
     name: str
@@ -46,6 +61,7 @@ class Service:
     scheduler: str = DEFAULT_SCHEDULER
     flags: frozenset[str] | None = None
     persistence: Persistence | None = None
+    sorry_server: IPAddress | None = None
 
     @property
     def effective_flags(self) -> frozenset[str]:
@@ -61,6 +77,30 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolTunnel:
+    """How packets reach the servers of a pool, or one of them.
+
+    Attributes:
+        type: The kind of the outer header.
+        port: UDP port of gue; 0 for the others.
+        checksum: The outer header of gre or gue carries one.
+        mtu: Largest outer packet, in bytes, that the network lets through; None where the routes
+            of the hosts say it.
+    """
+
+    type: TunnelType = TunnelType.IPIP
+    port: int = 0
+    checksum: bool = False
+    mtu: int | None = None
+
+    @property
+    def encapsulation(self) -> Encapsulation:
+        """What the director's kernel wraps packets in."""
+        flags = TunnelFlag.CHECKSUM if self.checksum else TunnelFlag(0)
+        return Encapsulation(self.type, self.port, flags)
+
+
+@dataclass(frozen=True, slots=True)
 class RealServer:
     """A declared server of a pool.
 
@@ -70,6 +110,7 @@ class RealServer:
         weight: 0 (no new connections) to 65535.
         upper_threshold: No new connections above so many; 0 for no limit.
         lower_threshold: New connections again below so many; 0 for three quarters of the upper.
+        tunnel: Replaces the pool's as a whole; None for the pool's.
     """
 
     name: str
@@ -77,22 +118,26 @@ class RealServer:
     weight: int = 100
     upper_threshold: int = 0
     lower_threshold: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class PoolTunnel:
-    """How packets reach the servers of a pool."""
-
-    type: TunnelType = TunnelType.IPIP
+    tunnel: PoolTunnel | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Servers that can stand in for each other, and the tunnel to them."""
+    """Servers that can stand in for each other, and the tunnel to them.
+
+    Attributes:
+        name: Unique among the pools.
+        tunnel: How packets reach the servers.
+        real_servers: The declared ones.
+        health_checks: A server is healthy when it passes all of them.
+        health_policy: What follows from its servers' health.
+    """
 
     name: str
     tunnel: PoolTunnel = PoolTunnel()
     real_servers: tuple[RealServer, ...] = ()
+    health_checks: tuple[HealthCheck, ...] = ()
+    health_policy: HealthPolicy = DEFAULT_HEALTH_POLICY
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +169,20 @@ class MarkRange:
         return f"{self.first:#x}-{self.last:#x}"
 
 
+@dataclass(frozen=True, slots=True)
+class PortRange:
+    """Ports from ``first`` to ``last``, both included."""
+
+    first: int
+    last: int
+
+    def __contains__(self, port: int) -> bool:
+        return self.first <= port <= self.last
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
+
+
 DEFAULT_SYSCTLS: Mapping[str, int] = MappingProxyType(
     {
         "expire_nodest_conn": 1,
@@ -148,6 +207,7 @@ class Settings:
         sysctls: Names below net.ipv4.vs with values that replace :data:`DEFAULT_SYSCTLS`.
         vips: Who puts the VIPs on the director.
         probe_marks: Marks that lvsctl keeps for health checks; no service may use one.
+        probe_ports: Source ports that the director keeps for health checks through the tunnel.
     """
 
     tcp_timeout_s: int | None = None
@@ -156,6 +216,7 @@ class Settings:
     sysctls: Mapping[str, int] = field(default_factory=dict)
     vips: VipOwner = VipOwner.MANAGE
     probe_marks: MarkRange = MarkRange(0x4C560000, 0x4C56FFFF)
+    probe_ports: PortRange = PortRange(61000, 64999)
 
     @property
     def effective_sysctls(self) -> Mapping[str, int]:
@@ -171,3 +232,4 @@ class Farm:
     pools: Mapping[str, Pool] = field(default_factory=dict)
     directors: Mapping[str, Director] = field(default_factory=dict)
     settings: Settings = Settings()
+    tunnels: Mapping[str, Tunnel] = field(default_factory=dict)

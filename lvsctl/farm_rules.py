@@ -8,23 +8,29 @@ and a single object.
 import functools
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Address
 
 from lvsctl.agent.messages import Membership
 from lvsctl.errors import Problem
 from lvsctl.farm import Farm, Pool, RealServer, Service, Settings
+from lvsctl.health_rules import broken_health_rules
 from lvsctl.ipvs_table import FwmarkKey, IPAddress, IpProtocol, Persistence, ServiceKey, family_of
 from lvsctl.objects import Kind, ObjectId
 from lvsctl.plan import service_keys
-from lvsctl.status import Agent, Override
+from lvsctl.point_to_point.tunnel import clashes, tunnel_problems
+from lvsctl.status import AdministrativeState, Agent, AtDeadline, Deadline, Override
+from lvsctl.tunnel_rules import broken_tunnel_rules
 
 NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
+_NAME = re.compile(NAME_PATTERN)
 NAME_ALLOWED = "1 to 63 letters, digits, '.', '_', '-', with a letter or digit at both ends"
 
 MAX_WEIGHT = 65535
 MAX_THRESHOLD = 0xFFFFFFFF
 MAX_MARK = 0xFFFFFFFF
 MAX_PORT = 65535
+MIN_PROBE_PORT = 1024
+"""Below it are the ports that programs listen on by right."""
 MAX_TIMEOUT_S = 31 * 86400
 """ipvsadm's limit for every timeout: 31 days."""
 
@@ -83,12 +89,23 @@ def broken_rules(
         yield ObjectId(Kind.DIRECTORS), problem
     for problem in _settings(farm.settings):
         yield ObjectId(Kind.SETTINGS), problem
+    yield from _tunnels(farm)
     for agent in agents:
         for problem in _agent(agent):
             yield ObjectId(Kind.AGENT, agent.name), problem
         yield from _agent_is_no_other_server(agent, farm)
+    yield from broken_tunnel_rules(farm, agents)
+    yield from broken_health_rules(farm)
     yield from _keys_are_unique(farm)
     yield from _addresses_have_one_meaning(farm, taken, agents)
+
+
+def _tunnels(farm: Farm) -> Iterator[BrokenRule]:
+    for tunnel in farm.tunnels.values():
+        for problem in (*_name(tunnel.name), *tunnel_problems(tunnel)):
+            yield ObjectId(Kind.TUNNEL, tunnel.name), problem
+    for name, problem in clashes(farm.tunnels):
+        yield ObjectId(Kind.TUNNEL, name), problem
 
 
 def _service(service: Service, farm: Farm) -> Iterator[Problem]:
@@ -101,29 +118,36 @@ def _service(service: Service, farm: Farm) -> Iterator[Problem]:
     if service.pool not in farm.pools:
         known = ", ".join(farm.pools) or "none yet: add the pool first, or both at once"
         yield Problem("/pool", f"there is no pool {service.pool!r}", known)
+    elif service.sorry_server:
+        yield from _sorry_server(service.sorry_server, farm.pools[service.pool])
+
+
+def _sorry_server(address: IPAddress, pool: Pool) -> Iterator[Problem]:
+    yield from _unicast("/sorry_server", address)
+    for server in pool.real_servers:
+        if server.address == address:
+            detail = f"{address} is the address of {server.name} in the pool itself"
+            yield Problem("/sorry_server", detail, "a server outside the pool")
 
 
 def _name(name: str) -> Iterator[Problem]:
-    if not re.fullmatch(NAME_PATTERN, name):
+    if not _NAME.fullmatch(name):
         yield Problem("/name", f"{name!r} is not a name", NAME_ALLOWED)
 
 
 def _unicast(pointer: str, address: IPAddress) -> Iterator[Problem]:
-    if not (nature := _nature(address)):
-        return
-    if nature == _IPV6:
-        yield Problem(pointer, f"{address}: IPv6 is not supported yet", "an IPv4 address")
-    else:
+    if nature := _nature(address):
         yield Problem(pointer, f"{address} is {nature}", "an address that hosts can route to")
 
 
-_IPV6 = "IPv6"
 _THIS_NETWORK = IPv4Network("0.0.0.0/8")  # RFC 1122, 3.2.1.3; is_reserved does not cover it
 
 
 @functools.lru_cache(maxsize=1 << 16)  # each test is slow, and a farm has thousands of addresses
 def _nature(address: IPAddress) -> str:
     """Return what makes an address unusable; empty where nothing does."""
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        return f"{address.ipv4_mapped} written as IPv6"
     if address.is_unspecified:
         return "the unspecified address"
     if address in _THIS_NETWORK:
@@ -134,9 +158,9 @@ def _nature(address: IPAddress) -> str:
         return "a multicast address"
     if address.is_link_local:
         return "a link-local address"
-    if address.is_reserved:
-        return "a reserved address"
-    return _IPV6 if address.version == 6 else ""  # noqa: PLR2004
+    if isinstance(address, IPv6Address) and address.is_site_local:
+        return "a site-local address, which RFC 3879 withdrew"
+    return "a reserved address" if address.is_reserved else ""
 
 
 def _selector(service: Service, settings: Settings) -> Iterator[Problem]:
@@ -243,6 +267,19 @@ def broken_override_rules(override: Override) -> Iterator[Problem]:
     """Yield everything that is wrong with what a person sets at run time about a server."""
     if override.weight is not None:
         yield from _within("/weight", override.weight, 0, MAX_WEIGHT)
+    if override.deadline:
+        yield from _deadline(override, override.deadline)
+
+
+def _deadline(override: Override, deadline: Deadline) -> Iterator[Problem]:
+    if override.state is not AdministrativeState.DRAINING:
+        yield Problem("/deadline", "only a drain has a deadline", "with the state draining")
+        return
+    left_s = (deadline.at - override.since).total_seconds()
+    if left_s > MAX_TIMEOUT_S:
+        yield Problem("/deadline", f"{deadline.at:%Y-%m-%dT%H:%M:%SZ} is too far", "up to 31d")
+    if left_s < 0 and deadline.then is AtDeadline.CUT:
+        yield Problem("/deadline", f"{deadline.at:%Y-%m-%dT%H:%M:%SZ} is over", "a time to come")
 
 
 def _directors(farm: Farm) -> Iterator[Problem]:
@@ -279,6 +316,9 @@ def _settings(settings: Settings) -> Iterator[Problem]:
     marks = settings.probe_marks
     yield from _within("/probe_marks", marks.first, 1, MAX_MARK)
     yield from _within("/probe_marks", marks.last, marks.first, MAX_MARK)
+    ports = settings.probe_ports
+    yield from _within("/probe_ports", ports.first, MIN_PROBE_PORT, MAX_PORT)
+    yield from _within("/probe_ports", ports.last, ports.first, MAX_PORT)
 
 
 def _within(pointer: str, value: int, low: int, high: int) -> Iterator[Problem]:
@@ -307,7 +347,11 @@ def _addresses_have_one_meaning(
         **taken,
         **{a: f"director {d.name}" for d in farm.directors.values() for a in d.addresses},
     }
-    servers: dict[IPAddress, str] = {agent.address: f"agent {agent.name}" for agent in agents}
+    sorry_servers = {s.name: s.sorry_server for s in farm.services.values() if s.sorry_server}
+    servers: dict[IPAddress, str] = {
+        **{address: f"the sorry server of {name}" for name, address in sorry_servers.items()},
+        **{agent.address: f"agent {agent.name}" for agent in agents},
+    }
     for pool in farm.pools.values():
         for index, server in enumerate(pool.real_servers):
             servers[server.address] = f"real server {pool.name}/{server.name}"
@@ -319,6 +363,9 @@ def _addresses_have_one_meaning(
     for agent in agents:
         for problem in _is_no_director(agent.address, directors):
             yield ObjectId(Kind.AGENT, agent.name), problem.below("/address")
+    for name, address in sorry_servers.items():
+        for problem in _is_no_director(address, directors):
+            yield ObjectId(Kind.SERVICE, name), problem.below("/sorry_server")
     for service in farm.services.values():
         what = directors.get(service.vip) or servers.get(service.vip)
         if what:
@@ -349,6 +396,23 @@ def drastic(before: Farm, after: Farm) -> Iterator[str]:
         had = _addresses(before.pools[old.pool])
         if had and not had & _addresses(after.pools[service.pool]):
             yield f"service {service.name} loses all {len(had)} of its declared real servers"
+
+
+def moved_marks(before: Farm, after: Farm) -> Iterator[str]:
+    """Yield, in sentences, each service that would keep its firewall mark and get another VIP.
+
+    The kernel knows such a service by the mark alone. So the old VIP cannot serve on beside the
+    new one, as it does where the VIP is part of the key.
+    """
+    vips = {s.fwmark: s.vip for s in before.services.values() if s.fwmark is not None}
+    for service in after.services.values():
+        old = vips.get(service.fwmark) if service.fwmark is not None else None
+        if old is not None and old != service.vip:
+            yield (
+                f"service {service.name} would move fwmark {service.fwmark} from {old} to "
+                f"{service.vip}, and both would be without service meanwhile; add a service with "
+                "the new VIP and another mark, let the firewall set that, then remove this one"
+            )
 
 
 def _addresses(pool: Pool) -> frozenset[IPAddress]:

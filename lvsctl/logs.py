@@ -1,12 +1,17 @@
-"""How the daemons log: to standard error, for people at a terminal and else as JSON lines."""
+"""How lvsctl logs: to standard error. Daemons write JSON lines where no person looks on."""
 
 import sys
 
 import structlog
 
 
+def configure_command_logging() -> None:
+    """Set up structlog for a command, whose standard output holds its result alone."""
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+
+
 def configure_logging() -> None:
-    """Set up structlog for the whole process."""
+    """Set up structlog for a daemon's whole process."""
     to_a_person = sys.stderr.isatty()
     renderers: list[structlog.typing.Processor] = (
         [structlog.dev.ConsoleRenderer()]

@@ -5,14 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lvsctl.farm import Director, Pool, Service, Settings
+from lvsctl.point_to_point.tunnel import Tunnel
 from lvsctl.status import Agent, Override
 
 
 class Kind(enum.StrEnum):
-    """Kinds of stored objects. The first four make the farm, the others its status."""
+    """Kinds of stored objects. The first five make the farm, the others its status."""
 
     SERVICE = "service"
     POOL = "pool"
+    TUNNEL = "tunnel"
     DIRECTORS = "directors"
     SETTINGS = "settings"
     OVERRIDE = "override"
@@ -43,7 +45,7 @@ class Directors:
     directors: tuple[Director, ...] = ()
 
 
-StoredObject = Service | Pool | Directors | Settings | Override | Agent
+StoredObject = Service | Pool | Tunnel | Directors | Settings | Override | Agent
 
 Changes = Mapping[ObjectId, StoredObject | None]
 """New values of objects; None deletes."""

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lvsctl.agent.messages import Membership
-from lvsctl.farm import Farm, Pool, Service
+from lvsctl.farm import Farm, Pool, PoolTunnel, Service
 from lvsctl.ipvs_table import (
     AddDestination,
     AddressKey,
@@ -34,7 +34,15 @@ from lvsctl.ipvs_table import (
     VirtualServiceConfig,
     family_of,
 )
-from lvsctl.status import AdministrativeState, Agent, Readiness, ServerId, Status
+from lvsctl.status import (
+    AdministrativeState,
+    Agent,
+    AtDeadline,
+    Override,
+    Readiness,
+    ServerId,
+    Status,
+)
 
 SERVICE_FLAGS: Mapping[str, ServiceFlag] = {
     "ops": ServiceFlag.ONE_PACKET,
@@ -55,15 +63,29 @@ class Origin(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A server of a pool, declared or joined, with its agent where it has one."""
+    """A server of a pool, declared or joined, with its agent where it has one.
+
+    Attributes:
+        id: Pool and name.
+        address: Where tunnelled packets are sent (RIP).
+        weight: As declared, or as its agent brought it.
+        origin: How it came into its pool.
+        encapsulation: What packets to it are to be wrapped in.
+        upper_threshold: As declared.
+        lower_threshold: As declared.
+        agent: Its agent, which may be leaving or have left.
+        own_tunnel: Its declared tunnel; None where it has the pool's.
+    """
 
     id: ServerId
     address: IPAddress
     weight: int
     origin: Origin
+    encapsulation: Encapsulation
     upper_threshold: int = 0
     lower_threshold: int = 0
     agent: Agent | None = None
+    own_tunnel: PoolTunnel | None = None
 
 
 def members(pool: Pool, status: Status) -> Sequence[Member]:
@@ -73,20 +95,30 @@ def members(pool: Pool, status: Status) -> Sequence[Member]:
     server of its own. One that has left takes its undeclared server along.
     """
     agents = {agent.address: agent for agent in status.agents_by_pool.get(pool.name, ())}
+    of_pool = pool.tunnel.encapsulation
     declared = [
         Member(
             ServerId(pool.name, server.name),
             server.address,
             server.weight,
             Origin.DECLARED,
+            server.tunnel.encapsulation if server.tunnel else of_pool,
             server.upper_threshold,
             server.lower_threshold,
             agents.pop(server.address, None),
+            server.tunnel,
         )
         for server in pool.real_servers
     ]
     joined = [
-        Member(ServerId(pool.name, agent.name), address, agent.weight, Origin.AGENT, agent=agent)
+        Member(
+            ServerId(pool.name, agent.name),
+            address,
+            agent.weight,
+            Origin.AGENT,
+            of_pool,
+            agent=agent,
+        )
         for address, agent in agents.items()
         if agent.membership is not Membership.LEFT
     ]
@@ -100,14 +132,31 @@ class Standing:
     Attributes:
         weight: Its weight in the table; None when it is not in the table.
         reason: Why it is so, for a person; empty where it serves as declared.
+        encapsulation: What packets to it are wrapped in; None when it is not in the table.
+        pending: It waits for its agent to report it ready over the tunnel that is wanted.
     """
 
     weight: int | None
     reason: str = ""
+    encapsulation: Encapsulation | None = None
+    pending: bool = False
 
 
-def standing(member: Member, vip: IPAddress, pool: Pool, status: Status) -> Standing:
-    """Decide whether a server of a pool takes part in a service on ``vip``, and with what weight.
+def usable_encapsulation(member: Member, vip: IPAddress) -> Encapsulation | None:
+    """Return what packets for ``vip`` can be wrapped in on their way to a server.
+
+    That is what is wanted, but where its agent has not yet reported that ready, what the agent
+    is known to accept: a live pool gets another tunnel one server after the other. None where
+    nothing is known to be accepted; packets would loop or vanish there.
+    """
+    agent = member.agent
+    if agent is None or Readiness(vip, member.encapsulation) in agent.ready:
+        return member.encapsulation
+    return min((ready.tunnel for ready in agent.ready if ready.vip == vip), default=None)
+
+
+def standing(member: Member, vip: IPAddress, status: Status) -> Standing:
+    """Decide whether a server takes part in a service on ``vip``, with what weight and tunnel.
 
     The order of the cases is their precedence.
     """
@@ -119,17 +168,31 @@ def standing(member: Member, vip: IPAddress, pool: Pool, status: Status) -> Stan
         return Standing(None, f"agent {agent.name} has left; it returns when the agent joins again")
     if state is AdministrativeState.DISABLED:
         return Standing(None, f"disabled{because}")
-    if agent and Readiness(vip, pool.tunnel.type) not in agent.ready:
-        return Standing(
-            None, f"agent {agent.name} has not yet reported {vip} ready over {pool.tunnel.type}"
-        )
+    used = usable_encapsulation(member, vip)
+    awaited = ""
+    if agent and used != member.encapsulation:
+        awaited = f"agent {agent.name} has not yet reported {vip} ready over {member.encapsulation}"
+    if used is None:
+        return Standing(None, awaited, pending=True)
+    weight, why = member.weight, ""
     if agent and agent.membership is Membership.LEAVING:
-        return Standing(0, f"agent {agent.name} is leaving")
-    if state is AdministrativeState.DRAINING:
-        return Standing(0, f"draining{because}")
-    if override and override.weight is not None:
-        return Standing(override.weight, f"weight set at run time{because}")
-    return Standing(member.weight)
+        weight, why = 0, f"agent {agent.name} is leaving"
+    elif state is AdministrativeState.DRAINING:
+        weight, why = 0, f"draining{_until(override)}{because}"
+    elif override and override.weight is not None:
+        weight, why = override.weight, f"weight set at run time{because}"
+    if not awaited:
+        return Standing(weight, why, used)
+    pending = f"pending: {awaited}; still over {used}"
+    return Standing(weight, f"{why}; {pending}" if why else pending, used, pending=True)
+
+
+def _until(override: Override | None) -> str:
+    """Return when a drain ends and what then becomes of connections, in words."""
+    if override is None or override.deadline is None:
+        return ""
+    then = {AtDeadline.CUT: "what is left is then cut", AtDeadline.KEEP: "what is left is kept"}
+    return f" until {override.deadline.at:%Y-%m-%dT%H:%M:%SZ}, {then[override.deadline.then]}"
 
 
 def service_keys(service: Service) -> Sequence[ServiceKey]:
@@ -150,16 +213,15 @@ def compile_service(service: Service, pool: Pool, status: Status) -> IpvsTable:
     for name in service.effective_flags:
         flags |= SERVICE_FLAGS[name]
     config = VirtualServiceConfig(service.scheduler, flags, service.persistence)
-    encapsulation = Encapsulation(pool.tunnel.type)
     by_address = {
         member.address: DestinationConfig(
             weight=decision.weight,
-            encapsulation=encapsulation,
+            encapsulation=decision.encapsulation,
             upper_threshold=member.upper_threshold,
             lower_threshold=member.lower_threshold,
         )
         for member in members(pool, status)
-        if (decision := standing(member, service.vip, pool, status)).weight is not None
+        if (decision := standing(member, service.vip, status)).weight is not None
     }
     ordered = sorted(by_address.items(), key=lambda item: (item[0].version, int(item[0])))
     return {

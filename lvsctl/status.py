@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cached_property
 
 from lvsctl.agent.messages import Membership
-from lvsctl.ipvs_table import IPAddress, TunnelType
+from lvsctl.ipvs_table import Encapsulation, IPAddress
 
 
 class AdministrativeState(enum.StrEnum):
@@ -32,6 +32,29 @@ class ServerId:
         return f"{self.pool}/{self.server}"
 
 
+class AtDeadline(enum.StrEnum):
+    """What becomes of the connections that a drained server still has at the deadline.
+
+    CUT takes the server out of the table, KEEP leaves it there without new ones.
+    """
+
+    CUT = "cut"
+    KEEP = "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """How long a drain waits for connections to end by themselves.
+
+    Attributes:
+        at: When it is over, in UTC.
+        then: What becomes of those that are left.
+    """
+
+    at: datetime
+    then: AtDeadline = AtDeadline.CUT
+
+
 @dataclass(frozen=True, slots=True)
 class Override:
     """What a person set at run time about a server; the farm's declaration stays as it is.
@@ -42,6 +65,7 @@ class Override:
         reason: Why, in the person's words.
         by: Who: the name that came with the request.
         since: When, in UTC.
+        deadline: Of a drain; None lets it wait for ever.
     """
 
     state: AdministrativeState
@@ -49,14 +73,24 @@ class Override:
     reason: str
     by: str
     since: datetime
+    deadline: Deadline | None = None
+
+    def is_to_be_cut(self, now: datetime) -> bool:
+        """Say whether it is a drain whose deadline is over and whose connections are not kept."""
+        return (
+            self.state is AdministrativeState.DRAINING
+            and self.deadline is not None
+            and self.deadline.then is AtDeadline.CUT
+            and self.deadline.at <= now
+        )
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Readiness:
-    """A VIP and a tunnel type that an agent once reported ready."""
+    """A VIP and an encapsulation that an agent once reported ready."""
 
     vip: IPAddress
-    tunnel: TunnelType
+    tunnel: Encapsulation
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +104,8 @@ class Agent:
         weight: Its weight in pools that do not declare its address.
         membership: Where it stands.
         ready: All that it ever reported ready since it joined. It latches: a later report or a
-            lost agent takes nothing out of service, it only gives reasons.
+            lost agent takes nothing out of service, it only gives reasons. What it was ready for
+            over another tunnel stays until it is ready over the one that is wanted.
     """
 
     name: str

@@ -29,16 +29,20 @@ def latches(adoption: Adoption, state: State) -> Mapping[str, frozenset[Readines
     """Return what agents are known to be ready for because the kernel serves it already.
 
     Without this a director that lost its state would take servers out until their agents have
-    reported again.
+    reported again. Where it serves over another tunnel than the farm wants, it goes on so until
+    the agent has reported the wanted one.
     """
     found: dict[str, frozenset[Readiness]] = {}
     for key, name in adoption.owners.items():
         service = state.farm.services[name]
         pool = state.farm.pools[service.pool]
-        ready = Readiness(service.vip, pool.tunnel.type)
-        served = {destination.address for destination in adoption.observed[key].destinations}
+        served = {
+            destination.address: config.encapsulation
+            for destination, config in adoption.observed[key].destinations.items()
+        }
         for member in members(pool, state.status):
-            if member.agent and member.address in served and ready not in member.agent.ready:
+            if member.agent and (encapsulation := served.get(member.address)):
+                ready = Readiness(service.vip, encapsulation)
                 found[member.agent.name] = found.get(member.agent.name, frozenset()) | {ready}
     return found
 

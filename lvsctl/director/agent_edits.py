@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from lvsctl.agent.messages import Membership, Registration, Report
+from lvsctl.director.assignments import message_of
 from lvsctl.director.edits import Edit
 from lvsctl.director.state import State
 from lvsctl.errors import Conflict, InvalidInput, NotFound, Problem
-from lvsctl.farm import Farm, Pool
+from lvsctl.farm import Pool
 from lvsctl.objects import Changes, Kind, ObjectId
 from lvsctl.status import Agent, Readiness
 
@@ -94,12 +95,11 @@ class AcceptReport(Edit):
         agent = state.status.agents.get(self.name)
         if agent is None:
             raise NotFound(f"there is no agent {self.name}")
-        tunnels = {tunnel.type for tunnel in self.report.tunnels}
         reported = {vip for vip in self.report.ready if self.report.farm_id == state.farm_id}
         ready = agent.ready | {
             readiness
-            for readiness in needed_readiness(agent, state.farm)
-            if readiness.vip in reported and str(readiness.tunnel) in tunnels
+            for readiness in state.needs.readiness(agent)
+            if readiness.vip in reported and message_of(readiness.tunnel) in self.report.tunnels
         }
         return {ObjectId(Kind.AGENT, self.name): replace(agent, ready=ready)}
 
@@ -119,23 +119,23 @@ class LatchReady(Edit):
         }
 
 
-def needed_readiness(agent: Agent, farm: Farm) -> frozenset[Readiness]:
-    """Return every VIP and tunnel type that an agent's pools need of it."""
-    return frozenset(
-        Readiness(service.vip, farm.pools[service.pool].tunnel.type)
-        for service in farm.services.values()
-        if service.pool in agent.pools
-    )
-
-
 def without_stale_readiness(after: State) -> Changes:
     """Return the agents whose readiness outlived its need.
 
     An agent takes a VIP down when nothing needs it; should the VIP come back, the agent must
-    report it anew before packets are sent.
+    report it anew before packets are sent. A VIP that is needed over another tunnel keeps its
+    readiness over the old one until the agent has reported the new one.
     """
     return {
-        ObjectId(Kind.AGENT, name): replace(agent, ready=agent.ready & needed)
+        ObjectId(Kind.AGENT, name): replace(agent, ready=kept)
         for name, agent in after.status.agents.items()
-        if agent.ready - (needed := needed_readiness(agent, after.farm))
+        if agent.ready and agent.ready != (kept := _needed_still(agent, after))
     }
+
+
+def _needed_still(agent: Agent, state: State) -> frozenset[Readiness]:
+    needed = state.needs.readiness(agent)
+    awaited = {readiness.vip for readiness in needed - agent.ready}
+    return frozenset(
+        readiness for readiness in agent.ready if readiness in needed or readiness.vip in awaited
+    )

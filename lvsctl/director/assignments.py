@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from lvsctl.agent.documents import assignment_document
 from lvsctl.agent.messages import Assignment, Membership, Tunnel
 from lvsctl.director.state import State
-from lvsctl.ipvs_table import AddressKey, IPAddress, IpvsTable
+from lvsctl.director.tunnel_use import TunnelUse
+from lvsctl.ipvs_table import AddressKey, Encapsulation, IPAddress, IpvsTable, TunnelFlag
+from lvsctl.point_to_point.tunnel import ends_on
 from lvsctl.status import Agent
 
 
@@ -15,18 +17,17 @@ class Assignments:
     """The assignments of all agents after one cycle.
 
     A VIP stays with its agents until the director's kernel sends nothing for it any more: the
-    service goes first, then the agents' VIP.
+    service goes first, then the agents' VIP. So does a tunnel.
 
     Args:
         state: The farm as that cycle saw it.
         lingering: Our services that stood after it although the farm no longer names them.
+        use: What the kernel wraps packets in, and did just now.
     """
 
-    def __init__(self, state: State, lingering: IpvsTable) -> None:
+    def __init__(self, state: State, lingering: IpvsTable, use: TunnelUse) -> None:
         self._state = state
-        self._vips_by_pool: dict[str, set[IPAddress]] = {}
-        for service in state.farm.services.values():
-            self._vips_by_pool.setdefault(service.pool, set()).add(service.vip)
+        self._use = use
         self._lingering_by_address = _vips_by_address(lingering)
         self._found: dict[str, tuple[str, Assignment]] = {}
 
@@ -49,19 +50,29 @@ class Assignments:
         return self._found[agent.name]
 
     def _assignment(self, name: str) -> Assignment:
-        farm, agent = self._state.farm, self._state.status.agents[name]
+        agent, needs = self._state.status.agents[name], self._state.needs
         if agent.membership is Membership.LEFT:
             return Assignment(self._state.farm_id, name, (), ())
-        vips = set(self._lingering_by_address.get(agent.address, ()))
-        for pool in agent.pools:
-            vips |= self._vips_by_pool.get(pool, set())
-        tunnels = {str(farm.pools[pool].tunnel.type) for pool in agent.pools if pool in farm.pools}
+        vips = needs.vips(agent) | self._lingering_by_address.get(agent.address, set())
+        wanted = needs.tunnels(agent)
+        encapsulations = {tunnel.encapsulation for tunnel in wanted}
+        encapsulations |= {readiness.tunnel for readiness in agent.ready}
+        encapsulations |= self._use.towards(agent.address)
+        tunnels = {message_of(encapsulation) for encapsulation in encapsulations}
         return Assignment(
             self._state.farm_id,
             name,
             tuple(sorted(vips, key=lambda vip: (vip.version, int(vip)))),
-            tuple(Tunnel(type=tunnel) for tunnel in sorted(tunnels)),
+            tuple(sorted(tunnels, key=lambda each: (each.type, each.port, each.checksum))),
+            min((tunnel.mtu for tunnel in wanted if tunnel.mtu), default=None),
+            ends_on(name, self._state.farm.tunnels),
         )
+
+
+def message_of(encapsulation: Encapsulation) -> Tunnel:
+    """Return what an agent is told of an encapsulation, and reports of it."""
+    checksum = TunnelFlag.CHECKSUM in encapsulation.flags
+    return Tunnel(str(encapsulation.type), encapsulation.port, checksum)
 
 
 def _etag(assignment: Assignment) -> str:

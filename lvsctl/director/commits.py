@@ -100,7 +100,8 @@ class Commits:
         asked, changes, after = self._checked(edit, expect, taken)
         before = self._state
         if changes:
-            self._state = before.after(changes, self._store.commit(changes, expect, by))
+            self._store.commit(changes, expect, by)
+            self._state = after  # at that revision: nobody else writes the store
         return _written(before, after, self._state, asked, changes)
 
     def _checked(
@@ -118,7 +119,10 @@ class Commits:
         if any(object_id.kind is not Kind.OVERRIDE for object_id in changes):
             _refuse_broken(edit, after, taken)
         edit.guard(before, after)
-        changes |= without_stale_readiness(after)
+        stale = without_stale_readiness(after)
+        if not stale:
+            return asked, changes, after
+        changes |= stale
         return asked, changes, before.after(changes, before.revision + 1)
 
 

@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from lvsctl.director.tunnel_use import TunnelsInUse
+from lvsctl.health.marks import TunnelPath
+from lvsctl.health.path import PreparedPath
 from lvsctl.host.protocol import HostChange
 from lvsctl.ipvs_table import (
     IPAddress,
@@ -49,7 +52,7 @@ class Cycle:
         revision: Of the state that it worked towards.
         dirty: Services that it looked at; None for everything.
         operations: What it planned for the table, in order.
-        results: What became of each; empty where nothing was written.
+        results: What became of those that were tried, in order; empty where nothing was written.
         host_changes: What it planned for VIPs and sysctls.
         services: What is now known of each key that it looked at.
         foreign: Keys that are not ours; only a look at everything finds them.
@@ -58,12 +61,16 @@ class Cycle:
         lingering: Services of ours that stand although the farm no longer names them.
         taken: This host's own addresses and gateways, with what they are; only a look at
             everything finds them.
+        tunnels: What the services of ours that it looked at used towards agents' addresses when
+            it began.
+        prepared_paths: What probes through the tunnel are sent with; only a look at everything
+            tells.
     """
 
     revision: int
     dirty: frozenset[str] | None
     operations: tuple[Operation, ...] = ()
-    results: tuple[Result, ...] = ()
+    results: tuple[tuple[Operation, Result], ...] = ()
     host_changes: tuple[HostChange, ...] = ()
     services: Mapping[ServiceKey, KeyView] = field(default_factory=dict)
     foreign: tuple[ServiceKey, ...] = ()
@@ -71,6 +78,8 @@ class Cycle:
     host_problems: tuple[str, ...] = ()
     lingering: IpvsTable = field(default_factory=dict)
     taken: Mapping[IPAddress, str] = field(default_factory=dict)
+    tunnels: TunnelsInUse = field(default_factory=dict)
+    prepared_paths: Mapping[TunnelPath, PreparedPath] = field(default_factory=dict)
 
     @property
     def conflicts(self) -> Sequence[ServiceKey]:
@@ -91,6 +100,7 @@ class KernelView:
         host: What is wrong with this host otherwise, in words.
         lingering: Services of ours that stand although the farm no longer names them.
         taken: This host's own addresses and gateways, with what they are.
+        prepared_paths: What probes through the tunnel are sent with.
         error: Why the last cycle failed as a whole; empty if it did not.
     """
 
@@ -102,6 +112,7 @@ class KernelView:
     host: tuple[str, ...] = ()
     lingering: IpvsTable = field(default_factory=dict)
     taken: Mapping[IPAddress, str] = field(default_factory=dict)
+    prepared_paths: Mapping[TunnelPath, PreparedPath] = field(default_factory=dict)
     error: str = ""
 
     def after(self, cycle: Cycle, at: datetime) -> "KernelView":
@@ -109,11 +120,13 @@ class KernelView:
         if cycle.dirty is None:
             kept_services: dict[ServiceKey, KeyView] = {}
             foreign, host = cycle.foreign, cycle.host_problems
+            taken, paths = cycle.taken, cycle.prepared_paths
         else:
             kept_services = {
                 key: view for key, view in self.services.items() if view.service not in cycle.dirty
             }
             foreign, host = self.foreign, self.host
+            taken, paths = self.taken, self.prepared_paths
         return KernelView(
             revision=cycle.revision,
             at=at,
@@ -122,7 +135,8 @@ class KernelView:
             vips=cycle.vip_problems,
             host=host,
             lingering=cycle.lingering,
-            taken=cycle.taken if cycle.dirty is None else self.taken,
+            taken=taken,
+            prepared_paths=paths,
         )
 
 
@@ -131,13 +145,15 @@ class TableReading:
     """The kernel's table with its counters.
 
     Attributes:
-        table: Every virtual service, ours and others'.
+        table: Every virtual service, ours and others', but those of health checks.
         counters: Traffic of each.
         timeouts: Idle times in force.
         ours: The farm's service for each key that is ours.
+        probes: Those of health checks.
     """
 
     table: IpvsTable
     counters: Mapping[ServiceKey, ServiceCounters]
     timeouts: Timeouts
     ours: Mapping[ServiceKey, str]
+    probes: IpvsTable = field(default_factory=dict)

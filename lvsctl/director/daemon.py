@@ -15,13 +15,21 @@ import structlog
 from lvsctl.agent.messages import Assignment, Registration, Report
 from lvsctl.director.adoption import latches, refuse_removals
 from lvsctl.director.agent_edits import AcceptReport, LatchReady, RegisterAgent
+from lvsctl.director.agent_watch import AgentWatch, Contact
 from lvsctl.director.assignments import Assignments
 from lvsctl.director.commits import Commits, Written
 from lvsctl.director.cycle import Cycle, KernelView, KeyState, TableReading
+from lvsctl.director.cycle_events import cycle_events, stored_events, view_events
+from lvsctl.director.drains import Drains
 from lvsctl.director.edits import Edit
+from lvsctl.director.events import Events
 from lvsctl.director.reconciler import Reconciler
 from lvsctl.director.state import State
+from lvsctl.director.statistics import CycleStatistics
+from lvsctl.director.tunnel_use import TunnelUse
 from lvsctl.errors import BoundaryError, NotFound
+from lvsctl.events import Event, EventKind
+from lvsctl.health.path import PathFacts
 from lvsctl.ipvs_table import ServiceKey
 from lvsctl.objects import ObjectId
 from lvsctl.results import Done
@@ -47,19 +55,6 @@ class Applied:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
-    """The last sign of life of an agent.
-
-    Attributes:
-        report: What it said.
-        at: When, in UTC.
-    """
-
-    report: Report
-    at: datetime
-
-
 class DirectorDaemon:
     """A director; lives on one event loop.
 
@@ -71,6 +66,7 @@ class DirectorDaemon:
         local: This director's own state; used in ``kernel`` alone.
         kernel: The kernel's thread.
         mode: The mode that was kept.
+        events: Told of what happens.
         now: The time of day, in UTC.
     """
 
@@ -84,9 +80,11 @@ class DirectorDaemon:
         local: LocalState,
         kernel: Worker,
         mode: Mode,
+        events: Events,
         now: Callable[[], datetime],
     ) -> None:
         self.name = name
+        self.events = events
         self.now = now
         self._commits = commits
         self._store = store
@@ -96,14 +94,23 @@ class DirectorDaemon:
         self._mode = mode
         self._state = commits.state
         self._view = KernelView()
+        self.statistics = CycleStatistics()
         self._assignments: Assignments | None = None
-        self._contacts: dict[str, Contact] = {}
+        self._tunnel_use = TunnelUse()
+        self._agent_watch = AgentWatch()
         self._dirty: set[str] = set()
         self._look_at_all = True
         self._wake = asyncio.Event()
         self._next_look_at = 0.0
         self._asked = self._answered = 0
         self._news = asyncio.Condition()
+        self.drains = Drains(
+            state=lambda: self._state,
+            count=lambda names: kernel.run(reconciler.open_connections, names),
+            end=lambda edit: self.write(edit, by=f"director {name}"),
+            tell=events.emit,
+            now=now,
+        )
 
     @property
     def state(self) -> State:
@@ -123,10 +130,17 @@ class DirectorDaemon:
     @property
     def contacts(self) -> Mapping[str, Contact]:
         """The last sign of life of each agent since this director started."""
-        return dict(self._contacts)
+        return self._agent_watch.contacts
 
     async def run(self) -> None:
-        """Reconcile until cancelled: at every wake what is dirty, at every timer everything."""
+        """Reconcile, follow drains and keep events until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._reconcile())
+            tasks.create_task(self.drains.run())
+            tasks.create_task(self.events.run())
+
+    async def _reconcile(self) -> None:
+        """Run cycles: at every wake what is dirty, at every timer everything."""
         while True:
             await self.turn()
             try:
@@ -145,6 +159,8 @@ class DirectorDaemon:
         self._dirty.clear()
         self._wake.clear()
         asked, state = self._asked, self._state
+        began = asyncio.get_running_loop().time()
+        cycle: Cycle | None = None
         try:
             cycle = await self._kernel.run(
                 self._reconciler.cycle, state, dirty, self._why_not_enforced()
@@ -156,9 +172,16 @@ class DirectorDaemon:
             log.exception("cycle failed")
             self._cycle_failed(f"internal error: {error!r}; the journal has the details")
         else:
-            self._view = self._view.after(cycle, self.now())
-            self._assignments = Assignments(state, cycle.lingering)
+            seen, self._view = self._view, self._view.after(cycle, self.now())
+            self.events.emit(*cycle_events(seen, cycle, self._view))
+            self._tunnel_use = self._tunnel_use.after(
+                cycle.tunnels, asyncio.get_running_loop().time(), complete=dirty is None
+            )
+            self._assignments = Assignments(state, cycle.lingering, self._tunnel_use)
             _log_cycle(cycle)
+        took_s = asyncio.get_running_loop().time() - began
+        self.statistics = self.statistics.after(cycle, took_s)
+        self.events.emit(*self._agent_watch.look(state.status.agents, self.now()))
         self._answered = asked
         async with self._news:
             self._news.notify_all()
@@ -166,7 +189,8 @@ class DirectorDaemon:
     def _cycle_failed(self, why: str) -> None:
         if why != self._view.error:
             log.error("the kernel could not be compared", reason=why)
-        self._view = replace(self._view, at=self.now(), error=why)
+        seen, self._view = self._view, replace(self._view, at=self.now(), error=why)
+        self.events.emit(*view_events(seen, self._view))
         self._look_at_all = True
 
     def wake(self, dirty: frozenset[str] | None) -> None:
@@ -192,7 +216,11 @@ class DirectorDaemon:
         if written.changed:
             self._state = written.state
             log.info("stored", revision=written.revision, by=by, changes=written.changes[:10])
-            self.wake(written.dirty)
+            self.events.emit(*stored_events(written.before, written.state, written.changes, by))
+            # A new path for probes is prepared by a look at everything only.
+            moved = written.before.tunnel_paths != written.state.tunnel_paths
+            self.wake(None if moved else written.dirty)
+            self.drains.wake()
         return written
 
     async def dry_run(self, edit: Edit, *, expect: Mapping[ObjectId, int] | None = None) -> Written:
@@ -234,6 +262,14 @@ class DirectorDaemon:
         """
         return await self._kernel.run(self._reconciler.cycle, self.state, None, "only looked at")
 
+    async def path_facts(self) -> PathFacts:
+        """Look at all that probes through the tunnel need.
+
+        Raises:
+            KernelError: The kernel could not be read.
+        """
+        return await self._kernel.run(self._reconciler.path_facts, self.state)
+
     async def set_mode(self, mode: Mode) -> None:
         """Keep a mode, durably, and act on it.
 
@@ -243,11 +279,14 @@ class DirectorDaemon:
         await self._kernel.run(self._local.set_mode, mode)
         self._mode = mode
         log.warning("mode set", mode=str(mode.name), reason=mode.reason, by=mode.by)
+        self.events.emit(Event(EventKind.MODE, str(mode.name), mode.reason, by=mode.by))
         self.wake(None)
 
     async def _end_expired_mode(self) -> None:
         if self._mode.until is not None and self._mode.until <= self.now():
             log.warning("pause has ended", reason=self._mode.reason)
+            ended = Event(EventKind.MODE, str(ModeName.ENFORCE), "the pause is over")
+            self.events.emit(ended)
             self._mode = Mode()
             with contextlib.suppress(BoundaryError):
                 await self._kernel.run(self._local.set_mode, self._mode)
@@ -317,7 +356,7 @@ class DirectorDaemon:
         """
         edit = AcceptReport(name, report)
         changes = edit.changes(self.state)
-        self._contacts[name] = Contact(report, self.now())
+        self.events.emit(*self._agent_watch.heard(name, report, self.now()))
         if any(self.state.value(object_id) != value for object_id, value in changes.items()):
             await self.write(edit, by=f"agent {name}")
 
@@ -358,9 +397,9 @@ class DirectorDaemon:
 
 
 def _log_cycle(cycle: Cycle) -> None:
-    done = sum(isinstance(result, Done) for result in cycle.results)
+    done = [str(operation) for operation, result in cycle.results if isinstance(result, Done)]
     if done:
-        log.info("kernel changed", operations=done, first=[*map(str, cycle.operations[:5])])
-    for operation, result in zip(cycle.operations, cycle.results, strict=False):
+        log.info("kernel changed", operations=len(done), first=done[:5])
+    for operation, result in cycle.results:
         if not isinstance(result, Done):
             log.error("kernel refused", operation=str(operation), result=str(result))

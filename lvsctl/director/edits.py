@@ -5,17 +5,19 @@ and stores the changes.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from lvsctl.director.state import State, override_id
 from lvsctl.director.wanted import wanted
 from lvsctl.errors import Conflict, DrasticChange, InvalidInput, NotFound, Problem
 from lvsctl.farm import Farm, Pool, RealServer, Service, Settings
-from lvsctl.farm_rules import broken_override_rules, drastic, referring_services
+from lvsctl.farm_rules import broken_override_rules, drastic, moved_marks, referring_services
 from lvsctl.objects import Changes, Directors, Kind, ObjectId, StoredObject
 from lvsctl.plan import diff, members
-from lvsctl.status import Override, ServerId
+from lvsctl.point_to_point.tunnel import Tunnel
+from lvsctl.status import AdministrativeState, Override, ServerId
 
 
 class Edit(ABC):
@@ -56,11 +58,13 @@ class PutFarm(Edit):
                 ObjectId(Kind.SERVICE, service.name): service
                 for service in self.farm.services.values()
             },
+            **{ObjectId(Kind.TUNNEL, tunnel.name): tunnel for tunnel in self.farm.tunnels.values()},
             ObjectId(Kind.DIRECTORS): Directors(tuple(self.farm.directors.values())),
             ObjectId(Kind.SETTINGS): self.farm.settings,
         }
         gone = [ObjectId(Kind.SERVICE, name) for name in state.farm.services]
         gone += [ObjectId(Kind.POOL, name) for name in state.farm.pools]
+        gone += [ObjectId(Kind.TUNNEL, name) for name in state.farm.tunnels]
         return wanted | {object_id: None for object_id in gone if object_id not in wanted}
 
     def locate(self, broken: ObjectId, problem: Problem) -> Problem:
@@ -70,12 +74,15 @@ class PutFarm(Edit):
                 return problem.below(f"/services/{list(self.farm.services).index(broken.name)}")
             case Kind.POOL:
                 return problem.below(f"/pools/{list(self.farm.pools).index(broken.name)}")
+            case Kind.TUNNEL:
+                return problem.below(f"/tunnels/{list(self.farm.tunnels).index(broken.name)}")
             case _:
                 return problem.below(f"/{broken.kind}")
 
     def guard(self, before: State, after: State) -> None:
-        """Refuse what is drastic unless it is forced."""
-        reasons = [] if self.force else list(drastic(before.farm, after.farm))
+        """Refuse what is drastic, or interrupts a service, unless it is forced."""
+        farms = (before.farm, after.farm)
+        reasons = [] if self.force else [*drastic(*farms), *moved_marks(*farms)]
         if reasons:
             raise DrasticChange("; ".join(reasons), describe_operations(before, after, None))
 
@@ -85,7 +92,7 @@ class PutObject(Edit):
     """Create or replace one object of the farm."""
 
     object_id: ObjectId
-    value: Service | Pool | Directors | Settings
+    value: Service | Pool | Tunnel | Directors | Settings
 
     def changes(self, state: State) -> Changes:  # noqa: ARG002 - the same in every state
         """Return the new value."""
@@ -94,6 +101,12 @@ class PutObject(Edit):
     def locate(self, broken: ObjectId, problem: Problem) -> Problem:
         """Point into the object; what it breaks elsewhere concerns the whole."""
         return problem if broken == self.object_id else super().locate(broken, problem)
+
+    def guard(self, before: State, after: State) -> None:
+        """Refuse to interrupt a service."""
+        moved = [*moved_marks(before.farm, after.farm)]
+        if moved:
+            raise Conflict("; ".join(moved))
 
 
 @dataclass(frozen=True)
@@ -162,10 +175,17 @@ class DeleteRealServer(Edit):
 
 @dataclass(frozen=True)
 class PutOverride(Edit):
-    """Set the administrative state or a run-time weight of a server."""
+    """Set the administrative state or a run-time weight of a server.
+
+    Attributes:
+        id: Of the server.
+        override: What is set.
+        force: Also where the server is the last one that serves.
+    """
 
     id: ServerId
     override: Override
+    force: bool = False
 
     def changes(self, state: State) -> Changes:
         """Refuse a weight that is none, and a server that its pool does not have."""
@@ -177,6 +197,44 @@ class PutOverride(Edit):
             raise NotFound(f"pool {self.id.pool} has no real server {self.id.server}")
         return {override_id(self.id): self.override}
 
+    def guard(self, before: State, after: State) -> None:
+        """Refuse to take the last server that serves away, unless it is forced."""
+        users = [*referring_services(after.farm, self.id.pool)]
+        left = [] if self.force else [*unserved(before, after, users)]
+        if left:
+            raise DrasticChange(
+                f"{self.id} is the last server that takes connections of {', '.join(left)}",
+                describe_operations(before, after, users),
+            )
+
+
+@dataclass(frozen=True)
+class EndDrain(Edit):
+    """Take a drained server out, now that its deadline is over.
+
+    Attributes:
+        id: Of the server.
+        now: In UTC.
+    """
+
+    id: ServerId
+    now: datetime
+
+    def changes(self, state: State) -> Changes:
+        """Return nothing where somebody has changed their mind meanwhile."""
+        override = state.status.overrides.get(self.id)
+        if override is None or not override.is_to_be_cut(self.now):
+            return {}
+        because = f": {override.reason}" if override.reason else ""
+        ended = replace(
+            override,
+            state=AdministrativeState.DISABLED,
+            reason=f"its drain is over{because}",
+            since=self.now,
+            deadline=None,
+        )
+        return {override_id(self.id): ended}
+
 
 @dataclass(frozen=True)
 class DeleteOverride(Edit):
@@ -187,6 +245,21 @@ class DeleteOverride(Edit):
     def changes(self, state: State) -> Changes:  # noqa: ARG002 - the same in every state
         """Return the removal."""
         return {override_id(self.id): None}
+
+
+def unserved(before: State, after: State, names: Collection[str]) -> Iterator[str]:
+    """Yield those of the named services that some server serves before, and none after."""
+    for name in names:
+        if _is_served(before, name) and not _is_served(after, name):
+            yield name
+
+
+def _is_served(state: State, name: str) -> bool:
+    return any(
+        config.weight > 0
+        for service in wanted(state, [name]).table.values()
+        for config in service.destinations.values()
+    )
 
 
 def describe_operations(

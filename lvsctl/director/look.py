@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lvsctl.director.cycle import KeyState, KeyView
+from lvsctl.director.probe_services import ProbePlan
 from lvsctl.director.state import State
 from lvsctl.director.sysctls import SysctlPlan
+from lvsctl.director.tunnel_use import TunnelsInUse, tunnels_in_use
 from lvsctl.director.vips import VipPlan
 from lvsctl.director.wanted import Wanted
 from lvsctl.host.protocol import HostChange
@@ -42,6 +44,7 @@ class Look:
         timeouts: The same for idle times.
         vips: The same for VIPs.
         sysctls: The same for the parameters of IPVS.
+        probes: The same for what health checks need, which is in nothing of the above.
     """
 
     state: State
@@ -53,6 +56,7 @@ class Look:
     timeouts: Sequence[SetTimeouts]
     vips: VipPlan
     sysctls: SysctlPlan
+    probes: ProbePlan
 
     @property
     def host_changes(self) -> tuple[HostChange, ...]:
@@ -63,6 +67,14 @@ class Look:
     def gone(self) -> Sequence[ServiceKey]:
         """Keys of ours that nothing wants and that do not stand any more."""
         return [k for k in self.ours if k not in self.observed and k not in self.aim.table]
+
+    @property
+    def tunnels(self) -> TunnelsInUse:
+        """What services of ours used towards agents' addresses."""
+        agents = {agent.address for agent in self.state.status.agents.values()}
+        standing = {key: self.observed[key] for key in self.ours if key in self.observed}
+        standing.update(self.probes.standing)
+        return tunnels_in_use(standing, agents)
 
     def lingering(self, results: Results) -> IpvsTable:
         """Return the services of ours that stand, after writing, though the farm has them not."""

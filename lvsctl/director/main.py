@@ -14,9 +14,11 @@ import structlog
 
 from lvsctl.director.commits import Commits
 from lvsctl.director.daemon import DirectorDaemon
+from lvsctl.director.events import Events
 from lvsctl.director.interpreter import favour_the_event_loop
 from lvsctl.director.local_vips import LocalVips
-from lvsctl.director.neighbours import ArpNeighbours, Neighbours, NoNeighbours
+from lvsctl.director.neighbours import LinkNeighbours, Neighbours, NoNeighbours
+from lvsctl.director.probe_services import ProbeServices
 from lvsctl.director.reconciler import Reconciler
 from lvsctl.errors import ConfigurationError
 from lvsctl.farm_rules import SYSCTL_RANGES
@@ -27,6 +29,7 @@ from lvsctl.host.protocol import Host, SysctlKey
 from lvsctl.ipvs.choice import open_ipvs
 from lvsctl.ipvs.protocol import Ipvs
 from lvsctl.logs import configure_logging
+from lvsctl.store.events import EventLog, MemoryEventLog, SqliteEventLog
 from lvsctl.store.local import SqliteLocalState
 from lvsctl.store.protocol import LocalState, Mode, ModeName, Store
 from lvsctl.store.sqlite import SqliteStore
@@ -103,6 +106,7 @@ async def open_daemon(
     open_store: Callable[[], Store],
     open_kernel: Callable[[], Kernel],
     *,
+    open_events: Callable[[], EventLog] = MemoryEventLog,
     now: Callable[[], datetime] = utc_now,
     take_sysctls: bool = False,
     mode: Mode | None = None,
@@ -113,6 +117,7 @@ async def open_daemon(
         name: Of the director.
         open_store: Opens the shared store.
         open_kernel: Opens the kernel and this director's own state.
+        open_events: Opens the history of events.
         now: The time of day.
         take_sysctls: Write IPVS parameters even where foreign services feel them.
         mode: For this run, instead of the one that was kept.
@@ -124,12 +129,24 @@ async def open_daemon(
         store = await store_worker.run(open_store)
         stack.push_async_callback(store_worker.run, store.close)
         commits = await store_worker.run(Commits, store)
+        event_log = await store_worker.run(open_events)
+        stack.push_async_callback(store_worker.run, event_log.close)
+        recorded = await store_worker.run(event_log.load)
+        events = Events(recorded, event_log, store_worker, now)
+        stack.push_async_callback(events.flush)
         kernel = await kernel_worker.run(open_kernel)
         for edge in (kernel.ipvs, kernel.host, kernel.local):
             stack.push_async_callback(kernel_worker.run, edge.close)
         vips = await kernel_worker.run(LocalVips, kernel.host, kernel.neighbours, kernel.local)
+        probes = await kernel_worker.run(ProbeServices, kernel.ipvs, kernel.host, kernel.local, now)
         reconciler = await kernel_worker.run(
-            Reconciler, kernel.ipvs, kernel.host, vips, kernel.local, take_sysctls=take_sysctls
+            Reconciler,
+            kernel.ipvs,
+            kernel.host,
+            vips,
+            probes,
+            kernel.local,
+            take_sysctls=take_sysctls,
         )
         kept_mode = await kernel_worker.run(kernel.local.mode)
         yield DirectorDaemon(
@@ -140,6 +157,7 @@ async def open_daemon(
             local=kernel.local,
             kernel=kernel_worker,
             mode=mode or kept_mode,
+            events=events,
             now=now,
         )
 
@@ -162,6 +180,7 @@ async def _serve(config: DirectorConfig, token: str | None, listener: socket.soc
         config.name or socket.gethostname(),
         lambda: SqliteStore(config.state_dir / "farm.db", utc_now),
         lambda: _open_kernel(config),
+        open_events=lambda: SqliteEventLog(config.state_dir / "events.db"),
         take_sysctls=config.take_sysctls,
         mode=observing,
     ) as daemon:
@@ -180,6 +199,7 @@ async def _serve(config: DirectorConfig, token: str | None, listener: socket.soc
 
         def stop() -> None:
             server.should_exit = True
+            daemon.events.end()
 
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop)
@@ -198,7 +218,7 @@ def _open_kernel(config: DirectorConfig) -> Kernel:
     ipvs = open_ipvs(config.ipvs)
     if config.ipvs == "memory":
         return Kernel(ipvs, MemoryHost(sysctls=IPVS_SYSCTLS), NoNeighbours(), local)
-    return Kernel(ipvs, LinuxHost(), ArpNeighbours(), local)
+    return Kernel(ipvs, LinuxHost(), LinkNeighbours(), local)
 
 
 def _token(config: DirectorConfig) -> str | None:

@@ -1,4 +1,4 @@
-"""Asking a link who has an address, and telling it that we have it: ARP (RFC 826, RFC 5227)."""
+"""Asking links who has an address, and telling them that it is here: ARP, neighbour discovery."""
 
 import contextlib
 import fcntl
@@ -6,119 +6,183 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Protocol
 
-ETHERTYPE_ARP = 0x0806
-BROADCAST = b"\xff" * 6
-REQUEST = 1
+from lvsctl.director import arp, neighbour_discovery
+from lvsctl.ipvs_table import Family, IPAddress, family_of
+
 PROBES = 3
 PROBE_INTERVAL_S = 0.1
-"""RFC 5227 asks for 1 to 2 s between probes; a farm's link is a data centre's, which answers in
-less than a millisecond, and the table waits for us meanwhile."""
+"""RFC 5227 and 4862 ask for about 1 s between probes; a farm's link is a data centre's, which
+answers in less than a millisecond, and the table waits for us meanwhile."""
 
-_ARP = struct.Struct("!HHBBH6s4s6s4s")
+AddressesOfLinks = Mapping[str, Collection[IPAddress]]
+"""Addresses to ask for, or to announce, on each device."""
+
 _SIOCGIFFLAGS, _SIOCGIFHWADDR = 0x8913, 0x8927
 _IFF_UP, _IFF_NOARP, _ARPHRD_ETHER = 0x1, 0x80, 1
+_ICMP6_FILTER = 1
 
 
 class Neighbours(Protocol):
     """The hosts on this host's links."""
 
-    def owners(
-        self, addresses: Collection[IPv4Address], links: Collection[str]
-    ) -> Mapping[IPv4Address, str]:
+    def owners(self, addresses: AddressesOfLinks) -> Mapping[IPAddress, str]:
         """Return who answers for each address, in words; an address nobody has is absent."""
         ...
 
-    def announce(self, addresses: Collection[IPv4Address], links: Collection[str]) -> None:
-        """Tell every link that the addresses are here now (gratuitous ARP)."""
+    def announce(self, addresses: AddressesOfLinks) -> None:
+        """Tell the links that the addresses are here now."""
         ...
 
 
 class NoNeighbours:
     """A host that is alone."""
 
-    def owners(
-        self,
-        addresses: Collection[IPv4Address],  # noqa: ARG002
-        links: Collection[str],  # noqa: ARG002
-    ) -> Mapping[IPv4Address, str]:
+    def owners(self, addresses: AddressesOfLinks) -> Mapping[IPAddress, str]:  # noqa: ARG002
         """Nobody answers."""
         return {}
 
-    def announce(self, addresses: Collection[IPv4Address], links: Collection[str]) -> None:
+    def announce(self, addresses: AddressesOfLinks) -> None:
         """Nobody listens."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Ethernet:
-    """A link that speaks ARP."""
+    """A link that speaks ARP and neighbour discovery."""
 
     name: str
     mac: bytes
 
 
-class ArpNeighbours:
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """Somebody says that he has an address; ``mac`` is None where he does not say which is his."""
+
+    address: IPAddress
+    mac: bytes | None
+    link: str
+
+    def __str__(self) -> str:
+        return f"{self.mac.hex(':') if self.mac else 'somebody'} on {self.link}"
+
+
+_Listener = tuple[socket.socket, Callable[[], _Answer | None]]
+
+
+class LinkNeighbours:
     """Neighbours over raw sockets; needs CAP_NET_RAW. Other links than Ethernet are passed over."""
 
-    def owners(
-        self, addresses: Collection[IPv4Address], links: Collection[str]
-    ) -> Mapping[IPv4Address, str]:
-        """Send ARP probes on all links at once and collect the answers for 0.3 s."""
-        if not addresses:
+    def owners(self, addresses: AddressesOfLinks) -> Mapping[IPAddress, str]:
+        """Send probes on all links at once and collect the answers for 0.3 s."""
+        if not any(addresses.values()):
             return {}
-        found: dict[IPv4Address, str] = {}
+        ethernets = _ethernets(addresses)
+        own = {link.mac for link in ethernets}
+        found: dict[IPAddress, str] = {}
         with contextlib.ExitStack() as stack:
-            sockets = {
-                stack.enter_context(_arp_socket(link.name)): link for link in _ethernets(links)
-            }
+            senders = {link: stack.enter_context(_sender(link.name)) for link in ethernets}
+            listeners = dict(
+                stack.enter_context(_listening(link.name, family))
+                for link in ethernets
+                for family in sorted({family_of(address) for address in addresses[link.name]})
+            )
             for _ in range(PROBES):
-                for arp, link in sockets.items():
-                    for address in addresses:
-                        arp.send(_request(link.mac, IPv4Address(0), address))
-                for link, sender, mac in _answers(sockets, PROBE_INTERVAL_S):
-                    if sender in addresses and mac != link.mac:
-                        found[sender] = f"{mac.hex(':')} on {link.name}"
+                for link, sender in senders.items():
+                    _send(sender, [_probe(link.mac, each) for each in addresses[link.name]])
+                for answer in _answers(listeners, PROBE_INTERVAL_S):
+                    if answer.mac not in own and answer.address in addresses[answer.link]:
+                        found[answer.address] = str(answer)
         return found
 
-    def announce(self, addresses: Collection[IPv4Address], links: Collection[str]) -> None:
-        """Broadcast a gratuitous ARP request for each address on each link (RFC 5227, 3)."""
-        for link in _ethernets(links):
-            with _arp_socket(link.name) as arp:
-                for address in addresses:
-                    arp.send(_request(link.mac, address, address))
+    def announce(self, addresses: AddressesOfLinks) -> None:
+        """Send a gratuitous ARP request or an unsolicited advertisement for each, on its link."""
+        for link in _ethernets(addresses):
+            with _sender(link.name) as sender:
+                _send(sender, [_announcement(link.mac, each) for each in addresses[link.name]])
 
 
-def _arp_socket(link: str) -> socket.socket:
-    arp = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETHERTYPE_ARP))
-    arp.bind((link, ETHERTYPE_ARP))
-    return arp
+def _probe(mac: bytes, address: IPAddress) -> bytes:
+    if isinstance(address, IPv4Address):
+        return arp.probe(mac, address)
+    return neighbour_discovery.solicitation(mac, address)
 
 
-def _request(mac: bytes, sender: IPv4Address, target: IPv4Address) -> bytes:
-    ethernet = BROADCAST + mac + struct.pack("!H", ETHERTYPE_ARP)
-    return ethernet + _ARP.pack(
-        1, 0x0800, 6, 4, REQUEST, mac, sender.packed, bytes(6), target.packed
-    )
+def _announcement(mac: bytes, address: IPAddress) -> bytes:
+    if isinstance(address, IPv4Address):
+        return arp.announcement(mac, address)
+    return neighbour_discovery.announcement(mac, address)
+
+
+def _send(sender: socket.socket, frames: Collection[bytes]) -> None:
+    # A link that goes down meanwhile has nobody on it.
+    with contextlib.suppress(OSError):
+        for frame in frames:
+            sender.send(frame)
+
+
+@contextlib.contextmanager
+def _sender(link: str) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as sender:
+        sender.bind((link, 0))
+        yield sender
+
+
+@contextlib.contextmanager
+def _listening(link: str, family: Family) -> Iterator[_Listener]:
+    listening = _listening_to_arp if family is Family.IPV4 else _listening_to_advertisements
+    with listening(link) as listener:
+        yield listener
+
+
+@contextlib.contextmanager
+def _listening_to_arp(link: str) -> Iterator[_Listener]:
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as listener:
+        listener.bind((link, arp.ETHERTYPE))
+
+        def receive() -> _Answer | None:
+            said = arp.sender(listener.recv(2048, socket.MSG_DONTWAIT))
+            return _Answer(*said, link) if said else None
+
+        yield listener, receive
+
+
+@contextlib.contextmanager
+def _listening_to_advertisements(link: str) -> Iterator[_Listener]:
+    # Not a packet socket: that would be woken by all IPv6 that the director balances.
+    with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as listener:
+        blocked = bytearray(b"\xff" * 32)
+        word, bit = divmod(neighbour_discovery.ADVERTISEMENT, 32)
+        struct.pack_into("=I", blocked, 4 * word, 0xFFFFFFFF ^ 1 << bit)
+        listener.setsockopt(socket.IPPROTO_ICMPV6, _ICMP6_FILTER, bytes(blocked))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, link.encode())
+
+        def receive() -> _Answer | None:
+            said = neighbour_discovery.advertised(listener.recv(2048, socket.MSG_DONTWAIT))
+            return _Answer(*said, link) if said else None
+
+        yield listener, receive
 
 
 def _answers(
-    sockets: Mapping[socket.socket, _Ethernet], within_s: float
-) -> Iterator[tuple[_Ethernet, IPv4Address, bytes]]:
+    listeners: Mapping[socket.socket, Callable[[], _Answer | None]], within_s: float
+) -> Iterator[_Answer]:
     deadline = time.monotonic() + within_s
     while (left_s := deadline - time.monotonic()) > 0:
-        readable, _, _ = select.select(list(sockets), [], [], left_s)
-        for arp in readable:
-            frame = arp.recv(2048)
-            if len(frame) >= 14 + _ARP.size:
-                *_, mac, sender, _, _ = _ARP.unpack_from(frame, 14)
-                yield sockets[arp], IPv4Address(sender), mac
+        readable, _, _ = select.select(list(listeners), [], [], left_s)
+        for listener in readable:
+            # The link went down, or the message was not for us after all.
+            with contextlib.suppress(OSError):
+                answer = listeners[listener]()
+                if answer:
+                    yield answer
 
 
-def _ethernets(links: Collection[str]) -> Iterator[_Ethernet]:
+def _ethernets(links: Collection[str]) -> list[_Ethernet]:
+    found: list[_Ethernet] = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         for link in links:
             request = struct.pack("16s24x", link.encode())
@@ -130,4 +194,5 @@ def _ethernets(links: Collection[str]) -> Iterator[_Ethernet]:
             (bits,) = struct.unpack_from("H", flags, 16)
             (kind,) = struct.unpack_from("H", hardware, 16)
             if bits & _IFF_UP and not bits & _IFF_NOARP and kind == _ARPHRD_ETHER:
-                yield _Ethernet(link, hardware[18:24])
+                found.append(_Ethernet(link, hardware[18:24]))
+    return found

@@ -1,16 +1,21 @@
 """The only writer of the director's kernel: compares what should be with what is."""
 
 import errno
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from lvsctl.director.adoption import Adoption
+from lvsctl.director.countdown import Connections, open_connections
 from lvsctl.director.cycle import Cycle, KeyState, TableReading
 from lvsctl.director.local_vips import LocalVips
 from lvsctl.director.look import Look, Results
+from lvsctl.director.probe_services import ProbePlan, ProbeServices
 from lvsctl.director.state import State
 from lvsctl.director.sysctls import SysctlPlan, plan_sysctls, wanted_sysctls
-from lvsctl.director.wanted import held, wanted, wanted_vips
+from lvsctl.director.tunnel_use import together
+from lvsctl.director.wanted import held, held_vips, vips_of, wanted
+from lvsctl.health.path import PathFacts
 from lvsctl.host.protocol import Host
 from lvsctl.ipvs.protocol import Ipvs
 from lvsctl.ipvs_table import (
@@ -18,6 +23,7 @@ from lvsctl.ipvs_table import (
     AddService,
     DeleteService,
     IPAddress,
+    Operation,
     ServiceKey,
     SetTimeouts,
     VirtualService,
@@ -37,19 +43,28 @@ class Reconciler:
         ipvs: The virtual services.
         host: The parameters of IPVS.
         vips: The VIPs.
+        probes: The virtual services of health checks.
         local: Which virtual services are ours.
         take_sysctls: Write parameters even where foreign services feel them.
     """
 
     def __init__(
-        self, ipvs: Ipvs, host: Host, vips: LocalVips, local: LocalState, *, take_sysctls: bool
+        self,
+        ipvs: Ipvs,
+        host: Host,
+        vips: LocalVips,
+        probes: ProbeServices,
+        local: LocalState,
+        *,
+        take_sysctls: bool,
     ) -> None:
         self._ipvs = ipvs
         self._host = host
         self._vips = vips
+        self._probes = probes
         self._local = local
         self._take_sysctls = take_sysctls
-        self._claims = dict(local.claims())
+        self._claims = {key: name for key, name in local.claims().items() if key not in probes.keys}
         self._lingering: dict[ServiceKey, VirtualService] = {}
         self._kept: set[ServiceKey] = set()
 
@@ -69,24 +84,32 @@ class Reconciler:
             StoreError: A claim could not be made durable; nothing was added.
         """
         cycle = self._cycle(state, dirty, not_enforced)
-        if not any(map(_asks_for_another_look, cycle.results)) and not _let_go(cycle):
+        stale = any(_asks_for_another_look(result) for _, result in cycle.results)
+        if not stale and not _let_go(cycle):
             return cycle
         again = self._cycle(state, dirty, not_enforced)
         return replace(
             again,
             operations=(*cycle.operations, *again.operations),
             results=(*cycle.results, *again.results),
+            tunnels=together(cycle.tunnels, again.tunnels),
         )
 
     def _cycle(self, state: State, dirty: frozenset[str] | None, not_enforced: str) -> Cycle:
         look = self._look(state, dirty)
+        timeouts: Results = {}
         results: Results = {}
-        problems = list(look.sysctls.problems)
+        problems = [*look.sysctls.problems, *look.probes.problems]
         if not not_enforced:
-            problems += self._write_settings(look)
+            # First of all, since a mark that they give up may be a service's from now on.
+            problems += self._probes.write(look.probes)
+            problems += self._write_sysctls(look)
+            timeouts = self._apply(look.timeouts)
+            problems += [
+                f"{edit}: {result}" for edit, result in timeouts.items() if result != Done()
+            ]
             results = self._write_table(look, self._vips.remove(look.vips))
-            served = look.served_vips(results)
-            self._vips.add([vip for vip in look.vips.missing if vip in served])
+            self._vips.add(look.vips, look.served_vips(results))
         if dirty is None:
             problems += self._vips.warnings()
         for key in look.ours:
@@ -97,7 +120,7 @@ class Reconciler:
             revision=state.revision,
             dirty=dirty,
             operations=(*look.timeouts, *look.plan.operations),
-            results=tuple(results.values()),
+            results=(*timeouts.items(), *results.items()),
             host_changes=look.host_changes,
             services=look.services(results, not_tried, self._vips.problems),
             foreign=tuple(look.plan.foreign),
@@ -105,14 +128,21 @@ class Reconciler:
             host_problems=tuple(problems),
             lingering=dict(self._lingering),
             taken=self._vips.taken() if dirty is None else {},
+            tunnels=look.tunnels,
+            prepared_paths=look.probes.prepared,
         )
 
     def _look(self, state: State, dirty: frozenset[str] | None) -> Look:
         aim = wanted(state, state.farm.services if dirty is None else dirty)
         ours = {key: name for key, name in self._claims.items() if dirty is None or name in dirty}
         observed = self._ipvs.snapshot(None if dirty is None else aim.table.keys() | ours.keys())
+        probes = ProbePlan()
+        if dirty is None:
+            probes = self._probes.plan(state.tunnel_paths, state.farm, aim.table.keys(), observed)
+            of_probes = self._probes.keys
+            observed = {key: each for key, each in observed.items() if key not in of_probes}
         owner = state.farm.settings.vips
-        farm_vips = wanted_vips(state.farm, ())
+        farm_vips = vips_of(state.farm)
         kept = held(aim, observed, ours, state, self._vips.in_place(farm_vips, owner))
         self._kept = self._kept.difference(ours).union(kept)
         plan = diff({**aim.table, **kept}, observed, self._claims.keys())
@@ -121,8 +151,8 @@ class Reconciler:
         if dirty is None:
             others = () if self._take_sysctls else (*plan.foreign, *plan.conflicts)
             sysctls, timeouts = self._look_at_settings(state, others)
-        vips = self._vips.plan(wanted_vips(state.farm, self._kept), owner, complete=dirty is None)
-        return Look(state, aim, ours, kept, observed, plan, timeouts, vips, sysctls)
+        vips = self._vips.plan(farm_vips | held_vips(self._kept), owner, complete=dirty is None)
+        return Look(state, aim, ours, kept, observed, plan, timeouts, vips, sysctls, probes)
 
     def _look_at_settings(
         self, state: State, others: Sequence[ServiceKey]
@@ -135,18 +165,18 @@ class Reconciler:
         refused = [f"not done, as other services would feel it: {edit}" for edit in timeouts]
         return SysctlPlan(plan.changes, [*plan.problems, *refused]), ()
 
-    def _write_settings(self, look: Look) -> Sequence[str]:
+    def _write_sysctls(self, look: Look) -> Sequence[str]:
         changes = look.sysctls.changes
         # A change that fails must not keep the others from being made: one call for each.
         results = [self._host.apply([change])[0] for change in changes]
-        problems = [
+        return [
             f"{change}: {result}"
             for change, result in zip(changes, results, strict=True)
             if not isinstance(result, Done)
         ]
-        timeouts = zip(look.timeouts, self._ipvs.apply(look.timeouts), strict=True)
-        problems += [f"{edit}: {result}" for edit, result in timeouts if result != Done()]
-        return problems
+
+    def _apply(self, operations: Sequence[Operation]) -> Results:
+        return dict(zip(operations, self._ipvs.apply(operations), strict=True))
 
     def _write_table(self, look: Look, stuck_vips: Collection[IPAddress]) -> Results:
         self._claim(
@@ -162,7 +192,7 @@ class Reconciler:
             for operation in look.plan.operations
             if not (isinstance(operation, DeleteService) and _vip(operation.key) in stuck_vips)
         ]
-        results = dict(zip(operations, self._ipvs.apply(operations), strict=True))
+        results = self._apply(operations)
         # Somebody else was faster: what stands there now is theirs.
         theirs = [
             operation.key
@@ -210,11 +240,30 @@ class Reconciler:
             if key.address == address
         )
 
+    def open_connections(self, names: Collection[str]) -> Connections:
+        """Return what a drain waits for in the named services of ours, by real server."""
+        keys = [key for key, name in self._claims.items() if name in names]
+        found: Counter[tuple[str, IPAddress]] = Counter()
+        for key, service in self._ipvs.counters(keys).items():
+            for destination, counters in service.destinations.items():
+                at = (self._claims[key], destination.address)
+                found[at] += open_connections(key, counters)
+        return found
+
     def table(self) -> TableReading:
         """Read the whole table with its counters."""
+        observed, probes = self._ipvs.snapshot(), self._probes.keys
         return TableReading(
-            self._ipvs.snapshot(), self._ipvs.counters(), self._ipvs.timeouts(), dict(self._claims)
+            {key: service for key, service in observed.items() if key not in probes},
+            self._ipvs.counters(),
+            self._ipvs.timeouts(),
+            dict(self._claims),
+            {key: service for key, service in observed.items() if key in probes},
         )
+
+    def path_facts(self, state: State) -> PathFacts:
+        """Look at all that probes through the tunnel need."""
+        return self._probes.facts(state.farm)
 
 
 def _vip(key: ServiceKey) -> IPAddress | None:
@@ -223,7 +272,7 @@ def _vip(key: ServiceKey) -> IPAddress | None:
 
 def _let_go(cycle: Cycle) -> bool:
     return any(view.state is KeyState.HELD for view in cycle.services.values()) and any(
-        isinstance(result, Done) for result in cycle.results
+        isinstance(result, Done) for _, result in cycle.results
     )
 
 

@@ -2,9 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
+from lvsctl.director.needs import Needs
+from lvsctl.director.probe_paths import tunnel_paths
 from lvsctl.farm import Director, Farm, Pool, Service, Settings
+from lvsctl.health.marks import TunnelPath
 from lvsctl.objects import Changes, Directors, Kind, ObjectId, StoredObject
+from lvsctl.point_to_point.tunnel import Tunnel
 from lvsctl.status import Agent, Override, ServerId, Status
 from lvsctl.store.protocol import Contents
 
@@ -27,6 +32,16 @@ class State:
     farm: Farm
     status: Status
 
+    @cached_property
+    def needs(self) -> Needs:
+        """What the farm needs of its agents' hosts."""
+        return Needs(self.farm)
+
+    @cached_property
+    def tunnel_paths(self) -> frozenset[TunnelPath]:
+        """The ways that health checks take through the tunnel."""
+        return tunnel_paths(self.farm, self.status)
+
     def value(self, object_id: ObjectId) -> StoredObject | None:
         """Return the present value of an object, None where it does not stand."""
         name = object_id.name
@@ -35,6 +50,8 @@ class State:
                 return self.farm.services.get(name)
             case Kind.POOL:
                 return self.farm.pools.get(name)
+            case Kind.TUNNEL:
+                return self.farm.tunnels.get(name)
             case Kind.DIRECTORS:
                 return Directors(tuple(self.farm.directors.values()))
             case Kind.SETTINGS:
@@ -69,6 +86,8 @@ class State:
             yield ObjectId(Kind.SERVICE, service.name), service
         for pool in self.farm.pools.values():
             yield ObjectId(Kind.POOL, pool.name), pool
+        for tunnel in self.farm.tunnels.values():
+            yield ObjectId(Kind.TUNNEL, tunnel.name), tunnel
         yield ObjectId(Kind.DIRECTORS), Directors(tuple(self.farm.directors.values()))
         yield ObjectId(Kind.SETTINGS), self.farm.settings
         for server, override in self.status.overrides.items():
@@ -80,6 +99,7 @@ class State:
 def _farm(objects: Mapping[ObjectId, StoredObject]) -> Farm:
     services: dict[str, Service] = {}
     pools: dict[str, Pool] = {}
+    tunnels: dict[str, Tunnel] = {}
     directors: dict[str, Director] = {}
     settings = Settings()
     for value in objects.values():
@@ -88,13 +108,15 @@ def _farm(objects: Mapping[ObjectId, StoredObject]) -> Farm:
                 services[name] = value
             case Pool(name=name):
                 pools[name] = value
+            case Tunnel(name=name):
+                tunnels[name] = value
             case Directors():
                 directors = {director.name: director for director in value.directors}
             case Settings():
                 settings = value
             case _:
                 pass
-    return Farm(services, pools, directors, settings)
+    return Farm(services, pools, directors, settings, tunnels)
 
 
 def _status(objects: Mapping[ObjectId, StoredObject]) -> Status:

@@ -7,8 +7,7 @@ from lvsctl.agent.messages import Membership
 from lvsctl.director.state import State
 from lvsctl.farm import Farm, Service
 from lvsctl.ipvs_table import AddressKey, IPAddress, IpvsTable, ServiceKey, VirtualService
-from lvsctl.plan import compile_service, members, service_keys
-from lvsctl.status import Readiness
+from lvsctl.plan import compile_service, members, service_keys, usable_encapsulation
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +82,17 @@ def _waits_for_agents(service: Service, state: State) -> bool:
     pool = state.farm.pools[service.pool]
     return any(
         member.agent.membership is Membership.JOINED
-        and Readiness(service.vip, pool.tunnel.type) not in member.agent.ready
+        and usable_encapsulation(member, service.vip) is None
         for member in members(pool, state.status)
         if member.agent
     )
 
 
-def wanted_vips(farm: Farm, kept: Collection[ServiceKey]) -> frozenset[IPAddress]:
-    """Return every VIP that should be local: the farm's, and those of services that are held."""
-    return frozenset(service.vip for service in farm.services.values()) | {
-        key.vip for key in kept if isinstance(key, AddressKey)
-    }
+def vips_of(farm: Farm) -> frozenset[IPAddress]:
+    """Return every VIP of a farm."""
+    return frozenset(service.vip for service in farm.services.values())
+
+
+def held_vips(kept: Collection[ServiceKey]) -> frozenset[IPAddress]:
+    """Return every VIP of services that are held."""
+    return frozenset(key.vip for key in kept if isinstance(key, AddressKey))

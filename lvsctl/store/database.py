@@ -6,13 +6,12 @@ which is empty or lacks its tables is always damage and never a beginning.
 """
 
 import fcntl
-import json
 import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from io import FileIO
 from pathlib import Path
@@ -50,6 +49,7 @@ class Format:
         application_id: Mark in the file's header that tells this format from any other.
         version: Of the tables; a file with a higher one is refused.
         tables: Name and columns of each; a checksum over each row is kept beside them.
+        since: The version in which a table came, for those that the first did not have.
         loss: What to do once the file is gone, for a person.
     """
 
@@ -58,13 +58,14 @@ class Format:
     version: int
     tables: Mapping[str, str]
     loss: str
+    since: Mapping[str, int] = field(default_factory=dict)
 
-    @property
-    def statements(self) -> Mapping[str, str]:
-        """The statement that makes each table."""
+    def statements(self, version: int) -> Mapping[str, str]:
+        """Return the statement that makes each table of a version."""
         return {
             table: f"CREATE TABLE {table} (checksum INTEGER NOT NULL, {columns})"
             for table, columns in {**_META, **self.tables}.items()
+            if self.since.get(table, 1) <= version
         }
 
 
@@ -193,7 +194,7 @@ class Database:
             connection.execute("BEGIN")
             connection.execute(f"PRAGMA application_id = {self._form.application_id}")
             connection.execute(f"PRAGMA user_version = {self._form.version}")
-            for statement in self._form.statements.values():
+            for statement in self._form.statements(self._form.version).values():
                 connection.execute(statement)
             _write(connection, "meta", [*meta.items(), ("written_by", version("lvsctl"))])
             connection.execute("COMMIT")
@@ -213,15 +214,30 @@ class Database:
         try:
             # Without it SQLite needs a file of shared memory, for which a full disk has no room.
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._check(connection)
+            found = self._check(connection)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
+            self._upgrade(connection, found)
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _check(self, connection: sqlite3.Connection) -> None:
+    def _upgrade(self, connection: sqlite3.Connection, found: int) -> None:
+        """Make the tables that a file of an older version lacks, all at once."""
+        if found == self._form.version:
+            return
+        old = self._form.statements(found)
+        connection.execute("BEGIN IMMEDIATE")
+        for table, statement in self._form.statements(self._form.version).items():
+            if table not in old:
+                connection.execute(statement)
+        _write(connection, "meta", [("written_by", version("lvsctl"))])
+        connection.execute(f"PRAGMA user_version = {self._form.version}")
+        connection.execute("COMMIT")
+
+    def _check(self, connection: sqlite3.Connection) -> int:
+        """Refuse a file that is not ours or not whole, and return its version."""
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
         if application_id != self._form.application_id:
             self.corrupt("it is no file of lvsctl, or one of another purpose")
@@ -235,11 +251,12 @@ class Database:
                 "Install that version again, or restore a copy from before the upgrade"
             )
         statements = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table'")
-        if dict(statements) != self._form.statements:
+        if dict(statements) != self._form.statements(found):
             self.corrupt("its tables are not as they were made")
         for (finding,) in connection.execute("PRAGMA integrity_check(1)"):
             if finding != "ok":
                 self.corrupt(finding)
+        return int(found)
 
     def _rows(self, connection: sqlite3.Connection, table: str) -> list[Row]:
         rows: list[Row] = []
@@ -273,14 +290,15 @@ class Database:
 
 
 def _write(connection: sqlite3.Connection, table: str, rows: Iterable[Row]) -> None:
-    for row in rows:
-        marks = ",".join("?" * (len(row) + 1))
-        connection.execute(
+    checked = [(_checksum(row), *row) for row in rows]
+    if checked:
+        marks = ",".join("?" * len(checked[0]))
+        connection.executemany(
             f"INSERT OR REPLACE INTO {table} VALUES ({marks})",  # noqa: S608 - our own name
-            (_checksum(row), *row),
+            checked,
         )
 
 
 def _checksum(row: Row) -> int:
     """Return a checksum over the cells: SQLite guards its own structure, not what they hold."""
-    return zlib.crc32(json.dumps(row, default=repr).encode())
+    return zlib.crc32(ascii(row).encode())

@@ -20,19 +20,28 @@ from ipaddress import (
 from typing import Any, TypeVar
 
 import cattrs
+from cattrs.strategies import configure_tagged_union
 
+from lvsctl.events import RecordedEvent
 from lvsctl.farm import Pool, Service, Settings
+from lvsctl.health.check import Request
+from lvsctl.health.marks import ProbeMark, TunnelPath
+from lvsctl.health.target import ProbeId
+from lvsctl.health.verdict import KeptVerdict
 from lvsctl.ipvs_table import ServiceKey
 from lvsctl.objects import Directors, Kind, StoredObject
+from lvsctl.point_to_point.tunnel import Tunnel
 from lvsctl.status import Agent, Override
 from lvsctl.store.protocol import HostClaim, Mode
 
 T = TypeVar("T")
 E = TypeVar("E", bound=enum.IntEnum)
+F = TypeVar("F", bound=enum.IntFlag)
 
 TYPES: Mapping[Kind, type[StoredObject]] = {
     Kind.SERVICE: Service,
     Kind.POOL: Pool,
+    Kind.TUNNEL: Tunnel,
     Kind.DIRECTORS: Directors,
     Kind.SETTINGS: Settings,
     Kind.OVERRIDE: Override,
@@ -90,6 +99,66 @@ def decode_host_claim(text: str) -> HostClaim:
     return key
 
 
+def encode_tunnel_path(path: TunnelPath) -> str:
+    """Write a path of probes; equal paths give equal text."""
+    return _encode(path)
+
+
+def decode_tunnel_path(text: str) -> TunnelPath:
+    """Read a path of probes.
+
+    Raises:
+        UnreadableDocument: It is none.
+    """
+    path: TunnelPath = _decode(text, TunnelPath)
+    return path
+
+
+def encode_probe_mark(mark: ProbeMark) -> str:
+    """Write the mark and source port of a path."""
+    return _encode(mark)
+
+
+def decode_probe_mark(text: str) -> ProbeMark:
+    """Read the mark and source port of a path.
+
+    Raises:
+        UnreadableDocument: It is none.
+    """
+    mark: ProbeMark = _decode(text, ProbeMark)
+    return mark
+
+
+def encode_probe_id(probe: ProbeId) -> str:
+    """Write what a verdict is kept by; equal ones give equal text."""
+    return _encode(probe)
+
+
+def decode_probe_id(text: str) -> ProbeId:
+    """Read what a verdict is kept by.
+
+    Raises:
+        UnreadableDocument: It is none.
+    """
+    probe: ProbeId = _decode(text, ProbeId)
+    return probe
+
+
+def encode_kept_verdict(verdict: KeptVerdict) -> str:
+    """Write a verdict."""
+    return _encode(verdict)
+
+
+def decode_kept_verdict(text: str) -> KeptVerdict:
+    """Read a verdict.
+
+    Raises:
+        UnreadableDocument: It is none.
+    """
+    verdict: KeptVerdict = _decode(text, KeptVerdict)
+    return verdict
+
+
 def encode_mode(mode: Mode) -> str:
     """Write a mode."""
     return _encode(mode)
@@ -103,6 +172,21 @@ def decode_mode(text: str) -> Mode:
     """
     mode: Mode = _decode(text, Mode)
     return mode
+
+
+def encode_event(event: RecordedEvent) -> str:
+    """Write an event."""
+    return _encode(event)
+
+
+def decode_event(text: str) -> RecordedEvent:
+    """Read an event.
+
+    Raises:
+        UnreadableDocument: It is none.
+    """
+    event: RecordedEvent = _decode(text, RecordedEvent)
+    return event
 
 
 def _encode(value: object) -> str:
@@ -133,14 +217,23 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook(enum.StrEnum, lambda text, form: form(_exactly(text, str)))
     converter.register_structure_hook(enum.IntEnum, _by_name)
     converter.register_unstructure_hook(enum.IntEnum, _name_of)
+    converter.register_structure_hook(enum.IntFlag, _flags_by_name)
+    converter.register_unstructure_hook(enum.IntFlag, _names_of)
     for address in (IPv4Address, IPv6Address, IPv4Interface, IPv6Interface):
         converter.register_unstructure_hook(address, str)
     converter.register_structure_hook(
         IPv4Address | IPv6Address, lambda text, _: ip_address(_exactly(text, str))
     )
     converter.register_structure_hook(
+        IPv4Address | IPv6Address | None,
+        lambda text, _: None if text is None else ip_address(_exactly(text, str)),
+    )
+    converter.register_structure_hook(
         IPv4Interface | IPv6Interface, lambda text, _: ip_interface(_exactly(text, str))
     )
+    converter.register_structure_hook(float, _number)
+    converter.register_unstructure_hook(bytes, bytes.hex)
+    converter.register_structure_hook(bytes, lambda text, _: bytes.fromhex(_exactly(text, str)))
     converter.register_unstructure_hook(datetime, datetime.isoformat)
     converter.register_structure_hook(
         datetime, lambda text, _: datetime.fromisoformat(_exactly(text, str))
@@ -155,7 +248,19 @@ def _converter() -> cattrs.Converter:
         lambda form: _origin(form) is frozenset,
         lambda values: sorted(map(converter.unstructure, values), key=json.dumps),
     )
+    configure_tagged_union(
+        Request,
+        converter,
+        tag_name="kind",
+        tag_generator=lambda form: form.__name__.removesuffix("Request").lower(),
+    )
     return converter
+
+
+def _number(value: object, _: object) -> float:
+    if type(value) not in (int, float):
+        raise UnreadableDocument(f"{value!r} is no number")
+    return float(value)  # type: ignore[arg-type]
 
 
 def _origin(form: object) -> Any:  # noqa: ANN401 - typing's own answer
@@ -170,6 +275,20 @@ def _exactly(value: object, form: type[T]) -> T:
 
 def _name_of(member: enum.IntEnum) -> str:
     return member.name.lower()
+
+
+def _names_of(flags: enum.IntFlag) -> list[str]:
+    return [str(flag.name).lower() for flag in flags]
+
+
+def _flags_by_name(names: object, form: type[F]) -> F:
+    known = {str(flag.name).lower(): flag for flag in form}
+    flags = form(0)
+    for name in _exactly(names, list):
+        if name not in known:
+            raise UnreadableDocument(f"{name!r} is no {form.__name__}")
+        flags |= known[name]
+    return flags
 
 
 def _by_name(name: object, form: type[E]) -> E:

@@ -3,25 +3,39 @@
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from lvsctl.health.marks import ProbeMark, ProbeMarks, TunnelPath
+from lvsctl.health.target import ProbeId
+from lvsctl.health.verdict import KeptVerdict
 from lvsctl.ipvs_table import ServiceKey
 from lvsctl.store.database import Database, Format
 from lvsctl.store.documents import (
     decode_host_claim,
+    decode_kept_verdict,
     decode_mode,
+    decode_probe_id,
+    decode_probe_mark,
     decode_service_key,
+    decode_tunnel_path,
+    encode_kept_verdict,
     encode_key,
     encode_mode,
+    encode_probe_id,
+    encode_probe_mark,
+    encode_tunnel_path,
 )
-from lvsctl.store.protocol import HostClaim, Mode
+from lvsctl.store.protocol import HostClaim, Mode, changed_verdicts
 
 FORMAT = Format(
     what="this director's local state",
     application_id=0x4C56_536C,
-    version=1,
+    version=3,
     tables={
         "claims": "key TEXT PRIMARY KEY, service TEXT NOT NULL",
         "host_claims": "key TEXT PRIMARY KEY",
+        "probe_marks": "path TEXT PRIMARY KEY, mark TEXT NOT NULL",
+        "verdicts": "probe TEXT PRIMARY KEY, verdict TEXT NOT NULL",
     },
+    since={"probe_marks": 2, "verdicts": 3},
     loss="adopt the farm's services in the kernel (lvsctl service adopt --all)",
 )
 
@@ -32,7 +46,7 @@ class SqliteLocalState:
     Args:
         path: The file, ``local.db`` in the state folder. Made where it is missing.
         boot_id: Which kernel and network namespace the claims are about. Those of another are
-            void and dropped here; the mode stays.
+            void and dropped here; probe marks, verdicts and the mode stay.
 
     Raises:
         StoreCorrupt: The file is damaged, or is something else.
@@ -65,6 +79,14 @@ class SqliteLocalState:
             }
             self._host_claims: dict[HostClaim, None] = {
                 decode_host_claim(key): None for (key,) in self._database.rows("host_claims")
+            }
+            self._probe_marks: dict[TunnelPath, ProbeMark] = {
+                decode_tunnel_path(path): decode_probe_mark(mark)
+                for path, mark in self._database.rows("probe_marks")
+            }
+            self._verdicts: dict[ProbeId, KeptVerdict] = {
+                decode_probe_id(probe): decode_kept_verdict(verdict)
+                for probe, verdict in self._database.rows("verdicts")
             }
             self._mode = decode_mode(self._database.meta()["mode"])
         except ValueError as error:
@@ -107,6 +129,42 @@ class SqliteLocalState:
                 self._database.delete("DELETE FROM host_claims WHERE key = ?", encode_key(key))
         for key in keys:
             self._host_claims.pop(key, None)
+
+    def probe_marks(self) -> ProbeMarks:
+        """Return the marks and source ports of probes."""
+        return dict(self._probe_marks)
+
+    def keep_probe_marks(self, marks: ProbeMarks) -> None:
+        """Replace all marks and source ports; only what differs is written."""
+        known = self._probe_marks
+        rows = [
+            (encode_tunnel_path(path), encode_probe_mark(mark))
+            for path, mark in marks.items()
+            if known.get(path) != mark
+        ]
+        gone = [encode_tunnel_path(path) for path in known if path not in marks]
+        with self._database.transaction():
+            for path in gone:
+                self._database.delete("DELETE FROM probe_marks WHERE path = ?", path)
+            self._database.write("probe_marks", rows)
+        self._probe_marks = dict(marks)
+
+    def verdicts(self) -> Mapping[ProbeId, KeptVerdict]:
+        """Return the verdicts on all targets."""
+        return dict(self._verdicts)
+
+    def keep_verdicts(self, changes: Mapping[ProbeId, KeptVerdict | None]) -> None:
+        """Keep what became of some verdicts; None forgets one."""
+        with self._database.transaction():
+            for probe, verdict in changes.items():
+                if verdict is None:
+                    self._database.delete(
+                        "DELETE FROM verdicts WHERE probe = ?", encode_probe_id(probe)
+                    )
+                else:
+                    row = (encode_probe_id(probe), encode_kept_verdict(verdict))
+                    self._database.write("verdicts", [row])
+        self._verdicts = changed_verdicts(self._verdicts, changes)
 
     def mode(self) -> Mode:
         """Return the mode that was set last."""

@@ -5,10 +5,20 @@ import uuid
 from collections.abc import Collection, Mapping
 
 from lvsctl.errors import StoreError
+from lvsctl.health.marks import ProbeMarks
+from lvsctl.health.target import ProbeId
+from lvsctl.health.verdict import KeptVerdict
 from lvsctl.ipvs_table import ServiceKey
 from lvsctl.objects import Changes, ObjectId
 from lvsctl.store.documents import decode_object, encode_object
-from lvsctl.store.protocol import Contents, HostClaim, Mode, Stored, check_expected
+from lvsctl.store.protocol import (
+    Contents,
+    HostClaim,
+    Mode,
+    Stored,
+    changed_verdicts,
+    check_expected,
+)
 
 
 class _OneThread:
@@ -78,6 +88,8 @@ class MemoryLocalState(_OneThread):
         super().__init__()
         self._claims: dict[ServiceKey, str] = {}
         self._host_claims: dict[HostClaim, None] = {}
+        self._probe_marks: ProbeMarks = {}
+        self._verdicts: dict[ProbeId, KeptVerdict] = {}
         self._mode = Mode()
 
     def claims(self) -> Mapping[ServiceKey, str]:
@@ -111,6 +123,26 @@ class MemoryLocalState(_OneThread):
         self._check()
         for key in keys:
             self._host_claims.pop(key, None)
+
+    def probe_marks(self) -> ProbeMarks:
+        """Return the marks and source ports of probes."""
+        self._check()
+        return dict(self._probe_marks)
+
+    def keep_probe_marks(self, marks: ProbeMarks) -> None:
+        """Replace all marks and source ports."""
+        self._check()
+        self._probe_marks = dict(marks)
+
+    def verdicts(self) -> Mapping[ProbeId, KeptVerdict]:
+        """Return the verdicts on all targets."""
+        self._check()
+        return dict(self._verdicts)
+
+    def keep_verdicts(self, changes: Mapping[ProbeId, KeptVerdict | None]) -> None:
+        """Keep what became of some verdicts; None forgets one."""
+        self._check()
+        self._verdicts = changed_verdicts(self._verdicts, changes)
 
     def mode(self) -> Mode:
         """Return the mode that was set last."""

@@ -7,6 +7,9 @@ from datetime import datetime
 from typing import Protocol
 
 from lvsctl.errors import StaleRevision
+from lvsctl.health.marks import ProbeMarks
+from lvsctl.health.target import ProbeId
+from lvsctl.health.verdict import KeptVerdict
 from lvsctl.host.protocol import AddressKey, LinkKey
 from lvsctl.ipvs_table import ServiceKey
 from lvsctl.objects import Changes, ObjectId, StoredObject
@@ -53,6 +56,14 @@ def check_expected(expect: Mapping[ObjectId, int], present: Mapping[ObjectId, in
             f"{object_id} is at revision {found}, not {expected}: somebody changed it in between; "
             "read it again and repeat the change"
         )
+
+
+def changed_verdicts(
+    known: Mapping[ProbeId, KeptVerdict], changes: Mapping[ProbeId, KeptVerdict | None]
+) -> dict[ProbeId, KeptVerdict]:
+    """Return what is known after changes, in which None forgets."""
+    after = {**known, **changes}
+    return {probe: verdict for probe, verdict in after.items() if verdict is not None}
 
 
 class Store(Protocol):
@@ -144,6 +155,22 @@ class LocalState(Protocol):
 
     def release_host(self, keys: Collection[HostClaim]) -> None:
         """Give up devices and addresses that are gone."""
+        ...
+
+    def probe_marks(self) -> ProbeMarks:
+        """Return the marks and source ports of probes, over reboots too."""
+        ...
+
+    def keep_probe_marks(self, marks: ProbeMarks) -> None:
+        """Replace all marks and source ports, before the kernel gets one."""
+        ...
+
+    def verdicts(self) -> Mapping[ProbeId, KeptVerdict]:
+        """Return the verdicts on all targets, over reboots too."""
+        ...
+
+    def keep_verdicts(self, changes: Mapping[ProbeId, KeptVerdict | None]) -> None:
+        """Keep what became of some verdicts; None forgets one."""
         ...
 
     def mode(self) -> Mode:

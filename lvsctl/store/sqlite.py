@@ -59,15 +59,15 @@ class SqliteStore:
             object_id: None if value is None else encode_object(object_id.kind, value)
             for object_id, value in changes.items()
         }
+        removed = {object_id for object_id, document in documents.items() if document is None}
         with self._database.transaction():
             present = {
-                object_id: self._revision_of(object_id)
-                for object_id in changes.keys() | expect.keys()
+                object_id: self._revision_of(object_id) for object_id in removed | expect.keys()
             }
             check_expected(expect, present)
             revision = self._revision() + 1
             rows = [
-                (object_id.kind, object_id.name, revision, document)
+                (object_id.kind.value, object_id.name, revision, document)
                 for object_id, document in documents.items()
                 if document is not None or present[object_id]
             ]

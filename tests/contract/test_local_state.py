@@ -2,8 +2,9 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lvsctl.errors import StoreCorrupt, StoreError
+from lvsctl.health.check import HttpRequest, TcpRequest, Through
+from lvsctl.health.marks import ProbeMark, ProbeMarks, TunnelPath
+from lvsctl.health.target import ProbeId, TargetId
+from lvsctl.health.verdict import KeptVerdict
 from lvsctl.host.protocol import AddressKey as HostAddressKey
 from lvsctl.host.protocol import LinkKey
-from lvsctl.ipvs_table import AddressKey, Family, FwmarkKey, IpProtocol, ServiceKey
-from lvsctl.store.local import SqliteLocalState
+from lvsctl.ipvs_table import (
+    AddressKey,
+    Encapsulation,
+    Family,
+    FwmarkKey,
+    IpProtocol,
+    ServiceKey,
+    TunnelType,
+)
+from lvsctl.store.database import Database
+from lvsctl.store.documents import encode_key, encode_mode
+from lvsctl.store.local import FORMAT, SqliteLocalState
 from lvsctl.store.memory import MemoryLocalState
 from lvsctl.store.protocol import LocalState, Mode, ModeName
 from tests.unit import strategies
@@ -24,6 +39,16 @@ MARK = FwmarkKey(Family.IPV4, 7)
 LINK = LinkKey("lvs0")
 VIP = HostAddressKey("lvs0", IPv4Interface("198.51.100.10/32"))
 PAUSED = Mode(ModeName.OBSERVE, "a look", datetime(2026, 1, 2, tzinfo=UTC), "anna")
+RS1 = TunnelPath(Family.IPV4, IPv4Address("192.0.2.11"), Encapsulation())
+RS2 = TunnelPath(Family.IPV6, IPv6Address("2001:db8:2::12"), Encapsulation(TunnelType.GUE, 6080))
+PROBED = {RS1: ProbeMark(0x4C560000, 61000), RS2: ProbeMark(0x4C560001, 61001, PAUSED.until)}
+
+OF_RS1 = ProbeId(
+    TargetId("web", "rs1", IPv4Address("198.51.100.10")), TcpRequest(), 80, Through.TUNNEL
+)
+OF_RS2 = replace(OF_RS1, request=HttpRequest(path="/healthz"), port=None)
+UP = KeptVerdict(healthy=True, since=PAUSED.until, reason="the first probe passed")
+DOWN = KeptVerdict(healthy=False, since=None, reason="connection refused")
 
 
 @pytest.fixture(params=["sqlite", "memory"])
@@ -83,10 +108,39 @@ def test_devices_and_addresses_are_ours_until_released(state: LocalState) -> Non
 
 def test_an_answer_is_a_value(state: LocalState) -> None:
     """What was answered does not change with what is claimed later."""
-    claims, host_claims = state.claims(), state.host_claims()
+    claims, host_claims, marks = state.claims(), state.host_claims(), state.probe_marks()
     state.claim({WEB: "web"})
     state.claim_host([LINK])
-    assert ({}, 0) == (claims, len(host_claims))
+    state.keep_probe_marks(PROBED)
+    assert ({}, 0, {}) == (claims, len(host_claims), marks)
+
+
+def test_probe_marks_are_replaced_as_a_whole(state: LocalState) -> None:
+    """New ones come, changed ones change, and those that are not named are gone."""
+    state.keep_probe_marks(PROBED)
+    assert PROBED == state.probe_marks()
+    moved = {RS2: ProbeMark(7, 61001)}
+    state.keep_probe_marks(moved)
+    assert moved == state.probe_marks()
+    state.keep_probe_marks({})
+    assert {} == state.probe_marks()
+
+
+def test_verdicts_are_kept_until_forgotten(state: LocalState) -> None:
+    """New ones come, changed ones change, the others stay; to forget is no error at any time."""
+    state.keep_verdicts({OF_RS1: UP, OF_RS2: UP})
+    state.keep_verdicts({OF_RS2: DOWN})
+    assert {OF_RS1: UP, OF_RS2: DOWN} == state.verdicts()
+    state.keep_verdicts({OF_RS1: None, replace(OF_RS1, port=81): None})
+    assert {OF_RS2: DOWN} == state.verdicts()
+
+
+def test_what_was_given_can_change_afterwards(state: LocalState) -> None:
+    """A state keeps what it was told, not the mapping it was told it in."""
+    given_marks = dict(PROBED)
+    state.keep_probe_marks(given_marks)
+    given_marks.clear()
+    assert PROBED == state.probe_marks()
 
 
 def test_the_mode_is_kept(state: LocalState) -> None:
@@ -101,6 +155,62 @@ def test_a_closed_one_is_refused(state: LocalState) -> None:
     state.close()
     with pytest.raises(StoreError):
         state.claim({WEB: "web"})
+
+
+PATHS = st.builds(
+    TunnelPath, st.sampled_from(Family), strategies.ADDRESSES, strategies.any_encapsulations
+)
+PROBE_MARKS = st.builds(ProbeMark, st.integers(), st.integers(), st.none() | strategies.TIMES)
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.lists(st.dictionaries(PATHS, PROBE_MARKS, max_size=4), max_size=4))
+def test_any_probe_marks_are_kept(
+    make_state: Callable[[], LocalState], history: list[ProbeMarks]
+) -> None:
+    """The last ones, whatever was kept before."""
+    state = make_state()
+    for marks in history:
+        state.keep_probe_marks(marks)
+    left = state.probe_marks()
+    state.close()
+    assert (history[-1] if history else {}) == left
+
+
+PROBES = st.builds(
+    ProbeId,
+    st.builds(TargetId, strategies.NAMES, strategies.NAMES, strategies.VIPS),
+    strategies.any_requests,
+    st.none() | st.integers(1, 65535),
+    st.sampled_from(Through),
+)
+VERDICTS = st.builds(
+    KeptVerdict, st.none() | st.booleans(), st.none() | strategies.TIMES, strategies.TEXTS
+)
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.lists(st.dictionaries(PROBES, st.none() | VERDICTS, max_size=4), max_size=4))
+def test_any_verdicts_are_kept(
+    make_state: Callable[[], LocalState], history: list[dict[ProbeId, KeptVerdict | None]]
+) -> None:
+    """The last one on each target, where it was not forgotten."""
+    state = make_state()
+    last: dict[ProbeId, KeptVerdict | None] = {}
+    for changes in history:
+        state.keep_verdicts(changes)
+        last.update(changes)
+    left = state.verdicts()
+    state.close()
+    assert {probe: verdict for probe, verdict in last.items() if verdict} == left
 
 
 CLAIMS = st.dictionaries(strategies.any_service_keys, strategies.NAMES, max_size=4)
@@ -136,26 +246,54 @@ def test_it_survives_a_restart(path: Path) -> None:
     state.claim({WEB: "web", MARK: "mail"})
     state.claim_host([LINK, VIP])
     state.set_mode(PAUSED)
+    state.keep_probe_marks(PROBED)
+    state.keep_verdicts({OF_RS1: UP, OF_RS2: DOWN})
     state.close()
     state = SqliteLocalState(path, "boot")
-    found = (state.claims(), list(state.host_claims()), state.mode())
+    found = (state.claims(), list(state.host_claims()), state.mode(), state.probe_marks())
+    verdicts = state.verdicts()
     state.close()
-    assert ({WEB: "web", MARK: "mail"}, [LINK, VIP], PAUSED) == found
+    assert ({WEB: "web", MARK: "mail"}, [LINK, VIP], PAUSED, PROBED) == found
+    assert {OF_RS1: UP, OF_RS2: DOWN} == verdicts
 
 
-def test_another_boot_voids_the_claims_and_keeps_the_mode(path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_one_of_an_older_version_gets_what_it_lacks(path: Path, version: int) -> None:
+    """Its claims stay ours, and from then on it keeps probe marks and verdicts."""
+    tables = {n: c for n, c in FORMAT.tables.items() if FORMAT.since.get(n, 1) <= version}
+    older = replace(FORMAT, version=version, tables=tables)
+    old = Database(path, older, {"boot_id": "boot", "mode": encode_mode(PAUSED)})
+    with old.transaction():
+        old.write("claims", [(encode_key(WEB), "web")])
+    old.close()
+    state = SqliteLocalState(path, "boot")
+    found = (state.claims(), state.mode(), state.probe_marks())
+    state.keep_probe_marks(PROBED)
+    state.keep_verdicts({OF_RS1: UP})
+    state.close()
+    assert ({WEB: "web"}, PAUSED, {}) == found
+    state = SqliteLocalState(path, "boot")
+    kept = (state.probe_marks(), state.verdicts())
+    state.close()
+    assert (PROBED, {OF_RS1: UP}) == kept
+
+
+def test_another_boot_voids_the_claims_and_keeps_the_rest(path: Path) -> None:
     """They are dropped for good: going back to the first boot's identity restores nothing."""
     state = SqliteLocalState(path, "first")
     state.claim({WEB: "web"})
     state.claim_host([LINK])
     state.set_mode(PAUSED)
+    state.keep_probe_marks(PROBED)
+    state.keep_verdicts({OF_RS1: UP})
     state.close()
     found = []
     for boot_id in ("second", "first"):
         state = SqliteLocalState(path, boot_id)
-        found.append((state.claims(), list(state.host_claims()), state.mode()))
+        found.append((state.claims(), list(state.host_claims()), state.mode(), state.probe_marks()))
+        assert {OF_RS1: UP} == state.verdicts()
         state.close()
-    assert [({}, [], PAUSED)] * 2 == found
+    assert [({}, [], PAUSED, PROBED)] * 2 == found
 
 
 def test_a_damaged_file_is_refused_with_what_to_do(path: Path) -> None:
@@ -197,6 +335,10 @@ def test_a_claim_that_does_not_fit_is_not_remembered(path: Path) -> None:
         state.claim({WEB: "web"})
     with pytest.raises(StoreError):
         state.set_mode(PAUSED)
-    found = (state.claims(), state.mode())
+    with pytest.raises(StoreError):
+        state.keep_probe_marks(PROBED)
+    with pytest.raises(StoreError):
+        state.keep_verdicts({OF_RS1: UP})
+    found = (state.claims(), state.mode(), state.probe_marks(), state.verdicts())
     state.close()
-    assert ({}, Mode()) == found
+    assert ({}, Mode(), {}, {}) == found

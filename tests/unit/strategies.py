@@ -1,23 +1,39 @@
 """Random values of the domain, for properties."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address, ip_interface
 
 from hypothesis import strategies as st
 
-from lvsctl.agent.messages import Membership
+from lvsctl.agent.messages import Membership, TunnelMode
 from lvsctl.farm import (
     Director,
     Farm,
     MarkRange,
     Pool,
     PoolTunnel,
+    PortRange,
     RealServer,
     Service,
     Settings,
     VipOwner,
 )
 from lvsctl.farm_rules import SCHEDULER_FLAGS, SCHEDULERS
+from lvsctl.health.check import (
+    DnsRequest,
+    ExecRequest,
+    HealthCheck,
+    HttpRequest,
+    RecordType,
+    StatusRange,
+    TcpRequest,
+    Through,
+    TlsOptions,
+    TlsRequest,
+    UdpRequest,
+)
+from lvsctl.health.policy import HealthPolicy, OnDown, Quorum, SlowStart
 from lvsctl.host.protocol import AddressKey as HostAddressKey
 from lvsctl.host.protocol import LinkKey
 from lvsctl.ipvs_table import (
@@ -32,17 +48,35 @@ from lvsctl.ipvs_table import (
     IpProtocol,
     Persistence,
     ServiceFlag,
+    TunnelFlag,
     TunnelType,
     VirtualService,
     VirtualServiceConfig,
 )
 from lvsctl.objects import Directors, Kind, ObjectId
-from lvsctl.status import AdministrativeState, Agent, Override, Readiness, ServerId, Status
+from lvsctl.point_to_point.tunnel import End, Tunnel
+from lvsctl.status import (
+    AdministrativeState,
+    Agent,
+    AtDeadline,
+    Deadline,
+    Override,
+    Readiness,
+    ServerId,
+    Status,
+)
 from lvsctl.store.protocol import Mode, ModeName
 
 NAMES = st.sampled_from(["a", "b", "rs1", "rs2", "web", "www.example-1"])
 ADDRESSES = st.ip_addresses(v=4) | st.ip_addresses(v=6)
 TUNNEL_TYPES = st.sampled_from(TunnelType)
+TUNNELS = (
+    PoolTunnel(),
+    PoolTunnel(TunnelType.GRE),
+    PoolTunnel(TunnelType.GRE, checksum=True, mtu=1400),
+    PoolTunnel(TunnelType.GUE, 6080),
+    PoolTunnel(TunnelType.GUE, 6081, checksum=True, mtu=1300),
+)
 WEIGHTS = st.integers(0, 65535)
 TEXTS = st.text(max_size=20)
 TIMES = st.datetimes(timezones=st.just(UTC))
@@ -51,9 +85,9 @@ TIMES = st.datetimes(timezones=st.just(UTC))
 RIPS = st.sampled_from([IPv4Address(f"192.0.2.{n}") for n in range(11, 17)])
 VIPS = st.sampled_from([IPv4Address(f"198.51.100.{n}") for n in range(10, 14)])
 READINESSES = [
-    Readiness(IPv4Address(f"198.51.100.{n}"), tunnel)
+    Readiness(IPv4Address(f"198.51.100.{n}"), tunnel.encapsulation)
     for n in range(10, 14)
-    for tunnel in TunnelType
+    for tunnel in TUNNELS
 ]
 
 
@@ -73,15 +107,76 @@ any_services = st.builds(
     scheduler=TEXTS,
     flags=st.none() | st.frozensets(TEXTS, max_size=3),
     persistence=st.none() | persistences,
+    sorry_server=st.none() | ADDRESSES,
+)
+any_tls_options = st.builds(TlsOptions, st.none() | TEXTS, st.booleans())
+any_requests = st.one_of(
+    st.just(TcpRequest()),
+    st.builds(
+        HttpRequest,
+        method=TEXTS,
+        path=TEXTS,
+        host=st.none() | TEXTS,
+        headers=st.lists(st.tuples(TEXTS, TEXTS), max_size=2).map(tuple),
+        statuses=st.lists(st.builds(StatusRange, st.integers(), st.integers()), max_size=2).map(
+            tuple
+        ),
+        body=st.none() | TEXTS,
+        tls=st.none() | any_tls_options,
+    ),
+    st.builds(TlsRequest, any_tls_options),
+    st.builds(UdpRequest, st.binary(max_size=20), st.binary(max_size=20)),
+    st.builds(DnsRequest, TEXTS, st.sampled_from(RecordType), st.frozensets(ADDRESSES, max_size=2)),
+    st.builds(ExecRequest, TEXTS, st.lists(TEXTS, max_size=2).map(tuple)),
+)
+any_seconds = st.floats(allow_nan=False, allow_infinity=False)
+any_health_checks = st.builds(
+    HealthCheck,
+    request=any_requests,
+    port=st.none() | st.integers(),
+    through=st.sampled_from(Through),
+    interval_s=any_seconds,
+    fast_interval_s=any_seconds,
+    timeout_s=any_seconds,
+    rise=st.integers(),
+    fall=st.integers(),
+    grace_s=any_seconds,
+    jitter=any_seconds,
+)
+any_health_policies = st.builds(
+    HealthPolicy,
+    st.sampled_from(OnDown),
+    st.none() | st.builds(SlowStart, st.integers(), st.integers()),
+    st.none() | st.builds(Quorum, st.integers(), st.integers(), st.booleans()),
+    st.integers(),
+)
+any_tunnels = st.builds(
+    PoolTunnel, TUNNEL_TYPES, st.integers(), st.booleans(), st.none() | st.integers()
+)
+any_encapsulations = st.builds(
+    Encapsulation,
+    TUNNEL_TYPES,
+    st.integers(),
+    st.sampled_from([TunnelFlag(bits) for bits in range(4)]),
 )
 any_pools = st.builds(
     Pool,
     name=TEXTS,
-    tunnel=st.builds(PoolTunnel, TUNNEL_TYPES),
+    tunnel=any_tunnels,
     real_servers=st.lists(
-        st.builds(RealServer, TEXTS, ADDRESSES, st.integers(), st.integers(), st.integers()),
+        st.builds(
+            RealServer,
+            TEXTS,
+            ADDRESSES,
+            st.integers(),
+            st.integers(),
+            st.integers(),
+            st.none() | any_tunnels,
+        ),
         max_size=3,
     ).map(tuple),
+    health_checks=st.lists(any_health_checks, max_size=2).map(tuple),
+    health_policy=any_health_policies,
 )
 any_directors = st.builds(
     Directors,
@@ -97,6 +192,26 @@ any_settings = st.builds(
     sysctls=st.dictionaries(TEXTS, st.integers(), max_size=3),
     vips=st.sampled_from(VipOwner),
     probe_marks=st.builds(MarkRange, st.integers(), st.integers()),
+    probe_ports=st.builds(PortRange, st.integers(), st.integers()),
+)
+any_tunnels = st.builds(
+    Tunnel,
+    name=TEXTS,
+    mode=st.sampled_from(TunnelMode),
+    ends=st.lists(
+        st.builds(
+            End,
+            TEXTS,
+            ADDRESSES,
+            st.lists(ADDRESSES.map(ip_interface), max_size=2).map(tuple),
+            st.none() | TEXTS,
+            st.none() | TEXTS,
+        ),
+        max_size=2,
+    ).map(tuple),
+    key=st.none() | st.integers(),
+    ttl=st.none() | st.integers(),
+    mtu=st.none() | st.integers(),
 )
 overrides = st.builds(
     Override,
@@ -113,11 +228,12 @@ any_agents = st.builds(
     pools=st.lists(TEXTS, max_size=3).map(tuple),
     weight=st.integers(),
     membership=st.sampled_from(Membership),
-    ready=st.frozensets(st.builds(Readiness, ADDRESSES, TUNNEL_TYPES), max_size=4),
+    ready=st.frozensets(st.builds(Readiness, ADDRESSES, any_encapsulations), max_size=4),
 )
 OBJECTS_BY_KIND = {
     Kind.SERVICE: any_services,
     Kind.POOL: any_pools,
+    Kind.TUNNEL: any_tunnels,
     Kind.DIRECTORS: any_directors,
     Kind.SETTINGS: any_settings,
     Kind.OVERRIDE: overrides,
@@ -195,18 +311,22 @@ SELECTORS = st.sampled_from(
     ]
 )
 PERSISTENCES = st.sampled_from([None, Persistence(300, 24)])
-SERVERS = st.lists(
-    st.tuples(RIPS, st.sampled_from([0, 1, 100])), unique_by=lambda server: server[0], max_size=4
-)
 
 
 @st.composite
-def good_pools(draw: st.DrawFn, name: str) -> Pool:
+def good_pools(draw: st.DrawFn, name: str, tunnels: Sequence[PoolTunnel] = TUNNELS) -> Pool:
     """Draw a pool whose servers have names and addresses of their own."""
-    servers = tuple(
-        RealServer(f"rs{int(address) & 0xFF}", address, weight) for address, weight in draw(SERVERS)
+    own_tunnels = st.none() | st.sampled_from(tunnels)
+    drawn = st.lists(
+        st.tuples(RIPS, st.sampled_from([0, 1, 100]), own_tunnels),
+        unique_by=lambda server: server[0],
+        max_size=4,
     )
-    return Pool(name, PoolTunnel(draw(TUNNEL_TYPES)), servers)
+    servers = tuple(
+        RealServer(f"rs{int(address) & 0xFF}", address, weight, tunnel=tunnel)
+        for address, weight, tunnel in draw(drawn)
+    )
+    return Pool(name, draw(st.sampled_from(tunnels)), servers)
 
 
 @st.composite
@@ -232,7 +352,10 @@ def good_farms(draw: st.DrawFn) -> Farm:
     """Draw a farm of two pools that keeps to the rules."""
     vips = enumerate(draw(st.lists(VIPS, unique=True)), start=1)
     services = [draw(good_services(f"s{number}", vip, number)) for number, vip in vips]
-    pools = [draw(good_pools(name)) for name in ("blue", "green")]
+    # The pools share addresses, and a host takes gre either with or without checksum.
+    other_sort = draw(st.booleans())
+    tunnels = [t for t in TUNNELS if t.type is not TunnelType.GRE or t.checksum is not other_sort]
+    pools = [draw(good_pools(name, tunnels)) for name in ("blue", "green")]
     return Farm(
         {service.name: service for service in services}, {pool.name: pool for pool in pools}
     )
@@ -240,10 +363,15 @@ def good_farms(draw: st.DrawFn) -> Farm:
 
 SOME_OVERRIDES = st.sampled_from(
     [
-        Override(state, weight, reason, "anna", datetime(2026, 1, 2, tzinfo=UTC))
+        Override(state, weight, reason, "anna", datetime(2026, 1, 2, tzinfo=UTC), deadline)
         for state in AdministrativeState
         for weight in (None, 0, 7)
         for reason in ("", "new disk")
+        for deadline in (
+            None,
+            *(Deadline(datetime(2026, 1, 3, tzinfo=UTC), then) for then in AtDeadline),
+        )
+        if deadline is None or state is AdministrativeState.DRAINING
     ]
 )
 

@@ -229,15 +229,35 @@ def test_destinations_are_in_the_order_of_their_addresses(given_: tuple[Farm, St
 
 @given(FARMS_WITH_STATUS)
 def test_only_members_of_the_pool_are_destinations(given_: tuple[Farm, Status]) -> None:
-    """Nobody else gets traffic, and the tunnel is the pool's."""
+    """Nobody else gets traffic."""
     farm, status = given_
     for service in farm.services.values():
         pool = farm.pools[service.pool]
         known = {member.address for member in members(pool, status)}
         for entry in compile_service(service, pool, status).values():
             assert known >= {destination.address for destination in entry.destinations}
-            types = {config.encapsulation.type for config in entry.destinations.values()}
-            assert {pool.tunnel.type} >= types
+
+
+@given(FARMS_WITH_STATUS)
+def test_no_server_is_sent_what_its_agent_has_not_reported(given_: tuple[Farm, Status]) -> None:
+    """Without an agent it is the declared tunnel; with one, the wanted as soon as it is ready."""
+    farm, status = given_
+    for service in farm.services.values():
+        pool = farm.pools[service.pool]
+        found = {
+            destination.address: config.encapsulation
+            for entry in compile_service(service, pool, status).values()
+            for destination, config in entry.destinations.items()
+        }
+        for member in members(pool, status):
+            if member.address not in found:
+                continue
+            ready = member.agent.ready if member.agent else ()
+            accepted = {each.tunnel for each in ready if each.vip == service.vip}
+            if member.agent is None or member.encapsulation in accepted:
+                assert member.encapsulation == found[member.address]
+            else:
+                assert found[member.address] in accepted
 
 
 @given(FARMS_WITH_STATUS)

@@ -17,6 +17,7 @@ from lvsctl.ipvs_table import (
     IpProtocol,
     Persistence,
     ServiceFlag,
+    TunnelFlag,
     TunnelType,
     VirtualServiceConfig,
 )
@@ -29,7 +30,10 @@ RIP = IPv4Address("192.0.2.11")
 RS1 = RealServer("rs1", RIP, 100)
 POOL = Pool("web", real_servers=(RS1,))
 ID = ServerId("web", "rs1")
-READY = frozenset({Readiness(VIP, TunnelType.IPIP)})
+IPIP = Encapsulation()
+GRE = Encapsulation(TunnelType.GRE)
+GUE = Encapsulation(TunnelType.GUE, 6080)
+READY = frozenset({Readiness(VIP, IPIP)})
 AGENT = Agent("rs1", RIP, ("web",), 7, Membership.JOINED, READY)
 UNREADY = replace(AGENT, ready=frozenset())
 LEAVING = replace(AGENT, membership=Membership.LEAVING)
@@ -50,14 +54,14 @@ def override(state: AdministrativeState, weight: int | None = None, reason: str 
 
 def test_a_declared_server_without_an_agent_is_a_member() -> None:
     """It needs nobody's report."""
-    assert [Member(ID, RIP, 100, Origin.DECLARED)] == list(members(POOL, Status()))
+    assert [Member(ID, RIP, 100, Origin.DECLARED, IPIP)] == list(members(POOL, Status()))
 
 
 def test_an_agent_at_a_declared_address_is_that_servers_agent() -> None:
     """Whatever its name; the declaration's name, weight and thresholds hold."""
     server = RealServer("rs1", RIP, 100, 2000, 1500)
     agent = replace(AGENT, name="host-17")
-    assert [Member(ID, RIP, 100, Origin.DECLARED, 2000, 1500, agent)] == list(
+    assert [Member(ID, RIP, 100, Origin.DECLARED, IPIP, 2000, 1500, agent)] == list(
         members(replace(POOL, real_servers=(server,)), Status(agents={"host-17": agent}))
     )
 
@@ -66,8 +70,8 @@ def test_an_agent_at_another_address_is_a_server_of_its_own() -> None:
     """It is listed after the declared ones, with its own weight."""
     agent = Agent("rs9", IPv4Address("192.0.2.19"), ("web",), 7)
     assert [
-        Member(ID, RIP, 100, Origin.DECLARED),
-        Member(ServerId("web", "rs9"), agent.address, 7, Origin.AGENT, agent=agent),
+        Member(ID, RIP, 100, Origin.DECLARED, IPIP),
+        Member(ServerId("web", "rs9"), agent.address, 7, Origin.AGENT, IPIP, agent=agent),
     ] == list(members(POOL, Status(agents={"rs9": agent})))
 
 
@@ -113,35 +117,45 @@ def test_an_agent_that_left_keeps_its_record_at_a_declared_server() -> None:
 @pytest.mark.parametrize(
     ("agent", "decision", "expected"),
     [
-        (None, None, Standing(100)),
-        (AGENT, None, Standing(100)),
-        (None, override(ENABLED), Standing(100)),
-        (None, override(ENABLED, 5), Standing(5, "weight set at run time")),
-        (None, override(ENABLED, 0), Standing(0, "weight set at run time")),
-        (None, override(ENABLED, 5, "new disk"), Standing(5, "weight set at run time: new disk")),
-        (None, override(DRAINING), Standing(0, "draining")),
-        (None, override(DRAINING, 5, "new disk"), Standing(0, "draining: new disk")),
+        (None, None, Standing(100, "", IPIP)),
+        (AGENT, None, Standing(100, "", IPIP)),
+        (None, override(ENABLED), Standing(100, "", IPIP)),
+        (None, override(ENABLED, 5), Standing(5, "weight set at run time", IPIP)),
+        (None, override(ENABLED, 0), Standing(0, "weight set at run time", IPIP)),
+        (
+            None,
+            override(ENABLED, 5, "new disk"),
+            Standing(5, "weight set at run time: new disk", IPIP),
+        ),
+        (None, override(DRAINING), Standing(0, "draining", IPIP)),
+        (None, override(DRAINING, 5, "new disk"), Standing(0, "draining: new disk", IPIP)),
         (None, override(DISABLED), Standing(None, "disabled")),
         (None, override(DISABLED, 5, "new disk"), Standing(None, "disabled: new disk")),
-        (AGENT, override(DRAINING), Standing(0, "draining")),
+        (AGENT, override(DRAINING), Standing(0, "draining", IPIP)),
         (
             UNREADY,
             None,
-            Standing(None, "agent rs1 has not yet reported 198.51.100.10 ready over ipip"),
+            Standing(
+                None, "agent rs1 has not yet reported 198.51.100.10 ready over ipip", pending=True
+            ),
         ),
         (
             UNREADY,
             override(DRAINING),
-            Standing(None, "agent rs1 has not yet reported 198.51.100.10 ready over ipip"),
+            Standing(
+                None, "agent rs1 has not yet reported 198.51.100.10 ready over ipip", pending=True
+            ),
         ),
         (UNREADY, override(DISABLED), Standing(None, "disabled")),
-        (LEAVING, None, Standing(0, "agent rs1 is leaving")),
-        (LEAVING, override(ENABLED, 5), Standing(0, "agent rs1 is leaving")),
+        (LEAVING, None, Standing(0, "agent rs1 is leaving", IPIP)),
+        (LEAVING, override(ENABLED, 5), Standing(0, "agent rs1 is leaving", IPIP)),
         (LEAVING, override(DISABLED), Standing(None, "disabled")),
         (
             replace(UNREADY, membership=Membership.LEAVING),
             None,
-            Standing(None, "agent rs1 has not yet reported 198.51.100.10 ready over ipip"),
+            Standing(
+                None, "agent rs1 has not yet reported 198.51.100.10 ready over ipip", pending=True
+            ),
         ),
         (
             LEFT,
@@ -163,21 +177,88 @@ def test_a_servers_standing(
         overrides={ID: decision} if decision else {}, agents={"rs1": agent} if agent else {}
     )
     (member,) = members(POOL, status)
-    assert expected == standing(member, VIP, POOL, status)
+    assert expected == standing(member, VIP, status)
+
+
+def test_ready_for_another_vip_is_not_ready() -> None:
+    """Packets for this VIP would loop or vanish there."""
+    elsewhere = frozenset({Readiness(IPv4Address("198.51.100.99"), IPIP)})
+    status = Status(agents={"rs1": replace(AGENT, ready=elsewhere)})
+    (member,) = members(POOL, status)
+    assert standing(member, VIP, status).weight is None
+
+
+PENDING = "pending: agent rs1 has not yet reported 198.51.100.10 ready over gue:6080; still over"
 
 
 @pytest.mark.parametrize(
-    "ready",
+    ("ready", "expected"),
     [
-        frozenset({Readiness(IPv4Address("198.51.100.99"), TunnelType.IPIP)}),
-        frozenset({Readiness(VIP, TunnelType.GRE)}),
+        ({IPIP}, Standing(100, f"{PENDING} ipip", IPIP, pending=True)),
+        ({IPIP, GUE}, Standing(100, "", GUE)),
+        ({GUE}, Standing(100, "", GUE)),
+        (
+            {Encapsulation(TunnelType.GUE, 6081)},
+            Standing(100, f"{PENDING} gue:6081", Encapsulation(TunnelType.GUE, 6081), pending=True),
+        ),
+        (
+            set(),
+            Standing(
+                None,
+                "agent rs1 has not yet reported 198.51.100.10 ready over gue:6080",
+                pending=True,
+            ),
+        ),
     ],
 )
-def test_ready_for_another_vip_or_tunnel_is_not_ready(ready: frozenset[Readiness]) -> None:
-    """Packets for this VIP in this tunnel would loop or vanish there."""
-    status = Status(agents={"rs1": replace(AGENT, ready=ready)})
-    (member,) = members(POOL, status)
-    assert standing(member, VIP, POOL, status).weight is None
+def test_a_server_keeps_the_old_tunnel_until_its_agent_is_ready_for_the_new_one(
+    ready: set[Encapsulation], expected: Standing
+) -> None:
+    """It serves on, and says what it waits for; over no tunnel that nobody reported."""
+    pool = replace(POOL, tunnel=PoolTunnel(TunnelType.GUE, 6080))
+    readiness = frozenset(Readiness(VIP, encapsulation) for encapsulation in ready)
+    status = Status(agents={"rs1": replace(AGENT, ready=readiness)})
+    (member,) = members(pool, status)
+    assert expected == standing(member, VIP, status)
+
+
+@pytest.mark.parametrize(
+    ("agent", "decision", "weight", "why"),
+    [
+        (LEAVING, None, 0, "agent rs1 is leaving"),
+        (AGENT, override(DRAINING, reason="new disk"), 0, "draining: new disk"),
+        (AGENT, override(ENABLED, 5), 5, "weight set at run time"),
+    ],
+)
+def test_a_pending_server_has_its_other_reason_as_well(
+    agent: Agent, decision: Override | None, weight: int, why: str
+) -> None:
+    """A drained server changes its tunnel like any other."""
+    pool = replace(POOL, tunnel=PoolTunnel(TunnelType.GUE, 6080))
+    status = Status({ID: decision} if decision else {}, {"rs1": agent})
+    (member,) = members(pool, status)
+    assert Standing(weight, f"{why}; {PENDING} ipip", IPIP, pending=True) == standing(
+        member, VIP, status
+    )
+
+
+def test_a_server_without_an_agent_changes_its_tunnel_at_once() -> None:
+    """Nobody will report anything."""
+    pool = replace(POOL, tunnel=PoolTunnel(TunnelType.GUE, 6080))
+    (member,) = members(pool, Status())
+    assert Standing(100, "", GUE) == standing(member, VIP, Status())
+
+
+def test_a_servers_own_tunnel_replaces_the_pools() -> None:
+    """As a whole; a server that its agent brought has the pool's."""
+    own = PoolTunnel(TunnelType.GRE, checksum=True, mtu=1400)
+    pool = Pool("web", PoolTunnel(TunnelType.GUE, 6080), (replace(RS1, tunnel=own),))
+    joined = Agent("rs9", IPv4Address("192.0.2.19"), ("web",), 7)
+    checked = Encapsulation(TunnelType.GRE, 0, TunnelFlag.CHECKSUM)
+    assert [(checked, own), (GUE, None)] == [
+        (member.encapsulation, member.own_tunnel)
+        for member in members(pool, Status(agents={"rs9": joined}))
+    ]
 
 
 def test_an_override_is_about_one_pool() -> None:
@@ -185,7 +266,7 @@ def test_an_override_is_about_one_pool() -> None:
     other = Pool("mail", real_servers=(RS1,))
     status = Status(overrides={ID: override(DRAINING)})
     assert [0, 100] == [
-        standing(member, VIP, pool, status).weight
+        standing(member, VIP, status).weight
         for pool in (POOL, other)
         for member in members(pool, status)
     ]
@@ -196,7 +277,7 @@ def test_who_does_not_serve_as_declared_has_a_reason(status: Status, data: st.Da
     """Every state that a person can see carries its reason, and only those."""
     pool = data.draw(strategies.good_pools("blue"))
     for member in members(pool, status):
-        decision = standing(member, data.draw(strategies.VIPS), pool, status)
+        decision = standing(member, data.draw(strategies.VIPS), status)
         override_ = status.overrides.get(member.id)
         if not decision.reason:
             assert member.weight == decision.weight

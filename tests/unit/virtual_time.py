@@ -29,8 +29,18 @@ class _JumpingLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jumping.now_s
 
+    def stall(self, seconds: float) -> None:
+        self._jumping.now_s += seconds
+
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine that uses timers and no threads; seconds pass in no time."""
     with asyncio.Runner(loop_factory=_JumpingLoop) as runner:
         return runner.run(coroutine)
+
+
+def stall(seconds: float) -> None:
+    """Let time pass as if a call had kept the running loop for so long."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, _JumpingLoop)
+    loop.stall(seconds)

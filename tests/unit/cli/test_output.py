@@ -1,7 +1,9 @@
 """What the commands print."""
 
 import json
+import sys
 
+import click
 import pytest
 import yaml
 
@@ -57,3 +59,10 @@ def test_a_document_is_printed_as_it_is(
     document = {"b": [1, None, "on", "ä"], "a": {"c": True}}
     show(document, Format(form), lambda: "unused")
     assert document == read(capsys.readouterr().out)  # type: ignore[operator]
+
+
+def test_without_its_library_yaml_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real server has the base install: it is told what else does, and what to install."""
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    with pytest.raises(click.ClickException, match="use -o json, or: pip install"):
+        show({}, Format.YAML, str)

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 from lvsctl.agent.messages import Membership
 from lvsctl.director.state import State
 from lvsctl.farm import Farm, Pool, RealServer, Service, Settings
-from lvsctl.ipvs_table import AddressKey, IPAddress, IpProtocol, TunnelType
+from lvsctl.ipvs_table import AddressKey, Encapsulation, IPAddress, IpProtocol
 from lvsctl.objects import Kind, ObjectId
 from lvsctl.status import Agent, Override, Readiness, ServerId, Status
 
@@ -35,7 +35,7 @@ def pool(*numbers: int, name: str = "web") -> Pool:
 
 def agent(number: int, *ready: IPAddress, membership: Membership = Membership.JOINED) -> Agent:
     """Return the agent of rsN, ready for VIPs over ipip."""
-    readiness = frozenset(Readiness(vip, TunnelType.IPIP) for vip in ready)
+    readiness = frozenset(Readiness(vip, Encapsulation()) for vip in ready)
     return Agent(f"rs{number}", rip(number), ("web",), 100, membership, readiness)
 
 

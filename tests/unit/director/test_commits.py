@@ -19,8 +19,8 @@ from lvsctl.director.edits import (
     PutRealServer,
 )
 from lvsctl.errors import Conflict, DrasticChange, InvalidInput, NotFound, StaleRevision
-from lvsctl.farm import Farm, RealServer, Settings
-from lvsctl.ipvs_table import TunnelType
+from lvsctl.farm import Farm, PoolTunnel, RealServer, Settings
+from lvsctl.ipvs_table import Encapsulation, TunnelType
 from lvsctl.objects import Kind, ObjectId
 from lvsctl.plan import members
 from lvsctl.status import AdministrativeState, Override, Readiness, ServerId
@@ -223,11 +223,42 @@ def test_readiness_latches_for_what_is_needed_only(commits: Commits) -> None:
     assert frozenset() == commits.state.status.agents["rs1"].ready
 
     commits.commit(ready(commits), {}, "test", {})
-    latched = frozenset({Readiness(VIP, TunnelType.IPIP)})
+    latched = frozenset({Readiness(VIP, Encapsulation())})
     assert latched == commits.state.status.agents["rs1"].ready
 
     commits.commit(PutObject(WEB_ID, web(OTHER_VIP)), {}, "test", {})
     assert frozenset() == commits.state.status.agents["rs1"].ready
+
+
+def test_readiness_over_the_old_tunnel_lasts_until_the_new_one_is_reported(
+    commits: Commits,
+) -> None:
+    """For each VIP by itself: what the agent does not say yet costs no server its connections."""
+    commits.commit(joined(), {}, "test", {})
+    commits.commit(ready(commits), {}, "test", {})
+    commits.commit(
+        PutObject(ObjectId(Kind.SERVICE, "b"), replace(web(OTHER_VIP), name="b")), {}, "test", {}
+    )
+    over_gue = replace(pool(1, 2), tunnel=PoolTunnel(TunnelType.GUE, 6080))
+    ipip, gue = Encapsulation(), over_gue.tunnel.encapsulation
+
+    commits.commit(PutObject(POOL_ID, over_gue), {}, "test", {})
+    assert {Readiness(VIP, ipip)} == commits.state.status.agents["rs1"].ready
+
+    farm_id = commits.state.farm_id
+    other = Report(farm_id, (OTHER_VIP,), (Tunnel("gue", 6080), Tunnel("ipip")))
+    commits.commit(AcceptReport("rs1", other), {}, "test", {})
+    assert {
+        Readiness(VIP, ipip),
+        Readiness(OTHER_VIP, gue),
+    } == commits.state.status.agents["rs1"].ready
+
+    both = Report(farm_id, (VIP, OTHER_VIP), (Tunnel("gue", 6080), Tunnel("ipip")))
+    commits.commit(AcceptReport("rs1", both), {}, "test", {})
+    assert {
+        Readiness(VIP, gue),
+        Readiness(OTHER_VIP, gue),
+    } == commits.state.status.agents["rs1"].ready
 
 
 def test_an_agent_that_left_must_report_ready_again(commits: Commits) -> None:
@@ -261,3 +292,26 @@ def test_an_edit_wakes_the_services_it_bears_on(
     written = commits.commit(edit, {}, "test", {})
 
     assert dirty == written.dirty
+
+
+@pytest.mark.parametrize("name", ["web", "b"])
+def test_a_firewall_mark_keeps_its_vip(commits: Commits, name: str) -> None:
+    """Under whatever name: the kernel would switch at once. Only a forced farm may do that."""
+    marked = replace(web(), protocol=None, ports=(), fwmark=7)
+    commits.commit(PutObject(WEB_ID, marked), {}, "test", {})
+    moved = replace(marked, name=name, vip=OTHER_VIP)
+    farm = replace(FARM, services={name: moved})
+
+    edits = [PutFarm(farm), *([PutObject(WEB_ID, moved)] if name == "web" else [])]
+    for edit in edits:
+        with pytest.raises(Conflict, match=f"service {name} would move fwmark 7 from {VIP}"):
+            commits.commit(edit, {}, "test", {})
+    assert marked == commits.state.value(WEB_ID)
+    commits.commit(PutFarm(farm, force=True), {}, "test", {})
+    assert farm == commits.state.farm
+
+
+def test_a_service_that_had_ports_may_have_a_mark_on_another_vip(commits: Commits) -> None:
+    """Its keys differ, so that the old one is held until the new one serves."""
+    moved = replace(web(), protocol=None, ports=(), fwmark=7, vip=OTHER_VIP)
+    assert commits.commit(PutObject(WEB_ID, moved), {}, "test", {}).changed

@@ -1,18 +1,23 @@
 """The director's loop: what wakes it, how long things may take, what waiters are told."""
 
 import asyncio
-from collections.abc import Callable
+import errno
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import ParamSpec, TypeVar
 
 import pytest
+from structlog.testing import capture_logs
 
 from lvsctl.agent.messages import Membership, Registration, Report, Tunnel
 from lvsctl.director.commits import Commits
 from lvsctl.director.daemon import TIMER_S, DirectorDaemon
 from lvsctl.director.edits import PutFarm, PutObject
+from lvsctl.director.events import Events
 from lvsctl.errors import DrasticChange, KernelError, NotFound
-from lvsctl.farm import Farm
+from lvsctl.farm import Farm, Settings
+from lvsctl.host.protocol import AddressKey, HostChange
 from lvsctl.ipvs_table import (
     AddDestination,
     AddService,
@@ -20,8 +25,11 @@ from lvsctl.ipvs_table import (
     DestinationConfig,
     DestinationKey,
     EditDestination,
+    Operation,
     VirtualServiceConfig,
 )
+from lvsctl.results import Failed, Result
+from lvsctl.store.events import MemoryEventLog
 from lvsctl.store.memory import MemoryStore
 from lvsctl.store.protocol import Mode, ModeName
 from lvsctl.worker import Worker
@@ -47,15 +55,28 @@ class Director:
 
     def __init__(self) -> None:
         self.bench = Bench()
+        self.store = MemoryStore()
+        self.event_log = MemoryEventLog()
+        self._start()
+
+    def restart(self, *, forgetful: bool = False) -> None:
+        """Start another daemon over the same kernel, with the store or with an empty one."""
+        self.bench.restart()
+        if forgetful:
+            self.store = MemoryStore()
+        self._start()
+
+    def _start(self) -> None:
         worker = InlineWorker("test")
         self.daemon = DirectorDaemon(
             name="lb1",
-            commits=Commits(MemoryStore()),
+            commits=Commits(self.store),
             store=worker,
             reconciler=self.bench.reconciler,
             local=self.bench.local,
             kernel=worker,
             mode=Mode(),
+            events=Events(self.event_log.load(), self.event_log, worker, lambda: START),
             now=lambda: START + timedelta(seconds=asyncio.get_running_loop().time()),
         )
 
@@ -347,5 +368,44 @@ def test_adopting_takes_for_ready_what_the_kernel_serves(director: Director) -> 
         await director.daemon.turn()
 
         assert {1: 100} == director.bench.weights()
+
+    virtual_time.run(scenario())
+
+
+def test_the_log_names_the_operation_that_was_refused(director: Director) -> None:
+    """Timeouts stand before it, and a delete that waits for its VIP was not tried at all."""
+
+    async def scenario() -> None:
+        await director.put_web(1)
+        bench = director.bench
+        host_apply, ipvs_apply = bench.host.apply, bench.ipvs.apply
+
+        def keeping_addresses(changes: Sequence[HostChange]) -> Sequence[Result]:
+            if any(isinstance(change.key, AddressKey) for change in changes):
+                return [Failed(errno.EPERM)] * len(changes)
+            return host_apply(changes)
+
+        def refusing_destinations(operations: Sequence[Operation]) -> Sequence[Result]:
+            return [
+                Failed(errno.ENOMEM) if isinstance(operation, AddDestination) else result
+                for operation, result in zip(operations, ipvs_apply(operations), strict=True)
+            ]
+
+        bench.host.apply = keeping_addresses  # type: ignore[method-assign]
+        bench.ipvs.apply = refusing_destinations  # type: ignore[method-assign]
+        mail = replace(web(OTHER_VIP), name="mail", pool="mail")
+        farm = Farm(
+            {"mail": mail}, {"mail": pool(1, name="mail")}, settings=Settings(udp_timeout_s=60)
+        )
+        await director.daemon.write(PutFarm(farm, force=True), by="test")
+        with capture_logs() as logs:
+            await director.daemon.turn()
+
+        refused = [entry["operation"] for entry in logs if entry["event"] == "kernel refused"]
+        assert ["add 192.0.2.11:80 weight 100 to tcp 198.51.100.20:80"] == refused
+        (changed,) = [entry for entry in logs if entry["event"] == "kernel changed"]
+        assert ["set timeouts", "add service"] == [
+            " ".join(operation.split()[:2]) for operation in changed["first"]
+        ]
 
     virtual_time.run(scenario())

@@ -2,13 +2,16 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from ipaddress import IPv4Address, ip_interface
+from datetime import UTC, datetime
+from ipaddress import ip_address, ip_interface
 
 import pytest
 
 from lvsctl.director.cycle import Cycle, KeyState
 from lvsctl.director.local_vips import LocalVips
 from lvsctl.director.main import IPVS_SYSCTLS
+from lvsctl.director.neighbours import AddressesOfLinks
+from lvsctl.director.probe_services import ProbeServices
 from lvsctl.director.reconciler import Reconciler
 from lvsctl.director.state import State
 from lvsctl.director.vips import VIP_LINK, vip_key
@@ -32,6 +35,7 @@ from lvsctl.ipvs_table import (
     DestinationKey,
     EditDestination,
     EditService,
+    IPAddress,
     Operation,
     ServiceKey,
     VirtualServiceConfig,
@@ -50,23 +54,26 @@ from tests.unit.director.farms import (
     web_farm,
 )
 
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
 
 class TalkativeNeighbours:
-    """Links on which some addresses are taken, and that remember what was announced."""
+    """A link on which some addresses are taken, and that remembers what was announced."""
 
     def __init__(self) -> None:
-        self.taken: dict[IPv4Address, str] = {}
-        self.announced: list[IPv4Address] = []
+        self.taken: dict[IPAddress, str] = {}
+        self.asked: list[IPAddress] = []
+        self.announced: list[IPAddress] = []
 
-    def owners(
-        self, addresses: Collection[IPv4Address], links: Collection[str]
-    ) -> Mapping[IPv4Address, str]:
-        assert "eth0" in links
-        return {address: who for address, who in self.taken.items() if address in addresses}
+    def owners(self, addresses: AddressesOfLinks) -> Mapping[IPAddress, str]:
+        assert {"eth0"} >= addresses.keys()
+        asked = addresses.get("eth0", ())
+        self.asked += asked
+        return {address: who for address, who in self.taken.items() if address in asked}
 
-    def announce(self, addresses: Collection[IPv4Address], links: Collection[str]) -> None:
-        assert "eth0" in links
-        self.announced += addresses
+    def announce(self, addresses: AddressesOfLinks) -> None:
+        assert {"eth0"} >= addresses.keys()
+        self.announced += addresses.get("eth0", ())
 
 
 class RecordingIpvs(MemoryIpvs):
@@ -101,8 +108,9 @@ class Bench:
     def restart(self, *, take_sysctls: bool = False) -> None:
         """Start another reconciler over the same kernel and the same local state."""
         vips = LocalVips(self.host, self.neighbours, self.local)
+        probes = ProbeServices(self.ipvs, self.host, self.local, lambda: NOON)
         self.reconciler = Reconciler(
-            self.ipvs, self.host, vips, self.local, take_sysctls=take_sysctls
+            self.ipvs, self.host, vips, probes, self.local, take_sysctls=take_sysctls
         )
 
     def cycle(
@@ -437,3 +445,111 @@ def test_vips_of_ours_are_removed_after_a_restart_too(bench: Bench) -> None:
 
     assert set() == bench.local_vips()
     assert {vip_key(VIP)}.isdisjoint(bench.local.host_claims())
+
+
+VIP6 = ip_address("2001:db8:2::10")
+DIP6 = AddressKey("eth0", ip_interface("2001:db8:2::1/64"))
+HIDDEN = AddressConfig(nodad=True, deprecated=True)
+
+
+def of_vip(bench: Bench, vip: IPAddress = VIP6) -> dict[str, AddressConfig]:
+    """Return the options of a VIP on each device that has it."""
+    found = bench.host.addresses().items()
+    return {key.link: config for key, config in found if key.address.ip == vip}
+
+
+@pytest.fixture
+def bench6(bench: Bench) -> Bench:
+    """Give the director an IPv6 address."""
+    bench.host.apply([HostChange(DIP6, AddressConfig())])
+    return bench
+
+
+def test_an_ipv6_vip_on_link_is_on_the_uplink_and_announced(bench6: Bench) -> None:
+    """It is hidden from source selection, and goes with its service."""
+    bench6.cycle(web_farm(1, vip=VIP6))
+
+    assert {"eth0": HIDDEN} == of_vip(bench6)
+    assert ([VIP6], [VIP6]) == (bench6.neighbours.asked, bench6.neighbours.announced)
+    bench6.restart()
+    assert () == bench6.cycle(web_farm(1, vip=VIP6)).host_changes
+    bench6.cycle(state(revision=2))
+    assert {} == of_vip(bench6)
+
+
+def test_a_routed_ipv6_vip_is_on_our_device_and_not_announced(bench6: Bench) -> None:
+    """Nobody asks for it on the link, but somebody may have it there."""
+    routed = ip_address("2001:db8:51::10")
+
+    bench6.cycle(web_farm(1, vip=routed))
+
+    assert {"lvs0": HIDDEN} == of_vip(bench6, routed)
+    assert ([routed], []) == (bench6.neighbours.asked, bench6.neighbours.announced)
+
+
+def test_an_ipv6_vip_follows_its_network(bench6: Bench) -> None:
+    """When the network leaves the device and returns, the VIP is never absent."""
+    farm = web_farm(1, vip=VIP6)
+    bench6.cycle(farm)
+    for config, devices in ((None, "lvs0"), (AddressConfig(), "eth0")):
+        bench6.host.apply([HostChange(DIP6, config)])
+        bench6.cycle(farm)
+        assert {"eth0", "lvs0"} == of_vip(bench6).keys()
+        bench6.cycle(farm)
+        assert {devices: HIDDEN} == of_vip(bench6)
+
+
+def test_an_ipv6_vip_that_cannot_move_stays_and_says_why(bench6: Bench) -> None:
+    """Somebody else has it on the link that it should move to."""
+    farm = web_farm(1, vip=VIP6)
+    bench6.host.apply([HostChange(DIP6, None)])
+    bench6.cycle(farm)
+    bench6.neighbours.taken[VIP6] = "02:00:00:00:00:99 on eth0"
+    bench6.host.apply([HostChange(DIP6, AddressConfig())])
+
+    cycle = bench6.cycle(farm)
+
+    assert ["lvs0"] == list(of_vip(bench6))
+    assert "answers neighbour solicitations for it" in cycle.vip_problems[VIP6]
+    assert "to eth0" in cycle.vip_problems[VIP6]
+
+
+def test_options_of_ours_that_drifted_are_put_right(bench6: Bench) -> None:
+    """Somebody else's are only warned of."""
+    farm = web_farm(1, vip=VIP6)
+    key = AddressKey("eth0", ip_interface(VIP6))
+    bench6.cycle(farm)
+    bench6.host.apply([HostChange(key, AddressConfig())])
+    bench6.cycle(farm)
+    assert {"eth0": HIDDEN} == of_vip(bench6)
+
+    bench6.local = MemoryLocalState()
+    bench6.restart()
+    bench6.host.apply([HostChange(key, AddressConfig())])
+    cycle = bench6.cycle(farm)
+    assert {"eth0": AddressConfig()} == of_vip(bench6)
+    assert any("preferred_lft 0" in problem for problem in cycle.host_problems)
+
+
+def test_adopting_takes_the_ipv6_vip_as_it_would_have_been_added(bench6: Bench) -> None:
+    """After a lost local state the VIP goes with its service again."""
+    farm = web_farm(1, vip=VIP6)
+    bench6.cycle(farm)
+    bench6.local = MemoryLocalState()
+    bench6.restart()
+    bench6.reconciler.adopt(bench6.reconciler.adoption(farm, {"web"}), farm)
+
+    bench6.cycle(state(revision=2))
+
+    assert {} == of_vip(bench6)
+
+
+def test_external_ipv6_vips_are_left_to_their_owner(bench6: Bench) -> None:
+    """What we had added stays."""
+    bench6.cycle(web_farm(1, vip=VIP6))
+
+    external = Settings(vips=VipOwner.EXTERNAL)
+    bench6.cycle(state([web(VIP6)], [pool(1)], settings=external, revision=2))
+    bench6.cycle(state(revision=3))
+
+    assert {"eth0": HIDDEN} == of_vip(bench6)

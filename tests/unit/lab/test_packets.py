@@ -1,5 +1,7 @@
 """Packets: what the kernel sent, read back field by field."""
 
+from ipaddress import IPv6Address
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,16 +15,19 @@ from deploy.lab.packets import (
     IPV6,
     TCP,
     UDP,
+    Advertisement,
     Arp,
     Icmp,
     Ip,
     MalformedPacketError,
     Packet,
+    Solicitation,
     Tcp,
     TcpFlag,
     Udp,
     parse,
 )
+from lvsctl.director.neighbour_discovery import advertised, announcement
 
 # Captured in the lab on Linux 6.1: a client's SYN, as the director sent it on in each tunnel type.
 SYN = "a002faf0ed350000020405b40402080ac81717130000000001030307"
@@ -108,11 +113,29 @@ def test_a_message_about_a_large_packet() -> None:
     assert 576 == packet.ip.length
 
 
-def test_other_messages_have_no_mtu() -> None:
-    """A neighbour solicitation is an ICMPv6 message like others."""
+def test_a_neighbour_solicitation() -> None:
+    """Who is looked for is read; this one does not tell who asks."""
     packet = parse(ETHERTYPE_IPV6, bytes.fromhex(SOLICITATION))
     assert isinstance(packet, Packet)
-    assert Icmp(135, 0, mtu=None) == packet.transport
+    assert Solicitation("2001:db8:2::10", link_address=None) == packet.transport
+
+
+@given(st.binary(min_size=6, max_size=6), st.ip_addresses(network="2001:db8::/32"))
+def test_a_neighbour_advertisement(mac: bytes, address: IPv6Address) -> None:
+    """What the director announces has a right checksum and says where the address is now."""
+    frame = announcement(mac, address)
+    packet = parse(ETHERTYPE_IPV6, frame[14:])
+    assert isinstance(packet, Packet)
+    assert (str(address), "ff02::1") == packet.ip.ends
+    assert (255, len(frame) - 14) == (packet.ip.ttl, packet.ip.length)
+    said = Advertisement(str(address), mac.hex(":"), solicited=False, override=True)
+    assert said == packet.transport
+    assert (address, mac) == advertised(frame[54:])
+    # RFC 1071: the sum over what the checksum covers, itself among it, is all ones.
+    covered = frame[22:54] + (len(frame) - 54).to_bytes(4) + (58).to_bytes(4) + frame[54:]
+    assert (
+        0 == sum(int.from_bytes(covered[at : at + 2]) for at in range(0, len(covered), 2)) % 65535
+    )
 
 
 def test_an_arp_answer() -> None:

@@ -74,6 +74,7 @@ def test_a_field_of_a_wrong_type_is_refused_or_kept(kind: Kind, value: object) -
     name = {
         Kind.SERVICE: "ports",
         Kind.POOL: "real_servers",
+        Kind.TUNNEL: "ends",
         Kind.DIRECTORS: "directors",
         Kind.SETTINGS: "probe_marks",
         Kind.OVERRIDE: "since",
@@ -82,6 +83,7 @@ def test_a_field_of_a_wrong_type_is_refused_or_kept(kind: Kind, value: object) -
     example_of = {
         Kind.SERVICE: {"name": "web", "vip": "198.51.100.10", "pool": "web"},
         Kind.POOL: {"name": "web"},
+        Kind.TUNNEL: {"name": "c2d", "mode": "gre"},
         Kind.DIRECTORS: {},
         Kind.SETTINGS: {},
         Kind.OVERRIDE: {"state": "enabled", "weight": None, "reason": "", "by": ""},
@@ -99,6 +101,18 @@ def test_a_field_of_a_wrong_type_is_refused_or_kept(kind: Kind, value: object) -
 @example(Kind.SETTINGS, '{"sysctls": {"sloppy_tcp": true}}')
 @example(Kind.POOL, '{"name": "a", "tunnel": {"type": 0}}')
 @example(Kind.POOL, '{"name": "a", "colour": "red"}')
+@example(Kind.POOL, '{"name": "a", "health_checks": [{}]}')
+@example(Kind.POOL, '{"name": "a", "health_checks": [{"request": 5}]}')
+@example(Kind.POOL, '{"name": "a", "health_checks": [{"request": {"kind": "ftp"}}]}')
+@example(Kind.POOL, '{"name": "a", "health_checks": [{"request": {"kind": "tcp", "path": "/"}}]}')
+@example(Kind.POOL, '{"name": "a", "health_checks": [{"request": {"kind": "tcp"}, "rise": 1.0}]}')
+@example(
+    Kind.POOL, '{"name": "a", "health_checks": [{"request": {"kind": "tcp"}, "jitter": true}]}'
+)
+@example(
+    Kind.POOL,
+    '{"name": "a", "health_checks": [{"request": {"kind": "udp", "payload": "pi"}}]}',
+)
 def test_what_lvsctl_did_not_write_is_refused(kind: Kind, text: str) -> None:
     """Garbage raises one error only, with a reason; an empty object may stand for defaults."""
     if text == "{}" and kind in (Kind.DIRECTORS, Kind.SETTINGS):

@@ -1,0 +1,122 @@
+"""What a cycle shows that people want to hear of. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from lvsctl.director.cycle import Cycle, KernelView, KeyState
+from lvsctl.director.state import State
+from lvsctl.events import MAX_ITEMS, Event, EventKind
+from lvsctl.ipvs_table import Operation, service_of
+from lvsctl.results import Done, Skipped
+from lvsctl.status import Override
+
+
+def cycle_events(before: KernelView, cycle: Cycle, after: KernelView) -> Iterator[Event]:
+    """Yield what a cycle did and found.
+
+    What it changed although nobody had changed the farm since all was as it should be, somebody
+    else had changed before: that is drift.
+    """
+    done = [operation for operation, result in cycle.results if isinstance(result, Done)]
+    drift = [operation for operation in done if _was_right(operation, before, cycle)]
+    asked = [operation for operation in done if operation not in drift]
+    yield from _listed(EventKind.DRIFT, "put right what somebody else changed", drift)
+    yield from _listed(EventKind.KERNEL_CHANGED, "changed the IPVS table", asked)
+    refused = [
+        f"{operation}: {result}"
+        for operation, result in cycle.results
+        if not isinstance(result, Done | Skipped) and not _was_told(operation, before, after)
+    ]
+    yield from _listed(EventKind.KERNEL_REFUSED, "the kernel refused operations", refused)
+    yield from view_events(before, after)
+
+
+def _was_right(operation: Operation, before: KernelView, cycle: Cycle) -> bool:
+    if before.revision != cycle.revision or before.error:
+        return False
+    key = service_of(operation)
+    if key is None:
+        return cycle.dirty is None
+    seen = before.services.get(key)
+    return seen is not None and seen.state is KeyState.APPLIED
+
+
+def _was_told(operation: Operation, before: KernelView, after: KernelView) -> bool:
+    """Say whether the last cycle had the same trouble: what is tried again is no news."""
+    key = service_of(operation)
+    if key is None:
+        return False
+    seen = before.services.get(key)
+    return seen is not None and bool(seen.reason) and seen == after.services.get(key)
+
+
+def _listed(kind: EventKind, what: str, items: Sequence[object]) -> Iterator[Event]:
+    if items:
+        first = tuple(map(str, items[:MAX_ITEMS]))
+        yield Event(kind, detail=f"{what}: {len(items)}", items=first)
+
+
+def view_events(before: KernelView, after: KernelView) -> Iterator[Event]:
+    """Yield what is wrong now and was not, and what is not any more."""
+    if after.error and not before.error:
+        yield Event(EventKind.KERNEL_UNREADABLE, detail=after.error)
+    if before.error and not after.error:
+        yield Event(EventKind.KERNEL_READABLE, detail="the kernel can be compared again")
+    yield from _differences(
+        _conflicts(before), _conflicts(after), EventKind.CONFLICT, EventKind.CONFLICT_OVER
+    )
+    yield from _differences(
+        {str(vip): why for vip, why in before.vips.items()},
+        {str(vip): why for vip, why in after.vips.items()},
+        EventKind.VIP_PROBLEM,
+        EventKind.VIP_PROBLEM_OVER,
+    )
+    yield from _differences(
+        {problem: problem for problem in before.host},
+        {problem: problem for problem in after.host},
+        EventKind.HOST_PROBLEM,
+        EventKind.HOST_PROBLEM_OVER,
+    )
+
+
+def _conflicts(view: KernelView) -> Mapping[str, str]:
+    return {
+        str(key): seen.reason
+        for key, seen in view.services.items()
+        if seen.state is KeyState.CONFLICT
+    }
+
+
+def _differences(
+    before: Mapping[str, str], after: Mapping[str, str], began: EventKind, ended: EventKind
+) -> Iterator[Event]:
+    for subject, why in after.items():
+        if before.get(subject) != why:
+            yield Event(began, "" if subject == why else subject, why)
+    for subject, why in before.items():
+        if subject not in after:
+            yield Event(ended, "" if subject == why else subject, f"no longer: {why}")
+
+
+def stored_events(before: State, after: State, changes: Sequence[str], by: str) -> Iterator[Event]:
+    """Yield what a write changed, and each server whose administrative state it changed."""
+    yield Event(
+        EventKind.STORED,
+        f"revision {after.revision}",
+        f"changed objects: {len(changes)}",
+        tuple(changes[:MAX_ITEMS]),
+        by,
+    )
+    old, new = before.status.overrides, after.status.overrides
+    if old is not new:
+        for server in sorted({*old, *new}):
+            if old.get(server) != new.get(server):
+                yield Event(EventKind.SERVER_STATE, str(server), _standing(new.get(server)), by=by)
+
+
+def _standing(override: Override | None) -> str:
+    if override is None:
+        return "enabled, as it is declared"
+    weight = "" if override.weight is None else f", weight {override.weight}"
+    until = f" until {override.deadline.at:%Y-%m-%dT%H:%M:%SZ}" if override.deadline else ""
+    reason = f": {override.reason}" if override.reason else ""
+    return f"{override.state}{until}{weight}{reason}"

@@ -1,0 +1,66 @@
+"""What happened, as people and programs are told of it. Pure."""
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime
+
+MAX_ITEMS = 20
+"""So many are listed of what one event is about; its detail says how many there are."""
+
+
+class EventKind(enum.StrEnum):
+    """What an event is about; the names are stable and for programs."""
+
+    STORED = "stored"
+    SERVER_STATE = "server-state"
+    DRAINED = "drained"
+    DRAIN_OVER = "drain-over"
+    KERNEL_CHANGED = "kernel-changed"
+    KERNEL_REFUSED = "kernel-refused"
+    KERNEL_UNREADABLE = "kernel-unreadable"
+    KERNEL_READABLE = "kernel-readable"
+    DRIFT = "drift"
+    CONFLICT = "conflict"
+    CONFLICT_OVER = "conflict-over"
+    VIP_PROBLEM = "vip-problem"
+    VIP_PROBLEM_OVER = "vip-problem-over"
+    HOST_PROBLEM = "host-problem"
+    HOST_PROBLEM_OVER = "host-problem-over"
+    AGENT_FINDING = "agent-finding"
+    AGENT_LOST = "agent-lost"
+    AGENT_RETURNED = "agent-returned"
+    MODE = "mode"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened.
+
+    Attributes:
+        kind: What it is about.
+        subject: Which one: a virtual service, a VIP, ``pool/server``, an agent; may be empty.
+        detail: What happened and why, for a person.
+        items: What was done or changed, the first of them.
+        by: Who wanted it; empty where nobody did.
+    """
+
+    kind: EventKind
+    subject: str = ""
+    detail: str = ""
+    items: tuple[str, ...] = ()
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """An event in its place in the history.
+
+    Attributes:
+        id: One more than that of the event before it.
+        at: When, in UTC.
+        event: What happened.
+    """
+
+    id: int
+    at: datetime
+    event: Event
