@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from api.schemas.agents import AgentStatus, FindingStatus, ReadinessStatus
 from api.views import Known, age
 from lvsctl.agent.messages import Report
-from lvsctl.director.agent_edits import needed_readiness
 from lvsctl.status import Agent, Readiness
 
 
@@ -19,7 +18,8 @@ def agent_document(agent: Agent, known: Known) -> AgentStatus:
         "weight": agent.weight,
         "membership": agent.membership.value,
         "ready": _readiness(agent.ready),
-        "awaited": _readiness(needed_readiness(agent, known.state.farm) - agent.ready),
+        "awaited": _readiness(known.state.needs.readiness(agent) - agent.ready),
+        "accepts": sorted(map(str, contact.report.tunnels)) if contact else [],
         "age": age(known.now, contact.at) if contact else None,
         "findings": _findings(contact.report) if contact else [],
     }

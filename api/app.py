@@ -8,7 +8,19 @@ from fastapi_offline import FastAPIOffline
 from api import problems
 from api.access import BearerToken
 from api.documentation import EVERY, Contract
-from api.routes import agents, farm, health, kernel, mode, overrides, pools, services
+from api.routes import (
+    agents,
+    events,
+    farm,
+    health,
+    kernel,
+    metrics,
+    mode,
+    overrides,
+    pools,
+    services,
+    tunnels,
+)
 from lvsctl.director.daemon import DirectorDaemon
 
 DESCRIPTION = """
@@ -39,9 +51,11 @@ def create_app(daemon: DirectorDaemon, token: str | None) -> FastAPI:
     )
     app.state.daemon = daemon
     app.state.farm_text = farm.FarmText()
+    app.state.scrapes = metrics.Scrapes()
     app.add_middleware(BearerToken, token=token)
     problems.install(app)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     app.include_router(_version_1())
     # Made now: the first to ask for it would hold up the event loop.
     app.state.contract = contract = Contract(app)
@@ -51,7 +65,7 @@ def create_app(daemon: DirectorDaemon, token: str | None) -> FastAPI:
 
 def _version_1() -> APIRouter:
     router = APIRouter(prefix="/v1", responses=EVERY, dependencies=[Depends(_known_query)])
-    for subject in (farm, services, pools, overrides, agents, kernel, mode):
+    for subject in (farm, services, pools, overrides, tunnels, agents, kernel, mode, events):
         router.include_router(subject.router)
     return router
 

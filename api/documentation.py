@@ -21,6 +21,7 @@ from api.schemas.mode import ModeRequest
 from api.schemas.override import Override
 from api.schemas.pool import Pool, RealServer
 from api.schemas.service import Service
+from api.schemas.tunnel import PointToPointTunnel
 from lvsctl.errors import InvalidInput, Problem
 
 REFERENCE = "#/components/schemas/{model}"
@@ -29,6 +30,7 @@ BODIES: Sequence[type[Document]] = (
     Service,
     Pool,
     RealServer,
+    PointToPointTunnel,
     Override,
     ModeRequest,
     Registration,

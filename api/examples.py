@@ -14,8 +14,27 @@ SERVER_STATUS = {
     "origin": "declared",
     "state": "draining",
     "weight": 0,
-    "reason": "draining: new disk",
-    "services": [{"service": "web", "weight": 0, "reason": "draining: new disk"}],
+    "tunnel": "ipip",
+    "pending": False,
+    "reason": "draining until 2026-01-02T03:05:05Z, what is left is then cut: new disk",
+    "services": [
+        {
+            "service": "web",
+            "weight": 0,
+            "tunnel": "ipip",
+            "pending": False,
+            "reason": "draining until 2026-01-02T03:05:05Z, what is left is then cut: new disk",
+        }
+    ],
+    "drain": {
+        "since": "2026-01-02T03:04:05Z",
+        "deadline": "2026-01-02T03:05:05Z",
+        "at_deadline": "cut",
+        "overdue": False,
+        "connections": 17,
+        "gone_in": "42s",
+        "warnings": [],
+    },
     "agent": {"name": "rs1", "membership": "joined", "age": "4s"},
 }
 SERVER = {**REAL_SERVER, "status": SERVER_STATUS}
@@ -26,6 +45,7 @@ POOL = {
     "real_servers": [REAL_SERVER],
     "status": {
         "services": ["web"],
+        "tunnel": "ipip",
         "real_servers": [
             {
                 "name": "rs1",
@@ -33,7 +53,9 @@ POOL = {
                 "origin": "declared",
                 "state": "draining",
                 "weight": 0,
-                "reason": "draining: new disk",
+                "tunnel": "ipip",
+                "pending": False,
+                "reason": "draining until 2026-01-02T03:05:05Z, what is left is then cut: new disk",
             }
         ],
     },
@@ -54,7 +76,9 @@ SERVICE = {
                 "server": "rs1",
                 "address": "192.0.2.11",
                 "weight": 0,
-                "reason": "draining: new disk",
+                "tunnel": "ipip",
+                "pending": False,
+                "reason": "draining until 2026-01-02T03:05:05Z, what is left is then cut: new disk",
             }
         ],
     },
@@ -67,6 +91,7 @@ AGENT = {
     "membership": "joined",
     "ready": [{"vip": "198.51.100.10", "tunnel": "ipip"}],
     "awaited": [],
+    "accepts": ["ipip"],
     "age": "4s",
     "findings": [
         {
@@ -77,6 +102,43 @@ AGENT = {
             "at": "2026-01-02T03:04:05Z",
         }
     ],
+}
+_TUNNEL_END_STATUS = {
+    "agent": "rs1",
+    "state": "down",
+    "reason": "no answer from 192.168.2.2 for 8s",
+    "since": "2026-01-02T03:04:05Z",
+    "mtu": 1472,
+    "round_trip_ms": 0.21,
+    "loss_percent": 40.0,
+}
+TUNNEL = {
+    "name": "c2d",
+    "mode": "gre",
+    "ends": [
+        {
+            "agent": "rs1",
+            "underlay": "192.0.2.11",
+            "device": "eth0",
+            "addresses": ["192.168.2.1/24"],
+        },
+        {
+            "agent": "rs2",
+            "underlay": "192.0.2.12",
+            "device": "eth0",
+            "link": "d2c",
+            "addresses": ["192.168.2.2/24"],
+        },
+    ],
+    "key": 42,
+    "status": {
+        "state": "down",
+        "reason": "rs1: no answer from 192.168.2.2 for 8s; rs2: d2c is missing",
+        "ends": [
+            _TUNNEL_END_STATUS,
+            {**_TUNNEL_END_STATUS, "agent": "rs2", "reason": "d2c is missing", "mtu": None},
+        ],
+    },
 }
 TRAFFIC = {
     "connections": 1200,
@@ -120,6 +182,33 @@ TABLE = {
             "port": 80,
         }
     ],
+    "probes": [
+        {
+            "key": "fwmark 1280704512",
+            "family": "IPv4",
+            "service": None,
+            "scheduler": "rr",
+            "flags": [],
+            "persistence": None,
+            "traffic": TRAFFIC,
+            "destinations": [
+                {
+                    "address": "192.0.2.11",
+                    "port": 0,
+                    "weight": 1,
+                    "forwarding": "tunnel",
+                    "tunnel": "ipip",
+                    "upper_threshold": 0,
+                    "lower_threshold": 0,
+                    "active_connections": 0,
+                    "inactive_connections": 1,
+                    "persistent_connections": 0,
+                    "traffic": TRAFFIC,
+                }
+            ],
+            "fwmark": 1280704512,
+        }
+    ],
     "timeouts": {"tcp": "15m", "tcp_fin": "2m", "udp": "5m"},
 }
 
@@ -137,9 +226,13 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "Pools": {"pools": [POOL]},
     "RealServerAnswer": SERVER,
     "RealServers": {"real_servers": [SERVER]},
+    "TunnelAnswer": TUNNEL,
+    "Tunnels": {"tunnels": [TUNNEL]},
     "OverrideAnswer": {
         "state": "draining",
         "reason": "new disk",
+        "deadline": "2026-01-02T03:05:05Z",
+        "at_deadline": "cut",
         "by": "ada",
         "since": "2026-01-02T03:04:05Z",
     },

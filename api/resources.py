@@ -13,6 +13,8 @@ from api.schemas.farm import Farm
 from api.schemas.override import Override
 from api.schemas.pool import Pool, RealServer
 from api.schemas.service import Service
+from api.schemas.tunnel import PointToPointTunnel
+from api.tunnel_views import tunnel_of
 from api.validation import validated
 from api.views import declaration, member_of, service_of
 from lvsctl.director.edits import (
@@ -32,7 +34,7 @@ from lvsctl.objects import Kind, ObjectId
 from lvsctl.plan import Origin
 from lvsctl.status import ServerId
 
-FARM_KINDS = frozenset({Kind.SERVICE, Kind.POOL, Kind.DIRECTORS, Kind.SETTINGS})
+FARM_KINDS = frozenset({Kind.SERVICE, Kind.POOL, Kind.TUNNEL, Kind.DIRECTORS, Kind.SETTINGS})
 
 
 class Resource(Protocol):
@@ -163,6 +165,43 @@ class PoolResource:
 
 
 @dataclass(frozen=True, slots=True)
+class TunnelResource:
+    """A point-to-point tunnel."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return str(self._id)
+
+    @property
+    def path(self) -> str:
+        """Its address."""
+        return f"/v1/tunnels/{quote(self.name, safe='')}"
+
+    @property
+    def _id(self) -> ObjectId:
+        return ObjectId(Kind.TUNNEL, self.name)
+
+    def etag(self, state: State) -> str | None:
+        """Return its revision."""
+        return revision_tag(state, self._id)
+
+    def document(self, state: State) -> Json:
+        """Return what is declared."""
+        return PointToPointTunnel.of(tunnel_of(state, self.name)).plain()
+
+    def put(self, document: Json) -> Edit:
+        """Return the edit that declares it."""
+        return PutObject(
+            self._id, validated(PointToPointTunnel, named(document, self.name)).value()
+        )
+
+    def delete(self, state: State) -> Edit:  # noqa: ARG002 - the edit looks itself
+        """Return the edit that removes it."""
+        return DeleteObject(self._id)
+
+
+@dataclass(frozen=True, slots=True)
 class RealServerResource:
     """A server of a pool.
 
@@ -221,11 +260,13 @@ class OverrideResource:
         id: Of the server.
         by: Who writes it.
         at: When.
+        force: Also where no other server serves.
     """
 
     id: ServerId
     by: str
     at: datetime
+    force: bool = False
 
     def __str__(self) -> str:
         return f"the override of {self.id}"
@@ -242,7 +283,7 @@ class OverrideResource:
     def put(self, document: Json) -> Edit:
         """Return the edit that sets it."""
         asked = validated(Override, declared(document, {"by", "since"}))
-        return PutOverride(self.id, asked.value(self.by, self.at))
+        return PutOverride(self.id, asked.value(self.by, self.at), force=self.force)
 
     def delete(self, state: State) -> Edit:
         """Return the edit that lets the server be as it is declared."""

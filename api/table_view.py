@@ -1,6 +1,6 @@
 """The kernel's table as a document. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from api.schemas.table import (
     KernelDestination,
@@ -16,6 +16,7 @@ from lvsctl.ipvs_table import (
     DestinationConfig,
     DestinationCounters,
     DestinationKey,
+    IpvsTable,
     Persistence,
     ServiceCounters,
     ServiceFlag,
@@ -34,12 +35,15 @@ NO_COUNTERS = DestinationCounters(Traffic(), 0, 0, 0)
 
 def table_document(reading: TableReading) -> Table:
     """Return the table with its counters, in the order of the keys."""
-    ordered = sorted(reading.table.items(), key=lambda item: item[0].sort_key)
     timeouts = reading.timeouts
     return {
         "services": [
             _service(key, service, reading.counters.get(key, NO_TRAFFIC), reading.ours.get(key))
-            for key, service in ordered
+            for key, service in _ordered(reading.table)
+        ],
+        "probes": [
+            _service(key, service, reading.counters.get(key, NO_TRAFFIC), None)
+            for key, service in _ordered(reading.probes)
         ],
         "timeouts": {
             "tcp": format_duration(timeouts.tcp_s),
@@ -47,6 +51,10 @@ def table_document(reading: TableReading) -> Table:
             "udp": format_duration(timeouts.udp_s),
         },
     }
+
+
+def _ordered(table: IpvsTable) -> Sequence[tuple[ServiceKey, VirtualService]]:
+    return sorted(table.items(), key=lambda item: item[0].sort_key)
 
 
 def _service(

@@ -1,7 +1,7 @@
 """What pydantic finds wrong with a document, in lvsctl's words."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -14,12 +14,18 @@ from lvsctl.errors import InvalidInput, Problem
 KINDS: Mapping[str, str] = {
     "bool_type": "true or false",
     "dict_type": "an object",
+    "float_type": "a number",
     "int_type": "a whole number",
     "list_type": "a list",
+    "model_attributes_type": "an object",
     "model_type": "an object",
     "string_type": "a string",
 }
 """What pydantic's errors about types ask for."""
+
+
+DISCRIMINATOR = "type"
+"""The field that tells documents apart where several may stand."""
 
 
 def validated(model: type[DocumentT], document: Json) -> DocumentT:
@@ -42,18 +48,27 @@ def pointer_to(place: Sequence[str | int]) -> str:
 
 
 def _problem(found: ErrorDetails, model: type[Document]) -> Problem:
-    *parents, last = found["loc"] or ("",)
-    pointer = pointer_to(found["loc"])
+    place = _place(found["loc"], model)
+    pointer = pointer_to(place.parts)
     context = found.get("ctx", {})
     match found["type"]:
         case base.REFUSED:
             return Problem(pointer, context["detail"], context["allowed"])
         case "missing":
-            return Problem(pointer, "it is missing", _meaning(_fields(model, parents)[str(last)]))
+            return Problem(
+                pointer, "it is missing", _meaning(_fields(place.holders)[str(place.parts[-1])])
+            )
         case "extra_forbidden":
-            return Problem(pointer, "there is no such field", ", ".join(_fields(model, parents)))
+            return Problem(pointer, "there is no such field", ", ".join(_fields(place.holders)))
         case "literal_error":
             return Problem(pointer, f"{shown(found['input'])} is not known", context["expected"])
+        case "union_tag_invalid":
+            detail = f"{shown(found['input'][DISCRIMINATOR])} is not known"
+            return Problem(f"{pointer}/{DISCRIMINATOR}", detail, ", ".join(_tags(place.documents)))
+        case "union_tag_not_found":
+            return Problem(
+                f"{pointer}/{DISCRIMINATOR}", "it is missing", ", ".join(_tags(place.documents))
+            )
         case "string_too_long":
             return Problem(pointer, "it is too long", f"{context['max_length']} characters")
         case kind:
@@ -66,12 +81,49 @@ def _meaning(field: FieldInfo) -> str:
     return (field.description or "").rstrip(".")
 
 
-def _fields(model: type[Document], place: Sequence[str | int]) -> Mapping[str, FieldInfo]:
-    """Return the fields of the object at a place in a document of a model."""
-    for part in place:
-        if isinstance(part, str):
-            model = next(_documents(model.model_fields[part].annotation))
-    return {field.alias or name: field for name, field in model.model_fields.items()}
+class _Place(NamedTuple):
+    """Where pydantic found something: its parts, the documents that hold it, and may be there."""
+
+    parts: Sequence[str | int]
+    holders: Sequence[type[Document]]
+    documents: Sequence[type[Document]]
+
+
+def _place(loc: Sequence[str | int], model: type[Document]) -> _Place:
+    """Return the place that pydantic means.
+
+    Where several documents are told apart by their type, it names the type as if it were a part.
+    """
+    parts: list[str | int] = []
+    holders = documents = [model]
+    for part in loc:
+        if isinstance(part, str) and len(documents) > 1:
+            documents = [document for document in documents if part in _tags([document])]
+            continue
+        parts.append(part)
+        if isinstance(part, str) and documents:
+            holders = documents
+            field = _fields(holders).get(part)
+            documents = list(_documents(field.annotation)) if field else []
+    return _Place(parts, holders, documents)
+
+
+def _fields(documents: Sequence[type[Document]]) -> Mapping[str, FieldInfo]:
+    """Return the fields of documents, by the name in JSON."""
+    return {
+        field.alias or name: field
+        for document in documents
+        for name, field in document.model_fields.items()
+    }
+
+
+def _tags(documents: Sequence[type[Document]]) -> Sequence[str]:
+    """Return the values of the field that tells documents apart."""
+    return [
+        tag
+        for document in documents
+        for tag in get_args(document.model_fields[DISCRIMINATOR].annotation)
+    ]
 
 
 def _documents(annotation: Any) -> Iterator[type[Document]]:  # noqa: ANN401 - any type there is

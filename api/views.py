@@ -1,15 +1,18 @@
 """Services, pools and real servers with their status, as documents. Pure."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
 from api.schemas.base import Json
+from api.schemas.fields import utc_text
 from api.schemas.pool import Pool, RealServer
 from api.schemas.service import Service
 from api.schemas.status import (
     AgentContact,
+    DrainStatus,
     KeyStatus,
     PoolMember,
     PoolStatus,
@@ -18,15 +21,16 @@ from api.schemas.status import (
     ServiceWeight,
 )
 from lvsctl import farm
+from lvsctl.director.agent_watch import Contact
+from lvsctl.director.countdown import Countdown, drain_warnings
 from lvsctl.director.cycle import KernelView, KeyState, KeyView
-from lvsctl.director.daemon import Contact
 from lvsctl.director.edits import pool_of
 from lvsctl.director.state import State
 from lvsctl.duration import format_duration
 from lvsctl.errors import NotFound
 from lvsctl.ipvs_table import ServiceKey
 from lvsctl.plan import Member, Standing, members, service_keys, standing
-from lvsctl.status import AdministrativeState, Agent
+from lvsctl.status import AdministrativeState, Agent, ServerId
 
 WORST_FIRST = (KeyState.CONFLICT, KeyState.PENDING, KeyState.HELD, KeyState.APPLIED)
 
@@ -40,12 +44,14 @@ class Known:
         view: The kernel, as the cycles so far have shown it.
         contacts: The last sign of life of each agent.
         now: In UTC.
+        countdowns: The connections of each server that is being drained.
     """
 
     state: State
     view: KernelView
     contacts: Mapping[str, Contact]
     now: datetime
+    countdowns: Mapping[ServerId, Countdown]
 
     @cached_property
     def users(self) -> Mapping[str, Sequence[farm.Service]]:
@@ -80,6 +86,7 @@ def declaration(member: Member) -> farm.RealServer:
         member.weight,
         member.upper_threshold,
         member.lower_threshold,
+        member.own_tunnel,
     )
 
 
@@ -93,6 +100,7 @@ def pool_document(pool: farm.Pool, known: Known) -> Json:
     users = known.users.get(pool.name, ())
     status: PoolStatus = {
         "services": [service.name for service in users],
+        "tunnel": str(pool.tunnel.encapsulation),
         "real_servers": [
             _listed(member, pool, users, known) for member in members(pool, known.state.status)
         ],
@@ -119,12 +127,18 @@ def _service_status(service: farm.Service, known: Known) -> ServiceStatus:
                 "server": member.id.server,
                 "address": str(member.address),
                 "weight": part.weight,
+                "tunnel": _tunnel(part),
+                "pending": part.pending,
                 "reason": part.reason,
             }
             for member in members(pool, known.state.status)
-            for part in [standing(member, service.vip, pool, known.state.status)]
+            for part in [standing(member, service.vip, known.state.status)]
         ],
     }
+
+
+def _tunnel(part: Standing) -> str | None:
+    return str(part.encapsulation) if part.encapsulation else None
 
 
 def _unseen(known: Known) -> KeyView:
@@ -138,18 +152,45 @@ def _key_status(key: ServiceKey, view: KeyView) -> KeyStatus:
 def _server_status(member: Member, pool: farm.Pool, known: Known) -> RealServerStatus:
     users = known.users.get(pool.name, ())
     parts: list[ServiceWeight] = [
-        {"service": service.name, "weight": part.weight, "reason": part.reason}
+        {
+            "service": service.name,
+            "weight": part.weight,
+            "tunnel": _tunnel(part),
+            "pending": part.pending,
+            "reason": part.reason,
+        }
         for service in users
-        for part in [standing(member, service.vip, pool, known.state.status)]
+        for part in [standing(member, service.vip, known.state.status)]
     ]
     listed = _listed(member, pool, users, known)
     return {
         "origin": listed["origin"],
         "state": listed["state"],
         "weight": listed["weight"],
+        "tunnel": listed["tunnel"],
+        "pending": listed["pending"],
         "reason": listed["reason"],
         "services": parts,
+        "drain": _drain_status(member, known),
         "agent": agent_contact(member.agent, known) if member.agent else None,
+    }
+
+
+def _drain_status(member: Member, known: Known) -> DrainStatus | None:
+    override = known.state.status.overrides.get(member.id)
+    if override is None or override.state is not AdministrativeState.DRAINING:
+        return None
+    countdown = known.countdowns.get(member.id)
+    left_s = countdown.left_s if countdown else None
+    deadline = override.deadline
+    return {
+        "since": utc_text(override.since),
+        "deadline": utc_text(deadline.at) if deadline else None,
+        "at_deadline": deadline.then.value if deadline else None,
+        "overdue": deadline is not None and deadline.at <= known.now,
+        "connections": countdown.connections if countdown else None,
+        "gone_in": None if left_s is None else format_duration(math.ceil(left_s)),
+        "warnings": [*drain_warnings(known.state, member.id)],
     }
 
 
@@ -165,6 +206,8 @@ def _listed(
         "origin": member.origin.value,
         "state": state.value,
         "weight": overall.weight,
+        "tunnel": _tunnel(overall),
+        "pending": overall.pending,
         "reason": overall.reason,
     }
 
@@ -173,7 +216,7 @@ def _overall(
     member: Member, pool: farm.Pool, users: Sequence[farm.Service], known: Known
 ) -> Standing:
     """Return a server's part in the first service where there is something to say about it."""
-    parts = [standing(member, service.vip, pool, known.state.status) for service in users]
+    parts = [standing(member, service.vip, known.state.status) for service in users]
     if not parts:
         return Standing(None, f"no service uses pool {pool.name}")
     return next((part for part in parts if part.reason), parts[0])

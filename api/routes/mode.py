@@ -10,8 +10,8 @@ from api.bodies import read_body
 from api.daemon import Daemon
 from api.documentation import BODY, takes
 from api.rendering import json_response
+from api.schemas.fields import utc_text
 from api.schemas.mode import ModeAnswer, ModeRequest
-from api.schemas.override import utc_text
 from api.validation import validated
 from lvsctl.store.protocol import Mode, ModeName
 

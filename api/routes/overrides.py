@@ -1,6 +1,8 @@
 """Administrative states and run-time weights of real servers."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from api.daemon import Daemon, Now
@@ -38,10 +40,20 @@ async def get_override(pool: PoolName, server: ServerName, known: Now) -> Respon
     openapi_extra=takes(Override),
 )
 async def put_override(
-    pool: PoolName, server: ServerName, daemon: Daemon, write: Write
+    pool: PoolName,
+    server: ServerName,
+    daemon: Daemon,
+    write: Write,
+    *,
+    force: Annotated[bool, Query(description="Even if no server is left.")] = False,
 ) -> Response:
-    """Set an administrative state and a run-time weight; no farm file and no agent undoes it."""
-    return await write.put(OverrideResource(ServerId(pool, server), write.by, daemon.now()))
+    """Set an administrative state and a run-time weight; no farm file and no agent undoes it.
+
+    To take away the last server of a service needs force.
+    """
+    return await write.put(
+        OverrideResource(ServerId(pool, server), write.by, daemon.now(), force=force)
+    )
 
 
 @router.delete("", summary="End an override", response_model=WriteAnswer, responses=MISSING | STALE)

@@ -12,4 +12,5 @@ PATTERN = {"pattern": NAME_PATTERN}
 ServiceName = Annotated[str, Path(examples=["web"], json_schema_extra=PATTERN)]
 PoolName = Annotated[str, Path(examples=["web"], json_schema_extra=PATTERN)]
 ServerName = Annotated[str, Path(examples=["rs1"], json_schema_extra=PATTERN)]
+TunnelName = Annotated[str, Path(examples=["c2d"], json_schema_extra=PATTERN)]
 AgentName = Annotated[str, Path(examples=["rs3"], json_schema_extra=PATTERN)]

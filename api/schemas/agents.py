@@ -8,6 +8,7 @@ from typing_extensions import TypedDict
 from api.schemas.base import Document
 from api.schemas.fields import Address, Name, Weight
 from api.schemas.status import MembershipName
+from api.schemas.tunnel import Interface
 
 
 class Lenient(Document):
@@ -20,6 +21,8 @@ class AcceptedTunnel(Lenient):
     """An encapsulation that a real server accepts."""
 
     type: str = Field(examples=["ipip"])
+    port: int = Field(default=0, description="UDP port of gue; 0 for the others.")
+    checksum: bool = Field(default=False, description="The outer header carries one.")
 
 
 class Registration(Lenient):
@@ -50,6 +53,35 @@ class Finding(Lenient):
     at: str = Field(description="When, ISO 8601 in UTC.")
 
 
+class TunnelEndState(Lenient):
+    """How one end of a point-to-point tunnel is."""
+
+    tunnel: str
+    up: bool = Field(description="It is as it should be, and the other end answers.")
+    since: str = Field(description="ISO 8601 in UTC.")
+    reason: str = Field(default="", description="Why it is down.")
+    mtu: int | None = None
+    round_trip_us: int | None = Field(default=None, description="Mean, in microseconds.")
+    sent: int = Field(default=0, description="Probes of the last 20 seconds.")
+    lost: int = Field(default=0, description="Those of them that were not answered.")
+
+
+class AssignedTunnelEnd(Lenient):
+    """What one host needs for a point-to-point tunnel."""
+
+    tunnel: str
+    link: str = Field(description="Name of its device on this host.")
+    mode: Literal["ipip", "gre", "gretap"]
+    local: Address
+    remote: Address
+    addresses: list[Interface]
+    peers: list[Address] = Field(default=[], description="Of the other end inside.")
+    device: str | None = None
+    key: int | None = None
+    ttl: int | None = None
+    mtu: int | None = None
+
+
 class Report(Lenient):
     """What an agent sees on its host."""
 
@@ -63,6 +95,7 @@ class Report(Lenient):
     ready: list[Address] = Field(description="VIPs that are up with all they need.")
     tunnels: list[AcceptedTunnel]
     findings: list[Finding] = Field(default=[], description="What was or is wrong.")
+    tunnel_ends: list[TunnelEndState] = Field(default=[], description="Point-to-point tunnels.")
 
 
 class Assignment(Lenient):
@@ -72,6 +105,14 @@ class Assignment(Lenient):
     agent: str
     vips: list[Address]
     tunnels: list[AcceptedTunnel]
+    mtu: int | None = Field(
+        default=None,
+        description="Largest outer packet that the network from the director lets through; "
+        "null where the host's own routes say it.",
+    )
+    tunnel_ends: list[AssignedTunnelEnd] = Field(
+        default=[], description="Ends of point-to-point tunnels on this host."
+    )
 
 
 class ReadinessStatus(TypedDict):
@@ -104,6 +145,9 @@ class AgentStatus(TypedDict):
     ]
     awaited: Annotated[
         list[ReadinessStatus], Field(description="What its services still wait for.")
+    ]
+    accepts: Annotated[
+        list[str], Field(description="Tunnels, as of its last report.", examples=[["gue:6080"]])
     ]
     age: Annotated[
         str | None,

@@ -6,9 +6,10 @@ from typing import Literal, Self
 from pydantic import ConfigDict, Field
 
 from api.schemas.base import Document, shown
-from api.schemas.fields import Address, Duration, Marks, Name
+from api.schemas.fields import Address, Duration, Marks, Name, Ports
 from api.schemas.pool import Pool
 from api.schemas.service import Service
+from api.schemas.tunnel import PointToPointTunnel
 from lvsctl import farm
 from lvsctl.errors import InvalidInput, Problem
 
@@ -44,6 +45,11 @@ class Settings(Document):
         description="Firewall marks kept for health checks.",
         json_schema_extra={"default": str(farm.Settings().probe_marks)},
     )
+    probe_ports: Ports = Field(
+        default=farm.Settings().probe_ports,
+        description="Source ports of the director kept for health checks through the tunnel.",
+        json_schema_extra={"default": str(farm.Settings().probe_ports)},
+    )
 
     def value(self) -> farm.Settings:
         """Return what the document stands for."""
@@ -54,6 +60,7 @@ class Settings(Document):
             sysctls=self.sysctls,
             vips=farm.VipOwner(self.vips),
             probe_marks=self.probe_marks,
+            probe_ports=self.probe_ports,
         )
 
     @classmethod
@@ -66,6 +73,7 @@ class Settings(Document):
             sysctls=dict(value.sysctls),
             vips=str(value.vips),
             probe_marks=value.probe_marks,
+            probe_ports=value.probe_ports,
         )
 
 
@@ -102,6 +110,9 @@ class Farm(Document):
     pools: list[Pool] = Field(description="All of them; an empty list for none.")
     directors: list[Director] = Field(default=[], description="All of them; left out, none.")
     settings: Settings = Settings()
+    tunnels: list[PointToPointTunnel] = Field(
+        default=[], description="Point-to-point tunnels, all of them; left out, none."
+    )
 
     def value(self) -> farm.Farm:
         """Return what the document stands for.
@@ -113,6 +124,7 @@ class Farm(Document):
             *_doubled_names("/services", self.services),
             *_doubled_names("/pools", self.pools),
             *_doubled_names("/directors", self.directors),
+            *_doubled_names("/tunnels", self.tunnels),
         ]
         if problems:
             raise InvalidInput(problems)
@@ -124,6 +136,7 @@ class Farm(Document):
                 for director in self.directors
             },
             self.settings.value(),
+            {tunnel.name: tunnel.value() for tunnel in self.tunnels},
         )
 
     @classmethod
@@ -137,10 +150,13 @@ class Farm(Document):
                 for director in value.directors.values()
             ],
             settings=Settings.of(value.settings),
+            tunnels=[PointToPointTunnel.of(tunnel) for tunnel in value.tunnels.values()],
         )
 
 
-def _doubled_names(pointer: str, objects: Sequence[Service | Pool | Director]) -> Iterator[Problem]:
+def _doubled_names(
+    pointer: str, objects: Sequence[Service | Pool | Director | PointToPointTunnel]
+) -> Iterator[Problem]:
     """Yield a problem for each name that an earlier object of the list at ``pointer`` has."""
     seen: set[str] = set()
     for index, named in enumerate(objects):

@@ -1,21 +1,37 @@
 """The kinds of fields: how each is read, written and described."""
 
+import functools
 import re
+from datetime import datetime
 from ipaddress import ip_address
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
 from api.schemas.base import shown, wrong
-from lvsctl.duration import DURATION_ALLOWED, DURATION_PATTERN, format_duration, parse_duration
-from lvsctl.farm import MarkRange
+from lvsctl.duration import (
+    DURATION_ALLOWED,
+    DURATION_PATTERN,
+    SHORT_DURATION_ALLOWED,
+    SHORT_DURATION_PATTERN,
+    format_duration,
+    format_short_duration,
+    parse_duration,
+    parse_short_duration,
+)
+from lvsctl.farm import MarkRange, PortRange
 from lvsctl.farm_rules import MAX_MARK, MAX_PORT, MAX_THRESHOLD, MAX_WEIGHT, NAME_PATTERN
 from lvsctl.ipvs_table import IPAddress
+from lvsctl.tunnel_rules import MAX_MTU, MIN_MTU
 
 ADDRESS_ALLOWED = "an IP address like 192.0.2.11"
 MARKS_ALLOWED = "two marks like 0x4c560000-0x4c56ffff"
 MAX_REASON = 500
 MARKS_PATTERN = r"^0x[0-9a-fA-F]{1,8}-0x[0-9a-fA-F]{1,8}$"
+TIME_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"
+TIME_ALLOWED = "a time in UTC like 2026-01-02T03:04:05Z"
+PORTS_ALLOWED = "first and last, such as 61000-64999"
+PORTS_PATTERN = r"^[0-9]{1,5}-[0-9]{1,5}$"
 
 
 def read_address(value: object) -> IPAddress:
@@ -25,9 +41,14 @@ def read_address(value: object) -> IPAddress:
     if "%" in value:
         raise wrong(f"{shown(value)} names an interface", ADDRESS_ALLOWED)
     try:
-        return ip_address(value)
+        return _parse_address(value)
     except ValueError:
         raise wrong(f"{shown(value)} is no IP address", ADDRESS_ALLOWED) from None
+
+
+@functools.lru_cache(maxsize=1 << 16)  # a server is in many pools; parsing is slow
+def _parse_address(text: str) -> IPAddress:
+    return ip_address(text)
 
 
 def read_duration(value: object) -> int:
@@ -38,12 +59,43 @@ def read_duration(value: object) -> int:
         raise wrong(f"{shown(value)} is no duration", DURATION_ALLOWED) from None
 
 
+def read_short_duration(value: object) -> float:
+    """Return the seconds that a text stands for, which may be in milliseconds."""
+    try:
+        return parse_short_duration(value if isinstance(value, str) else "")
+    except ValueError:
+        raise wrong(f"{shown(value)} is no duration", SHORT_DURATION_ALLOWED) from None
+
+
 def read_marks(value: object) -> MarkRange:
     """Return the range of marks that a text stands for."""
     if not isinstance(value, str) or not re.fullmatch(MARKS_PATTERN, value):
         raise wrong(f"{shown(value)} is no range of marks", MARKS_ALLOWED)
     first, last = value.split("-")
     return MarkRange(int(first, 16), int(last, 16))
+
+
+def read_ports(value: object) -> PortRange:
+    """Return the range of ports that a text stands for."""
+    if not isinstance(value, str) or not re.fullmatch(PORTS_PATTERN, value, re.ASCII):
+        raise wrong(f"{shown(value)} is no range of ports", PORTS_ALLOWED)
+    first, last = value.split("-")
+    return PortRange(int(first), int(last))
+
+
+def read_time(value: object) -> datetime:
+    """Return the time that a text stands for; only UTC, as answers have it."""
+    try:
+        if isinstance(value, str) and re.fullmatch(TIME_PATTERN, value):
+            return datetime.fromisoformat(value)
+    except ValueError:
+        pass
+    raise wrong(f"{shown(value)} is no time", TIME_ALLOWED)
+
+
+def utc_text(at: datetime) -> str:
+    """Write a time in UTC as ISO 8601 has it."""
+    return f"{at.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 Name = Annotated[str, WithJsonSchema({"type": "string", "pattern": NAME_PATTERN})]
@@ -59,11 +111,31 @@ Duration = Annotated[
     PlainSerializer(format_duration),
     WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["300s", "5m"]}),
 ]
+Time = Annotated[
+    datetime,
+    PlainValidator(read_time),
+    PlainSerializer(utc_text),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": TIME_PATTERN}),
+]
+ShortDuration = Annotated[
+    float,
+    PlainValidator(read_short_duration),
+    PlainSerializer(format_short_duration),
+    WithJsonSchema(
+        {"type": "string", "pattern": SHORT_DURATION_PATTERN, "examples": ["500ms", "2s"]}
+    ),
+]
 Marks = Annotated[
     MarkRange,
     PlainValidator(read_marks),
     PlainSerializer(str),
     WithJsonSchema({"type": "string", "pattern": MARKS_PATTERN}),
+]
+Ports = Annotated[
+    PortRange,
+    PlainValidator(read_ports),
+    PlainSerializer(str),
+    WithJsonSchema({"type": "string", "pattern": PORTS_PATTERN}),
 ]
 Protocol = Literal["tcp", "udp", "sctp"]
 
@@ -80,6 +152,7 @@ def _whole(low: int, high: int) -> object:
 
 
 Port = Annotated[int, _whole(1, MAX_PORT)]
+Mtu = Annotated[int, _whole(MIN_MTU, MAX_MTU)]
 Weight = Annotated[int, _whole(0, MAX_WEIGHT)]
 Threshold = Annotated[int, _whole(0, MAX_THRESHOLD)]
 Mark = Annotated[int, _whole(1, MAX_MARK)]

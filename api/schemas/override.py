@@ -1,23 +1,28 @@
 """What a person sets at run time about a real server."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, Self
 
 from pydantic import ConfigDict, Field
 
 from api.schemas.base import Document
-from api.schemas.fields import Reason, Weight
-from lvsctl.status import AdministrativeState
+from api.schemas.fields import Duration, Reason, Time, Weight, utc_text
+from lvsctl.errors import InvalidInput, Problem
+from lvsctl.farm_rules import MAX_TIMEOUT_S
+from lvsctl.status import AdministrativeState, AtDeadline, Deadline
 from lvsctl.status import Override as OverrideValue
 
 State = Literal["enabled", "draining", "disabled"]
+AtDeadlineName = Literal["cut", "keep"]
 
 
 class Override(Document):
     """An administrative state and a run-time weight; the farm's declaration stays as it is."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"state": "draining", "reason": "new disk"}]}
+        json_schema_extra={
+            "examples": [{"state": "draining", "reason": "new disk", "deadline_in": "60s"}]
+        }
     )
 
     state: State = Field(
@@ -28,6 +33,20 @@ class Override(Document):
         default=None, description="Replaces the declared weight; left out, that holds."
     )
     reason: Reason = Field(default="", description="Why, for those who wonder.")
+    deadline: Time | None = Field(
+        default=None,
+        description="Of draining: until then connections may end by themselves; left out, for "
+        "ever.",
+    )
+    deadline_in: Duration | None = Field(
+        default=None,
+        description="In place of deadline, from now on the director's clock: 1s to 31d.",
+    )
+    at_deadline: AtDeadlineName | None = Field(
+        default=None,
+        description="What becomes of connections that are left: cut (default) disables the "
+        "server, and its clients can connect to another at once; keep lets them go on.",
+    )
 
     def value(self, by: str, since: datetime) -> OverrideValue:
         """Return what the document stands for.
@@ -35,8 +54,32 @@ class Override(Document):
         Args:
             by: Who sets it.
             since: When, in UTC.
+
+        Raises:
+            InvalidInput: Its deadline is none.
         """
-        return OverrideValue(AdministrativeState(self.state), self.weight, self.reason, by, since)
+        state = AdministrativeState(self.state)
+        return OverrideValue(state, self.weight, self.reason, by, since, self._deadline(since))
+
+    def _deadline(self, now: datetime) -> Deadline | None:
+        if self.deadline is not None and self.deadline_in is not None:
+            detail = "there is a deadline already"
+            raise InvalidInput([Problem("/deadline_in", detail, "deadline or deadline_in")])
+        if self.deadline_in is not None and not 1 <= self.deadline_in <= MAX_TIMEOUT_S:
+            detail = f"{self.deadline_in} s is out of range"
+            raise InvalidInput([Problem("/deadline_in", detail, "1s to 31d")])
+        at = self.deadline if self.deadline_in is None else _whole_second(now, self.deadline_in)
+        if at is not None:
+            return Deadline(at, AtDeadline(self.at_deadline or AtDeadline.CUT))
+        if self.at_deadline is not None:
+            raise InvalidInput([Problem("/at_deadline", "there is no deadline", "leave it out")])
+        return None
+
+
+def _whole_second(now: datetime, seconds: int) -> datetime:
+    """Return when at least so many seconds are over, as it can be written."""
+    at = now + timedelta(seconds=seconds)
+    return at.replace(microsecond=0) + timedelta(seconds=1 if at.microsecond else 0)
 
 
 class OverrideAnswer(Override):
@@ -48,15 +91,14 @@ class OverrideAnswer(Override):
     @classmethod
     def of(cls, value: OverrideValue) -> Self:
         """Return the document of an override."""
+        deadline = value.deadline
         return cls.model_construct(
             state=str(value.state),
             weight=value.weight,
             reason=value.reason,
+            deadline=deadline.at if deadline else None,
+            deadline_in=None,
+            at_deadline=str(deadline.then) if deadline else None,
             by=value.by,
             since=utc_text(value.since),
         )
-
-
-def utc_text(at: datetime) -> str:
-    """Write a time in UTC as ISO 8601 has it."""
-    return f"{at:%Y-%m-%dT%H:%M:%SZ}"

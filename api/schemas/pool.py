@@ -1,19 +1,81 @@
 """A pool and its declared real servers as people write them."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, ConfigDict, Field
 
 from api.schemas.base import Document, wrong
-from api.schemas.fields import Address, Name, Threshold, Weight
+from api.schemas.fields import Address, Mtu, Name, Port, Threshold, Weight
+from api.schemas.health_check import HealthCheck, document_of
+from api.schemas.health_policy import NoneYet, NotYet, OnDown, Percent, Quorum, SlowStart
 from lvsctl import farm
+from lvsctl.farm_rules import MAX_PORT
+from lvsctl.health import policy
 from lvsctl.ipvs_table import TunnelType
+
+TunnelTypeName = Literal["ipip", "gre", "gue"]
+
+
+def _a_port(port: int) -> int:
+    if port == 0:  # within lvsctl it says that there is none
+        raise wrong("0 is out of range", f"1 to {MAX_PORT}")
+    return port
+
+
+KIND = "The kind of the outer header: ipip, gre or gue."
 
 
 class Tunnel(Document):
     """How packets reach the servers of a pool."""
 
-    type: Literal["ipip"] = Field(default="ipip", description="The kind of the outer header.")
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"type": "ipip"},
+                {"type": "gre", "checksum": True},
+                {"type": "gue", "port": 6080, "mtu": 1400},
+            ],
+        }
+    )
+
+    type: TunnelTypeName = Field(default="ipip", description=KIND)
+    port: Annotated[Port, AfterValidator(_a_port)] | None = Field(
+        default=None, description=f"Of gue alone: its UDP port; left out: {farm.GUE_PORT}."
+    )
+    checksum: bool | None = Field(
+        default=None, description="Of gre and gue: the outer header carries a checksum."
+    )
+    mtu: Mtu | None = Field(
+        default=None,
+        description="Largest outer packet, in bytes, that the network between director and real "
+        "server lets through; left out where the routes of the real servers say it.",
+    )
+
+    def value(self) -> farm.PoolTunnel:
+        """Return what the document stands for."""
+        default_port = farm.GUE_PORT if self.type == "gue" else 0
+        return farm.PoolTunnel(
+            TunnelType[self.type.upper()],
+            default_port if self.port is None else self.port,
+            bool(self.checksum),
+            self.mtu,
+        )
+
+    @classmethod
+    def of(cls, value: farm.PoolTunnel) -> Self:
+        """Return the document of a tunnel."""
+        return cls.model_construct(
+            type=str(value.type),
+            port=value.port or None,
+            checksum=value.checksum or None,
+            mtu=value.mtu,
+        )
+
+
+class OwnTunnel(Tunnel):
+    """How packets reach one server of a pool; replaces the pool's tunnel as a whole."""
+
+    type: TunnelTypeName = Field(description=KIND)
 
 
 class RealServer(Document):
@@ -35,11 +97,19 @@ class RealServer(Document):
         default=0,
         description="New connections again below so many; 0 for three quarters of the upper.",
     )
+    tunnel: OwnTunnel | None = Field(
+        default=None, description="In place of the pool's, as a whole; left out: the pool's."
+    )
 
     def value(self) -> farm.RealServer:
         """Return what the document stands for."""
         return farm.RealServer(
-            self.name, self.address, self.weight, self.upper_threshold, self.lower_threshold
+            self.name,
+            self.address,
+            self.weight,
+            self.upper_threshold,
+            self.lower_threshold,
+            self.tunnel.value() if self.tunnel else None,
         )
 
     @classmethod
@@ -51,13 +121,8 @@ class RealServer(Document):
             weight=value.weight,
             upper_threshold=value.upper_threshold,
             lower_threshold=value.lower_threshold,
+            tunnel=OwnTunnel.of(value.tunnel) if value.tunnel else None,
         )
-
-
-def _no_health_checks(checks: list[Any]) -> list[Any]:
-    if checks:
-        raise wrong("health checks are not supported yet", "an empty list")
-    return checks
 
 
 class Pool(Document):
@@ -80,11 +145,25 @@ class Pool(Document):
 
     name: Name = Field(description="Unique among the pools.")
     tunnel: Tunnel = Tunnel()
-    health_checks: Annotated[
-        list[Any],
-        AfterValidator(_no_health_checks),
-        WithJsonSchema({"type": "array", "maxItems": 0}),
-    ] = Field(default=[], description="Not supported yet: only an empty list is taken.")
+    health_checks: NoneYet[HealthCheck] = Field(
+        default=[], description="Not supported yet: only an empty list is taken."
+    )
+    on_down: NotYet[OnDown | None] = Field(
+        default=None,
+        description="Not supported yet. What becomes of a server that is down: remove, where "
+        "nothing is said, or quiesce, which keeps it at weight 0.",
+    )
+    slow_start: NotYet[SlowStart | None] = Field(
+        default=None, description="Not supported yet. Left out: the whole weight at once."
+    )
+    quorum: NotYet[Quorum | None] = Field(
+        default=None, description="Not supported yet. Left out: none."
+    )
+    panic_below: NotYet[Percent | None] = Field(
+        default=None,
+        description="Not supported yet. With a smaller share of healthy servers, in percent, "
+        "those that are down serve as well; left out: only with none.",
+    )
     real_servers: list[RealServer] = Field(
         default=[],
         description="The declared ones; servers whose agents joined are listed beside them.",
@@ -94,16 +173,31 @@ class Pool(Document):
         """Return what the document stands for."""
         return farm.Pool(
             self.name,
-            farm.PoolTunnel(TunnelType[self.tunnel.type.upper()]),
+            self.tunnel.value(),
             tuple(server.value() for server in self.real_servers),
+            tuple(check.value() for check in self.health_checks),
+            self._health_policy(),
+        )
+
+    def _health_policy(self) -> policy.HealthPolicy:
+        return policy.HealthPolicy(
+            policy.OnDown(self.on_down or policy.OnDown.REMOVE),
+            self.slow_start.value() if self.slow_start else None,
+            self.quorum.value() if self.quorum else None,
+            self.panic_below or 0,
         )
 
     @classmethod
     def of(cls, value: farm.Pool) -> Self:
         """Return the document of a pool."""
+        health = value.health_policy
         return cls.model_construct(
             name=value.name,
-            tunnel=Tunnel.model_construct(type=str(value.tunnel.type)),
-            health_checks=[],
+            tunnel=Tunnel.of(value.tunnel),
+            health_checks=[document_of(check) for check in value.health_checks],
             real_servers=[RealServer.of(server) for server in value.real_servers],
+            on_down=None if health.on_down is policy.OnDown.REMOVE else str(health.on_down),
+            slow_start=SlowStart.of(health.slow_start) if health.slow_start else None,
+            quorum=Quorum.of(health.quorum) if health.quorum else None,
+            panic_below=health.panic_below or None,
         )

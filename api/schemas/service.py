@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field
 
 from api.schemas.base import Document
 from api.schemas.fields import Address, Duration, Mark, Name, Port, PrefixLength, Protocol
+from api.schemas.health_policy import NotYet
 from lvsctl import farm, ipvs_table
 from lvsctl.farm_rules import SCHEDULER_FLAGS, SCHEDULERS
 from lvsctl.ipvs_table import IpProtocol, family_of
@@ -60,6 +61,11 @@ class Service(Document):
     )
     persistence: Persistence | None = Field(default=None, description="Left out: none.")
     pool: Name = Field(description="The pool that answers.")
+    sorry_server: NotYet[Address | None] = Field(
+        default=None,
+        description="Not supported yet. Address of a server that serves, over the pool's tunnel, "
+        "while none of the pool's is healthy.",
+    )
 
     def value(self) -> farm.Service:
         """Return what the document stands for."""
@@ -73,6 +79,7 @@ class Service(Document):
             scheduler=self.scheduler,
             flags=None if self.flags is None else frozenset(self.flags),
             persistence=self._persistence(),
+            sorry_server=self.sorry_server,
         )
 
     def _protocol(self) -> IpProtocol | None:
@@ -104,4 +111,5 @@ class Service(Document):
             persistence=kept
             and Persistence.model_construct(timeout=kept.timeout_s, netmask=kept.prefix_length),
             pool=value.pool,
+            sorry_server=value.sorry_server,
         )

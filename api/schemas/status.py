@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from api.schemas.override import State
+from api.schemas.override import AtDeadlineName, State
 from api.schemas.pool import Pool, RealServer
 from api.schemas.service import Service
 
@@ -15,6 +15,17 @@ MembershipName = Literal["joined", "leaving", "left"]
 
 ServerWeight = Annotated[
     int | None, Field(description="Its weight in the table; null: it is not in the table.")
+]
+TunnelInUse = Annotated[
+    str | None,
+    Field(
+        description="What packets to it are wrapped in; null: it is not in the table.",
+        examples=["ipip", "gre+checksum", "gue:6080"],
+    ),
+]
+Pending = Annotated[
+    bool,
+    Field(description="It waits for its agent to report the wanted tunnel ready, as reason says."),
 ]
 Why = Annotated[str, Field(description="Why it is so; empty where all is as declared.")]
 
@@ -33,6 +44,8 @@ class DestinationStatus(TypedDict):
     server: str
     address: str
     weight: ServerWeight
+    tunnel: TunnelInUse
+    pending: Pending
     reason: Why
 
 
@@ -61,7 +74,37 @@ class ServiceWeight(TypedDict):
 
     service: str
     weight: ServerWeight
+    tunnel: TunnelInUse
+    pending: Pending
     reason: Why
+
+
+class DrainStatus(TypedDict):
+    """How far a drain has come."""
+
+    since: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+    deadline: Annotated[
+        str | None,
+        Field(description="null: it waits for ever.", json_schema_extra={"format": "date-time"}),
+    ]
+    at_deadline: AtDeadlineName | None
+    overdue: Annotated[bool, Field(description="The deadline is over.")]
+    connections: Annotated[
+        int | None,
+        Field(
+            description="Established ones, with UDP those that have not expired; null: not counted "
+            "yet."
+        ),
+    ]
+    gone_in: Annotated[
+        str | None,
+        Field(
+            description="When none is left if it goes on as in the last minute; null where they "
+            "do not get fewer.",
+            examples=["42s"],
+        ),
+    ]
+    warnings: Annotated[list[str], Field(description="Which clients fare otherwise.")]
 
 
 class RealServerStatus(TypedDict):
@@ -70,8 +113,11 @@ class RealServerStatus(TypedDict):
     origin: Annotated[Origin, Field(description="Declared in the farm, or joined by its agent.")]
     state: Annotated[State, Field(description="The administrative state.")]
     weight: ServerWeight
+    tunnel: TunnelInUse
+    pending: Pending
     reason: Why
     services: list[ServiceWeight]
+    drain: Annotated[DrainStatus | None, Field(description="null: it is not drained.")]
     agent: AgentContact | None
 
 
@@ -95,6 +141,8 @@ class PoolMember(TypedDict):
     origin: Origin
     state: State
     weight: ServerWeight
+    tunnel: TunnelInUse
+    pending: Pending
     reason: Why
 
 
@@ -102,6 +150,7 @@ class PoolStatus(TypedDict):
     """Who uses a pool, and all its servers."""
 
     services: list[str]
+    tunnel: Annotated[str, Field(description="The pool's, in short.", examples=["gue:6080"])]
     real_servers: list[PoolMember]
 
 

@@ -74,4 +74,8 @@ class Table(TypedDict):
     """Everything that IPVS has in this network namespace."""
 
     services: list[KernelService]
+    probes: Annotated[
+        list[KernelService],
+        Field(description="Those of lvsctl's own that lead health checks to one server each."),
+    ]
     timeouts: KernelTimeouts

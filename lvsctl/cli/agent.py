@@ -47,9 +47,8 @@ def agent() -> None:
     "--pool",
     "pools",
     multiple=True,
-    required=True,
     envvar="LVSCTL_POOL",
-    help="A pool to join; several may be given.",
+    help="A pool to join; several may be given, none for point-to-point tunnels alone.",
 )
 @click.option("--name", envvar="LVSCTL_NAME", help="Of this real server.  [the host's]")
 @click.option(
@@ -192,6 +191,7 @@ def _details(agent: Json) -> str:
                 ("membership", agent["membership"]),
                 ("last report", f"{agent['age']} ago" if agent["age"] else None),
                 ("connections", agent["connections"]),
+                ("accepts", agent["accepts"]),
                 ("ready", [_readiness(each) for each in agent["ready"]]),
                 ("awaited", [_readiness(each) for each in agent["awaited"]]),
             ]

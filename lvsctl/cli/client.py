@@ -2,7 +2,7 @@
 
 import getpass
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -18,6 +18,8 @@ Json = Any
 
 MERGE_PATCH = "application/merge-patch+json"
 CONNECT_TIMEOUT_S = 5
+SILENT_S = 45
+"""A stream of events gives a sign of life every 15 seconds."""
 ANSWER_TIMEOUT_S = 60
 """A farm of a thousand services is stored in a second; the kernel may be busy meanwhile."""
 
@@ -131,6 +133,35 @@ class DirectorClient:
         """Ask for an action."""
         return self._ask("POST", path, parameters=parameters)
 
+    def events(self, after: int | None, *, follow: bool) -> Iterator[Mapping[str, str]]:
+        """Yield the fields of each server-sent event; the first has an ``id`` alone.
+
+        Args:
+            after: The event that was seen last, None to begin now.
+            follow: Go on until the director ends it.
+
+        Raises:
+            DirectorUnreachable: The connection broke.
+            DirectorRefused: The director said no.
+        """
+        parameters = {"follow": str(follow).lower()}
+        if after is not None:
+            parameters["after"] = str(after)
+        try:
+            with self._client.stream(
+                "GET",
+                "/v1/events",
+                params=parameters,
+                headers={"Accept": "text/event-stream"},
+                timeout=httpx.Timeout(SILENT_S, connect=CONNECT_TIMEOUT_S),
+            ) as response:
+                if not response.is_success:
+                    response.read()
+                    raise self._refusal(response)
+                yield from _server_sent(response.iter_lines())
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+
     def _ask(
         self,
         method: str,
@@ -193,6 +224,18 @@ class DirectorClient:
         if response.status_code == HTTPStatus.UNAUTHORIZED:
             detail = f"{self._url} wants another token: set LVSCTL_TOKEN, or give --token-file"
         return DirectorRefused(response.status_code, detail, problems, plan)
+
+
+def _server_sent(lines: Iterator[str]) -> Iterator[Mapping[str, str]]:
+    """Yield the fields of each event; what is not complete, and comments, are passed over."""
+    found: dict[str, str] = {}
+    for line in lines:
+        field, _, value = line.partition(":")
+        if field:
+            found[field] = value.removeprefix(" ")
+        elif not line and found:
+            yield found
+            found = {}
 
 
 def _segment(name: str) -> str:

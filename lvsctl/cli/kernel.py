@@ -1,7 +1,7 @@
 """``lvsctl table``, ``lvsctl plan``, ``lvsctl status``: what the director sees."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -22,15 +22,27 @@ def table() -> None:
 @table.command("show")
 @asks_director
 def show_table(client: "DirectorClient", form: Format) -> None:
-    """Show it with its counters."""
+    """Show it with its counters.
+
+    What leads health checks to one server each stands below the rest.
+    """
+    answer = client.get("v1", "table").document
+    show(answer, form, lambda: _tables(answer))
+
+
+def _tables(answer: Json) -> str:
     headings = ("VIRTUAL SERVICE", "SERVICE", "SCHEDULER", "DESTINATION", "METHOD", "WEIGHT")
     counters = ("ACTIVE", "INACTIVE", "CONNECTIONS", "CONNECTIONS/S")
-    answer = client.get("v1", "table").document
-    show(answer, form, lambda: columns((*headings, *counters), _table_rows(answer)))
+    probes = answer["probes"]
+    of_probes = columns((*headings, *counters), _table_rows(probes)) if probes else ""
+    return sections(
+        columns((*headings, *counters), _table_rows(answer["services"])),
+        f"of health checks:\n{of_probes}" if of_probes else "",
+    )
 
 
-def _table_rows(answer: Json) -> Iterator[tuple[object, ...]]:
-    for service in answer["services"]:
+def _table_rows(services: Sequence[Json]) -> Iterator[tuple[object, ...]]:
+    for service in services:
         head = (service["key"], service["service"], _scheduler(service))
         traffic = service["traffic"]
         total = (traffic["connections"], traffic["connections_per_s"])
@@ -38,7 +50,7 @@ def _table_rows(answer: Json) -> Iterator[tuple[object, ...]]:
         for each in service["destinations"]:
             yield (
                 *("", "", ""),
-                f"{each['address']}:{each['port']}",
+                _host_and_port(each),
                 each["tunnel"] or each["forwarding"],
                 each["weight"],
                 each["active_connections"],
@@ -46,6 +58,15 @@ def _table_rows(answer: Json) -> Iterator[tuple[object, ...]]:
                 each["traffic"]["connections"],
                 each["traffic"]["connections_per_s"],
             )
+
+
+def _host_and_port(destination: Json) -> str:
+    address = destination["address"]
+    return (
+        f"[{address}]:{destination['port']}"
+        if ":" in address
+        else f"{address}:{destination['port']}"
+    )
 
 
 def _scheduler(service: Json) -> str:

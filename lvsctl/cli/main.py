@@ -34,8 +34,11 @@ COMMANDS: Mapping[str, Entry] = {
     "service": Entry("service", "service", "List, show and change services; adopt them."),
     "pool": Entry("pool", "pool", "List, show and change pools."),
     "server": Entry("server", "server", "List, show and change real servers; drain them."),
+    "tunnel": Entry("tunnel", "tunnel", "Tunnels between this host and another."),
     "table": Entry("kernel", "table", "Show the kernel's IPVS table."),
     "plan": Entry("kernel", "plan", "Show what differs from what should be."),
+    "watch": Entry("watch", "watch", "Show what happens, live."),
+    "doctor": Entry("doctor", "doctor", "Say what is wrong on this host."),
     "pause": Entry("mode", "pause", "Keep hands off the kernel."),
     "resume": Entry("mode", "resume", "Write the kernel again."),
 }
@@ -82,7 +85,7 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit status: 0 done, 1 failed, 2 wrong use, 3 found something (diff).",
+    epilog="Exit status: 0 done, 1 failed, 2 wrong use, 3 found something (diff, doctor).",
 )
 @click.version_option(package_name="lvsctl")
 def lvsctl() -> None:

@@ -70,11 +70,18 @@ def asks_director(
 def _client(url: str, token_file: Any) -> "DirectorClient":  # noqa: ANN401 - a path or None
     from lvsctl.cli.client import DirectorClient  # noqa: PLC0415 - httpx takes 0.1 s to load
 
-    token = os.environ.get("LVSCTL_TOKEN") or (_token(token_file) if token_file else None)
+    token = os.environ.get("LVSCTL_TOKEN") or token_of(token_file)
     return DirectorClient(url, token, click.get_current_context().obj)
 
 
-def _token(path: Path) -> str:
+def token_of(path: Path | None) -> str | None:
+    """Return the token that a file holds, None for no file.
+
+    Raises:
+        ConfigurationError: It cannot be read.
+    """
+    if path is None:
+        return None
     try:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:

@@ -25,8 +25,13 @@ def show(document: Json, form: Format, table: Callable[[], str]) -> None:
         case Format.JSON:
             click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         case Format.YAML:
-            import yaml  # noqa: PLC0415 - only this form needs it
-
+            try:
+                import yaml  # noqa: PLC0415 - only this form needs it
+            except ModuleNotFoundError as error:
+                raise click.ClickException(
+                    "-o yaml needs PyYAML, which the base install leaves out; use -o json, or: "
+                    "pip install 'lvsctl[director]'"
+                ) from error
             click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False)
         case Format.TABLE:
             click.echo(table())

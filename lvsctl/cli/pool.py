@@ -1,17 +1,16 @@
 """``lvsctl pool``: the pools of the farm."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lvsctl.cli.changes import declaration, merge_patch, show_written
 from lvsctl.cli.options import asks_director
 from lvsctl.cli.output import Format, Json, columns, fields, sections, show
+from lvsctl.cli.tunnel_options import tunnel_options, tunnel_patch
 
 if TYPE_CHECKING:
     from lvsctl.cli.client import DirectorClient
-
-tunnel_type = click.option("--tunnel", help="Kind of the outer header: ipip.")
 
 
 @click.group()
@@ -44,21 +43,37 @@ def show_(client: "DirectorClient", name: str, form: Format) -> None:
 
 @pool.command()
 @click.argument("name")
-@tunnel_type
+@tunnel_options
 @asks_director
-def add(client: "DirectorClient", name: str, tunnel: str | None, form: Format) -> None:
+def add(
+    client: "DirectorClient",
+    /,
+    name: str,
+    form: Format,
+    **options: Any,  # noqa: ANN401 - each of its own type
+) -> None:
     """Add a pool without servers; see lvsctl server add."""
-    answer = client.create("v1", "pools", name, body=declaration(_options(tunnel))).document
+    body = declaration({"tunnel": tunnel_patch(options)})
+    answer = client.create("v1", "pools", name, body=body).document
     show_written(answer, form)
 
 
 @pool.command("set")
 @click.argument("name")
-@tunnel_type
+@tunnel_options
 @asks_director
-def set_(client: "DirectorClient", name: str, tunnel: str | None, form: Format) -> None:
-    """Change what is given of a pool."""
-    patch = merge_patch(_options(tunnel))
+def set_(
+    client: "DirectorClient",
+    /,
+    name: str,
+    form: Format,
+    **options: Any,  # noqa: ANN401 - each of its own type
+) -> None:
+    """Change what is given of a pool.
+
+    The servers change to another tunnel in place, each once its agent has reported that ready.
+    """
+    patch = merge_patch({"tunnel": tunnel_patch(options)})
     answer = client.patch("v1", "pools", name, body=patch).document
     show_written(answer, form)
 
@@ -72,15 +87,11 @@ def remove(client: "DirectorClient", name: str, form: Format) -> None:
     show_written(answer, form)
 
 
-def _options(tunnel: str | None) -> dict[str, Json]:
-    return {"tunnel": {"type": tunnel} if tunnel else None}
-
-
 def _row(pool: Json) -> tuple[object, ...]:
     servers = pool["status"]["real_servers"]
     return (
         pool["name"],
-        pool["tunnel"]["type"],
+        pool["status"]["tunnel"],
         pool["status"]["services"],
         len(servers),
         sum(1 for server in servers if server["weight"]),
@@ -92,18 +103,20 @@ def _details(pool: Json) -> str:
         fields(
             [
                 ("name", pool["name"]),
-                ("tunnel", pool["tunnel"]["type"]),
+                ("tunnel", pool["status"]["tunnel"]),
+                ("tunnel MTU", pool["tunnel"].get("mtu")),
                 ("services", pool["status"]["services"]),
             ]
         ),
         columns(
-            ("REAL SERVER", "ADDRESS", "ORIGIN", "STATE", "WEIGHT", "REASON"),
+            ("REAL SERVER", "ADDRESS", "ORIGIN", "STATE", "TUNNEL", "WEIGHT", "REASON"),
             (
                 (
                     server["name"],
                     server["address"],
                     server["origin"],
                     server["state"],
+                    server["tunnel"],
                     server["weight"],
                     server["reason"],
                 )

@@ -48,11 +48,23 @@ def only_pool_with(client: "DirectorClient", server: str) -> str:
 
 
 def change_override(
-    client: "DirectorClient", pool: str, server: str, changes: Mapping[str, Any]
+    client: "DirectorClient",
+    pool: str,
+    server: str,
+    changes: Mapping[str, Any],
+    parameters: Mapping[str, str] | None = None,
 ) -> "Answer":
     """Change what is set at run time about a server, unless somebody else does meanwhile.
 
-    Where nothing is left of it the override ends. ``Unset.UNSET`` takes a field away.
+    Where nothing is left of it the override ends. ``Unset.UNSET`` takes a field away. A deadline
+    goes with the state that it was set for.
+
+    Args:
+        client: Asks the director.
+        pool: Of the server.
+        server: Its name.
+        changes: Fields of the override; None keeps one.
+        parameters: Of the query, where it is put.
     """
     path = (*path_of(pool, server), "override")
     old, condition = _override(client, path)
@@ -60,7 +72,7 @@ def change_override(
     new = {field: value for field, value in {**old, **given}.items() if value is not Unset.UNSET}
     if new.get("state", "enabled") == "enabled" and "weight" not in new:
         return client.delete(*path)
-    return client.put(*path, body=new, headers=condition)
+    return client.put(*path, body=new, parameters=parameters, headers=condition)
 
 
 def _override(

@@ -6,14 +6,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lvsctl.cli.changes import declaration, merge_patch, show_written, unset_by
-from lvsctl.cli.options import asks_director, number, read_by
+from lvsctl.cli.draining import wait_until_drained
+from lvsctl.cli.options import asks_director, duration, number, read_by
 from lvsctl.cli.output import Format, Json, columns, fields, sections, show
 from lvsctl.cli.real_servers import change_override, only_pool_with, path_of, pools_with
+from lvsctl.cli.tunnel_options import own_tunnel_options, tunnel_patch
+from lvsctl.errors import Conflict
 
 if TYPE_CHECKING:
     from lvsctl.cli.client import DirectorClient
 
-FIELDS = ("pool", "name", "address", "origin", "state", "weight", "reason")
+APPLIED_WITHIN_S = 30
+"""A drain is in the kernel at once; where it is not after so long, something is in its way."""
+
+FIELDS = ("pool", "name", "address", "origin", "state", "tunnel", "weight", "reason")
 
 in_pool = click.option("--pool", help="Its pool; may be left out where only one has it.")
 in_pools = click.option("--pool", help="Its pool; left out, every pool that has it.")
@@ -65,10 +71,19 @@ def show_(client: "DirectorClient", name: str, pool: str | None, form: Format) -
 @click.option("--weight", type=int, help="0 takes no new connections.")
 @upper
 @lower
+@own_tunnel_options
 @asks_director
-def add(client: "DirectorClient", /, name: str, pool: str, form: Format, **options: object) -> None:
+def add(
+    client: "DirectorClient",
+    /,
+    name: str,
+    pool: str,
+    form: Format,
+    **options: Any,  # noqa: ANN401 - each of its own type
+) -> None:
     """Declare a real server of a pool."""
-    answer = client.create(*path_of(pool, name), body=declaration(options)).document
+    body = declaration({"tunnel": tunnel_patch(options), **options})
+    answer = client.create(*path_of(pool, name), body=body).document
     show_written(answer, form)
 
 
@@ -79,6 +94,7 @@ def add(client: "DirectorClient", /, name: str, pool: str, form: Format, **optio
 @click.option("--declared-weight", type=int, help="Declares another weight.")
 @upper
 @lower
+@own_tunnel_options
 @click.option(
     "--state",
     type=click.Choice(["enabled", "draining", "disabled"]),
@@ -91,6 +107,7 @@ def add(client: "DirectorClient", /, name: str, pool: str, form: Format, **optio
     help="At run time, instead of the declared one; declared ends that.",
 )
 @because
+@click.option("--force", is_flag=True, help="Even if it is the last server that serves.")
 @asks_director
 def set_(
     client: "DirectorClient",
@@ -98,6 +115,8 @@ def set_(
     name: str,
     pool: str | None,
     form: Format,
+    *,
+    force: bool,
     **options: Any,  # noqa: ANN401 - each of its own type
 ) -> None:
     """Change a real server.
@@ -108,7 +127,7 @@ def set_(
     """
     reason, declared_weight = options.pop("reason"), options.pop("declared_weight")
     standing = {field: options.pop(field) for field in ("state", "weight")}
-    declared = {**options, "weight": declared_weight}
+    declared = {"tunnel": tunnel_patch(options), **options, "weight": declared_weight}
     if not _given(standing):
         patch = merge_patch(declared)
         home = pool or only_pool_with(client, name)
@@ -117,7 +136,8 @@ def set_(
         raise click.UsageError("what is declared and what is set at run time are two changes")
     else:
         home = pool or only_pool_with(client, name)
-        answer = change_override(client, home, name, {**standing, "reason": reason})
+        parameters = {"force": "true"} if force else {}
+        answer = change_override(client, home, name, {**standing, "reason": reason}, parameters)
     show_written(answer.document, form)
 
 
@@ -135,11 +155,54 @@ def remove(client: "DirectorClient", name: str, pool: str | None, form: Format) 
 @click.argument("name")
 @in_pools
 @because
+@click.option(
+    "--deadline",
+    callback=read_by(duration),
+    metavar="TIME",
+    help="How long connections may take to end by themselves, like 60s; left out: for ever.",
+)
+@click.option(
+    "--cut/--keep",
+    default=None,
+    help="At the deadline: end those that are left (default), or let them go on.",
+)
+@click.option("--wait", is_flag=True, help="Count them down until none is left, or the deadline.")
+@click.option("--force", is_flag=True, help="Even if it is the last server that serves.")
 @asks_director
-def drain(client: "DirectorClient", name: str, pool: str | None, reason: str, form: Format) -> None:
-    """Give it no new connections; those that it has go on."""
-    answer = _override_everywhere(client, name, pool, {"state": "draining", "reason": reason})
-    show_written(answer, form)
+def drain(
+    client: "DirectorClient",
+    /,
+    name: str,
+    pool: str | None,
+    form: Format,
+    *,
+    wait: bool,
+    force: bool,
+    **options: Any,  # noqa: ANN401 - each of its own type
+) -> None:
+    """Give it no new connections; those that it has go on.
+
+    At the deadline it is disabled, and the clients that it still has can connect to another
+    server at once. undrain ends a drain at any time.
+    """
+    cut, deadline = options["cut"], options["deadline"]
+    if deadline is None and cut is not None:
+        raise click.UsageError("--cut and --keep say what happens at a --deadline")
+    changes = {
+        "state": "draining",
+        "reason": options["reason"],
+        "deadline_in": deadline,
+        "at_deadline": None if cut is None else ("cut" if cut else "keep"),
+    }
+    homes = [pool] if pool else [*pools_with(client, name)]
+    answer = _override_everywhere(client, name, homes, changes, force=force, wait=wait)
+    if not wait:
+        show_written(answer, form)
+        return
+    if not answer["applied"]:
+        raise Conflict(f"{name} is not yet drained in the kernel: {answer['reason']}")
+    last = wait_until_drained(client, name, homes, lambda line: click.echo(line, err=True))
+    show({"real_servers": last}, form, lambda: "\n".join(each["outcome"] for each in last))
 
 
 @server.command()
@@ -148,22 +211,31 @@ def drain(client: "DirectorClient", name: str, pool: str | None, reason: str, fo
 @asks_director
 def undrain(client: "DirectorClient", name: str, pool: str | None, form: Format) -> None:
     """Give it new connections again, drained or disabled."""
-    answer = _override_everywhere(client, name, pool, {"state": "enabled"})
-    show_written(answer, form)
+    homes = [pool] if pool else [*pools_with(client, name)]
+    show_written(_override_everywhere(client, name, homes, {"state": "enabled"}), form)
 
 
 def _override_everywhere(
-    client: "DirectorClient", name: str, pool: str | None, changes: Mapping[str, object]
+    client: "DirectorClient",
+    name: str,
+    pools: Sequence[str],
+    changes: Mapping[str, object],
+    *,
+    force: bool = False,
+    wait: bool = False,
 ) -> Json:
     """Return the answers of all pools as one."""
-    answers = [
-        change_override(client, home, name, changes).document
-        for home in ([pool] if pool else pools_with(client, name))
-    ]
+    parameters = ({"force": "true"} if force else {}) | (
+        {"wait": str(APPLIED_WITHIN_S)} if wait else {}
+    )
+    answers = [change_override(client, home, name, changes, parameters).document for home in pools]
+    waited = [answer for answer in answers if "applied" in answer]
     return {
         "revision": max(answer["revision"] for answer in answers),
         "changes": [each for answer in answers for each in answer["changes"]],
         "operations": [each for answer in answers for each in answer["operations"]],
+        "applied": all(answer["applied"] for answer in waited),
+        "reason": "; ".join(answer["reason"] for answer in waited if answer["reason"]),
     }
 
 
@@ -189,15 +261,40 @@ def _details(server: Json) -> str:
                 ("declared weight", server["weight"]),
                 ("upper threshold", server["upper_threshold"]),
                 ("lower threshold", server["lower_threshold"]),
+                ("own tunnel", _tunnel(server.get("tunnel"))),
                 ("state", status["state"]),
                 ("reason", status["reason"]),
+                *_drain_fields(status["drain"]),
                 ("agent", agent.get("name")),
                 ("membership", agent.get("membership")),
                 ("last report", f"{agent['age']} ago" if agent.get("age") else None),
             ]
         ),
         columns(
-            ("SERVICE", "WEIGHT", "REASON"),
-            ((each["service"], each["weight"], each["reason"]) for each in status["services"]),
+            ("SERVICE", "TUNNEL", "WEIGHT", "REASON"),
+            (
+                (each["service"], each["tunnel"], each["weight"], each["reason"])
+                for each in status["services"]
+            ),
         ),
     )
+
+
+def _drain_fields(drain: Json) -> Sequence[tuple[str, object]]:
+    if not drain:
+        return ()
+    return (
+        ("connections", drain["connections"]),
+        ("gone in", drain["gone_in"]),
+        *(("warning", warning) for warning in drain["warnings"]),
+    )
+
+
+def _tunnel(declared: Json) -> str | None:
+    """Return a declared tunnel in short, with its MTU."""
+    if not declared:
+        return None
+    port = f":{declared['port']}" if "port" in declared else ""
+    checksum = "+checksum" if declared.get("checksum") else ""
+    mtu = f", MTU {declared['mtu']}" if "mtu" in declared else ""
+    return f"{declared['type']}{port}{checksum}{mtu}"

@@ -194,9 +194,9 @@ def _details(service: Json) -> str:
             ((key["key"], key["state"], key["reason"]) for key in status["keys"]),
         ),
         columns(
-            ("REAL SERVER", "ADDRESS", "WEIGHT", "REASON"),
+            ("REAL SERVER", "ADDRESS", "TUNNEL", "WEIGHT", "REASON"),
             (
-                (each["server"], each["address"], each["weight"], each["reason"])
+                (each["server"], each["address"], each["tunnel"], each["weight"], each["reason"])
                 for each in status["destinations"]
             ),
         ),

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from typing import Any, TypedDict, Unpack
@@ -14,8 +14,10 @@ from anyio.from_thread import BlockingPortal
 from fastapi import FastAPI
 
 from lvsctl.director.daemon import DirectorDaemon
+from lvsctl.director.edits import PutObject
 from lvsctl.director.main import IPVS_SYSCTLS, Kernel, open_daemon
 from lvsctl.director.neighbours import NoNeighbours
+from lvsctl.health.check import HealthCheck, TcpRequest
 from lvsctl.host.memory import MemoryHost
 from lvsctl.ipvs.memory import MemoryIpvs, MemoryKernel
 from lvsctl.ipvs_table import (
@@ -27,10 +29,11 @@ from lvsctl.ipvs_table import (
     IpProtocol,
     IpvsTable,
     Operation,
+    ServiceCounters,
     ServiceKey,
     VirtualServiceConfig,
 )
-from lvsctl.objects import Changes, ObjectId
+from lvsctl.objects import Changes, Kind, ObjectId
 from lvsctl.results import Done
 from lvsctl.store.memory import MemoryLocalState, MemoryStore
 
@@ -38,6 +41,12 @@ TOKEN = "0123456789abcdef"  # noqa: S105 - of a director in memory
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 CLIENT = "192.0.2.99"
 START = datetime(2026, 1, 1, tzinfo=UTC)
+
+ENDS: list[dict[str, Any]] = [
+    {"agent": "c", "underlay": "192.0.2.31", "device": "eth0", "addresses": ["192.168.2.1/24"]},
+    {"agent": "d", "underlay": "192.0.2.32", "link": "d2c", "addresses": ["192.168.2.2/24"]},
+]
+TUNNEL: dict[str, Any] = {"name": "c2d", "mode": "ipip", "ends": ENDS}
 
 EXAMPLE: Mapping[str, Any] = {
     "services": [
@@ -107,10 +116,29 @@ class BreakableIpvs(MemoryIpvs):
 
     broken: Exception | None = None
 
+    def __init__(self, kernel: MemoryKernel) -> None:
+        super().__init__(kernel)
+        self.connections: dict[str, int] = {}
+
     def snapshot(self, keys: Collection[ServiceKey] | None = None) -> IpvsTable:
         if self.broken:
             raise self.broken
         return super().snapshot(keys)
+
+    def counters(
+        self, keys: Collection[ServiceKey] | None = None
+    ) -> Mapping[ServiceKey, ServiceCounters]:
+        """Return the active connections that a test has set for an address, on port 80."""
+        return {
+            key: replace(
+                service,
+                destinations={
+                    at: replace(counters, active_connections=self.connections.get(str(at), 0))
+                    for at, counters in service.destinations.items()
+                },
+            )
+            for key, service in super().counters(keys).items()
+        }
 
 
 class BreakableStore(MemoryStore):
@@ -161,6 +189,21 @@ class Bench:
     def key(self, text: str) -> ServiceKey:
         """Return the key that stands in the kernel under this text."""
         return next(key for key in self.kernel.table() if str(key) == text)
+
+    def check_health(self, pool: str, *, checked: bool = True) -> None:
+        """Give a pool a health check, or take it away, and wait until the kernel is ready for it.
+
+        Over REST health checks are refused yet.
+        """
+        checks = (HealthCheck(TcpRequest()),) if checked else ()
+        value = replace(self.daemon.state.farm.pools[pool], health_checks=checks)
+        edit = PutObject(ObjectId(Kind.POOL, pool), value)
+
+        async def write() -> None:
+            written = await self.daemon.write(edit, by="test")
+            assert (await self.daemon.applied(written, 10)).applied
+
+        self.portal.call(write)
 
     def occupy(self, vip: str, *destinations: str) -> ServiceKey:
         """Create a virtual service on port 80 as somebody else would."""

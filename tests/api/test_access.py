@@ -6,7 +6,16 @@ from anyio.from_thread import BlockingPortal
 from api.app import create_app
 from tests.api.bench import CLIENT, TOKEN, Bench, open_bench
 
-ADDRESSES = ("/v1/farm", "/v1/services/web", "/v1/nothing", "/nothing", "/v1", "/", "//v1/farm")
+ADDRESSES = (
+    "/metrics",
+    "/v1/farm",
+    "/v1/services/web",
+    "/v1/nothing",
+    "/nothing",
+    "/v1",
+    "/",
+    "//v1/farm",
+)
 
 
 @pytest.mark.parametrize("address", ADDRESSES)

@@ -61,7 +61,9 @@ def test_an_agent_is_told_what_its_host_should_be(bench: Bench) -> None:
         "farm_id": bench.daemon.state.farm_id,
         "agent": "rs3",
         "vips": VIPS,
-        "tunnels": [{"type": "ipip"}],
+        "tunnels": [{"type": "ipip", "port": 0, "checksum": False}],
+        "mtu": None,
+        "tunnel_ends": [],
     } == answer.json()
     assert answer.headers["ETag"]
 
@@ -187,6 +189,7 @@ def test_an_agent_shows_its_last_report(bench: Bench) -> None:
         "membership": "joined",
         "ready": [{"vip": VIPS[0], "tunnel": "ipip"}],
         "awaited": [{"vip": VIPS[1], "tunnel": "ipip"}],
+        "accepts": ["ipip"],
         "age": "90s",
         "findings": [finding],
         "connections": 0,

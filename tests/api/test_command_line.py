@@ -1,70 +1,21 @@
 """The command line against the real app: what is asked, what is printed, what is changed."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
-from click.testing import CliRunner, Result
-from structlog.testing import capture_logs
+from click.testing import CliRunner
 
 from lvsctl.cli.main import lvsctl
 from lvsctl.status import ServerId
 from lvsctl.store.protocol import ModeName
 from tests.api.bench import EXAMPLE, TOKEN, Bench
+from tests.api.command_line import Run, ThroughTheApp
 
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
-
-
-class ThroughTheApp(httpx.BaseTransport):
-    """Takes the client's requests to the app, with exactly what they carry."""
-
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        return self._bench.portal.call(self._handle, request)
-
-    async def _handle(self, request: httpx.Request) -> httpx.Response:
-        transport = httpx.ASGITransport(self._bench.app, raise_app_exceptions=False)
-        sent = httpx.Request(
-            request.method, request.url, headers=request.headers, content=request.read()
-        )
-        answer = await transport.handle_async_request(sent)
-        content = await answer.aread()
-        return httpx.Response(answer.status_code, headers=answer.headers, content=content)
-
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture(autouse=True)
-def _no_log() -> Iterator[None]:
-    """Keep what the director logs out of what the command prints: here they share a process."""
-    with capture_logs():
-        yield
-
-
-@pytest.fixture
-def run(bench: Bench) -> Run:
-    """Return what runs a command against the example farm."""
-
-    def run(*arguments: str, status: int = 0, **more: Any) -> Result:  # noqa: ANN401 - click's
-        result = CliRunner().invoke(
-            lvsctl,
-            arguments,
-            obj=ThroughTheApp(bench),
-            env={"LVSCTL_URL": "http://lb1", "LVSCTL_TOKEN": TOKEN},
-            catch_exceptions=False,
-            **more,
-        )
-        assert status == result.exit_code, result.output
-        return result
-
-    return run
 
 
 @pytest.fixture
@@ -284,7 +235,7 @@ def test_a_service_is_shown_with_its_destinations(run: Run) -> None:
     run("server", "drain", "rs2", "--reason", "new disk")
     shown = run("service", "show", "web").stdout
     assert "tcp 198.51.100.10:443  applied" in shown
-    assert "rs2          192.0.2.12  0       draining: new disk" in shown
+    assert "rs2          192.0.2.12  ipip    0       draining: new disk" in shown
     assert "persistence: 5m/24" in run("service", "show", "marked").stdout
 
 
@@ -320,7 +271,7 @@ def test_pools_are_listed_and_shown(run: Run) -> None:
     assert "NAME   TUNNEL  SERVICES    REAL SERVERS  SERVING" == lines[0]
     assert "web    ipip    web,marked  2             1" == lines[1]
     assert (
-        "rs2          192.0.2.12  declared  draining  0       draining"
+        "rs2          192.0.2.12  declared  draining  ipip    0       draining"
         in run("pool", "show", "web").stdout
     )
 
@@ -333,7 +284,7 @@ def test_servers_are_listed_by_pool(run: Run) -> None:
     ]
     assert [("web", "rs1"), ("web", "rs2"), ("dns", "ns1")] == names
     lines = run("server", "list", "--pool", "dns").stdout.splitlines()
-    assert "dns   ns1   192.0.2.21  declared  enabled  100" == lines[1]
+    assert "dns   ns1   192.0.2.21  declared  enabled  ipip    100" == lines[1]
     assert 2 == len(lines)
 
 
@@ -434,6 +385,7 @@ def test_agents_are_listed_shown_and_removed(run: Run, agent: str) -> None:
     """With what they found and what is awaited of them."""
     assert "rs5   192.0.2.15  web    joined      0s ago       1" in run("agent", "list").stdout
     shown = run("agent", "show", agent).stdout
+    assert "accepts:     ipip" in shown
     assert "ready:       198.51.100.10 over ipip" in shown
     assert "awaited:     198.51.100.20 over ipip" in shown
     assert "net.ipv4.conf.all.rp_filter  it is 1  find out who sets it" in shown
@@ -456,6 +408,16 @@ def test_the_table_is_shown_as_it_is_in_the_kernel(run: Run, bench: Bench) -> No
     assert "fwmark 7               marked   wlc 5m/24" in shown
     assert "tcp 198.51.100.99:80   -        rr" in shown
     assert "192.0.2.98:80   ipip    1" in shown
+
+
+def test_the_table_shows_health_checks_below_the_rest(run: Run, bench: Bench) -> None:
+    """Under a heading of their own, with the server that they lead to."""
+    assert "health checks" not in run("table", "show").stdout
+    bench.check_health("dns")
+    _, below = run("table", "show").stdout.split("of health checks:\n")
+    _, head, destination = below.splitlines()
+    assert ["fwmark", "1280704512", "-", "rr"] == head.split()[:4]
+    assert ["192.0.2.21:0", "ipip", "1"] == destination.split()[:3]
 
 
 def test_the_plan_says_what_differs(run: Run, bench: Bench) -> None:

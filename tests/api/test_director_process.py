@@ -5,8 +5,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+import httpx
 
 LVSCTL = Path(sys.executable).with_name("lvsctl")
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "examples" / "farm.yaml"
@@ -60,3 +62,14 @@ def test_a_second_director_on_one_state_folder_is_refused(tmp_path: Path) -> Non
         )
     assert 1 == second.returncode
     assert f"lvsctl: {tmp_path}/farm.db is in use by process " in second.stderr
+
+
+def test_an_open_stream_of_events_ends_with_the_director(tmp_path: Path) -> None:
+    """In order, with the last event on it, rather than broken when the stop loses its patience."""
+    with ExitStack() as stack:
+        with director(tmp_path, 0, signal.SIGTERM) as url:
+            stream = stack.enter_context(httpx.stream("GET", f"{url}/v1/events", timeout=60))
+            lines = stream.iter_lines()
+            assert "id: 0" == next(lines)
+            assert 0 == lvsctl(url, "apply", "-f", EXAMPLE)[0]
+        assert "event: stored" in list(lines)

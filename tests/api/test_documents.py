@@ -1,7 +1,6 @@
 """Documents and values: nothing is lost on the way, and nothing is guessed."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,9 +15,9 @@ from api.rendering import json_bytes
 from api.schemas.farm import Farm
 from api.validation import validated
 from lvsctl.errors import InvalidInput
-from lvsctl.farm import Director, MarkRange, PoolTunnel, Settings, VipOwner
+from lvsctl.farm import Director, MarkRange, PortRange, Settings, VipOwner
 from lvsctl.farm import Farm as FarmValue
-from lvsctl.farm_rules import MAX_MARK, MAX_TIMEOUT_S, SYSCTL_RANGES
+from lvsctl.farm_rules import MAX_MARK, MAX_PORT, MAX_TIMEOUT_S, SYSCTL_RANGES
 from tests.unit.strategies import ADDRESSES, good_farms
 
 JSON_VALUES = st.recursive(
@@ -36,17 +35,17 @@ SETTINGS = st.builds(
     sysctls=st.dictionaries(st.sampled_from(sorted(SYSCTL_RANGES)), st.integers(0, 1)),
     vips=st.sampled_from(VipOwner),
     probe_marks=st.builds(MarkRange, st.integers(0, 99), st.integers(100, MAX_MARK)),
+    probe_ports=st.builds(PortRange, st.integers(1024, 4096), st.integers(4096, MAX_PORT)),
 )
 DIRECTORS = st.builds(Director, st.just("lb1"), st.lists(ADDRESSES).map(tuple))
 
 
 @st.composite
 def farms(draw: st.DrawFn) -> FarmValue:
-    """Draw a farm with all its sections, over the tunnel that documents have."""
+    """Draw a farm with all its sections."""
     farm = draw(good_farms())
-    pools = {name: replace(pool, tunnel=PoolTunnel()) for name, pool in farm.pools.items()}
     directors = {director.name: director for director in draw(st.lists(DIRECTORS, max_size=1))}
-    return FarmValue(farm.services, pools, directors, draw(SETTINGS))
+    return FarmValue(farm.services, farm.pools, directors, draw(SETTINGS))
 
 
 @given(farms())

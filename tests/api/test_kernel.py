@@ -1,6 +1,7 @@
 """The kernel over REST: its table, what differs, what is somebody else's."""
 
 from lvsctl.ipvs_table import (
+    DeleteService,
     DestinationConfig,
     DestinationKey,
     EditDestination,
@@ -118,6 +119,7 @@ def test_a_service_in_conflict_is_adopted(bench: Bench) -> None:
     """By its name; its destinations are edited in place."""
     key = bench.occupy("198.51.100.77", "192.0.2.11")
     bench.put("/v1/services/taken?wait=0", json=TAKEN)
+    bench.portal.call(bench.daemon.turn)  # or the kernel's thread may not have come to it
     assert "conflict" == bench.get("/v1/services/taken").json()["status"]["state"]
 
     answer = bench.post("/v1/services/taken/adopt")
@@ -154,3 +156,21 @@ def test_a_service_that_is_not_there_is_not_adopted(bench: Bench) -> None:
     answer = bench.post("/v1/services/none/adopt")
     assert 404 == answer.status_code
     assert "none" in answer.json()["detail"]
+
+
+def test_what_leads_health_checks_stands_apart(bench: Bench) -> None:
+    """In a section of its own: neither the farm's, nor drift, nor foreign, in use or deleted."""
+    before = bench.get("/v1/table").json()["services"]
+    bench.check_health("dns")
+
+    table = bench.get("/v1/table").json()
+    assert before == table["services"]
+    (probed,) = table["probes"]
+    assert ("fwmark 1280704512", None) == (probed["key"], probed["service"])
+    (destination,) = probed["destinations"]
+    assert ("192.0.2.21", 0, 1) == tuple(destination[k] for k in ("address", "port", "weight"))
+    bench.kernel.carry_out(DeleteService(bench.key("fwmark 1280704512")))
+    plan = bench.get("/v1/plan").json()
+    assert ([], [], []) == (plan["operations"], plan["foreign"], plan["conflicts"])
+    bench.check_health("dns", checked=False)
+    assert [] == bench.get("/v1/table").json()["probes"]

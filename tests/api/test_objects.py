@@ -196,18 +196,18 @@ def test_a_kernel_that_cannot_be_compared_shows_with_its_services(bench: Bench) 
     assert "ip_vs is not loaded" == bench.get(SERVICE).json()["status"]["reason"]
 
 
+SERVING = {"weight": 100, "tunnel": "ipip", "pending": False, "reason": ""}
+
+
 def test_a_real_server_shows_its_part_in_each_service(bench: Bench) -> None:
     """With its origin, administrative state and agent."""
     shown = bench.get(SERVER).json()["status"]
     assert {
         "origin": "declared",
         "state": "enabled",
-        "weight": 100,
-        "reason": "",
-        "services": [
-            {"service": "web", "weight": 100, "reason": ""},
-            {"service": "marked", "weight": 100, "reason": ""},
-        ],
+        **SERVING,
+        "services": [{"service": "web", **SERVING}, {"service": "marked", **SERVING}],
+        "drain": None,
         "agent": None,
     } == shown
 
@@ -234,3 +234,10 @@ def test_a_write_waits_for_its_own_keys_only(bench: Bench) -> None:
     assert not answer["applied"]
     assert "tcp 198.51.100.77:80" in answer["reason"]
     assert bench.patch(f"{SERVICE}?wait=10", json={"scheduler": "rr"}).json()["applied"]
+
+
+def test_the_vip_of_a_firewall_mark_stays(bench: Bench) -> None:
+    """409 with the way to do it without a gap."""
+    refused = bench.patch(MARKED, json={"vip": "198.51.100.77"})
+    assert 409 == refused.status_code
+    assert "add a service with the new VIP and another mark" in refused.json()["detail"]

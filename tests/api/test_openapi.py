@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jsonschema_rs
 import pytest
 
-from tests.api.bench import Bench
+from tests.api.bench import TUNNEL, Bench
 
 METHODS = ("get", "put", "patch", "post", "delete")
 
@@ -52,6 +52,7 @@ def test_the_surface_is_the_designs(document: dict[str, Any]) -> None:
     assert {
         "/healthz": {"get"},
         "/readyz": {"get"},
+        "/metrics": {"get"},
         "/v1/farm": {"get", "put"},
         "/v1/services": {"get"},
         "/v1/services/{service}": {"get", "put", "patch", "delete"},
@@ -62,6 +63,8 @@ def test_the_surface_is_the_designs(document: dict[str, Any]) -> None:
         "/v1/pools/{pool}/real-servers": {"get"},
         "/v1/pools/{pool}/real-servers/{server}": {"get", "put", "patch", "delete"},
         "/v1/pools/{pool}/real-servers/{server}/override": {"get", "put", "delete"},
+        "/v1/tunnels": {"get"},
+        "/v1/tunnels/{tunnel}": {"get", "put", "patch", "delete"},
         "/v1/agents": {"get"},
         "/v1/agents/{agent}": {"get", "put", "delete"},
         "/v1/agents/{agent}/assignment": {"get"},
@@ -69,6 +72,7 @@ def test_the_surface_is_the_designs(document: dict[str, Any]) -> None:
         "/v1/table": {"get"},
         "/v1/plan": {"get"},
         "/v1/mode": {"get", "put"},
+        "/v1/events": {"get"},
     } == {path: set(item) for path, item in document["paths"].items()}
 
 
@@ -101,7 +105,11 @@ def test_every_answer_has_a_form_and_an_example(document: dict[str, Any]) -> Non
             if status in ("204", "304"):
                 assert "content" not in answer
                 continue
-            (content,) = answer["content"].values()
+            ((media_type, content),) = answer["content"].items()
+            if media_type.startswith("text/"):
+                schema = content.get("schema") or content["itemSchema"]["properties"]["data"]
+                assert "string" == schema["type"]
+                continue
             name = content["schema"]["$ref"].rpartition("/")[2]
             (example,) = document["components"]["schemas"][name]["examples"]
             validator(document, name).validate(example)
@@ -121,7 +129,7 @@ def test_every_request_has_a_form_and_an_example(document: dict[str, Any]) -> No
 
 def test_every_field_of_the_farm_is_described(document: dict[str, Any]) -> None:
     """A person reads there what it does."""
-    for name in ("Service", "RealServer", "Override", "ModeRequest", "Registration"):
+    for name in ("Service", "RealServer", "Override", "ModeRequest", "Registration", "TunnelEnd"):
         for field, schema in document["components"]["schemas"][name]["properties"].items():
             assert "description" in schema or field in ("type", "pools"), (name, field)
 
@@ -146,12 +154,16 @@ def test_everything_can_be_read_at_its_example(bench: Bench) -> None:
     document = bench.get("/openapi.json").json()
     bench.put("/v1/agents/rs3", json={"address": "192.0.2.13", "pools": ["web"]})
     bench.put("/v1/pools/web/real-servers/rs1/override", json={"state": "draining"})
+    bench.put("/v1/tunnels/c2d", json=TUNNEL)
     bench.occupy("198.51.100.77", "192.0.2.40")
     for operation in operations(document):
         if operation.method != "get":
             continue
-        answer = bench.get(operation.address())
+        ends = "?follow=false" if operation.path == "/v1/events" else ""
+        answer = bench.get(operation.address() + ends)
         assert 200 == answer.status_code, (operation.path, answer.text)
+        if answer.headers["Content-Type"].startswith("text/"):
+            continue
         content = operation.item["responses"]["200"]["content"]["application/json"]
         name = content["schema"]["$ref"].rpartition("/")[2]
         validator(document, name).validate(answer.json())

@@ -1,0 +1,141 @@
+"""What happens, told while it happens, as server-sent events."""
+
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query
+from starlette.responses import Response, StreamingResponse
+
+from api.daemon import Daemon
+from api.documentation import refusals
+from api.rendering import json_bytes
+from api.schemas.base import Json
+from api.schemas.fields import utc_text
+from lvsctl.director.events import Events
+from lvsctl.errors import InvalidInput, Problem
+from lvsctl.events import RecordedEvent
+
+router = APIRouter(prefix="/events", tags=["events"])
+
+KEEP_ALIVE_S = 15.0
+"""A comment is sent so often while nothing happens, so that proxies do not hang up."""
+
+MAX_ID = 2**63 - 1
+
+
+class EventStream(StreamingResponse):
+    """An answer that goes on."""
+
+    media_type = "text/event-stream"
+
+
+@router.get(
+    "",
+    summary="Watch what happens",
+    response_class=StreamingResponse,
+    responses={
+        HTTPStatus.OK.value: {
+            "description": "Server-sent events. The field `id` resumes, `event` is the kind, "
+            "`data` a JSON object: `id`, `at`, `kind`, `subject`, `detail`, `items`, `by`. Where "
+            "events that were asked for are no longer kept, the first one is `lost`, without an "
+            "id.",
+            "content": {
+                "text/event-stream": {
+                    "itemSchema": {
+                        "type": "object",
+                        "properties": {
+                            "id": {"type": "string"},
+                            "event": {"type": "string"},
+                            "data": {"type": "string", "contentMediaType": "application/json"},
+                        },
+                    }
+                }
+            },
+        },
+        **refusals(HTTPStatus.UNPROCESSABLE_ENTITY),
+    },
+)
+async def get_events(
+    daemon: Daemon,
+    after: Annotated[
+        int | None,
+        Query(
+            ge=0,
+            le=MAX_ID,
+            description="Begin with what followed this event, 0 for all that is kept; left out, "
+            "with what happens from now on.",
+        ),
+    ] = None,
+    last_event_id: Annotated[
+        str,
+        Header(
+            description="The event that was seen last, as a browser sends it when it connects "
+            "again; goes before `after`.",
+            json_schema_extra={"pattern": "^[0-9]{0,18}$"},
+        ),
+    ] = "",
+    *,
+    follow: Annotated[bool, Query(description="Go on; else end with what is known.")] = True,
+) -> Response:
+    """The newest ten thousand events are kept, over restarts too."""
+    events = daemon.events
+    begin = _given(last_event_id, after)
+    last_id = events.last_id if begin is None else begin
+    stream = _stream(events, last_id, follow=follow)
+    return EventStream(stream, headers={"Cache-Control": "no-store"})
+
+
+def _given(last_event_id: str, after: int | None) -> int | None:
+    if not last_event_id:
+        return after
+    if not (last_event_id.isascii() and last_event_id.isdigit() and int(last_event_id) <= MAX_ID):
+        detail = f"the header Last-Event-ID is no id of an event: {last_event_id[:40]!r}"
+        raise InvalidInput([Problem("", detail, "a number that an event came with")])
+    return int(last_event_id)
+
+
+async def _stream(events: Events, last_id: int, *, follow: bool) -> AsyncIterator[bytes]:
+    # An id without data is no event, but who connects again resumes there although it saw none.
+    yield b"id: %d\n\n" % last_id
+    while True:
+        found = events.after(last_id)
+        if not found and (events.ended or not follow):
+            return
+        if not found:
+            found = await events.wait_after(last_id, KEEP_ALIVE_S)
+        if not found:
+            yield b":\n\n"
+            continue
+        if last_id + 1 < found[0].id:
+            yield _lost(last_id + 1, found[0].id - 1)
+        yield b"".join(map(_written, found))
+        last_id = found[-1].id
+
+
+def _written(recorded: RecordedEvent) -> bytes:
+    document = event_document(recorded)
+    return b"id: %d\nevent: %b\ndata: %b\n\n" % (
+        recorded.id,
+        recorded.event.kind.encode(),
+        json_bytes(document),
+    )
+
+
+def _lost(first: int, last: int) -> bytes:
+    detail = f"events {first} to {last} are no longer kept"
+    return b"event: lost\ndata: %b\n\n" % json_bytes({"kind": "lost", "detail": detail})
+
+
+def event_document(recorded: RecordedEvent) -> Json:
+    """Return an event as a document."""
+    event = recorded.event
+    return {
+        "id": recorded.id,
+        "at": utc_text(recorded.at),
+        "kind": event.kind.value,
+        "subject": event.subject,
+        "detail": event.detail,
+        "items": [*event.items],
+        "by": event.by,
+    }

@@ -1,0 +1,62 @@
+"""Metrics for Prometheus."""
+
+import asyncio
+from http import HTTPStatus
+
+from anyio import to_thread
+from fastapi import APIRouter, Request
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.responses import Response
+
+from api.daemon import Daemon, known_of
+from api.documentation import refusals
+from api.metrics import Observed, metrics_text
+from lvsctl.director.daemon import DirectorDaemon
+from lvsctl.errors import KernelError
+from lvsctl.store.protocol import ModeName
+
+router = APIRouter(tags=["metrics"])
+
+
+class Scrapes:
+    """Makes one scrape at a time; who asks meanwhile gets the same.
+
+    So several who watch cost what one does, however large the table is.
+    """
+
+    def __init__(self) -> None:
+        self._under_way: asyncio.Task[bytes] | None = None
+
+    async def scrape(self, daemon: DirectorDaemon) -> bytes:
+        """Return the metrics of this moment, or of the scrape that is under way."""
+        if self._under_way is None or self._under_way.done():
+            self._under_way = asyncio.create_task(_scrape(daemon))
+        return await asyncio.shield(self._under_way)
+
+
+async def _scrape(daemon: DirectorDaemon) -> bytes:
+    try:
+        reading = await daemon.table()
+    except KernelError:
+        reading = None
+    observed = Observed(
+        daemon.name,
+        await known_of(daemon),
+        daemon.mode.name is ModeName.OBSERVE,
+        reading,
+        daemon.statistics,
+    )
+    return await to_thread.run_sync(metrics_text, observed)
+
+
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    response_class=PlainTextResponse,
+    responses=refusals(HTTPStatus.UNAUTHORIZED),
+)
+async def get_metrics(request: Request, daemon: Daemon) -> Response:
+    """In its text format; it asks for the token as everything else that tells of the farm."""
+    content = await request.app.state.scrapes.scrape(daemon)
+    return Response(content, headers={"Content-Type": CONTENT_TYPE_LATEST})

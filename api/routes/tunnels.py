@@ -1,0 +1,77 @@
+"""Point-to-point tunnels."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from api.daemon import Now
+from api.documentation import BODY, CREATED, MISSING, STALE, takes, takes_patch
+from api.rendering import large_response
+from api.resources import TunnelResource
+from api.routes.parameters import TunnelName
+from api.schemas.answers import WriteAnswer
+from api.schemas.tunnel import PointToPointTunnel, TunnelAnswer, Tunnels
+from api.tunnel_views import tunnel_document, tunnel_of
+from api.writes import Write
+
+router = APIRouter(tags=["tunnels"])
+
+
+@router.get("/tunnels", summary="List point-to-point tunnels", response_model=Tunnels)
+async def list_tunnels(known: Now) -> Response:
+    """All tunnels with their status."""
+    return await large_response(
+        lambda: {
+            "tunnels": [
+                tunnel_document(tunnel, known) for tunnel in known.state.farm.tunnels.values()
+            ]
+        }
+    )
+
+
+@router.get(
+    "/tunnels/{tunnel}",
+    summary="Show a point-to-point tunnel",
+    response_model=TunnelAnswer,
+    responses=MISSING,
+)
+async def get_tunnel(tunnel: TunnelName, known: Now) -> Response:
+    """What is declared, with its ETag, and how each end is, as its agent last reported."""
+    return await large_response(
+        lambda: tunnel_document(tunnel_of(known.state, tunnel), known),
+        etag=TunnelResource(tunnel).etag(known.state),
+    )
+
+
+@router.put(
+    "/tunnels/{tunnel}",
+    summary="Create or replace a point-to-point tunnel",
+    response_model=WriteAnswer,
+    responses=CREATED | BODY | STALE,
+    openapi_extra=takes(PointToPointTunnel),
+)
+async def put_tunnel(tunnel: TunnelName, write: Write) -> Response:
+    """Each of the two agents, once it has joined, brings up its end and keeps it."""
+    return await write.put(TunnelResource(tunnel))
+
+
+@router.patch(
+    "/tunnels/{tunnel}",
+    summary="Change a point-to-point tunnel",
+    response_model=WriteAnswer,
+    responses=MISSING | BODY | STALE,
+    openapi_extra=takes_patch(PointToPointTunnel, {"mtu": 1400, "ttl": None}),
+)
+async def patch_tunnel(tunnel: TunnelName, write: Write) -> Response:
+    """A merge patch (RFC 7396). Addresses and mtu change in place, all else makes it anew."""
+    return await write.patch(TunnelResource(tunnel))
+
+
+@router.delete(
+    "/tunnels/{tunnel}",
+    summary="Remove a point-to-point tunnel",
+    response_model=WriteAnswer,
+    responses=MISSING | STALE,
+)
+async def delete_tunnel(tunnel: TunnelName, write: Write) -> Response:
+    """Its agents take their ends away."""
+    return await write.delete(TunnelResource(tunnel))

@@ -1,0 +1,314 @@
+"""A pool's health checks as people write them: one object for each, told apart by its type."""
+
+import re
+from dataclasses import replace
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+)
+from pydantic.config import JsonDict
+
+from api.schemas.base import Document, shown, wrong
+from api.schemas.fields import Address, Port, ShortDuration
+from lvsctl import health_rules as rules
+from lvsctl.health import check
+from lvsctl.health.check import RecordType, StatusRange, Through
+
+_DEFAULT = check.HealthCheck(check.TcpRequest())
+STATUSES_PATTERN = r"^[0-9]{3}(-[0-9]{3})?$"
+STATUSES_ALLOWED = 'a status like "204", or two like "200-299"'
+HEX_ALLOWED = "pairs of hexadecimal digits, like 0a1b"
+NOTHING: JsonDict = {"default": ""}
+HEX_PATTERN = r"^([0-9a-fA-F]{2})*$"
+
+
+def read_statuses(value: object) -> StatusRange:
+    """Return the range of HTTP statuses that a text stands for."""
+    if not isinstance(value, str) or not re.fullmatch(STATUSES_PATTERN, value, re.ASCII):
+        raise wrong(f"{shown(value)} is no range of statuses", STATUSES_ALLOWED)
+    first, _, last = value.partition("-")
+    return StatusRange(int(first), int(last or first))
+
+
+def read_hex(value: object) -> bytes:
+    """Return the bytes that hexadecimal digits stand for."""
+    if not isinstance(value, str) or not re.fullmatch(HEX_PATTERN, value):
+        raise wrong(f"{shown(value)} are no bytes", HEX_ALLOWED)
+    return bytes.fromhex(value)
+
+
+Statuses = Annotated[
+    StatusRange,
+    PlainValidator(read_statuses),
+    PlainSerializer(str),
+    WithJsonSchema({"type": "string", "pattern": STATUSES_PATTERN, "examples": ["200-299"]}),
+]
+Hex = Annotated[
+    bytes,
+    PlainValidator(read_hex),
+    PlainSerializer(bytes.hex),
+    WithJsonSchema({"type": "string", "pattern": HEX_PATTERN, "maxLength": rules.MAX_PAYLOAD * 2}),
+]
+InARow = Annotated[int, Field(json_schema_extra={"minimum": 1, "maximum": rules.MAX_IN_A_ROW})]
+Text = Annotated[str, Field(json_schema_extra={"maxLength": rules.MAX_TEXT})]
+
+
+class Tls(Document):
+    """How a check speaks TLS."""
+
+    server_name: Text | None = Field(
+        default=None, description="Sent as SNI, and the name that is verified."
+    )
+    verify: bool = Field(
+        default=False,
+        description="The certificate must be valid by the director's certification authorities, "
+        "and for server_name.",
+    )
+
+    def value(self) -> check.TlsOptions:
+        """Return what the document stands for."""
+        return check.TlsOptions(self.server_name, self.verify)
+
+    @classmethod
+    def of(cls, value: check.TlsOptions) -> Self:
+        """Return the document of these options."""
+        return cls.model_construct(server_name=value.server_name, verify=value.verify)
+
+
+class Check(Document):
+    """What all checks have in common."""
+
+    port: Port | None = Field(
+        default=None, description="Left out: each port of the services that use the pool."
+    )
+    through: Literal["tunnel", "direct"] = Field(
+        default="tunnel",
+        description="tunnel: to the VIP, as a client's packets go. direct: to the server itself.",
+    )
+    interval: ShortDuration = Field(
+        default=_DEFAULT.interval_s,
+        description="From one probe to the next, 100ms to 1h.",
+        json_schema_extra={"default": "2s"},
+    )
+    fast_interval: ShortDuration = Field(
+        default=_DEFAULT.fast_interval_s,
+        description="The same while the verdict is changing, where that is shorter.",
+        json_schema_extra={"default": "1s"},
+    )
+    timeout: ShortDuration = Field(
+        default=_DEFAULT.timeout_s,
+        description="A probe that takes longer has failed, 10ms to 1m.",
+        json_schema_extra={"default": "1s"},
+    )
+    rise: InARow = Field(
+        default=_DEFAULT.rise,
+        description="Passes in a row until a server that was down is up; a new one needs one.",
+    )
+    fall: InARow = Field(
+        default=_DEFAULT.fall,
+        description="Failures in a row until a server that was up is down.",
+    )
+    grace: ShortDuration = Field(
+        default=_DEFAULT.grace_s,
+        description="Failures do not count so long after checking began, until the first pass.",
+        json_schema_extra={"default": "0s"},
+    )
+    jitter: Annotated[
+        float, Field(json_schema_extra={"minimum": 0, "maximum": rules.MAX_JITTER})
+    ] = Field(
+        default=_DEFAULT.jitter,
+        description="By this share an interval may be longer or shorter, at random.",
+    )
+
+    def request(self) -> check.Request:
+        """Return what is asked."""
+        raise NotImplementedError
+
+    def value(self) -> check.HealthCheck:
+        """Return what the document stands for."""
+        return check.HealthCheck(
+            request=self.request(),
+            port=self.port,
+            through=Through(self.through),
+            interval_s=self.interval,
+            fast_interval_s=self.fast_interval,
+            timeout_s=self.timeout,
+            rise=self.rise,
+            fall=self.fall,
+            grace_s=self.grace,
+            jitter=self.jitter,
+        )
+
+
+class TcpCheck(Check):
+    """The server accepts a connection."""
+
+    type: Literal["tcp"]
+
+    def request(self) -> check.TcpRequest:
+        """Return what is asked."""
+        return check.TcpRequest()
+
+
+class _HttpRequest(Check):
+    method: Annotated[str, Field(json_schema_extra={"enum": list(rules.METHODS)})] = Field(
+        default="GET", description="As in the request line."
+    )
+    path: Text = Field(default="/", description="With the query.")
+    host: Text | None = Field(
+        default=None, description="The Host field; left out, the address that is asked."
+    )
+    headers: dict[str, Text] = Field(default={}, description="Further fields.")
+    statuses: list[Statuses] = Field(
+        default=[StatusRange(200, 299)],
+        description="An answer with another status fails.",
+        json_schema_extra={"default": ["200-299"]},
+    )
+    body: Text | None = Field(
+        default=None, description="Regular expression that matches somewhere in the body."
+    )
+
+    def request(self) -> check.HttpRequest:
+        """Return what is asked."""
+        return check.HttpRequest(
+            method=self.method,
+            path=self.path,
+            host=self.host,
+            headers=tuple(self.headers.items()),
+            statuses=tuple(self.statuses),
+            body=self.body,
+        )
+
+
+class HttpCheck(_HttpRequest):
+    """The server answers an HTTP/1.1 request."""
+
+    type: Literal["http"]
+
+
+class HttpsCheck(_HttpRequest):
+    """The server answers an HTTP/1.1 request within TLS."""
+
+    type: Literal["https"]
+    tls: Tls = Tls()
+
+    def request(self) -> check.HttpRequest:
+        """Return what is asked."""
+        return replace(super().request(), tls=self.tls.value())
+
+
+class TlsCheck(Check):
+    """The server completes a TLS handshake."""
+
+    type: Literal["tls"]
+    tls: Tls = Tls()
+
+    def request(self) -> check.TlsRequest:
+        """Return what is asked."""
+        return check.TlsRequest(self.tls.value())
+
+
+class UdpCheck(Check):
+    """The server answers a datagram."""
+
+    type: Literal["udp"]
+    payload: Hex = Field(
+        default=b"", description="What is sent, as hexadecimal digits.", json_schema_extra=NOTHING
+    )
+    answer: Hex = Field(
+        default=b"",
+        description="What the answer begins with, as hexadecimal digits; left out, any will do.",
+        json_schema_extra=NOTHING,
+    )
+
+    def request(self) -> check.UdpRequest:
+        """Return what is asked."""
+        return check.UdpRequest(self.payload, self.answer)
+
+
+class DnsCheck(Check):
+    """The server answers a DNS query with a record of the type that was asked for."""
+
+    type: Literal["dns"]
+    name: Text = Field(description="The name that is asked for, like www.example.com.")
+    record: Literal["A", "NS", "CNAME", "SOA", "PTR", "MX", "TXT", "AAAA"] = Field(
+        default="A", description="The type of record that is asked for."
+    )
+    addresses: list[Address] = Field(
+        default=[], description="Of A and AAAA: all of them must be in the answer."
+    )
+
+    def request(self) -> check.DnsRequest:
+        """Return what is asked."""
+        return check.DnsRequest(self.name, RecordType[self.record], frozenset(self.addresses))
+
+
+class ExecCheck(Check):
+    """A program on the director ends with status 0."""
+
+    type: Literal["exec"]
+    through: Literal["direct"] = Field(
+        default="direct", description="A program opens its own sockets."
+    )
+    program: Annotated[
+        str, WithJsonSchema({"type": "string", "pattern": rules.PROGRAM_PATTERN})
+    ] = Field(description="Name of a file in the director's --exec-dir.")
+    arguments: list[Text] = Field(
+        default=[], description="Given to the program as they are; no shell reads them."
+    )
+
+    def request(self) -> check.ExecRequest:
+        """Return what is asked."""
+        return check.ExecRequest(self.program, tuple(self.arguments))
+
+
+HealthCheck = Annotated[
+    TcpCheck | HttpCheck | HttpsCheck | TlsCheck | UdpCheck | DnsCheck | ExecCheck,
+    Field(discriminator="type"),
+]
+
+
+def document_of(value: check.HealthCheck) -> Check:
+    """Return the document of a check."""
+    common: dict[str, Any] = {
+        "type": str(value.kind),
+        "port": value.port,
+        "through": str(value.through),
+        "interval": value.interval_s,
+        "fast_interval": value.fast_interval_s,
+        "timeout": value.timeout_s,
+        "rise": value.rise,
+        "fall": value.fall,
+        "grace": value.grace_s,
+        "jitter": value.jitter,
+    }
+    match value.request:
+        case check.TcpRequest():
+            return TcpCheck.model_construct(**common)
+        case check.HttpRequest() as http:
+            asked: dict[str, Any] = {
+                "method": http.method,
+                "path": http.path,
+                "host": http.host,
+                "headers": dict(http.headers),
+                "statuses": list(http.statuses),
+                "body": http.body,
+            }
+            if http.tls is None:
+                return HttpCheck.model_construct(**common, **asked)
+            return HttpsCheck.model_construct(**common, **asked, tls=Tls.of(http.tls))
+        case check.TlsRequest(tls):
+            return TlsCheck.model_construct(**common, tls=Tls.of(tls))
+        case check.UdpRequest(payload, answer):
+            return UdpCheck.model_construct(**common, payload=payload, answer=answer)
+        case check.DnsRequest(name, record, addresses):
+            known = sorted(addresses, key=lambda address: (address.version, int(address)))
+            return DnsCheck.model_construct(
+                **common, name=name, record=record.name, addresses=known
+            )
+        case check.ExecRequest(program, arguments):
+            return ExecCheck.model_construct(**common, program=program, arguments=list(arguments))

@@ -1,0 +1,82 @@
+"""Point-to-point tunnels with their status, as documents. Pure."""
+
+from datetime import timedelta
+
+from api.schemas.base import Json
+from api.schemas.tunnel import PointToPointTunnel, TunnelEndStatus, TunnelStatus
+from api.views import Known, age
+from lvsctl.agent.findings import utc
+from lvsctl.agent.messages import Membership, TunnelEndState
+from lvsctl.director.state import State
+from lvsctl.errors import NotFound
+from lvsctl.point_to_point import tunnel
+
+SILENT_AFTER = timedelta(seconds=30)
+"""An agent reports every 10 seconds; what it said longer ago says nothing of now."""
+
+
+def tunnel_of(state: State, name: str) -> tunnel.Tunnel:
+    """Return a tunnel, or raise NotFound."""
+    found = state.farm.tunnels.get(name)
+    if found is None:
+        raise NotFound(f"there is no tunnel {name}")
+    return found
+
+
+def tunnel_document(declared: tunnel.Tunnel, known: Known) -> Json:
+    """Return a tunnel with its status."""
+    ends = [_end_status(declared.name, end.agent, known) for end in declared.ends]
+    down = [end for end in ends if end["state"] == "down"]
+    status: TunnelStatus = {
+        "state": "down" if down else "up",
+        "reason": "; ".join(f"{end['agent']}: {end['reason']}" for end in down),
+        "ends": ends,
+    }
+    return {**PointToPointTunnel.of(declared).plain(), "status": status}
+
+
+def _end_status(name: str, agent: str, known: Known) -> TunnelEndStatus:
+    reported = _reported(name, agent, known)
+    reason, since = _why_unknown(agent, reported, known)
+    if reported is not None and not reason:
+        reason, since = reported.reason, reported.since
+    return {
+        "agent": agent,
+        "state": "down" if reason else "up",
+        "reason": reason,
+        "since": since,
+        "mtu": reported.mtu if reported else None,
+        "round_trip_ms": reported.round_trip_us / 1000
+        if reported and reported.round_trip_us is not None
+        else None,
+        "loss_percent": round(100 * reported.lost / reported.sent, 1)
+        if reported and reported.sent
+        else None,
+    }
+
+
+def _reported(name: str, agent: str, known: Known) -> TunnelEndState | None:
+    contact = known.contacts.get(agent)
+    if contact is None or contact.report.farm_id != known.state.farm_id:
+        return None
+    return next((end for end in contact.report.tunnel_ends if end.tunnel == name), None)
+
+
+def _why_unknown(
+    agent: str, reported: TunnelEndState | None, known: Known
+) -> tuple[str, str | None]:
+    """Return why nothing is known of an end now, and since when; nothing where it is."""
+    member, contact = known.state.status.agents.get(agent), known.contacts.get(agent)
+    if member is None:
+        return f"agent {agent} has not joined", None
+    if member.membership is Membership.LEFT:
+        return f"agent {agent} has left", None
+    if contact is None:
+        return f"agent {agent} has not reported since this director started", None
+    if known.now - contact.at > SILENT_AFTER:
+        return f"agent {agent} is silent for {age(known.now, contact.at)}", utc(contact.at)
+    if reported is None:
+        return f"agent {agent} has not taken it up yet", utc(contact.at)
+    if not reported.up and not reported.reason:
+        return "it is down", reported.since
+    return "", None

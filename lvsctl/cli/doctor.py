@@ -1,0 +1,199 @@
+"""``lvsctl doctor``: what is wrong on this host."""
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lvsctl.agent.config import DEFAULT_STATE_DIR
+from lvsctl.cli.options import prints, token_of
+from lvsctl.cli.output import Format, Json, cell, columns, sections, show
+
+if TYPE_CHECKING:
+    from lvsctl.agent.messages import Tunnel
+    from lvsctl.ipvs_table import IPAddress
+
+FOUND_SOMETHING = 3
+_MAX_PORT = 65535
+
+
+def _addresses(
+    ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]
+) -> "tuple[IPAddress, ...]":
+    try:
+        return tuple(map(ipaddress.ip_address, texts))
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
+
+
+def _tunnels(
+    ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]
+) -> "tuple[Tunnel, ...]":
+    from lvsctl.agent.messages import Tunnel  # noqa: PLC0415 - only where a tunnel is given
+
+    tunnels = []
+    for text in texts:
+        name, _, port = text.partition(":")
+        number = int(port) if port.isascii() and port.isdigit() else 0
+        if name not in {"ipip", "gre", "gue"} or (name == "gue") != (0 < number <= _MAX_PORT):
+            raise click.BadParameter(f"{text!r} is not ipip, gre or gue:PORT", ctx, param)
+        tunnels.append(Tunnel(name, number))
+    return tuple(tunnels)
+
+
+@click.command()
+@click.option(
+    "--role",
+    type=click.Choice(["real-server", "director"]),
+    help="Look at this host as one of them only.  [whatever it is]",
+)
+@click.option(
+    "--state-dir",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_STATE_DIR,
+    show_default=True,
+    help="The agent's.",
+)
+@click.option(
+    "--director-state-dir",
+    type=click.Path(path_type=Path),
+    default="/var/lib/lvsctl",
+    show_default=True,
+    help="The director's.",
+)
+@click.option(
+    "--client",
+    "clients",
+    multiple=True,
+    callback=_addresses,
+    metavar="ADDRESS",
+    help="A client that real servers must reach; several may be given.",
+)
+@click.option(
+    "--vip",
+    "vips",
+    multiple=True,
+    callback=_addresses,
+    metavar="ADDRESS",
+    help="A VIP of a real server that has no agent.",
+)
+@click.option(
+    "--tunnel",
+    "tunnels",
+    multiple=True,
+    callback=_tunnels,
+    metavar="TUNNEL",
+    help="Its tunnel: ipip, gre or gue:PORT.  [ipip]",
+)
+@click.option(
+    "--address",
+    "address",
+    multiple=True,
+    callback=_addresses,
+    metavar="ADDRESS",
+    help="Where its tunnelled packets go (RIP).",
+)
+@click.option(
+    "--director",
+    "directors",
+    multiple=True,
+    callback=_addresses,
+    metavar="ADDRESS",
+    help="An address that they come from.",
+)
+@click.option(
+    "--url",
+    envvar="LVSCTL_URL",
+    show_envvar=True,
+    help="The director's API, on a director.  [not asked]",
+)
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    envvar="LVSCTL_TOKEN_FILE",
+    help="Holds the bearer token; LVSCTL_TOKEN may hold it instead.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as -o json.")
+@prints
+def doctor(
+    *,
+    role: str | None,
+    state_dir: Path,
+    director_state_dir: Path,
+    clients: "tuple[IPAddress, ...]",
+    vips: "tuple[IPAddress, ...]",
+    tunnels: "tuple[Tunnel, ...]",
+    address: "tuple[IPAddress, ...]",
+    directors: "tuple[IPAddress, ...]",
+    url: str | None,
+    token_file: Path | None,
+    as_json: bool,
+    form: Format,
+) -> None:
+    """Say what is wrong on this real server or director; change nothing.
+
+    It looks at modules, devices, addresses, sysctls, firewall, routes and counters, asks the links
+    who else has a VIP, and sends pings through the tunnels to measure the path. Exit status: 0
+    nothing is wrong, 3 something is, 1 it could not look.
+    """
+    from lvsctl.doctor.facts import Role  # noqa: PLC0415 - loads the kernel's libraries
+    from lvsctl.doctor.main import document, examine  # noqa: PLC0415
+    from lvsctl.doctor.roles import Options  # noqa: PLC0415
+
+    options = Options(
+        role=None if role is None else Role(role),
+        state_dir=state_dir,
+        director_state_dir=director_state_dir,
+        vips=vips,
+        tunnels=tunnels,
+        address=address[-1] if address else None,
+        directors=directors,
+        clients=clients,
+        url=url,
+        token=os.environ.get("LVSCTL_TOKEN") or token_of(token_file),
+    )
+    answer = document(examine(options))
+    show(answer, Format.JSON if as_json else form, lambda: _told(answer))
+    click.get_current_context().exit(FOUND_SOMETHING if answer["findings"] else 0)
+
+
+def _told(answer: Json) -> str:
+    count = len(answer["findings"])
+    roles = " and ".join(answer["roles"])
+    found = f"{count} thing{'s' * (count > 1)} to mend" if count else "nothing is wrong"
+    return sections(
+        f"{answer['host']} as {roles}: {found}",
+        *map(_finding, answer["findings"]),
+        _paths(answer["paths"]),
+        "\n".join(f"not looked at: {cell(each)}" for each in answer["not_looked"]),
+    )
+
+
+def _finding(found: Json) -> str:
+    return "\n".join(
+        [
+            f"{found['severity']}: {cell(found['what'])}",
+            f"  why:  {cell(found['why'])}",
+            f"  mend: {cell(found['cure'])}",
+        ]
+    )
+
+
+def _paths(paths: Json) -> str:
+    if not paths:
+        return ""
+    return columns(
+        ("PATH TO", "TUNNEL", "CARRIES", "DEVICE TAKES", "SENDER IS TOLD"),
+        (
+            (
+                each["to"],
+                each["tunnel"] or "none",
+                f"{each['bytes']} bytes",
+                f"{each['device']} bytes",
+                [f"{told['mtu']} by {told['by']}" for told in each["told"]],
+            )
+            for each in paths
+        ),
+    )
