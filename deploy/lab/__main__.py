@@ -34,6 +34,8 @@ cpu_option = click.option(
 def lab() -> None:
     """A Linux kernel of its own, to run lvsctl and its tests in."""
     signal.signal(signal.SIGTERM, _leave)
+    # A shell without job control has its jobs in the background ignore it, and theirs inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @lab.command("exec")

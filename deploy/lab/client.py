@@ -16,6 +16,7 @@ from deploy.lab.errors import LabError
 from deploy.lab.node import Node
 
 _TIMEOUT_S = 3.0
+_LONGEST_NAME = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +106,13 @@ def download(node: Node, address: str, size: int, *, within_s: float = 30) -> in
 
 
 def datagrams(
-    node: Node, address: str, count: int = 1, *, timeout_s: float = _TIMEOUT_S
+    node: Node, address: str, count: int = 1, *, size: int = 5, timeout_s: float = _TIMEOUT_S
 ) -> list[Answer]:
     """Send datagrams to the UDP echo, each from a socket of its own, one after the other."""
-    return [_datagram(node, address, timeout_s) for _ in range(count)]
+    return [_datagram(node, address, size, timeout_s) for _ in range(count)]
 
 
-def _datagram(node: Node, address: str, timeout_s: float) -> Answer:
+def _datagram(node: Node, address: str, size: int, timeout_s: float) -> Answer:
     at_s, began = time.time(), time.perf_counter()
     with node.enter():
         endpoint = socket.socket(_family(address), socket.SOCK_DGRAM)
@@ -119,8 +120,10 @@ def _datagram(node: Node, address: str, timeout_s: float) -> Answer:
         endpoint.settimeout(timeout_s)
         try:
             endpoint.connect((address, ECHO_PORT))
-            endpoint.send(b"hello")
-            server = endpoint.recv(1024).decode().removesuffix(" hello")
+            endpoint.send(b"x" * size)
+            server, _, echo = endpoint.recv(size + _LONGEST_NAME).decode().partition(" ")
+            if len(echo) != size:
+                return Answer(at_s, time.perf_counter() - began, error=f"{len(echo)} bytes back")
             return Answer(at_s, time.perf_counter() - began, server)
         except OSError as error:
             return Answer(at_s, time.perf_counter() - began, error=repr(error))

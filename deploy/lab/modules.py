@@ -7,7 +7,7 @@ from deploy.lab.errors import LabError
 MODULES = (
     *("ipv6", "veth", "bridge", "dummy", "sch_netem"),
     *("ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_lc", "ip_vs_wlc", "ip_vs_sh", "ip_vs_mh"),
-    *("ipip", "ip_gre", "sit", "ip6_tunnel", "fou"),
+    *("ipip", "ip_gre", "sit", "ip6_tunnel", "ip6_gre", "fou"),
 )
 
 

@@ -121,6 +121,7 @@ class Node:
         """
         self.logs.mkdir(parents=True, exist_ok=True)
         log = self.logs / f"{self.name}.{name}.log"
+        log.touch()  # it can be read before the child has come to write it
         sys.stdout.flush()
         sys.stderr.flush()
         with self.enter():

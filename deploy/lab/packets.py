@@ -1,7 +1,8 @@
 """Packets as values: what their headers say, down to the ports, with or without a tunnel's around.
 
 Sources: RFC 791 (IPv4), 8200 (IPv6), 2003 (IP in IP, protocol 4), 2784 and 2890 (GRE, protocol 47),
-draft-ietf-intarea-gue (GUE, over UDP), 9293 (TCP), 768 (UDP), 792 and 4443 (ICMP), 826 (ARP).
+draft-ietf-intarea-gue (GUE, over UDP), 9293 (TCP), 768 (UDP), 792 and 4443 (ICMP), 4861 (neighbour
+discovery), 826 (ARP).
 """
 
 import enum
@@ -19,6 +20,9 @@ _IPV4_FRAGMENT_OFFSET = 0x1FFF
 _DONT_FRAGMENT, _MORE_FRAGMENTS = 0x4000, 0x2000
 _GRE_CHECKSUM, _GRE_KEY, _GRE_SEQUENCE = 0x8000, 0x2000, 0x1000
 _GUE_CONTROL = 0x20
+_SOLICITATION, _ADVERTISEMENT = 135, 136
+_SOLICITED, _OVERRIDE = 0x40, 0x20
+_SOURCE_LINK_ADDRESS, _TARGET_LINK_ADDRESS = 1, 2
 _MSS_OPTION, _NO_OPERATION, _END_OF_OPTIONS = 2, 1, 0
 
 
@@ -94,6 +98,27 @@ class Icmp:
 
 
 @dataclass(frozen=True, slots=True)
+class Solicitation:
+    """A neighbour solicitation (RFC 4861); `link_address` is the asker's, None without."""
+
+    target: str
+    link_address: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Advertisement:
+    """A neighbour advertisement (RFC 4861); `link_address` is the target's, None without."""
+
+    target: str
+    link_address: str | None
+    solicited: bool
+    override: bool
+
+
+Transport = Tcp | Udp | Icmp | Solicitation | Advertisement
+
+
+@dataclass(frozen=True, slots=True)
 class Packet:
     """An IP packet.
 
@@ -105,7 +130,7 @@ class Packet:
 
     outer: Ip | None
     ip: Ip
-    transport: Tcp | Udp | Icmp | None
+    transport: Transport | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +234,7 @@ def _tunnelled(ip: Ip, payload: bytes, gue_port: int) -> bytes | None:
     return None
 
 
-def _parse_transport(ip: Ip, data: bytes, length: int) -> Tcp | Udp | Icmp | None:
+def _parse_transport(ip: Ip, data: bytes, length: int) -> Transport | None:
     if ip.fragment:
         return None
     if ip.protocol == TCP:
@@ -223,7 +248,30 @@ def _parse_transport(ip: Ip, data: bytes, length: int) -> Tcp | Udp | Icmp | Non
             return Icmp(kind, code, mtu=struct.unpack_from("!H", data, 6)[0])
         if (ip.protocol, kind) == (ICMPV6, 2):  # packet too big
             return Icmp(kind, code, mtu=struct.unpack_from("!I", data, 4)[0])
+        if ip.protocol == ICMPV6 and kind in {_SOLICITATION, _ADVERTISEMENT}:
+            return _parse_neighbour_discovery(data)
         return Icmp(kind, code, mtu=None)
+    return None
+
+
+def _parse_neighbour_discovery(data: bytes) -> Solicitation | Advertisement:
+    kind, flags, target = data[0], data[4], socket.inet_ntop(socket.AF_INET6, data[8:24])
+    if kind == _SOLICITATION:
+        return Solicitation(target, _link_address(data[24:], _SOURCE_LINK_ADDRESS))
+    return Advertisement(
+        target,
+        _link_address(data[24:], _TARGET_LINK_ADDRESS),
+        solicited=bool(flags & _SOLICITED),
+        override=bool(flags & _OVERRIDE),
+    )
+
+
+def _link_address(options: bytes, wanted: int) -> str | None:
+    at = 0
+    while at < len(options):
+        if options[at] == wanted:
+            return options[at + 2 : at + 8].hex(":")
+        at += 8 * max(options[at + 1], 1)
     return None
 
 

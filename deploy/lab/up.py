@@ -39,6 +39,11 @@ def run_scene(out: Path, cpu: int, memory: str, host_port: int, *, show: bool) -
             return guest.wait()
         except LabError as error:
             raise opener.failure or error from None
+        except KeyboardInterrupt:
+            # The way to end it, once the person has been told so.
+            if not opener.told:
+                raise
+            return 0
 
 
 def run_demonstration(out: Path, cpu: int, memory: str) -> int:
@@ -57,6 +62,7 @@ class _Opener(threading.Thread):
 
     Attributes:
         failure: Why the host could not be let in; the guest was halted then.
+        told: Whether the person knows where the director is, and how to end it.
     """
 
     def __init__(
@@ -64,6 +70,7 @@ class _Opener(threading.Thread):
     ) -> None:
         super().__init__(daemon=True)
         self.failure: LabError | None = None
+        self.told = False
         self._network, self._forward, self._out, self._guest = network, forward, out, guest
         self._token = token
 
@@ -80,3 +87,4 @@ class _Opener(threading.Thread):
         print(f"lab: the director is at http://127.0.0.1:{port}/docs; for the command line:")
         print(f"  export LVSCTL_URL=http://127.0.0.1:{port} LVSCTL_TOKEN={self._token}")
         print(f"lab: logs are in {self._out / LOGS}; Ctrl-C ends it", flush=True)
+        self.told = True

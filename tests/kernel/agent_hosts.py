@@ -5,8 +5,9 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Literal
 
 from deploy.lab.network import Network
 from deploy.lab.node import Node
@@ -23,9 +24,12 @@ from lvsctl.results import Failed, Result, Skipped
 IPIP = Tunnel("ipip")
 
 
-def assigned(name: str, *vips: str, tunnels: Sequence[Tunnel] = (IPIP,)) -> Assignments:
+def assigned(
+    name: str, *vips: str, tunnels: Sequence[Tunnel] = (IPIP,), mtu: int | None = None
+) -> Assignments:
     """Return what a director would assign."""
-    return Assignments((Assignment("f1", name, tuple(map(IPv4Address, vips)), tuple(tunnels)),))
+    addresses = tuple(map(ip_address, vips))
+    return Assignments((Assignment("f1", name, addresses, tuple(tunnels), mtu),))
 
 
 class SteppedHost(LinuxHost):
@@ -64,7 +68,12 @@ def dies_before(number: int) -> Callable[[HostChange], None]:
 
 @contextlib.contextmanager
 def real_server(
-    network: Network, name: str, state: Path, make_host: Callable[[], LinuxHost] = LinuxHost
+    network: Network,
+    name: str,
+    state: Path,
+    make_host: Callable[[], LinuxHost] = LinuxHost,
+    *,
+    family: Literal[4, 6] = 4,
 ) -> Iterator[RealServer]:
     """Be on a node with the agent's part that writes its host, from what is on its disk.
 
@@ -73,6 +82,7 @@ def real_server(
         name: The real server's.
         state: Its agent's state folder.
         make_host: Opens the host, on the node.
+        family: Of the real server's address.
     """
     with network[name].enter():
         disk = StateDir(state)
@@ -83,7 +93,7 @@ def real_server(
                 recall(disk, boot_id()).record,
                 disk.keep_record,
                 name=name,
-                address=IPv4Address(network.address(name)),
+                address=ip_address(network.address(name, family)),
                 now=lambda: datetime.now(UTC),
             )
         finally:

@@ -73,14 +73,14 @@ def start(
         start_application(network[name], Application(name, http_ports, udp_addresses))
         daemons.start_agent(name)
     # A declared server takes part without an agent too, so the table alone does not tell.
-    poll(lambda: _ready(daemons), 60, until=lambda ready: ready >= set(servers))
+    poll(lambda: ready_agents(daemons), 60, until=lambda ready: ready >= set(servers))
     for each in document["services"] if servers else ():  # type: ignore[attr-defined]
         if "fwmark" not in each and each.get("protocol", "tcp") == "tcp":
             daemons.wait_until_served_by(each["name"], servers)
     return daemons
 
 
-def _ready(daemons: FarmDaemons) -> set[str]:
+def ready_agents(daemons: FarmDaemons) -> set[str]:
     """Return the agents that have reported everything ready that is asked of them."""
     agents = daemons.api.get("/v1/agents")["agents"]
     return {a["name"] for a in agents if a["ready"] and not a["awaited"]}  # type: ignore[attr-defined]

@@ -121,7 +121,6 @@ def test_a_second_agent_is_refused(server: Server) -> None:
         ({"directors": ("lb1",)}, "--director lb1"),
         ({"directors": ("http://127.0.0.1:8080",)}, "--address"),
         ({"directors": ("http://no.such.host.invalid:8080",)}, "--address"),
-        ({"pools": ()}, "--pool"),
         ({"weight": 70000}, "--weight 70000"),
         ({"weight": -1}, "--weight -1"),
         ({"token_file": Path("/nonexistent")}, "--token-file /nonexistent"),
@@ -202,11 +201,16 @@ def node(network: BuildNetwork) -> Node:
         ["ip", "address", "add", f"{VIP}/32", "dev", "tunl0"],
         ["sysctl", "-qw", "net.ipv4.conf.all.rp_filter=1"],
         ["ip", "link", "add", "late0", "type", "dummy"],
+        ["ip", "route", "add", "203.0.113.0/24", "dev", "eth0", "table", "100"],
+        ["ip", "-6", "route", "add", "2001:db8:9::/64", "dev", "eth0", "table", "100"],
+        ["ip", "rule", "add", "from", f"{VIP}", "lookup", "100"],
+        ["ip", "-6", "rule", "add", "from", "2001:db8:9::1", "lookup", "100"],
+        ["ip", "address", "add", "2001:db8:9::1/128", "dev", "lo", "nodad"],
     ],
     ids=" ".join,
 )
 def test_the_kernel_tells_of_changes(node: Node, change: list[str]) -> None:
-    """Links, addresses and rp_filter, as soon as they happen."""
+    """Links, addresses, routes, rules and rp_filter, as soon as they happen."""
 
     async def until_told() -> None:
         told = asyncio.Event()

@@ -1,0 +1,237 @@
+"""lvsctl doctor on real hosts: silent on a healthy farm, and it finds what was broken."""
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from deploy.lab.daemons import FarmDaemons, Json
+from deploy.lab.fixtures import BuildNetwork
+from deploy.lab.network import Network
+from deploy.lab.topology import farm_topology
+from lvsctl.cli.main import lvsctl
+from tests.kernel.agent_hosts import differences, dump
+from tests.kernel.doctors import call, checks, on_director, on_real_server
+from tests.kernel.farms import VIP, start
+
+RS1 = "192.0.2.11"
+ARP_IGNORE, ARP_ANNOUNCE = "net.ipv4.conf.all.arp_ignore", "net.ipv4.conf.all.arp_announce"
+RP_FILTER = "net.ipv4.conf.all.rp_filter"
+
+Break = Callable[[FarmDaemons], AbstractContextManager[None]]
+
+
+@contextlib.contextmanager
+def sysctl(daemons: FarmDaemons, name: str, value: int) -> Iterator[None]:
+    """Let rs1 have a parameter."""
+    rs1 = daemons.network["rs1"]
+    before = rs1.read_sysctl(name)
+    rs1.write_sysctl(name, value)
+    yield
+    rs1.write_sysctl(name, before)
+
+
+@contextlib.contextmanager
+def on(daemons: FarmDaemons, host: str, breaks: str, mends: str) -> Iterator[None]:
+    """Run a command on a host, and later another."""
+    daemons.network[host].run(["sh", "-c", breaks])
+    yield
+    daemons.network[host].run(["sh", "-c", mends])
+
+
+def command(host: str, breaks: str, mends: str) -> Break:
+    """Return what breaks a farm by a command."""
+    return lambda daemons: on(daemons, host, breaks, mends)
+
+
+def parameter(name: str, value: int) -> Break:
+    """Return what breaks a farm by a parameter of rs1."""
+    return lambda daemons: sysctl(daemons, name, value)
+
+
+DESTINATION = f"-t {VIP}:80 -r {RS1}:80 -w 100 -i"
+GUE_DESTINATION = f"{DESTINATION} --tun-type gue --tun-port 6080"
+BROKEN: dict[str, tuple[Break, list[str], list[str]]] = {
+    "rp_filter by all": (parameter(RP_FILTER, 1), ["through-tunnel"], ["rp-filter"]),
+    "arp_announce 0": (parameter(ARP_ANNOUNCE, 0), [], ["arp"]),
+    "duplicate VIP on the network": (parameter(ARP_IGNORE, 0), ["foreign-vip"], ["arp"]),
+    "VIP missing": (
+        command("rs1", f"ip addr del {VIP}/32 dev tunl0", f"ip addr add {VIP}/32 dev tunl0"),
+        ["through-tunnel"],
+        ["vip-on-real-server"],
+    ),
+    "tunl0 down": (
+        command("rs1", "ip link set tunl0 down", "ip link set tunl0 up"),
+        ["through-tunnel"],
+        ["tunnel-device"],
+    ),
+    "VIP with /24": (
+        command(
+            "rs1",
+            f"ip addr add {VIP}/24 dev tunl0 && ip addr del {VIP}/32 dev tunl0",
+            f"ip addr add {VIP}/32 dev tunl0 && ip addr del {VIP}/24 dev tunl0",
+        ),
+        [],
+        ["vip-prefix"],
+    ),
+    "protocol dropped by the server's firewall": (
+        command(
+            "rs1",
+            "iptables-legacy -A INPUT -p 4 -j DROP",
+            "iptables-legacy -D INPUT -p 4 -j DROP",
+        ),
+        ["through-tunnel"],
+        ["firewall-in"],
+    ),
+    "protocol dropped by the director's firewall": (
+        command(
+            "lb1",
+            f"iptables-legacy -A OUTPUT -p 4 -d {RS1} -j DROP",
+            f"iptables-legacy -D OUTPUT -p 4 -d {RS1} -j DROP",
+        ),
+        ["firewall-out", "through-tunnel"],
+        [],
+    ),
+    "wrong type on one side": (
+        command("lb1", f"ipvsadm -e {GUE_DESTINATION}", f"ipvsadm -e {DESTINATION}"),
+        ["through-tunnel"],
+        [],
+    ),
+    "no route to the RIP": (
+        command(
+            "lb1",
+            f"ip route add unreachable {RS1}/32",
+            f"ip route del unreachable {RS1}/32",
+        ),
+        ["route-to-real-server"],
+        [],
+    ),
+    "VIP missing on the director": (
+        command("lb1", f"ip addr del {VIP}/32 dev lvs0", f"ip addr add {VIP}/32 dev lvs0"),
+        ["vip-on-director"],
+        [],
+    ),
+    "module absent": (
+        command(
+            "rs1",
+            "ip link set tunl0 down && modprobe -r ipip",
+            f"modprobe ipip && ip link set tunl0 up && ip addr add {VIP}/32 dev tunl0",
+        ),
+        ["through-tunnel"],
+        ["real-server-modules"],
+    ),
+    "no way to the clients": (
+        # The agent's own table has a default route too, so the main table's does not matter.
+        command(
+            "rs1",
+            f"ip rule add from {VIP} unreachable priority 1",
+            f"ip rule del from {VIP} unreachable priority 1",
+        ),
+        ["through-tunnel"],
+        ["route-to-client"],
+    ),
+}
+
+
+def halt(daemons: FarmDaemons) -> None:
+    """Stop the daemons for a while, so that they mend nothing."""
+    for process in (daemons.director, *daemons.agents.values()):
+        assert process is not None
+        process.signal(signal.SIGSTOP)
+
+
+def by_hand(network: Network, *destination: str) -> None:
+    """Make lb1 a director and rs1 a real server with tunl0, without lvsctl."""
+    lb1, rs1 = network["lb1"], network["rs1"]
+    for node, device in ((lb1, "lo"), (rs1, "tunl0")):
+        node.add_address(device, f"{VIP}/32")
+    rs1.set_link("tunl0", up=True)
+    for name, value in ((ARP_IGNORE, 1), (ARP_ANNOUNCE, 2), (RP_FILTER, 0)):
+        rs1.write_sysctl(name, value)
+    for name in ("expire_nodest_conn", "expire_quiescent_template"):
+        lb1.write_sysctl(f"net.ipv4.vs.{name}", 1)
+    lb1.run(["ipvsadm", "-A", "-t", f"{VIP}:80", "-s", "rr"])
+    lb1.run(["ipvsadm", "-a", *destination])
+
+
+@pytest.mark.timeout(600)
+def test_finds_what_is_broken_and_nothing_else(network: BuildNetwork, tmp_path: Path) -> None:
+    """Nothing on a healthy farm, which it does not change; each fault on the host that has it."""
+    daemons = start(network(farm_topology(real_servers=1)), tmp_path, servers=("rs1",))
+    before = {name: dump(daemons.network[name]) for name in ("lb1", "rs1")}
+
+    director, server = on_director(daemons), on_real_server(daemons, "rs1")
+
+    assert ([], []) == (director["findings"], server["findings"])
+    assert (["director"], ["real-server"]) == (director["roles"], server["roles"])
+    after = {name: dump(daemons.network[name]) for name in ("lb1", "rs1")}
+    assert [{}, {}] == [differences(before[name], after[name]) for name in before]
+    halt(daemons)
+    wrong: dict[str, object] = {}
+    for name, (breaks, at_director, at_server) in BROKEN.items():
+        with breaks(daemons):
+            found = (_look(daemons), on_real_server(daemons, "rs1"))
+        if (at_director, at_server) != (checks(found[0]), checks(found[1])):
+            wrong[name] = [each["findings"] for each in found]
+    assert {} == wrong
+    assert ([], []) == (checks(_look(daemons)), checks(on_real_server(daemons, "rs1")))
+
+
+def _look(daemons: FarmDaemons) -> Json:
+    """Call doctor on a director whose daemon is stopped and cannot be asked."""
+    folders = ("--director-state-dir", str(daemons.director_state), "--state-dir", "/nonexistent")
+    return call(daemons.network["lb1"], *folders)
+
+
+def test_a_small_path_without_icmp_is_measured(network: BuildNetwork) -> None:
+    """1400 bytes to a far server whose router says nothing: found; with ICMP it is not wrong."""
+    built = network(farm_topology(real_servers=0, far_real_servers=1))
+    lb1, router = built["lb1"], built["r1"]
+    by_hand(built, "-t", f"{VIP}:80", "-r", built.address("rs1"), "-i")
+    listed = router.run(["ip", "-o", "addr"]).stdout.splitlines()
+    link = next(line.split()[1] for line in listed if "203.0.113.1/" in line)
+    router.run(["ip", "link", "set", link, "mtu", "1400"])
+    folders = ("--director-state-dir", "/nonexistent", "--state-dir", "/nonexistent")
+
+    told = call(lb1, *folders)
+    router.run(["iptables-legacy", "-A", "OUTPUT", "-p", "icmp", "-j", "DROP"])
+    silent = call(lb1, *folders)
+
+    assert ([], ["path-mtu"]) == (checks(told), checks(silent))
+    assert [1400, 1400] == [answer["paths"][0]["bytes"] for answer in (told, silent)]  # type: ignore[index]
+    assert "tunnel.mtu: 1400" in silent["findings"][0]["cure"]  # type: ignore[index]
+
+
+def test_a_gue_port_that_is_not_open_is_found_on_both_sides(network: BuildNetwork) -> None:
+    """On a real server without an agent, described by flags; nothing once the port is open."""
+    built = network(farm_topology(real_servers=1))
+    lb1, server = built["lb1"], built["rs1"]
+    by_hand(built, *GUE_DESTINATION.split())
+    folders = ("--director-state-dir", "/nonexistent", "--state-dir", "/nonexistent")
+    as_server = (
+        *("--role", "real-server", "--vip", VIP, "--tunnel", "gue:6080"),
+        *("--address", RS1, "--director", built.address("lb1")),
+    )
+
+    closed = checks(call(lb1, *folders)), checks(call(server, *folders, *as_server))
+    server.run(["ip", "fou", "add", "port", "6080", "gue"])
+    opened = checks(call(lb1, *folders)), checks(call(server, *folders, *as_server))
+
+    assert (["through-tunnel"], ["fou-port"]) == closed
+    assert ([], []) == opened
+
+
+def test_a_host_that_is_neither_is_told_so(network: BuildNetwork) -> None:
+    """Status 1: it could not look."""
+    built = network(farm_topology(real_servers=0))
+    with built["c1"].enter():
+        done = CliRunner().invoke(
+            lvsctl,
+            ["doctor", "--state-dir", "/nonexistent", "--director-state-dir", "/nonexistent"],
+        )
+    assert 1 == done.exit_code
+    assert "this host is neither" in done.output

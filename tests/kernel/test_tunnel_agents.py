@@ -1,0 +1,158 @@
+"""Two hosts joined by a tunnel that is declared over REST and made by their agents."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.lab.daemons import FarmDaemons
+from deploy.lab.fixtures import BuildNetwork
+from deploy.lab.poll import poll
+from deploy.lab.topology import farm_topology
+from lvsctl.agent.main import leave, remembered_config
+from tests.kernel.agent_hosts import differences, dump
+from tests.kernel.test_tunnel_single_host import link
+
+ADDRESS = "/v1/tunnels/c2d"
+WITHIN_S = 45.0
+
+
+class Site:
+    """A director and the agents of two hosts, which join no pool."""
+
+    def __init__(self, daemons: FarmDaemons) -> None:
+        self.daemons, self.api = daemons, daemons.api
+        self.c, self.d = daemons.network["rs1"], daemons.network["rs2"]
+        self.before = dump(self.c), dump(self.d)
+
+    def tunnel(self, mode: str, one: str, other: str, **more: object) -> Mapping[str, Any]:
+        address = self.daemons.network.address
+        return {
+            "name": "c2d",
+            "mode": mode,
+            "ends": [
+                {
+                    "agent": "rs1",
+                    "underlay": address("rs1"),
+                    "device": "eth0",
+                    "addresses": [one],
+                },
+                {
+                    "agent": "rs2",
+                    "underlay": address("rs2"),
+                    "device": "eth0",
+                    "link": "d2c",
+                    "addresses": [other],
+                },
+            ],
+            **more,
+        }
+
+    def status(self) -> Any:  # noqa: ANN401 - any JSON
+        return self.api.get(ADDRESS)["status"]
+
+    def wait(self, until: Callable[[Any], bool]) -> Any:  # noqa: ANN401 - any JSON
+        return poll(self.status, WITHIN_S, until=until)
+
+    def left_behind(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        return differences(self.before[0], dump(self.c)), differences(self.before[1], dump(self.d))
+
+
+@pytest.fixture
+def site(network: BuildNetwork, tmp_path: Path) -> Site:
+    daemons = FarmDaemons(network(farm_topology(real_servers=2)), tmp_path)
+    daemons.start_director()
+    site = Site(daemons)
+    for name in ("rs1", "rs2"):
+        daemons.start_agent(name, pools=())
+    return site
+
+
+def both_up(status: Any) -> bool:  # noqa: ANN401 - any JSON
+    return bool(status["state"] == "up")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("mode", "one", "other", "more", "mtu"),
+    [
+        ("ipip", "192.168.2.1/24", "192.168.2.2/24", {}, 1480),
+        ("gre", "192.168.2.1/24", "192.168.2.2/24", {}, 1476),
+        ("gre", "192.168.2.1/24", "192.168.2.2/24", {"key": 42}, 1472),
+        ("gretap", "192.168.2.1/24", "192.168.2.2/24", {}, 1462),
+        ("gre", "2001:db8:9::1/64", "2001:db8:9::2/64", {}, 1476),
+    ],
+)
+def test_a_declared_tunnel_joins_two_hosts(  # noqa: PLR0917 - one row of the table
+    site: Site, mode: str, one: str, other: str, more: Mapping[str, Any], mtu: int
+) -> None:
+    """Both ends come up, answer each other's probes without loss, and go without a trace."""
+    site.api.put(ADDRESS, site.tunnel(mode, one, other, **more))
+    status = site.wait(
+        lambda status: both_up(status) and all(e["loss_percent"] == 0 for e in status["ends"])
+    )
+    assert [mtu, mtu] == [end["mtu"] for end in status["ends"]]
+    assert all(0 < end["round_trip_ms"] < 1000 for end in status["ends"])
+    for node, name, own in ((site.c, "c2d", one), (site.d, "d2c", other)):
+        shown = link(node, name)
+        assert mtu == shown["mtu"]
+        assert own in {f"{a['local']}/{a['prefixlen']}" for a in shown["addr_info"]}
+    site.api.delete(ADDRESS)
+    poll(site.left_behind, WITHIN_S, until=lambda left: left == ({}, {}))
+
+
+@pytest.mark.timeout(300)
+def test_an_end_that_disappears_is_down_until_it_is_mended(site: Site) -> None:
+    """The agent makes a deleted device again; a host that is gone is told, at both ends."""
+    site.api.put(ADDRESS, site.tunnel("ipip", "192.168.2.1/24", "192.168.2.2/24"))
+    site.wait(both_up)
+    site.c.run(["ip", "link", "delete", "c2d"])
+    poll(lambda: "c2d" in site.c.run(["ip", "link"]).stdout, WITHIN_S)
+    found = poll(
+        lambda: [each["detail"] for each in site.api.get("/v1/agents/rs1")["findings"]], WITHIN_S
+    )
+    assert "tunnel c2d on rs1: c2d is missing; put right" in found
+    site.d.set_link("eth0", up=False)
+    status = site.wait(lambda status: "no answer from 192.168.2.2" in status["reason"])
+    assert "down" == status["ends"][0]["state"]
+    status = site.wait(lambda status: "agent rs2 is silent" in status["reason"])
+    assert "rs1: no answer from 192.168.2.2 through c2d" in status["reason"]
+    site.d.set_link("eth0", up=True)
+    site.wait(both_up)
+
+
+@pytest.mark.timeout(300)
+def test_what_a_host_cannot_have_is_told(site: Site) -> None:
+    """An underlay address that is not the host's, and a network that it has, touch nothing."""
+    wrong = dict(site.tunnel("ipip", "192.168.2.1/24", "192.168.2.2/24"))
+    wrong["ends"] = [{**wrong["ends"][0], "underlay": "192.0.2.99"}, wrong["ends"][1]]
+    site.api.put(ADDRESS, wrong)
+    site.wait(lambda status: "192.0.2.99 is no address of this host" in status["reason"])
+    assert {} == site.left_behind()[0]
+    site.c.run(["ip", "address", "add", "192.168.2.129/25", "dev", "lo"])
+    site.api.put(ADDRESS, site.tunnel("ipip", "192.168.2.1/24", "192.168.2.2/24"))
+    site.wait(lambda status: "192.168.2.1/24 overlaps 192.168.2.129/25 on lo" in status["reason"])
+    site.c.run(["ip", "address", "delete", "192.168.2.129/25", "dev", "lo"])
+    site.wait(both_up)
+
+
+@pytest.mark.timeout(300)
+def test_killed_and_left_the_host_is_as_found(site: Site) -> None:
+    """An agent that was killed knows what it made: it keeps it, and its leave undoes it."""
+    site.api.put(ADDRESS, site.tunnel("gre", "192.168.2.1/24", "192.168.2.2/24", key=1))
+    site.wait(both_up)
+    site.daemons.agents["rs1"].kill()
+    ends = dump(site.c)
+    site.daemons.start_agent("rs1", pools=())
+    site.api.put(ADDRESS, site.tunnel("gre", "192.168.2.1/24", "192.168.2.2/24", key=1, mtu=1300))
+    poll(lambda: link(site.c, "c2d")["mtu"] == 1300, WITHIN_S)
+    assert ends["-o address"] == dump(site.c)["-o address"]
+    site.wait(both_up)
+    site.daemons.agents["rs1"].kill()
+    said: list[str] = []
+    with site.c.enter():
+        config = remembered_config(site.daemons.agent_state("rs1"))
+        assert 0 == leave(config, 1, force=False, say=said.append), said
+    assert {} == site.left_behind()[0]
+    site.wait(lambda status: "agent rs1 has left" in status["reason"])
