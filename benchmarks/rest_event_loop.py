@@ -78,6 +78,7 @@ async def measure(services: int, servers: int) -> None:
         ("GET", "/v1/pools", {}),
         ("GET", "/v1/table", {}),
         ("GET", "/v1/plan", {}),
+        ("GET", "/metrics", {}),
         ("PATCH", "/v1/services/s1?wait=60", {"content": b'{"scheduler": "rr"}'}),
         ("GET", "/openapi.json", {}),
     ]
