@@ -26,6 +26,8 @@ Json = Any
 """A JSON value as :mod:`json` reads it."""
 
 MAX_DEPTH = 30
+_TOO_DEEP = Problem("", f"it is nested more than {MAX_DEPTH} levels deep", "fewer")
+_LIBYAML_TOO_DEEP = "exceeded maximum nesting depth"
 MAX_DIGITS = 20
 """No number in a farm file has more."""
 
@@ -130,6 +132,8 @@ class _Reader:
         problem = Problem("", " ".join(filter(None, [error.context, error.problem])))
         if line <= len(lines) and lines[line - 1].lstrip(" ").startswith("\t"):
             problem = Problem("", "a tab in the indentation", "spaces")
+        elif error.problem == _LIBYAML_TOO_DEEP:  # found while it looked ahead of its events
+            problem = _TOO_DEEP
         self.found.append(Located(line, problem))
 
     def _value(
@@ -137,7 +141,7 @@ class _Reader:
     ) -> Json:
         self.lines.setdefault(pointer, _line(event))
         if depth > MAX_DEPTH:
-            self._wrong(event, "", f"it is nested more than {MAX_DEPTH} levels deep", "fewer")
+            self.found.append(Located(_line(event), _TOO_DEEP))
             raise WrongYaml(self.found)
         if isinstance(event, yaml.AliasEvent):
             self._wrong(event, pointer, f"*{event.anchor} is an alias", "the value itself")
