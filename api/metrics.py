@@ -21,7 +21,7 @@ from api.views import Known
 from lvsctl.director.cycle import KeyState, TableReading
 from lvsctl.director.statistics import DURATIONS_S, CycleStatistics
 from lvsctl.ipvs_table import DestinationCounters, IPAddress, Traffic
-from lvsctl.plan import members, standing
+from lvsctl.standing import members, standing
 
 VIRTUAL_SERVICE = ("service", "virtual_service")
 DESTINATION = (*VIRTUAL_SERVICE, "server", "address")

@@ -31,7 +31,7 @@ from lvsctl.director.edits import (
 from lvsctl.director.state import State, override_id
 from lvsctl.errors import Conflict, NotFound
 from lvsctl.objects import Kind, ObjectId
-from lvsctl.plan import Origin
+from lvsctl.standing import Origin
 from lvsctl.status import ServerId
 
 FARM_KINDS = frozenset({Kind.SERVICE, Kind.POOL, Kind.TUNNEL, Kind.DIRECTORS, Kind.SETTINGS})

@@ -29,7 +29,8 @@ from lvsctl.director.state import State
 from lvsctl.duration import format_duration
 from lvsctl.errors import NotFound
 from lvsctl.ipvs_table import ServiceKey
-from lvsctl.plan import Member, Standing, members, service_keys, standing
+from lvsctl.plan import service_keys
+from lvsctl.standing import Member, Standing, members, standing
 from lvsctl.status import AdministrativeState, Agent, ServerId
 
 WORST_FIRST = (KeyState.CONFLICT, KeyState.PENDING, KeyState.HELD, KeyState.APPLIED)

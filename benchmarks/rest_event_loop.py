@@ -17,6 +17,8 @@ from api.app import create_app
 from lvsctl.director.interpreter import favour_the_event_loop
 from lvsctl.director.main import IPVS_SYSCTLS, Kernel, open_daemon
 from lvsctl.director.neighbours import NoNeighbours
+from lvsctl.health.probes.exec import ExecProbes
+from lvsctl.health.probes.kinds import Probes
 from lvsctl.host.memory import MemoryHost
 from lvsctl.ipvs.memory import MemoryIpvs
 from lvsctl.store.memory import MemoryLocalState, MemoryStore
@@ -89,6 +91,7 @@ async def measure(services: int, servers: int) -> None:
         lambda: Kernel(
             MemoryIpvs(), MemoryHost(sysctls=IPVS_SYSCTLS), NoNeighbours(), MemoryLocalState()
         ),
+        probe=Probes(ExecProbes(None, None, None)).probe,
     ) as daemon:
         app = create_app(daemon, None)
         favour_the_event_loop()

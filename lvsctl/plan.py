@@ -5,12 +5,10 @@ for, ``diff`` which operations lead from the table as it is to the table as it s
 pure; their laws are in ``tests/unit/test_plan.py``.
 """
 
-import enum
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from lvsctl.agent.messages import Membership
-from lvsctl.farm import Farm, Pool, PoolTunnel, Service
+from lvsctl.farm import Farm, Pool, Service
 from lvsctl.ipvs_table import (
     AddDestination,
     AddressKey,
@@ -21,9 +19,7 @@ from lvsctl.ipvs_table import (
     DestinationKey,
     EditDestination,
     EditService,
-    Encapsulation,
     FwmarkKey,
-    IPAddress,
     IpvsTable,
     Operation,
     ServiceFlag,
@@ -34,15 +30,8 @@ from lvsctl.ipvs_table import (
     VirtualServiceConfig,
     family_of,
 )
-from lvsctl.status import (
-    AdministrativeState,
-    Agent,
-    AtDeadline,
-    Override,
-    Readiness,
-    ServerId,
-    Status,
-)
+from lvsctl.standing import SORRY_WEIGHT, ServiceStanding, service_standing
+from lvsctl.status import Status
 
 SERVICE_FLAGS: Mapping[str, ServiceFlag] = {
     "ops": ServiceFlag.ONE_PACKET,
@@ -54,147 +43,6 @@ SERVICE_FLAGS: Mapping[str, ServiceFlag] = {
 """The farm's names of flags, as in ipvsadm(8), and the kernel's bits."""
 
 
-class Origin(enum.StrEnum):
-    """How a server came into its pool."""
-
-    DECLARED = "declared"
-    AGENT = "agent"
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A server of a pool, declared or joined, with its agent where it has one.
-
-    Attributes:
-        id: Pool and name.
-        address: Where tunnelled packets are sent (RIP).
-        weight: As declared, or as its agent brought it.
-        origin: How it came into its pool.
-        encapsulation: What packets to it are to be wrapped in.
-        upper_threshold: As declared.
-        lower_threshold: As declared.
-        agent: Its agent, which may be leaving or have left.
-        own_tunnel: Its declared tunnel; None where it has the pool's.
-    """
-
-    id: ServerId
-    address: IPAddress
-    weight: int
-    origin: Origin
-    encapsulation: Encapsulation
-    upper_threshold: int = 0
-    lower_threshold: int = 0
-    agent: Agent | None = None
-    own_tunnel: PoolTunnel | None = None
-
-
-def members(pool: Pool, status: Status) -> Sequence[Member]:
-    """Return the servers of a pool, the declared ones first.
-
-    An agent whose address is declared is that server's agent; every other agent of the pool is a
-    server of its own. One that has left takes its undeclared server along.
-    """
-    agents = {agent.address: agent for agent in status.agents_by_pool.get(pool.name, ())}
-    of_pool = pool.tunnel.encapsulation
-    declared = [
-        Member(
-            ServerId(pool.name, server.name),
-            server.address,
-            server.weight,
-            Origin.DECLARED,
-            server.tunnel.encapsulation if server.tunnel else of_pool,
-            server.upper_threshold,
-            server.lower_threshold,
-            agents.pop(server.address, None),
-            server.tunnel,
-        )
-        for server in pool.real_servers
-    ]
-    joined = [
-        Member(
-            ServerId(pool.name, agent.name),
-            address,
-            agent.weight,
-            Origin.AGENT,
-            of_pool,
-            agent=agent,
-        )
-        for address, agent in agents.items()
-        if agent.membership is not Membership.LEFT
-    ]
-    return declared + joined
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Whether a server takes part in a service, and why.
-
-    Attributes:
-        weight: Its weight in the table; None when it is not in the table.
-        reason: Why it is so, for a person; empty where it serves as declared.
-        encapsulation: What packets to it are wrapped in; None when it is not in the table.
-        pending: It waits for its agent to report it ready over the tunnel that is wanted.
-    """
-
-    weight: int | None
-    reason: str = ""
-    encapsulation: Encapsulation | None = None
-    pending: bool = False
-
-
-def usable_encapsulation(member: Member, vip: IPAddress) -> Encapsulation | None:
-    """Return what packets for ``vip`` can be wrapped in on their way to a server.
-
-    That is what is wanted, but where its agent has not yet reported that ready, what the agent
-    is known to accept: a live pool gets another tunnel one server after the other. None where
-    nothing is known to be accepted; packets would loop or vanish there.
-    """
-    agent = member.agent
-    if agent is None or Readiness(vip, member.encapsulation) in agent.ready:
-        return member.encapsulation
-    return min((ready.tunnel for ready in agent.ready if ready.vip == vip), default=None)
-
-
-def standing(member: Member, vip: IPAddress, status: Status) -> Standing:
-    """Decide whether a server takes part in a service on ``vip``, with what weight and tunnel.
-
-    The order of the cases is their precedence.
-    """
-    override = status.overrides.get(member.id)
-    state = override.state if override else AdministrativeState.ENABLED
-    because = f": {override.reason}" if override and override.reason else ""
-    agent = member.agent
-    if agent and agent.membership is Membership.LEFT:
-        return Standing(None, f"agent {agent.name} has left; it returns when the agent joins again")
-    if state is AdministrativeState.DISABLED:
-        return Standing(None, f"disabled{because}")
-    used = usable_encapsulation(member, vip)
-    awaited = ""
-    if agent and used != member.encapsulation:
-        awaited = f"agent {agent.name} has not yet reported {vip} ready over {member.encapsulation}"
-    if used is None:
-        return Standing(None, awaited, pending=True)
-    weight, why = member.weight, ""
-    if agent and agent.membership is Membership.LEAVING:
-        weight, why = 0, f"agent {agent.name} is leaving"
-    elif state is AdministrativeState.DRAINING:
-        weight, why = 0, f"draining{_until(override)}{because}"
-    elif override and override.weight is not None:
-        weight, why = override.weight, f"weight set at run time{because}"
-    if not awaited:
-        return Standing(weight, why, used)
-    pending = f"pending: {awaited}; still over {used}"
-    return Standing(weight, f"{why}; {pending}" if why else pending, used, pending=True)
-
-
-def _until(override: Override | None) -> str:
-    """Return when a drain ends and what then becomes of connections, in words."""
-    if override is None or override.deadline is None:
-        return ""
-    then = {AtDeadline.CUT: "what is left is then cut", AtDeadline.KEEP: "what is left is kept"}
-    return f" until {override.deadline.at:%Y-%m-%dT%H:%M:%SZ}, {then[override.deadline.then]}"
-
-
 def service_keys(service: Service) -> Sequence[ServiceKey]:
     """Return the keys of the virtual services that a service stands for."""
     if service.fwmark is not None:
@@ -204,7 +52,12 @@ def service_keys(service: Service) -> Sequence[ServiceKey]:
 
 
 def compile_service(service: Service, pool: Pool, status: Status) -> IpvsTable:
-    """Return the part of the IPVS table that a service of the farm stands for.
+    """Return the part of the IPVS table that a service of the farm stands for."""
+    return compile_standing(service, pool, service_standing(service, pool, status))
+
+
+def compile_standing(service: Service, pool: Pool, stands: ServiceStanding) -> IpvsTable:
+    """Return the part of the IPVS table that a service stands for, with servers as they stand.
 
     Destinations are in the order of their addresses: two directors that add them in one order
     have equal ``mh`` tables.
@@ -215,14 +68,18 @@ def compile_service(service: Service, pool: Pool, status: Status) -> IpvsTable:
     config = VirtualServiceConfig(service.scheduler, flags, service.persistence)
     by_address = {
         member.address: DestinationConfig(
-            weight=decision.weight,
-            encapsulation=decision.encapsulation,
+            weight=part.weight,
+            encapsulation=part.encapsulation,
             upper_threshold=member.upper_threshold,
             lower_threshold=member.lower_threshold,
         )
-        for member in members(pool, status)
-        if (decision := standing(member, service.vip, status)).weight is not None
+        for member in stands.members
+        if (part := stands.parts[member.id.server]).weight is not None
     }
+    if stands.sorry and service.sorry_server is not None:
+        by_address[service.sorry_server] = DestinationConfig(
+            SORRY_WEIGHT, encapsulation=pool.tunnel.encapsulation
+        )
     ordered = sorted(by_address.items(), key=lambda item: (item[0].version, int(item[0])))
     return {
         key: VirtualService(

@@ -1,13 +1,17 @@
-"""What is known at run time about the farm: administrative states and agents."""
+"""What is known at run time about the farm: administrative states, agents, health."""
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cached_property
 
 from lvsctl.agent.messages import Membership
+from lvsctl.health.target import TargetId
+from lvsctl.health.weights import Health
 from lvsctl.ipvs_table import Encapsulation, IPAddress
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class AdministrativeState(enum.StrEnum):
@@ -118,10 +122,26 @@ class Agent:
 
 @dataclass(frozen=True)
 class Status:
-    """Everything that compilation needs to know beside the farm."""
+    """Everything that compilation needs to know beside the farm.
+
+    Attributes:
+        overrides: What people set at run time.
+        agents: The real servers' agents, by name.
+        health: What the health checks have come to say.
+        at: The moment that is looked at, in UTC; weights of a slow start depend on it.
+    """
 
     overrides: Mapping[ServerId, Override] = field(default_factory=dict)
     agents: Mapping[str, Agent] = field(default_factory=dict)
+    health: Mapping[TargetId, Health] = field(default_factory=dict)
+    at: datetime = EPOCH
+
+    def seen(self, health: Mapping[TargetId, Health], at: datetime) -> "Status":
+        """Return the same with what is known of health at a moment."""
+        seen = replace(self, health=health, at=at)
+        if "agents_by_pool" in self.__dict__:  # dear with many agents, and the same
+            seen.__dict__["agents_by_pool"] = self.agents_by_pool
+        return seen
 
     @cached_property
     def agents_by_pool(self) -> Mapping[str, Sequence[Agent]]:

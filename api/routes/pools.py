@@ -14,7 +14,7 @@ from api.schemas.status import PoolAnswer, Pools, RealServerAnswer, RealServers
 from api.views import member_of, pool_document, server_document
 from api.writes import Write
 from lvsctl.director.edits import pool_of
-from lvsctl.plan import members
+from lvsctl.standing import members
 from lvsctl.status import ServerId
 
 router = APIRouter(prefix="/pools", tags=["pools"])

@@ -55,6 +55,12 @@ def director() -> None:
     envvar="LVSCTL_TAKE_SYSCTLS",
     help="Write the IPVS sysctls even where services that are not lvsctl's feel them.",
 )
+@click.option(
+    "--exec-dir",
+    type=click.Path(path_type=Path),
+    envvar="LVSCTL_EXEC_DIR",
+    help="Folder of root's with the programs that health checks may run; without it they run none.",
+)
 @click.option("--name", default="", envvar="LVSCTL_NAME", help="Of this director.  [the host's]")
 @reads_config
 def run(
@@ -64,6 +70,7 @@ def run(
     token_file: Path | None,
     name: str,
     *,
+    exec_dir: Path | None,
     observe: bool,
     take_sysctls: bool,
 ) -> None:
@@ -84,6 +91,7 @@ def run(
         observe=observe,
         take_sysctls=take_sysctls,
         name=name,
+        exec_dir=exec_dir,
     )
     try:
         status = run_director(config)

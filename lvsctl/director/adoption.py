@@ -8,7 +8,8 @@ from lvsctl.director.state import State
 from lvsctl.director.wanted import wanted
 from lvsctl.errors import DrasticChange
 from lvsctl.ipvs_table import DeleteDestination, IpvsTable, ServiceKey
-from lvsctl.plan import diff, members
+from lvsctl.plan import diff
+from lvsctl.standing import members
 from lvsctl.status import Readiness
 
 

@@ -1,7 +1,8 @@
 """The one place that changes the state: an edit in, checks, a durable commit, a new state out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 
 from lvsctl.director.agent_edits import without_stale_readiness
@@ -10,10 +11,27 @@ from lvsctl.director.state import State, server_id, state_of
 from lvsctl.errors import InvalidInput
 from lvsctl.farm import Pool, Service
 from lvsctl.farm_rules import broken_rules
+from lvsctl.health.target import TargetId
+from lvsctl.health.weights import Health
 from lvsctl.ipvs_table import IPAddress
 from lvsctl.objects import Changes, Kind, ObjectId
-from lvsctl.status import Agent
+from lvsctl.status import EPOCH, Agent
 from lvsctl.store.protocol import Store, check_expected
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What an edit is judged by beside the stored state.
+
+    Attributes:
+        taken: Addresses that are in use outside the farm, with what they are.
+        health: What the health checks have come to say.
+        at: The present moment, in UTC.
+    """
+
+    taken: Mapping[IPAddress, str] = field(default_factory=dict)
+    health: Mapping[TargetId, Health] = field(default_factory=dict)
+    at: datetime = EPOCH
 
 
 @dataclass(frozen=True)
@@ -27,6 +45,7 @@ class Written:
         changes: Which objects it added, changed and removed, in words.
         dirty: Names of the services that it bears on; None for everything.
         changed: Whether anything was different from before.
+        moves_probes: Health checks take other ways through the tunnel than before.
     """
 
     before: State
@@ -35,6 +54,7 @@ class Written:
     changes: tuple[str, ...]
     dirty: frozenset[str] | None
     changed: bool
+    moves_probes: bool
 
     @property
     def revision(self) -> int:
@@ -68,19 +88,18 @@ class Commits:
         """The present state; readers in other threads get a frozen value."""
         return self._state
 
-    def dry_run(
-        self, edit: Edit, expect: Mapping[ObjectId, int], taken: Mapping[IPAddress, str]
-    ) -> Written:
+    def dry_run(self, edit: Edit, expect: Mapping[ObjectId, int], around: Surroundings) -> Written:
         """Check an edit as :meth:`commit` does and say what it would do; store nothing."""
-        asked, changes, after = self._checked(edit, expect, taken)
-        return _written(self._state, after, self._state, asked, changes)
+        before = self._state.seen(around.health, around.at)
+        asked, changes, after = self._checked(before, edit, expect, around)
+        return _written(before, after, before, asked, changes)
 
     def commit(
         self,
         edit: Edit,
         expect: Mapping[ObjectId, int],
         by: str,
-        taken: Mapping[IPAddress, str],
+        around: Surroundings,
     ) -> Written:
         """Check an edit and store what it changes; an edit that changes nothing stores nothing.
 
@@ -88,7 +107,7 @@ class Commits:
             edit: What to change.
             expect: Revisions that objects must be at; 0 for one that must not stand.
             by: Who asks, for the history.
-            taken: Addresses that are in use outside the farm, with what they are.
+            around: What else the edit is judged by.
 
         Raises:
             InvalidInput: The farm that would come of it breaks rules.
@@ -97,17 +116,20 @@ class Commits:
             Conflict: The present state forbids it.
             StoreError: The disk failed; the state is as before.
         """
-        asked, changes, after = self._checked(edit, expect, taken)
-        before = self._state
+        before = self._state.seen(around.health, around.at)
+        asked, changes, after = self._checked(before, edit, expect, around)
         if changes:
             self._store.commit(changes, expect, by)
             self._state = after  # at that revision: nobody else writes the store
         return _written(before, after, self._state, asked, changes)
 
     def _checked(
-        self, edit: Edit, expect: Mapping[ObjectId, int], taken: Mapping[IPAddress, str]
+        self,
+        before: State,
+        edit: Edit,
+        expect: Mapping[ObjectId, int],
+        around: Surroundings,
     ) -> tuple[Changes, Changes, State]:
-        before = self._state
         check_expected(expect, before.revisions)
         asked = edit.changes(before)
         changes = {
@@ -117,7 +139,7 @@ class Commits:
         }
         after = before.after(changes, before.revision + 1)
         if any(object_id.kind is not Kind.OVERRIDE for object_id in changes):
-            _refuse_broken(edit, after, taken)
+            _refuse_broken(edit, after, around.taken)
         edit.guard(before, after)
         stale = without_stale_readiness(after)
         if not stale:
@@ -136,6 +158,7 @@ def _written(
         describe_changes(before, changes),
         _dirty(before, after, changes or asked),
         bool(changes),
+        before.tunnel_paths != after.tunnel_paths,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from lvsctl.director.state import State
 from lvsctl.farm_rules import referring_services
 from lvsctl.ipvs_table import AddressKey, DestinationCounters, IPAddress, IpProtocol, ServiceKey
-from lvsctl.plan import members
+from lvsctl.standing import members
 from lvsctl.status import AdministrativeState, ServerId
 
 WINDOW_S = 60.0

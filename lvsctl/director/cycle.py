@@ -8,8 +8,10 @@ from datetime import datetime
 from lvsctl.director.tunnel_use import TunnelsInUse
 from lvsctl.health.marks import TunnelPath
 from lvsctl.health.path import PreparedPath
+from lvsctl.health.target import TargetId
 from lvsctl.host.protocol import HostChange
 from lvsctl.ipvs_table import (
+    FwmarkKey,
     IPAddress,
     IpvsTable,
     Operation,
@@ -45,6 +47,27 @@ class KeyView:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceHealth:
+    """What the health of a pool's servers comes to for one service.
+
+    Attributes:
+        healthy: How many are healthy and take new connections.
+        panic: Why servers serve that are not healthy; empty where none does.
+        sorry: The sorry server takes the new connections.
+        lost_quorum: Why its quorum is lost; empty where it has it, or wants none.
+        withdrawn: Its VIP is kept off this director for that.
+        next_change: When a weight changes by itself, in UTC; None when it does not.
+    """
+
+    healthy: int
+    panic: str = ""
+    sorry: bool = False
+    lost_quorum: str = ""
+    withdrawn: bool = False
+    next_change: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Cycle:
     """One run of the reconciler.
 
@@ -65,6 +88,9 @@ class Cycle:
             it began.
         prepared_paths: What probes through the tunnel are sent with; only a look at everything
             tells.
+        mended_marks: The marks of probes whose services were not as they should be.
+        presumed: Servers that serve in the kernel and were never checked.
+        health: What health comes to for each service that it looked at.
     """
 
     revision: int
@@ -80,6 +106,9 @@ class Cycle:
     taken: Mapping[IPAddress, str] = field(default_factory=dict)
     tunnels: TunnelsInUse = field(default_factory=dict)
     prepared_paths: Mapping[TunnelPath, PreparedPath] = field(default_factory=dict)
+    mended_marks: frozenset[FwmarkKey] = frozenset()
+    presumed: frozenset[TargetId] = frozenset()
+    health: Mapping[str, ServiceHealth] = field(default_factory=dict)
 
     @property
     def conflicts(self) -> Sequence[ServiceKey]:
@@ -101,6 +130,7 @@ class KernelView:
         lingering: Services of ours that stand although the farm no longer names them.
         taken: This host's own addresses and gateways, with what they are.
         prepared_paths: What probes through the tunnel are sent with.
+        health: What health comes to for each service.
         error: Why the last cycle failed as a whole; empty if it did not.
     """
 
@@ -113,17 +143,22 @@ class KernelView:
     lingering: IpvsTable = field(default_factory=dict)
     taken: Mapping[IPAddress, str] = field(default_factory=dict)
     prepared_paths: Mapping[TunnelPath, PreparedPath] = field(default_factory=dict)
+    health: Mapping[str, ServiceHealth] = field(default_factory=dict)
     error: str = ""
 
     def after(self, cycle: Cycle, at: datetime) -> "KernelView":
         """Return the view that a cycle leads to; a partial one leaves what it did not look at."""
         if cycle.dirty is None:
             kept_services: dict[ServiceKey, KeyView] = {}
+            kept_health: dict[str, ServiceHealth] = {}
             foreign, host = cycle.foreign, cycle.host_problems
             taken, paths = cycle.taken, cycle.prepared_paths
         else:
             kept_services = {
                 key: view for key, view in self.services.items() if view.service not in cycle.dirty
+            }
+            kept_health = {
+                name: each for name, each in self.health.items() if name not in cycle.dirty
             }
             foreign, host = self.foreign, self.host
             taken, paths = self.taken, self.prepared_paths
@@ -137,7 +172,14 @@ class KernelView:
             lingering=cycle.lingering,
             taken=taken,
             prepared_paths=paths,
+            health=kept_health | dict(cycle.health),
         )
+
+    @property
+    def next_change(self) -> datetime | None:
+        """When a weight changes by itself, in UTC; None when none does."""
+        times = (each.next_change for each in self.health.values() if each.next_change)
+        return min(times, default=None)
 
 
 @dataclass(frozen=True, slots=True)

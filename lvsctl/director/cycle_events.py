@@ -1,8 +1,8 @@
 """What a cycle shows that people want to hear of. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from lvsctl.director.cycle import Cycle, KernelView, KeyState
+from lvsctl.director.cycle import Cycle, KernelView, KeyState, ServiceHealth
 from lvsctl.director.state import State
 from lvsctl.events import MAX_ITEMS, Event, EventKind
 from lvsctl.ipvs_table import Operation, service_of
@@ -76,6 +76,31 @@ def view_events(before: KernelView, after: KernelView) -> Iterator[Event]:
         EventKind.HOST_PROBLEM,
         EventKind.HOST_PROBLEM_OVER,
     )
+    yield from _health_events(before, after)
+
+
+def _health_events(before: KernelView, after: KernelView) -> Iterator[Event]:
+    """Yield for each service where its pool's health makes an exception, or does no longer."""
+    exceptions: Sequence[tuple[Callable[[ServiceHealth], str], EventKind, EventKind]] = (
+        (lambda health: health.panic, EventKind.PANIC, EventKind.PANIC_OVER),
+        (
+            lambda health: "no server is healthy: the sorry server serves" if health.sorry else "",
+            EventKind.SORRY_SERVER,
+            EventKind.SORRY_SERVER_OVER,
+        ),
+        (_lost_quorum, EventKind.QUORUM_LOST, EventKind.QUORUM_BACK),
+    )
+    for why, began, ended in exceptions:
+        was, now = (
+            {name: said for name, health in view.health.items() if (said := why(health))}
+            for view in (before, after)
+        )
+        yield from _differences(was, now, began, ended)
+
+
+def _lost_quorum(health: ServiceHealth) -> str:
+    withdrawn = "; its VIP is withdrawn from this director" if health.withdrawn else ""
+    return f"{health.lost_quorum}{withdrawn}" if health.lost_quorum else ""
 
 
 def _conflicts(view: KernelView) -> Mapping[str, str]:

@@ -17,19 +17,23 @@ from lvsctl.director.adoption import latches, refuse_removals
 from lvsctl.director.agent_edits import AcceptReport, LatchReady, RegisterAgent
 from lvsctl.director.agent_watch import AgentWatch, Contact
 from lvsctl.director.assignments import Assignments
-from lvsctl.director.commits import Commits, Written
+from lvsctl.director.commits import Commits, Surroundings, Written
 from lvsctl.director.cycle import Cycle, KernelView, KeyState, TableReading
 from lvsctl.director.cycle_events import cycle_events, stored_events, view_events
 from lvsctl.director.drains import Drains
 from lvsctl.director.edits import Edit
 from lvsctl.director.events import Events
+from lvsctl.director.health_checks import HealthChecks
 from lvsctl.director.reconciler import Reconciler
 from lvsctl.director.state import State
 from lvsctl.director.statistics import CycleStatistics
 from lvsctl.director.tunnel_use import TunnelUse
 from lvsctl.errors import BoundaryError, NotFound
 from lvsctl.events import Event, EventKind
-from lvsctl.health.path import PathFacts
+from lvsctl.farm_rules import referring_services
+from lvsctl.health.prober import Probe
+from lvsctl.health.target import ProbeId, TargetId
+from lvsctl.health.verdict import KeptVerdict
 from lvsctl.ipvs_table import ServiceKey
 from lvsctl.objects import ObjectId
 from lvsctl.results import Done
@@ -66,6 +70,9 @@ class DirectorDaemon:
         local: This director's own state; used in ``kernel`` alone.
         kernel: The kernel's thread.
         mode: The mode that was kept.
+        verdicts: Those that were kept.
+        probe: Asks a real server once.
+        random: Gives a number from 0 to 1.
         events: Told of what happens.
         now: The time of day, in UTC.
     """
@@ -80,6 +87,9 @@ class DirectorDaemon:
         local: LocalState,
         kernel: Worker,
         mode: Mode,
+        verdicts: Mapping[ProbeId, KeptVerdict],
+        probe: Probe,
+        random: Callable[[], float],
         events: Events,
         now: Callable[[], datetime],
     ) -> None:
@@ -111,11 +121,22 @@ class DirectorDaemon:
             tell=events.emit,
             now=now,
         )
+        self.health = HealthChecks(
+            kept=verdicts,
+            probe=probe,
+            look=lambda ways: kernel.run(reconciler.path_problems, self._state, ways),
+            keep=lambda changes: kernel.run(local.keep_verdicts, changes),
+            turned=self._turned,
+            tell=events.emit,
+            findings=self._findings,
+            now=now,
+            random=random,
+        )
 
     @property
     def state(self) -> State:
         """The farm and its status, as far as the reconciler has been woken for it."""
-        return self._state
+        return self._state.seen(self.health.verdicts.health, self.now())
 
     @property
     def mode(self) -> Mode:
@@ -133,9 +154,10 @@ class DirectorDaemon:
         return self._agent_watch.contacts
 
     async def run(self) -> None:
-        """Reconcile, follow drains and keep events until cancelled."""
+        """Reconcile, check health, follow drains and keep events until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._reconcile())
+            tasks.create_task(self.health.run())
             tasks.create_task(self.drains.run())
             tasks.create_task(self.events.run())
 
@@ -147,7 +169,19 @@ class DirectorDaemon:
                 async with asyncio.timeout_at(self._look_again_at()):
                     await self._wake.wait()
             except TimeoutError:
-                self._look_at_all = True
+                self._note_what_is_due()
+
+    def _note_what_is_due(self) -> None:
+        """Look at services whose weights change by themselves now, or else at everything."""
+        now = self.now()
+        due = {
+            name
+            for name, health in self._view.health.items()
+            if health.next_change and health.next_change <= now
+        }
+        self._dirty |= due
+        if not due or asyncio.get_running_loop().time() >= self._next_look_at:
+            self._look_at_all = True
 
     async def turn(self) -> None:
         """Run one cycle for what is dirty by now, and tell everyone who waits for it."""
@@ -158,7 +192,7 @@ class DirectorDaemon:
         self._look_at_all = False
         self._dirty.clear()
         self._wake.clear()
-        asked, state = self._asked, self._state
+        asked, stored, state = self._asked, self._state, self.state
         began = asyncio.get_running_loop().time()
         cycle: Cycle | None = None
         try:
@@ -177,7 +211,8 @@ class DirectorDaemon:
             self._tunnel_use = self._tunnel_use.after(
                 cycle.tunnels, asyncio.get_running_loop().time(), complete=dirty is None
             )
-            self._assignments = Assignments(state, cycle.lingering, self._tunnel_use)
+            self._assignments = Assignments(stored, cycle.lingering, self._tunnel_use)
+            self.health.saw(stored, cycle)
             _log_cycle(cycle)
         took_s = asyncio.get_running_loop().time() - began
         self.statistics = self.statistics.after(cycle, took_s)
@@ -211,21 +246,43 @@ class DirectorDaemon:
             InvalidInput, NotFound, StaleRevision, Conflict, StoreError: Nothing was stored.
         """
         written = await self._store.run(
-            self._commits.commit, edit, expect or {}, by, self._view.taken
+            self._commits.commit, edit, expect or {}, by, self._surroundings()
         )
         if written.changed:
             self._state = written.state
             log.info("stored", revision=written.revision, by=by, changes=written.changes[:10])
             self.events.emit(*stored_events(written.before, written.state, written.changes, by))
             # A new path for probes is prepared by a look at everything only.
-            moved = written.before.tunnel_paths != written.state.tunnel_paths
-            self.wake(None if moved else written.dirty)
+            self.wake(None if written.moves_probes else written.dirty)
             self.drains.wake()
         return written
 
     async def dry_run(self, edit: Edit, *, expect: Mapping[ObjectId, int] | None = None) -> Written:
         """Check an edit as :meth:`write` does and say what it would do."""
-        return await self._store.run(self._commits.dry_run, edit, expect or {}, self._view.taken)
+        return await self._store.run(
+            self._commits.dry_run, edit, expect or {}, self._surroundings()
+        )
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(self._view.taken, self.health.verdicts.health, self.now())
+
+    def _turned(self, targets: Collection[TargetId]) -> None:
+        """Have the services of servers looked at whose health became another."""
+        farm = self._state.farm
+        self.wake(
+            frozenset(
+                name
+                for target in targets
+                for name in referring_services(farm, target.pool)
+                if farm.services[name].vip == target.vip
+            )
+        )
+
+    def _findings(self, agent: str) -> Sequence[str]:
+        """Return what an agent has found wrong on its host."""
+        contact = self.contacts.get(agent)
+        findings = contact.report.findings if contact else ()
+        return [f"{finding.subject}: {finding.detail}" for finding in findings]
 
     async def applied(self, written: Written, timeout_s: float) -> Applied:
         """Wait until a cycle that saw an edit left its keys as they should be in this kernel."""
@@ -262,14 +319,6 @@ class DirectorDaemon:
         """
         return await self._kernel.run(self._reconciler.cycle, self.state, None, "only looked at")
 
-    async def path_facts(self) -> PathFacts:
-        """Look at all that probes through the tunnel need.
-
-        Raises:
-            KernelError: The kernel could not be read.
-        """
-        return await self._kernel.run(self._reconciler.path_facts, self.state)
-
     async def set_mode(self, mode: Mode) -> None:
         """Keep a mode, durably, and act on it.
 
@@ -292,12 +341,14 @@ class DirectorDaemon:
                 await self._kernel.run(self._local.set_mode, self._mode)
 
     def _look_again_at(self) -> float:
-        """Return when to look at everything, on the event loop's clock."""
-        until = self._mode.until
-        if until is None:
-            return self._next_look_at
-        left_s = (until - self.now()) / timedelta(seconds=1)
-        return min(self._next_look_at, asyncio.get_running_loop().time() + left_s)
+        """Return when something is due without a wake, on the event loop's clock."""
+        now, now_s = self.now(), asyncio.get_running_loop().time()
+        moments = (
+            now_s + (at - now) / timedelta(seconds=1)
+            for at in (self._mode.until, self._view.next_change)
+            if at is not None
+        )
+        return min([self._next_look_at, *moments])
 
     def _why_not_enforced(self) -> str:
         if self._mode.name is ModeName.ENFORCE:

@@ -15,8 +15,9 @@ from lvsctl.errors import Conflict, DrasticChange, InvalidInput, NotFound, Probl
 from lvsctl.farm import Farm, Pool, RealServer, Service, Settings
 from lvsctl.farm_rules import broken_override_rules, drastic, moved_marks, referring_services
 from lvsctl.objects import Changes, Directors, Kind, ObjectId, StoredObject
-from lvsctl.plan import diff, members
+from lvsctl.plan import diff
 from lvsctl.point_to_point.tunnel import Tunnel
+from lvsctl.standing import members
 from lvsctl.status import AdministrativeState, Override, ServerId
 
 

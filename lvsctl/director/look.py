@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lvsctl.director.cycle import KeyState, KeyView
+from lvsctl.director.cycle import KeyState, KeyView, ServiceHealth
 from lvsctl.director.probe_services import ProbePlan
 from lvsctl.director.state import State
 from lvsctl.director.sysctls import SysctlPlan
 from lvsctl.director.tunnel_use import TunnelsInUse, tunnels_in_use
 from lvsctl.director.vips import VipPlan
 from lvsctl.director.wanted import Wanted
+from lvsctl.health.target import TargetId
 from lvsctl.host.protocol import HostChange
 from lvsctl.ipvs_table import (
     AddService,
@@ -45,6 +46,8 @@ class Look:
         vips: The same for VIPs.
         sysctls: The same for the parameters of IPVS.
         probes: The same for what health checks need, which is in nothing of the above.
+        health: What the health of servers comes to for each service that was looked at.
+        presumed: Servers that serve and were never checked.
     """
 
     state: State
@@ -57,6 +60,14 @@ class Look:
     vips: VipPlan
     sysctls: SysctlPlan
     probes: ProbePlan
+    health: Mapping[str, ServiceHealth]
+    presumed: frozenset[TargetId]
+
+    @property
+    def mended_marks(self) -> frozenset[FwmarkKey]:
+        """The marks of probes whose services are not as they should be."""
+        keys = map(service_of, self.probes.operations)
+        return frozenset(key for key in keys if isinstance(key, FwmarkKey))
 
     @property
     def host_changes(self) -> tuple[HostChange, ...]:

@@ -3,6 +3,9 @@
 import asyncio
 import contextlib
 import ipaddress
+import os
+import pwd
+import random
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -22,6 +25,9 @@ from lvsctl.director.probe_services import ProbeServices
 from lvsctl.director.reconciler import Reconciler
 from lvsctl.errors import ConfigurationError
 from lvsctl.farm_rules import SYSCTL_RANGES
+from lvsctl.health.prober import Probe
+from lvsctl.health.probes.exec import ExecProbes
+from lvsctl.health.probes.kinds import Probes
 from lvsctl.host.boot import boot_id
 from lvsctl.host.linux import LinuxHost
 from lvsctl.host.memory import MemoryHost
@@ -59,6 +65,7 @@ class DirectorConfig:
         observe: Look and plan, write nothing.
         take_sysctls: Write IPVS parameters even where foreign services feel them.
         name: Of this director.
+        exec_dir: Where the programs of health checks are; None runs none.
     """
 
     listen_host: str = "127.0.0.1"
@@ -69,6 +76,7 @@ class DirectorConfig:
     observe: bool = False
     take_sysctls: bool = False
     name: str = ""
+    exec_dir: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +114,7 @@ async def open_daemon(
     open_store: Callable[[], Store],
     open_kernel: Callable[[], Kernel],
     *,
+    probe: Probe,
     open_events: Callable[[], EventLog] = MemoryEventLog,
     now: Callable[[], datetime] = utc_now,
     take_sysctls: bool = False,
@@ -117,6 +126,7 @@ async def open_daemon(
         name: Of the director.
         open_store: Opens the shared store.
         open_kernel: Opens the kernel and this director's own state.
+        probe: Asks a real server once.
         open_events: Opens the history of events.
         now: The time of day.
         take_sysctls: Write IPVS parameters even where foreign services feel them.
@@ -149,6 +159,7 @@ async def open_daemon(
             take_sysctls=take_sysctls,
         )
         kept_mode = await kernel_worker.run(kernel.local.mode)
+        kept_verdicts = await kernel_worker.run(kernel.local.verdicts)
         yield DirectorDaemon(
             name=name,
             commits=commits,
@@ -157,6 +168,9 @@ async def open_daemon(
             local=kernel.local,
             kernel=kernel_worker,
             mode=mode or kept_mode,
+            verdicts=kept_verdicts,
+            probe=probe,
+            random=random.random,
             events=events,
             now=now,
         )
@@ -180,6 +194,7 @@ async def _serve(config: DirectorConfig, token: str | None, listener: socket.soc
         config.name or socket.gethostname(),
         lambda: SqliteStore(config.state_dir / "farm.db", utc_now),
         lambda: _open_kernel(config),
+        probe=Probes(_programs(config.exec_dir)).probe,
         open_events=lambda: SqliteEventLog(config.state_dir / "events.db"),
         take_sysctls=config.take_sysctls,
         mode=observing,
@@ -219,6 +234,14 @@ def _open_kernel(config: DirectorConfig) -> Kernel:
     if config.ipvs == "memory":
         return Kernel(ipvs, MemoryHost(sysctls=IPVS_SYSCTLS), NoNeighbours(), local)
     return Kernel(ipvs, LinuxHost(), LinkNeighbours(), local)
+
+
+def _programs(folder: Path | None) -> ExecProbes:
+    """Return what runs programs, as nobody where this process could be anybody."""
+    if os.geteuid() != 0:
+        return ExecProbes(folder, None, None)
+    nobody = pwd.getpwnam("nobody")
+    return ExecProbes(folder, nobody.pw_uid, nobody.pw_gid)
 
 
 def _token(config: DirectorConfig) -> str | None:

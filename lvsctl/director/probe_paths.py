@@ -5,7 +5,7 @@ from lvsctl.farm import Farm, Pool
 from lvsctl.health.check import ExecRequest, Through
 from lvsctl.health.marks import TunnelPath
 from lvsctl.ipvs_table import IPAddress, family_of
-from lvsctl.plan import Member, members, usable_encapsulation
+from lvsctl.standing import Member, members, usable_encapsulation
 from lvsctl.status import Status
 
 

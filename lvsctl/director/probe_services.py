@@ -6,12 +6,12 @@ drift, a conflict or foreign.
 
 import errno
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from lvsctl.director.sysctls import SysctlPlan, plan_sysctls
 from lvsctl.director.wanted import vips_of
-from lvsctl.farm import Farm, Settings
+from lvsctl.farm import Farm, Settings, VipOwner
 from lvsctl.health.marks import (
     ProbeMarks,
     TunnelPath,
@@ -42,6 +42,7 @@ from lvsctl.ipvs_table import (
     DeleteService,
     Family,
     FwmarkKey,
+    IPAddress,
     IpvsTable,
     Operation,
     ServiceKey,
@@ -109,9 +110,16 @@ class ProbeServices:
         """The services of ours for probes, as far as they were claimed."""
         return frozenset(self._claims)
 
-    def facts(self, farm: Farm) -> PathFacts:
-        """Look at all that probes need; before and after them, to know whether they count."""
-        return self._facts(farm, self._ipvs.snapshot(self._claims))
+    def facts(self, farm: Farm, withdrawn: frozenset[IPAddress]) -> PathFacts:
+        """Look at all that probes need; before and after them, to know whether they count.
+
+        Args:
+            farm: With its VIPs.
+            withdrawn: Those that lvsctl keeps off this director.
+        """
+        facts = self._facts(farm, self._ipvs.snapshot(self._claims))
+        external = farm.settings.vips is VipOwner.EXTERNAL
+        return replace(facts, elsewhere=facts.vips if external else withdrawn)
 
     def plan(
         self,

@@ -11,11 +11,12 @@ from lvsctl.director.cycle import Cycle, KeyState, TableReading
 from lvsctl.director.local_vips import LocalVips
 from lvsctl.director.look import Look, Results
 from lvsctl.director.probe_services import ProbePlan, ProbeServices
+from lvsctl.director.quorums import Quorums
 from lvsctl.director.state import State
 from lvsctl.director.sysctls import SysctlPlan, plan_sysctls, wanted_sysctls
 from lvsctl.director.tunnel_use import together
-from lvsctl.director.wanted import held, held_vips, vips_of, wanted
-from lvsctl.health.path import PathFacts
+from lvsctl.director.wanted import held, held_vips, presumed, vips_of, wanted, wanted_keys
+from lvsctl.health.path import TunnelProbe, path_problem
 from lvsctl.host.protocol import Host
 from lvsctl.ipvs.protocol import Ipvs
 from lvsctl.ipvs_table import (
@@ -67,6 +68,7 @@ class Reconciler:
         self._claims = {key: name for key, name in local.claims().items() if key not in probes.keys}
         self._lingering: dict[ServiceKey, VirtualService] = {}
         self._kept: set[ServiceKey] = set()
+        self._quorums = Quorums()
 
     def cycle(self, state: State, dirty: frozenset[str] | None, not_enforced: str) -> Cycle:
         """Look, and write what differs.
@@ -93,6 +95,8 @@ class Reconciler:
             operations=(*cycle.operations, *again.operations),
             results=(*cycle.results, *again.results),
             tunnels=together(cycle.tunnels, again.tunnels),
+            mended_marks=cycle.mended_marks | again.mended_marks,
+            presumed=cycle.presumed | again.presumed,
         )
 
     def _cycle(self, state: State, dirty: frozenset[str] | None, not_enforced: str) -> Cycle:
@@ -130,19 +134,28 @@ class Reconciler:
             taken=self._vips.taken() if dirty is None else {},
             tunnels=look.tunnels,
             prepared_paths=look.probes.prepared,
+            mended_marks=frozenset() if not_enforced else look.mended_marks,
+            presumed=look.presumed,
+            health=look.health,
         )
 
     def _look(self, state: State, dirty: frozenset[str] | None) -> Look:
-        aim = wanted(state, state.farm.services if dirty is None else dirty)
+        names = state.farm.services.keys() if dirty is None else dirty
         ours = {key: name for key, name in self._claims.items() if dirty is None or name in dirty}
-        observed = self._ipvs.snapshot(None if dirty is None else aim.table.keys() | ours.keys())
+        keys = None if dirty is None else wanted_keys(state, names) | ours.keys()
+        observed = self._ipvs.snapshot(keys)
+        serving = presumed(state, names, observed)
+        if serving:
+            state = state.seen({**state.status.health, **serving}, state.status.at)
+        aim = wanted(state, names)
         probes = ProbePlan()
         if dirty is None:
             probes = self._probes.plan(state.tunnel_paths, state.farm, aim.table.keys(), observed)
             of_probes = self._probes.keys
             observed = {key: each for key, each in observed.items() if key not in of_probes}
         owner = state.farm.settings.vips
-        farm_vips = vips_of(state.farm)
+        health = self._quorums.judge(state, aim.standings)
+        farm_vips = vips_of(state.farm) - self._quorums.withdrawn(state.farm)
         kept = held(aim, observed, ours, state, self._vips.in_place(farm_vips, owner))
         self._kept = self._kept.difference(ours).union(kept)
         plan = diff({**aim.table, **kept}, observed, self._claims.keys())
@@ -152,7 +165,20 @@ class Reconciler:
             others = () if self._take_sysctls else (*plan.foreign, *plan.conflicts)
             sysctls, timeouts = self._look_at_settings(state, others)
         vips = self._vips.plan(farm_vips | held_vips(self._kept), owner, complete=dirty is None)
-        return Look(state, aim, ours, kept, observed, plan, timeouts, vips, sysctls, probes)
+        return Look(
+            state,
+            aim,
+            ours,
+            kept,
+            observed,
+            plan,
+            timeouts,
+            vips,
+            sysctls,
+            probes,
+            health,
+            frozenset(serving),
+        )
 
     def _look_at_settings(
         self, state: State, others: Sequence[ServiceKey]
@@ -261,9 +287,14 @@ class Reconciler:
             {key: service for key, service in observed.items() if key in probes},
         )
 
-    def path_facts(self, state: State) -> PathFacts:
-        """Look at all that probes through the tunnel need."""
-        return self._probes.facts(state.farm)
+    def path_problems(self, state: State, ways: Sequence[TunnelProbe]) -> Mapping[TunnelProbe, str]:
+        """Look at all that probes need that take some ways through the tunnel.
+
+        Returns:
+            Why a probe that takes a way counts for nothing; empty where it counts.
+        """
+        facts = self._probes.facts(state.farm, self._quorums.withdrawn(state.farm))
+        return {way: path_problem(way, facts) for way in ways}
 
 
 def _vip(key: ServiceKey) -> IPAddress | None:

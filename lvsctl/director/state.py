@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 
 from lvsctl.director.needs import Needs
 from lvsctl.director.probe_paths import tunnel_paths
 from lvsctl.farm import Director, Farm, Pool, Service, Settings
 from lvsctl.health.marks import TunnelPath
+from lvsctl.health.target import TargetId
+from lvsctl.health.weights import Health
 from lvsctl.objects import Changes, Directors, Kind, ObjectId, StoredObject
 from lvsctl.point_to_point.tunnel import Tunnel
 from lvsctl.status import Agent, Override, ServerId, Status
@@ -23,7 +26,7 @@ class State:
         revision: Of the latest commit that it holds.
         revisions: At which revision each object got its present value.
         farm: What people declared.
-        status: Administrative states and agents.
+        status: Administrative states, agents, health.
     """
 
     farm_id: str
@@ -78,8 +81,17 @@ class State:
             revision=revision,
             revisions=revisions,
             farm=_farm(held),
-            status=_status(held),
+            status=_status(held).seen(self.status.health, self.status.at),
         )
+
+    def seen(self, health: Mapping[TargetId, Health], at: datetime) -> "State":
+        """Return the same state with what is known of health at a moment."""
+        seen = replace(self, status=self.status.seen(health, at))
+        # Neither depends on health, and both are dear in a large farm.
+        for name in ("needs", "tunnel_paths"):
+            if name in self.__dict__:
+                seen.__dict__[name] = self.__dict__[name]
+        return seen
 
     def _objects(self) -> Iterator[tuple[ObjectId, StoredObject]]:
         for service in self.farm.services.values():

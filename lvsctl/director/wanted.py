@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from lvsctl.agent.messages import Membership
 from lvsctl.director.state import State
 from lvsctl.farm import Farm, Service
+from lvsctl.health.target import TargetId
+from lvsctl.health.weights import PRESUMED, Health
 from lvsctl.ipvs_table import AddressKey, IPAddress, IpvsTable, ServiceKey, VirtualService
-from lvsctl.plan import compile_service, members, service_keys, usable_encapsulation
+from lvsctl.plan import compile_standing, service_keys
+from lvsctl.standing import ServiceStanding, members, service_standing, usable_encapsulation
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,24 +20,65 @@ class Wanted:
     Attributes:
         table: Their virtual services.
         owners: The farm's service for each key.
+        standings: How the pool of each service serves it.
     """
 
     table: IpvsTable
     owners: Mapping[ServiceKey, str]
+    standings: Mapping[str, ServiceStanding]
 
 
 def wanted(state: State, names: Collection[str]) -> Wanted:
     """Compile the services of ``names`` that the farm has."""
     table: dict[ServiceKey, VirtualService] = {}
     owners: dict[ServiceKey, str] = {}
+    standings: dict[str, ServiceStanding] = {}
     for name in names:
         service = state.farm.services.get(name)
         if service is None:
             continue
-        part = compile_service(service, state.farm.pools[service.pool], state.status)
+        pool = state.farm.pools[service.pool]
+        standings[name] = service_standing(service, pool, state.status)
+        part = compile_standing(service, pool, standings[name])
         table.update(part)
         owners.update(dict.fromkeys(part, name))
-    return Wanted(table, owners)
+    return Wanted(table, owners, standings)
+
+
+def wanted_keys(state: State, names: Collection[str]) -> frozenset[ServiceKey]:
+    """Return the keys of the services of ``names`` that the farm has."""
+    services = state.farm.services
+    return frozenset(
+        key for name in names if name in services for key in service_keys(services[name])
+    )
+
+
+def presumed(
+    state: State, names: Collection[str], observed: IpvsTable
+) -> Mapping[TargetId, Health]:
+    """Return the health of servers that serve in the kernel and were never checked.
+
+    A director that comes to a serving farm, or a pool that gets its first check, must not take
+    out what serves for want of a verdict.
+    """
+    found: dict[TargetId, Health] = {}
+    for name in names:
+        service = state.farm.services.get(name)
+        pool = state.farm.pools[service.pool] if service else None
+        if service is None or pool is None or not pool.health_checks:
+            continue
+        serving = {
+            destination.address
+            for key in service_keys(service)
+            if key in observed
+            for destination, config in observed[key].destinations.items()
+            if config.weight
+        }
+        for member in members(pool, state.status) if serving else ():
+            target = TargetId(pool.name, member.id.server, service.vip)
+            if target not in state.status.health and member.address in serving:
+                found[target] = PRESUMED
+    return found
 
 
 def held(
@@ -60,7 +104,8 @@ def held(
     def serves_or_never_will(key: ServiceKey, service: Service) -> bool:
         if key in ours and key in observed and observed[key].destinations:
             return True
-        return not aim.table[key].destinations and not _waits_for_agents(service, state)
+        waits = _waits_for_agents(service, state) or _waits_for_checks(aim.standings[service.name])
+        return not aim.table[key].destinations and not waits
 
     def has_moved(service: Service) -> bool:
         return service.vip in vips_in_place and all(
@@ -86,6 +131,10 @@ def _waits_for_agents(service: Service, state: State) -> bool:
         for member in members(pool, state.status)
         if member.agent
     )
+
+
+def _waits_for_checks(stands: ServiceStanding) -> bool:
+    return any(part.unchecked for part in stands.parts.values())
 
 
 def vips_of(farm: Farm) -> frozenset[IPAddress]:

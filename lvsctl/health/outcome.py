@@ -17,10 +17,19 @@ class Failed:
     Attributes:
         reason: What was wrong, for a person: "192.0.2.11:80 refused the connection".
         took_s: From the probe's start until that was known.
+        silent: Not one packet came back.
+        meaning: What else is known of why, for a person; may be empty.
     """
 
     reason: str
     took_s: float
+    silent: bool = False
+    meaning: str = ""
+
+    @property
+    def why(self) -> str:
+        """The reason with its meaning."""
+        return f"{self.reason}; {self.meaning}" if self.meaning else self.reason
 
 
 @dataclass(frozen=True, slots=True)

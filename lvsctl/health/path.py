@@ -55,6 +55,10 @@ class PreparedPath:
     way: Way
 
 
+PreparedPaths = Mapping[TunnelPath, PreparedPath]
+"""What probes through the tunnel are sent with, by where they go."""
+
+
 @dataclass(frozen=True)
 class PathFacts:
     """What one look at the director has found; many probes are compared with it.
@@ -65,6 +69,8 @@ class PathFacts:
         routes: Of the main table and of :data:`LOCAL_TABLE`.
         sysctls: The values of :func:`path_sysctls`.
         vips: All VIPs of the farm.
+        elsewhere: Those of them that need not be on this director: probes reach the real servers
+            all the same.
     """
 
     services: IpvsTable
@@ -72,6 +78,7 @@ class PathFacts:
     routes: Mapping[RouteKey, RouteConfig]
     sysctls: HostState
     vips: frozenset[IPAddress]
+    elsewhere: frozenset[IPAddress] = frozenset()
 
     @cached_property
     def links_of(self) -> Mapping[IPAddress, frozenset[str]]:
@@ -211,8 +218,8 @@ def _problems(probe: TunnelProbe, facts: PathFacts) -> Iterator[str]:
             f"{key} does not lead to {probe.path} alone, with weight 1; the director mends that "
             "within 5 s"
         )
-    if not facts.is_local(probe.vip):
-        yield f"{probe.vip} is not on this director; lvsctl plan show says why"
+    if not facts.is_local(probe.vip) and probe.vip not in facts.elsewhere:
+        yield f"{probe.vip} is not on this director; GET /v1/plan says why"
     if probe.way.source not in facts.links_of:
         yield f"{probe.way.source}, from which it is sent, is no address of this director any more"
     route = facts.route_to(probe.path.server)

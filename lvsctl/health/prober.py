@@ -50,11 +50,13 @@ class Report:
         planned: Which.
         outcome: How.
         late_s: From when it was due until it began.
+        began_s: When it began, on the event loop's clock.
     """
 
     planned: Planned
     outcome: Outcome
     late_s: float
+    began_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +176,11 @@ class Prober:
         await asyncio.sleep(due_s - now_s())
         while True:
             async with series.path, series.room.place(in_vain=series.in_vain):
-                late_s = now_s() - due_s
+                began_s = now_s()
                 outcome = await self._ask(series.question)
             series.hurried.clear()
             series.in_vain = isinstance(outcome, Failed) and outcome.took_s >= PATIENCE_S
-            due_s = self._tell(series, outcome, late_s, due_s)
+            due_s = self._tell(series, outcome, began_s, due_s)
             await series.due(due_s)
             due_s = min(due_s, now_s())
 
@@ -190,13 +192,13 @@ class Prober:
             log.exception("probe_broke", target=str(question.target), check=check.kind)
             return Inconclusive(f"the probe itself broke: {error!r}")
 
-    def _tell(self, series: _Series, outcome: Outcome, late_s: float, due_s: float) -> float:
+    def _tell(self, series: _Series, outcome: Outcome, began_s: float, due_s: float) -> float:
         """Report an outcome to all whom it concerns, and return when the next is wanted."""
         check, ended_s = series.question.check, asyncio.get_running_loop().time()
         drawn = self._random()  # for all of them, else the least of many would make it hurry
         wanted = []
         for planned in list(series.members.values()):
-            verdict = self._report(Report(planned, outcome, late_s))
+            verdict = self._report(Report(planned, outcome, began_s - due_s, began_s))
             wanted.append(next_due_s(check, verdict, due_s, ended_s, lambda: drawn))
         return min(wanted, default=ended_s)
 

@@ -116,15 +116,15 @@ def _passed(verdict: Verdict, check: HealthCheck, at: datetime) -> Verdict:
 
 def _failed(verdict: Verdict, failure: Failed, check: HealthCheck, at: datetime) -> Verdict:
     if verdict.healthy is False:
-        return replace(verdict, reason=failure.reason, against=0)
+        return replace(verdict, reason=failure.why, against=0)
     if verdict.healthy is None:
-        verdict = replace(verdict, reason=f"not up yet: {failure.reason}")
+        verdict = replace(verdict, reason=f"not up yet: {failure.why}")
     if verdict.starting and at < verdict.starting + timedelta(seconds=check.grace_s):
         return verdict
     failures = verdict.against + 1
     if failures < check.fall:
         return replace(verdict, against=failures)
-    return replace(verdict, healthy=False, since=at, reason=failure.reason, against=0)
+    return replace(verdict, healthy=False, since=at, reason=failure.why, against=0)
 
 
 def _in_a_row(count: int, one: str, several: str) -> str:

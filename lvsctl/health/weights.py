@@ -32,6 +32,12 @@ class Health:
 UNCHECKED_POOL = Health(healthy=True)
 """A pool without checks: what is declared serves."""
 
+PRESUMED = Health(healthy=True)
+"""A server that served before it was checked."""
+
+NOT_CHECKED = Health(healthy=None, reason="not checked yet")
+"""A server whose first probe has not ended."""
+
 
 def health_of(verdicts: Collection[Verdict]) -> Health:
     """Return what the verdicts of all checks of one server for one VIP come to."""
@@ -82,7 +88,6 @@ class Weights:
         healthy: How many are healthy and take new connections.
         sorry: The sorry server takes the new connections.
         panic: Why servers serve that are not healthy; empty where none does.
-        quorum: Enough are healthy, where a quorum is set.
         next_change: When a weight changes by itself, in UTC; None when it does not.
     """
 
@@ -90,7 +95,6 @@ class Weights:
     healthy: int
     sorry: bool
     panic: str
-    quorum: bool
     next_change: datetime | None
 
 
@@ -99,7 +103,6 @@ def effective_weights(
     policy: HealthPolicy,
     *,
     has_sorry_server: bool,
-    had_quorum: bool | None,
     now: datetime,
 ) -> Weights:
     """Return the weights of a pool's servers for one VIP.
@@ -108,7 +111,6 @@ def effective_weights(
         servers: By name.
         policy: What the pool says about them.
         has_sorry_server: The service has one.
-        had_quorum: Whether it was there before; None where that is not known.
         now: In UTC.
     """
     eligible = [server.health.healthy for server in servers.values() if server.weight]
@@ -129,7 +131,6 @@ def effective_weights(
         healthy=healthy,
         sorry=sorry,
         panic=panic,
-        quorum=has_quorum(policy.quorum, healthy, had_quorum=had_quorum),
         next_change=min((ramp.until for ramp in ramps.values() if ramp), default=None),
     )
 
@@ -186,10 +187,14 @@ def _effective(server: Server, ramp: _Ramp | None, on_down: OnDown, panic: str) 
     return Effective(0 if on_down is OnDown.QUIESCE else None, why)
 
 
-def has_quorum(quorum: Quorum | None, healthy: int, *, had_quorum: bool | None) -> bool:
-    """Tell whether enough servers are healthy; once lost, it takes more to have it again."""
-    if quorum is None:
-        return True
+def has_quorum(quorum: Quorum, healthy: int, *, had_quorum: bool | None) -> bool:
+    """Tell whether enough servers are healthy; once lost, it takes more to have it again.
+
+    Args:
+        quorum: How many are enough.
+        healthy: How many are healthy and take new connections.
+        had_quorum: Whether they were enough before; None where that is not known.
+    """
     if had_quorum is False:
         return healthy >= quorum.servers + quorum.hysteresis
     return healthy >= quorum.servers

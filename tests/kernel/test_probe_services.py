@@ -24,7 +24,7 @@ from lvsctl.director.state import State
 from lvsctl.farm import Pool, RealServer
 from lvsctl.health.check import HealthCheck, TcpRequest
 from lvsctl.health.marks import TunnelPath
-from lvsctl.health.path import PreparedPath, TunnelProbe, path_problem
+from lvsctl.health.path import PreparedPath, TunnelProbe
 from lvsctl.host.linux import LinuxHost
 from lvsctl.ipvs.netlink import NetlinkIpvs
 from lvsctl.ipvs_table import Encapsulation, Family
@@ -85,9 +85,9 @@ class Prepared:
         """Return why the result of a probe would not count."""
         path = self.paths[name]
         sent = self.found[path]
+        way = TunnelProbe(path, sent.mark, VIPS[path.family], sent.way)
         with self.director.enter():
-            facts = self.reconciler.path_facts(self.aim)
-        return path_problem(TunnelProbe(path, sent.mark, VIPS[path.family], sent.way), facts)
+            return self.reconciler.path_problems(self.aim, [way])[way]
 
 
 def set_up(server: Node) -> None:

@@ -29,9 +29,9 @@ from lvsctl.plan import (
     compile_service,
     diff,
     diff_timeouts,
-    members,
     service_keys,
 )
+from lvsctl.standing import members
 from lvsctl.status import Status
 from tests.unit import strategies
 from tests.unit.strict_table import steps

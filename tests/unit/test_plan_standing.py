@@ -21,7 +21,8 @@ from lvsctl.ipvs_table import (
     TunnelType,
     VirtualServiceConfig,
 )
-from lvsctl.plan import Member, Origin, Standing, compile_service, members, standing
+from lvsctl.plan import compile_service
+from lvsctl.standing import Member, Origin, Standing, members, standing
 from lvsctl.status import AdministrativeState, Agent, Override, Readiness, ServerId, Status
 from tests.unit import strategies
 

@@ -25,11 +25,13 @@ class Attempt:
     Attributes:
         target: Whom it asks.
         awaits: What it waits for now, for the reason where its time runs out.
+        heard: Something has come back from the target.
     """
 
     def __init__(self, target: Target) -> None:
         self.target = target
         self.awaits = "an answer"
+        self.heard = False
 
     @property
     def where(self) -> str:
@@ -67,5 +69,5 @@ async def outcome_of(
                 f"this host was busy: a probe of {timeout_s:g} s took {took_s:.2f} s"
             )
         reason = f"{attempt.where}: timed out after {timeout_s:g} s, waiting for {attempt.awaits}"
-        return Failed(reason, took_s)
+        return Failed(reason, took_s, silent=not attempt.heard)
     return Passed(clock() - began_s)

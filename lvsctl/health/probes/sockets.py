@@ -61,6 +61,7 @@ async def connected(attempt: Attempt) -> AsyncIterator[Connection]:
     with _opened(attempt.target, socket.SOCK_STREAM) as opened:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
         await _connect(opened, attempt)
+        attempt.heard = True
         attempt.awaits = "an answer"
         yield Connection(opened, attempt)
 
@@ -85,7 +86,9 @@ class Exchange:
     async def receive(self) -> bytes:
         """Return the next one."""
         with _judged(self._attempt, "refused the datagram"):
-            return await self._loop.sock_recv(self._socket, _DATAGRAM)
+            datagram = await self._loop.sock_recv(self._socket, _DATAGRAM)
+        self._attempt.heard = True
+        return datagram
 
 
 @contextlib.contextmanager

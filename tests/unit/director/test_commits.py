@@ -7,7 +7,7 @@ import pytest
 
 from lvsctl.agent.messages import Membership, Registration, Report, Tunnel
 from lvsctl.director.agent_edits import AcceptReport, RegisterAgent, RemoveAgent
-from lvsctl.director.commits import Commits
+from lvsctl.director.commits import Commits, Surroundings
 from lvsctl.director.edits import (
     DeleteObject,
     DeleteOverride,
@@ -22,11 +22,12 @@ from lvsctl.errors import Conflict, DrasticChange, InvalidInput, NotFound, Stale
 from lvsctl.farm import Farm, PoolTunnel, RealServer, Settings
 from lvsctl.ipvs_table import Encapsulation, TunnelType
 from lvsctl.objects import Kind, ObjectId
-from lvsctl.plan import members
+from lvsctl.standing import members
 from lvsctl.status import AdministrativeState, Override, Readiness, ServerId
 from lvsctl.store.memory import MemoryStore
 from tests.unit.director.farms import OTHER_VIP, POOL_ID, VIP, WEB_ID, pool, rip, web
 
+ALONE = Surroundings()
 FARM = Farm({"web": web()}, {"web": pool(1, 2)})
 DRAINING = Override(
     AdministrativeState.DRAINING, None, "disk", "operator", datetime(2026, 1, 1, tzinfo=UTC)
@@ -40,7 +41,7 @@ RS1 = ServerId("web", "rs1")
 @pytest.fixture
 def commits() -> Commits:
     commits = Commits(MemoryStore())
-    commits.commit(PutFarm(FARM), {}, "test", {})
+    commits.commit(PutFarm(FARM), {}, "test", ALONE)
     return commits
 
 
@@ -64,16 +65,16 @@ def test_the_state_is_what_the_store_holds() -> None:
     """A second director over the same store has the same state."""
     store = MemoryStore()
     first = Commits(store)
-    first.commit(PutFarm(FARM), {}, "test", {})
-    first.commit(joined(), {}, "test", {})
-    first.commit(PutOverride(RS1, DRAINING), {}, "test", {})
+    first.commit(PutFarm(FARM), {}, "test", ALONE)
+    first.commit(joined(), {}, "test", ALONE)
+    first.commit(PutOverride(RS1, DRAINING), {}, "test", ALONE)
 
     assert first.state == Commits(store).state
 
 
 def test_an_edit_that_changes_nothing_stores_nothing(commits: Commits) -> None:
     """The revision stays; who waits for it still waits for the services that it is about."""
-    written = commits.commit(PutObject(WEB_ID, web()), {}, "test", {})
+    written = commits.commit(PutObject(WEB_ID, web()), {}, "test", ALONE)
 
     assert (False, 1, ()) == (written.changed, written.revision, written.operations)
     assert {"web"} == written.dirty
@@ -83,10 +84,10 @@ def test_a_dry_run_says_what_it_would_do_and_stores_nothing(commits: Commits) ->
     """Changes and operations are those of the real thing."""
     edit = PutObject(WEB_ID, web(OTHER_VIP))
 
-    dry = commits.dry_run(edit, {}, {})
+    dry = commits.dry_run(edit, {}, ALONE)
 
     assert FARM == commits.state.farm
-    wet = commits.commit(edit, {}, "test", {})
+    wet = commits.commit(edit, {}, "test", ALONE)
     assert (dry.changes, dry.operations) == (wet.changes, wet.operations)
     assert ("change service web",) == dry.changes
     assert "add service tcp 198.51.100.20:80 rr" == dry.operations[0]
@@ -113,7 +114,7 @@ def test_a_broken_rule_points_into_the_request(commits: Commits, edit: Edit, poi
     before = commits.state
 
     with pytest.raises(InvalidInput) as caught:
-        commits.commit(edit, {}, "test", {})
+        commits.commit(edit, {}, "test", ALONE)
 
     assert pointer in [problem.pointer for problem in caught.value.problems]
     assert before is commits.state
@@ -123,13 +124,18 @@ def test_a_vip_that_is_in_use_outside_the_farm_is_refused(commits: Commits) -> N
     """The director's own addresses and gateways are known at run time only."""
     with pytest.raises(InvalidInput, match="the gateway on eth0"):
         commits.commit(
-            PutObject(WEB_ID, web(OTHER_VIP)), {}, "test", {OTHER_VIP: "the gateway on eth0"}
+            PutObject(WEB_ID, web(OTHER_VIP)),
+            {},
+            "test",
+            Surroundings({OTHER_VIP: "the gateway on eth0"}),
         )
 
 
 def test_an_override_can_be_set_in_a_farm_that_breaks_a_rule(commits: Commits) -> None:
     """Draining must work at 3 a.m. even where something unrelated is wrong."""
-    commits.commit(PutOverride(RS1, DRAINING), {}, "test", {VIP: "the gateway on eth0"})
+    commits.commit(
+        PutOverride(RS1, DRAINING), {}, "test", Surroundings({VIP: "the gateway on eth0"})
+    )
 
     assert {RS1: DRAINING} == commits.state.status.overrides
 
@@ -149,30 +155,30 @@ def test_an_override_can_be_set_in_a_farm_that_breaks_a_rule(commits: Commits) -
 def test_what_the_state_forbids(commits: Commits, edit: Edit, error: type[Exception]) -> None:
     """Missing things are NotFound, wrong moments are Conflict."""
     with pytest.raises(error):
-        commits.commit(edit, {}, "test", {})
+        commits.commit(edit, {}, "test", ALONE)
 
 
 def test_an_agent_of_any_name_is_that_of_the_server_at_its_address(commits: Commits) -> None:
     """The address tells which declared server an agent belongs to; a second agent is refused."""
-    commits.commit(RegisterAgent("host-7", Registration(rip(1), ("web",))), {}, "test", {})
+    commits.commit(RegisterAgent("host-7", Registration(rip(1), ("web",))), {}, "test", ALONE)
 
     found = members(commits.state.farm.pools["web"], commits.state.status)
     assert ["host-7", None] == [member.agent and member.agent.name for member in found]
     with pytest.raises(Conflict, match="agent host-7 of pool web"):
-        commits.commit(RegisterAgent("host-8", Registration(rip(1), ("web",))), {}, "test", {})
+        commits.commit(RegisterAgent("host-8", Registration(rip(1), ("web",))), {}, "test", ALONE)
 
 
 def test_compare_and_set(commits: Commits) -> None:
     """Of two writers who saw one revision the second loses; a new object must not stand."""
-    commits.commit(PutObject(WEB_ID, web(scheduler="lc")), {WEB_ID: 1}, "first", {})
+    commits.commit(PutObject(WEB_ID, web(scheduler="lc")), {WEB_ID: 1}, "first", ALONE)
 
     with pytest.raises(StaleRevision, match="at revision 2, not 1"):
-        commits.commit(PutObject(WEB_ID, web(scheduler="wrr")), {WEB_ID: 1}, "second", {})
+        commits.commit(PutObject(WEB_ID, web(scheduler="wrr")), {WEB_ID: 1}, "second", ALONE)
     with pytest.raises(StaleRevision, match="exists already"):
-        commits.commit(PutObject(WEB_ID, web()), {WEB_ID: 0}, "third", {})
+        commits.commit(PutObject(WEB_ID, web()), {WEB_ID: 0}, "third", ALONE)
     with pytest.raises(StaleRevision, match="does not exist"):
         commits.commit(
-            DeleteObject(ObjectId(Kind.POOL, "x")), {ObjectId(Kind.POOL, "x"): 4}, "4", {}
+            DeleteObject(ObjectId(Kind.POOL, "x")), {ObjectId(Kind.POOL, "x"): 4}, "4", ALONE
         )
     assert "lc" == commits.state.farm.services["web"].scheduler
 
@@ -180,7 +186,7 @@ def test_compare_and_set(commits: Commits) -> None:
 def test_no_agent_can_be_at_a_directors_address(commits: Commits) -> None:
     """A director cannot tunnel to itself."""
     with pytest.raises(InvalidInput, match=r"/address: 192\.0\.2\.11 is the address of lb1"):
-        commits.commit(joined(), {}, "test", {rip(1): "lb1"})
+        commits.commit(joined(), {}, "test", Surroundings({rip(1): "lb1"}))
 
 
 @pytest.mark.parametrize(
@@ -194,39 +200,39 @@ def test_no_agent_can_be_at_a_directors_address(commits: Commits) -> None:
 def test_a_drastic_change_needs_force(commits: Commits, farm: Farm) -> None:
     """It is refused with its plan, and made when forced."""
     with pytest.raises(DrasticChange) as caught:
-        commits.commit(PutFarm(farm), {}, "test", {})
+        commits.commit(PutFarm(farm), {}, "test", ALONE)
 
     assert caught.value.plan
-    commits.commit(PutFarm(farm, force=True), {}, "test", {})
+    commits.commit(PutFarm(farm, force=True), {}, "test", ALONE)
     assert farm == commits.state.farm
 
 
 def test_overrides_and_agents_survive_a_new_farm(commits: Commits) -> None:
     """Apply does not undrain, and does not forget who joined."""
-    commits.commit(joined(), {}, "test", {})
-    commits.commit(PutOverride(RS1, DRAINING), {}, "test", {})
+    commits.commit(joined(), {}, "test", ALONE)
+    commits.commit(PutOverride(RS1, DRAINING), {}, "test", ALONE)
 
-    commits.commit(PutFarm(Farm({"web": web()}, {"web": pool(1)})), {}, "test", {})
+    commits.commit(PutFarm(Farm({"web": web()}, {"web": pool(1)})), {}, "test", ALONE)
 
     assert ([RS1], ["rs1"]) == (
         list(commits.state.status.overrides),
         list(commits.state.status.agents),
     )
-    commits.commit(DeleteOverride(RS1), {}, "test", {})
+    commits.commit(DeleteOverride(RS1), {}, "test", ALONE)
     assert {} == commits.state.status.overrides
 
 
 def test_readiness_latches_for_what_is_needed_only(commits: Commits) -> None:
     """A report of another farm latches nothing, and a VIP that went must be reported anew."""
-    commits.commit(joined(), {}, "test", {})
-    commits.commit(ready(commits, farm_id="another"), {}, "test", {})
+    commits.commit(joined(), {}, "test", ALONE)
+    commits.commit(ready(commits, farm_id="another"), {}, "test", ALONE)
     assert frozenset() == commits.state.status.agents["rs1"].ready
 
-    commits.commit(ready(commits), {}, "test", {})
+    commits.commit(ready(commits), {}, "test", ALONE)
     latched = frozenset({Readiness(VIP, Encapsulation())})
     assert latched == commits.state.status.agents["rs1"].ready
 
-    commits.commit(PutObject(WEB_ID, web(OTHER_VIP)), {}, "test", {})
+    commits.commit(PutObject(WEB_ID, web(OTHER_VIP)), {}, "test", ALONE)
     assert frozenset() == commits.state.status.agents["rs1"].ready
 
 
@@ -234,27 +240,27 @@ def test_readiness_over_the_old_tunnel_lasts_until_the_new_one_is_reported(
     commits: Commits,
 ) -> None:
     """For each VIP by itself: what the agent does not say yet costs no server its connections."""
-    commits.commit(joined(), {}, "test", {})
-    commits.commit(ready(commits), {}, "test", {})
+    commits.commit(joined(), {}, "test", ALONE)
+    commits.commit(ready(commits), {}, "test", ALONE)
     commits.commit(
-        PutObject(ObjectId(Kind.SERVICE, "b"), replace(web(OTHER_VIP), name="b")), {}, "test", {}
+        PutObject(ObjectId(Kind.SERVICE, "b"), replace(web(OTHER_VIP), name="b")), {}, "test", ALONE
     )
     over_gue = replace(pool(1, 2), tunnel=PoolTunnel(TunnelType.GUE, 6080))
     ipip, gue = Encapsulation(), over_gue.tunnel.encapsulation
 
-    commits.commit(PutObject(POOL_ID, over_gue), {}, "test", {})
+    commits.commit(PutObject(POOL_ID, over_gue), {}, "test", ALONE)
     assert {Readiness(VIP, ipip)} == commits.state.status.agents["rs1"].ready
 
     farm_id = commits.state.farm_id
     other = Report(farm_id, (OTHER_VIP,), (Tunnel("gue", 6080), Tunnel("ipip")))
-    commits.commit(AcceptReport("rs1", other), {}, "test", {})
+    commits.commit(AcceptReport("rs1", other), {}, "test", ALONE)
     assert {
         Readiness(VIP, ipip),
         Readiness(OTHER_VIP, gue),
     } == commits.state.status.agents["rs1"].ready
 
     both = Report(farm_id, (VIP, OTHER_VIP), (Tunnel("gue", 6080), Tunnel("ipip")))
-    commits.commit(AcceptReport("rs1", both), {}, "test", {})
+    commits.commit(AcceptReport("rs1", both), {}, "test", ALONE)
     assert {
         Readiness(VIP, gue),
         Readiness(OTHER_VIP, gue),
@@ -263,14 +269,14 @@ def test_readiness_over_the_old_tunnel_lasts_until_the_new_one_is_reported(
 
 def test_an_agent_that_left_must_report_ready_again(commits: Commits) -> None:
     """Leaving keeps what is latched until it has left; joining again starts anew."""
-    commits.commit(joined(), {}, "test", {})
-    commits.commit(ready(commits), {}, "test", {})
+    commits.commit(joined(), {}, "test", ALONE)
+    commits.commit(ready(commits), {}, "test", ALONE)
 
-    commits.commit(joined(membership=Membership.LEAVING), {}, "test", {})
+    commits.commit(joined(membership=Membership.LEAVING), {}, "test", ALONE)
     assert commits.state.status.agents["rs1"].ready
 
-    commits.commit(joined(membership=Membership.LEFT), {}, "test", {})
-    commits.commit(joined(), {}, "test", {})
+    commits.commit(joined(membership=Membership.LEFT), {}, "test", ALONE)
+    commits.commit(joined(), {}, "test", ALONE)
     assert frozenset() == commits.state.status.agents["rs1"].ready
 
 
@@ -289,7 +295,7 @@ def test_an_edit_wakes_the_services_it_bears_on(
     commits: Commits, edit: Edit, dirty: set[str] | None
 ) -> None:
     """The cost of a change does not grow with the table; settings concern everything."""
-    written = commits.commit(edit, {}, "test", {})
+    written = commits.commit(edit, {}, "test", ALONE)
 
     assert dirty == written.dirty
 
@@ -298,20 +304,20 @@ def test_an_edit_wakes_the_services_it_bears_on(
 def test_a_firewall_mark_keeps_its_vip(commits: Commits, name: str) -> None:
     """Under whatever name: the kernel would switch at once. Only a forced farm may do that."""
     marked = replace(web(), protocol=None, ports=(), fwmark=7)
-    commits.commit(PutObject(WEB_ID, marked), {}, "test", {})
+    commits.commit(PutObject(WEB_ID, marked), {}, "test", ALONE)
     moved = replace(marked, name=name, vip=OTHER_VIP)
     farm = replace(FARM, services={name: moved})
 
     edits = [PutFarm(farm), *([PutObject(WEB_ID, moved)] if name == "web" else [])]
     for edit in edits:
         with pytest.raises(Conflict, match=f"service {name} would move fwmark 7 from {VIP}"):
-            commits.commit(edit, {}, "test", {})
+            commits.commit(edit, {}, "test", ALONE)
     assert marked == commits.state.value(WEB_ID)
-    commits.commit(PutFarm(farm, force=True), {}, "test", {})
+    commits.commit(PutFarm(farm, force=True), {}, "test", ALONE)
     assert farm == commits.state.farm
 
 
 def test_a_service_that_had_ports_may_have_a_mark_on_another_vip(commits: Commits) -> None:
     """Its keys differ, so that the old one is held until the new one serves."""
     moved = replace(web(), protocol=None, ports=(), fwmark=7, vip=OTHER_VIP)
-    assert commits.commit(PutObject(WEB_ID, moved), {}, "test", {}).changed
+    assert commits.commit(PutObject(WEB_ID, moved), {}, "test", ALONE).changed

@@ -34,6 +34,7 @@ from lvsctl.store.memory import MemoryStore
 from lvsctl.store.protocol import Mode, ModeName
 from lvsctl.worker import Worker
 from tests.unit import virtual_time
+from tests.unit.director.checked import Servers
 from tests.unit.director.farms import OTHER_VIP, VIP, WEB_ID, WEB_KEY, pool, rip, web
 from tests.unit.director.test_reconciler import Bench
 
@@ -57,6 +58,7 @@ class Director:
         self.bench = Bench()
         self.store = MemoryStore()
         self.event_log = MemoryEventLog()
+        self.servers = Servers(self.bench.local.probe_marks)
         self._start()
 
     def restart(self, *, forgetful: bool = False) -> None:
@@ -76,6 +78,9 @@ class Director:
             local=self.bench.local,
             kernel=worker,
             mode=Mode(),
+            verdicts=self.bench.local.verdicts(),
+            probe=self.servers.probe,
+            random=lambda: 0.5,
             events=Events(self.event_log.load(), self.event_log, worker, lambda: START),
             now=lambda: START + timedelta(seconds=asyncio.get_running_loop().time()),
         )

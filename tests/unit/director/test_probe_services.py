@@ -17,7 +17,7 @@ from lvsctl.director.state import State
 from lvsctl.errors import StoreError
 from lvsctl.farm import MarkRange, PortRange, Settings
 from lvsctl.health.marks import RESTS_FOR, ProbeMark, ProbeMarks, TunnelPath, mark_table
-from lvsctl.health.path import PreparedPath, TunnelProbe, Way, accept_local, path_problem
+from lvsctl.health.path import PreparedPath, TunnelProbe, Way, accept_local
 from lvsctl.host.memory import Hardware, MemoryHost
 from lvsctl.host.protocol import (
     MAIN_TABLE,
@@ -323,11 +323,11 @@ def test_what_is_looked_at_tells_whether_a_probe_counts(bench: Bench) -> None:
     aim = web_farm(1, 2)
     prepared = bench.cycle(RS1, aim=aim).prepared_paths[RS1]
     probe = TunnelProbe(RS1, prepared.mark, VIP, prepared.way)
-    assert "" == path_problem(probe, bench.reconciler.path_facts(aim))
+    assert "" == bench.reconciler.path_problems(aim, [probe])[probe]
     bench.ipvs.apply([DeleteService(key(0))])
-    assert "has no virtual service" in path_problem(probe, bench.reconciler.path_facts(aim))
+    assert "has no virtual service" in bench.reconciler.path_problems(aim, [probe])[probe]
     bench.cycle(RS1, aim=aim)
-    assert "" == path_problem(probe, bench.reconciler.path_facts(aim))
+    assert "" == bench.reconciler.path_problems(aim, [probe])[probe]
 
 
 def test_a_clock_that_jumps_takes_no_port_of_one_in_use(bench: Bench) -> None:

@@ -18,7 +18,7 @@ from lvsctl.ipvs_table import (
     TunnelFlag,
     TunnelType,
 )
-from lvsctl.plan import members, standing
+from lvsctl.standing import members, standing
 from lvsctl.store.protocol import Mode, ModeName
 from tests.unit import virtual_time
 from tests.unit.director.farms import POOL_ID, VIP, WEB_KEY, pool, rip, web

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import os
 import resource
 import socket
@@ -128,14 +129,17 @@ def test_a_busy_host_says_nothing_of_a_server() -> None:
 
 
 def test_a_timeout_is_told_by_what_was_awaited() -> None:
-    """As the probe last said."""
+    """As the probe last said, and whether anything had come back by then."""
 
-    async def ask(attempt: Attempt) -> None:
+    async def ask(attempt: Attempt, *, heard: bool) -> None:
         attempt.awaits = "Godot"
+        attempt.heard = heard
         await asyncio.sleep(10)
 
-    expected = Failed("127.0.0.1:9: timed out after 1 s, waiting for Godot", 1.0)
-    assert expected == run(outcome_of(ask, ANYWHERE, 1.0))
+    reason = "127.0.0.1:9: timed out after 1 s, waiting for Godot"
+    for heard in (False, True):
+        outcome = run(outcome_of(functools.partial(ask, heard=heard), ANYWHERE, 1.0))
+        assert Failed(reason, 1.0, silent=not heard) == outcome
 
 
 def test_a_tcp_probe_comes_from_where_it_is_bound() -> None:

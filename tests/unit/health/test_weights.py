@@ -55,12 +55,9 @@ def decide(
     policy: HealthPolicy = POLICY,
     *,
     sorry: bool = False,
-    had_quorum: bool | None = None,
     now: datetime = NOW,
 ) -> Weights:
-    return effective_weights(
-        servers, policy, has_sorry_server=sorry, had_quorum=had_quorum, now=now
-    )
+    return effective_weights(servers, policy, has_sorry_server=sorry, now=now)
 
 
 def farm(*healths_of_servers: Health, weight: int | None = 100) -> dict[str, Server]:
@@ -300,10 +297,10 @@ def test_a_quorum_with_hysteresis(*, had: bool | None, healthy: int, has: bool) 
 def test_a_quorum_counts_the_truly_healthy() -> None:
     """Neither those that panic keeps nor those that drain."""
     servers = {**farm(DOWN, DOWN), "rs3": Server(0, UP)}
-    decision = decide(servers, HealthPolicy(quorum=Quorum(1)))
+    decision = decide(servers)
     assert [100, 100, 0] == given_weights(decision)
-    assert not decision.quorum
-    assert decide(farm(UP, DOWN), HealthPolicy(quorum=Quorum(1))).quorum
+    assert 0 == decision.healthy
+    assert 1 == decide(farm(UP, DOWN)).healthy
 
 
 @given(quorums, st.integers(0, 10), st.lists(st.sampled_from([-1, 1]), max_size=50))

@@ -1,0 +1,322 @@
+"""The health checks of one director: from its farm to probes, and from their outcomes to verdicts.
+
+A verdict changes only here, on the event loop. What it means for the table is compiled by the
+reconciler, which is woken for the services of the server that it is about.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import structlog
+
+from lvsctl.director.cycle import Cycle
+from lvsctl.director.direct_questions import DirectQuestions
+from lvsctl.director.health_events import health_events
+from lvsctl.director.health_probes import CheckedServer, checked_servers
+from lvsctl.director.health_reasons import director_is_suspected, meaning_of
+from lvsctl.director.path_looks import Look, PathLook, PathLooks
+from lvsctl.director.probe_statistics import ProbeStatistics
+from lvsctl.director.state import State
+from lvsctl.director.verdicts import Verdicts
+from lvsctl.errors import StoreError
+from lvsctl.events import Event
+from lvsctl.farm_rules import referring_services
+from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
+from lvsctl.health.path import PreparedPaths, TunnelProbe
+from lvsctl.health.prober import Probe, Prober, Report
+from lvsctl.health.silence import Silence
+from lvsctl.health.target import ProbeId, TargetId
+from lvsctl.health.verdict import KeptVerdict, Verdict, judge, presumed_healthy, unchecked
+from lvsctl.ipvs_table import IPAddress
+
+log = structlog.get_logger(__name__)
+
+KEEP_AGAIN_S = 5.0
+"""After the disk has refused verdicts."""
+
+Keep = Callable[[Mapping[ProbeId, KeptVerdict | None]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A probe through the tunnel that waits for a look; its end is on the event loop's clock."""
+
+    report: Report
+    ended_s: float
+
+
+class HealthChecks:
+    """Asks, judges, remembers; lives on the director's event loop.
+
+    Args:
+        kept: The verdicts of the director's last run.
+        probe: Asks once.
+        look: Looks at what ways through the tunnel need of this director.
+        keep: Keeps what became of verdicts, durably.
+        turned: Told of servers whose health became another.
+        tell: Told of what people want to hear of.
+        findings: Returns what the agent of a name has found wrong on its host.
+        now: The time of day, in UTC.
+        random: Gives a number from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        *,
+        kept: Mapping[ProbeId, KeptVerdict],
+        probe: Probe,
+        look: Look,
+        keep: Keep,
+        turned: Callable[[Collection[TargetId]], None],
+        tell: Callable[[Event], None],
+        findings: Callable[[str], Sequence[str]],
+        now: Callable[[], datetime],
+        random: Callable[[], float],
+    ) -> None:
+        self.statistics = ProbeStatistics()
+        self.verdicts = Verdicts(kept)
+        self._keep = keep
+        self._turned = turned
+        self._tell = tell
+        self._findings = findings
+        self._now = now
+        self._prober = Prober(probe, self._reported, random)
+        self._direct = DirectQuestions(probe, self._answered_directly)
+        self._looks = PathLooks(look, self._looked)
+        self._state: State | None = None
+        self._prepared: PreparedPaths = {}
+        self._checked: dict[str, Mapping[ProbeId, CheckedServer]] = {}
+        self._silences = dict[tuple[str, IPAddress], Silence]()
+        self._waiting: list[_Ended] = []
+        self._presumed: set[TargetId] = set()
+        self._outdated: set[str] = set()
+        self._has_outdated = asyncio.Event()
+        self._look_ended = asyncio.Event()
+        self._unkept: dict[ProbeId, KeptVerdict | None] = {}
+        self._has_unkept = asyncio.Event()
+
+    async def run(self) -> None:
+        """Ask, judge and keep verdicts until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._looks.run())
+                tasks.create_task(self._follow())
+                tasks.create_task(self._keep_verdicts())
+        finally:
+            await self._prober.stop()
+            await self._direct.stop()
+
+    def saw(self, state: State, cycle: Cycle) -> None:
+        """Take note of a cycle: of what should be checked, and what serves without a verdict."""
+        pools = {target.pool for target in cycle.presumed}
+        news = self._state is None or self._state.revision != state.revision
+        if cycle.dirty is None:
+            self._looks.disturbed(cycle.mended_marks, asyncio.get_running_loop().time())
+            news |= self._prepared != cycle.prepared_paths
+            self._prepared = cycle.prepared_paths
+            if news:
+                pools |= {*state.farm.pools, *self.verdicts.pools}
+        elif news:
+            services = state.farm.services
+            pools |= {services[name].pool for name in cycle.dirty if name in services}
+        self._state = state
+        self._presumed |= cycle.presumed
+        self._outdated |= {name for name in pools if self._is_of_interest(name, state)}
+        if self._outdated:
+            self._has_outdated.set()
+
+    def _is_of_interest(self, name: str, state: State) -> bool:
+        pool = state.farm.pools.get(name)
+        return bool(pool and pool.health_checks) or name in self.verdicts.pools
+
+    # --- what is asked ----------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        """Ask what the farm says, one pool after the other so that nothing else has to wait."""
+        while True:
+            await self._has_outdated.wait()
+            self._has_outdated.clear()
+            pools, self._outdated = self._outdated, set()
+            for pool in sorted(pools):
+                self._take_up(pool)
+                await asyncio.sleep(0)
+            self._announce()
+            if any(self._ways(pool) for pool in pools):
+                # Before the first probe: only then it can count.
+                self._look_ended.clear()
+                self._looks.ask()
+                await self._look_ended.wait()
+            for pool in sorted(pools):
+                checked = self._checked.get(pool, {}).values()
+                self._prober.watch(pool, [each.planned for each in checked if each.planned])
+                await asyncio.sleep(0)
+
+    def _take_up(self, name: str) -> None:
+        """Learn which questions a pool comes to, and begin and end verdicts accordingly."""
+        assert self._state is not None  # noqa: S101 - pools come from a state
+        farm = self._state.farm
+        pool = farm.pools.get(name)
+        services = [farm.services[user] for user in referring_services(farm, name)]
+        asked = checked_servers(pool, services, self._state.status, self._prepared) if pool else {}
+        self._checked.pop(name, None)
+        if asked:
+            self._checked[name] = asked
+        self._begin(asked)
+        for probe_id in self.verdicts.of_pool(name) - asked.keys():
+            self.verdicts.forget(probe_id)
+        self._presumed = {target for target in self._presumed if target.pool != name}
+        self._looks.follow(name, self._ways(name))
+        self._attend(name, asked)
+
+    def _begin(self, asked: Mapping[ProbeId, CheckedServer]) -> None:
+        """Give each question a verdict; what serves already is not taken out for want of one."""
+        health = self.verdicts.health  # as it is now: the first new question would change it
+        for probe_id, each in asked.items():
+            verdict = self.verdicts.get(probe_id)
+            if verdict is None:
+                known = health.get(probe_id.target)
+                serves = probe_id.target in self._presumed or (known and known.healthy)
+                verdict = (presumed_healthy if serves else unchecked)(self._now())
+                self.verdicts.set(probe_id, verdict)
+            if each.obstacle:
+                stopped = judge(verdict, Inconclusive(each.obstacle), each.check, self._now())
+                self.verdicts.set(probe_id, stopped)
+
+    def _attend(self, name: str, asked: Mapping[ProbeId, CheckedServer]) -> None:
+        """Listen for silences among a pool's present servers alone."""
+        servers = dict[tuple[str, IPAddress], set[IPAddress]]()
+        for probe_id, each in asked.items():
+            if each.way:
+                servers.setdefault((name, probe_id.target.vip), set()).add(each.member.address)
+        for key in [key for key in self._silences if key[0] == name and key not in servers]:
+            del self._silences[key]
+        for key, addresses in servers.items():
+            self._silences[key] = self._silences.get(key, Silence()).among(addresses)
+
+    def _ways(self, pool: str) -> Sequence[TunnelProbe]:
+        return [each.way for each in self._checked.get(pool, {}).values() if each.way]
+
+    # --- what comes of it -------------------------------------------------------------------
+
+    def _reported(self, report: Report) -> Verdict:
+        """Judge a probe, or let it wait for a look; return by what the next one is due."""
+        asked = self._asked(report)
+        verdict = self.verdicts.get(report.planned.id) or unchecked(self._now())
+        if asked is None:
+            return verdict
+        if asked.way is None:
+            self.statistics.add(report, report.outcome)
+            verdict = self._judge(asked, report.outcome)
+            self._announce()
+            return verdict
+        self._waiting.append(_Ended(report, asyncio.get_running_loop().time()))
+        self._looks.ask()
+        if isinstance(report.outcome, Failed):
+            self._direct.ask(asked)
+        return judge(verdict, report.outcome, asked.check, self._now())
+
+    def _asked(self, report: Report) -> CheckedServer | None:
+        """Return who was asked; None where that is not asked any more, or not so."""
+        planned = report.planned
+        asked = self._checked.get(planned.id.target.pool, {}).get(planned.id)
+        return asked if asked and asked.planned == planned else None
+
+    def _looked(self, look: PathLook) -> None:
+        """Judge the probes that had ended before a look began."""
+        ready = [ended for ended in self._waiting if ended.ended_s <= look.began_s]
+        self._waiting = [ended for ended in self._waiting if ended.ended_s > look.began_s]
+        for ended in ready:
+            asked = self._asked(ended.report)
+            if asked and asked.way:
+                problem = self._looks.problem(asked.way, ended.report.began_s)
+                outcome = Inconclusive(problem) if problem else self._weighed(asked, ended)
+                self.statistics.add(ended.report, outcome)
+                self._judge(asked, outcome)
+        self._announce()
+        self._look_ended.set()
+        if self._waiting:
+            self._looks.ask()
+
+    def _weighed(self, asked: CheckedServer, ended: _Ended) -> Outcome:
+        """Return what a probe through the tunnel came to in the light of all the others."""
+        outcome, server = ended.report.outcome, asked.member.address
+        key = (asked.id.target.pool, asked.id.target.vip)
+        silence = self._silences.get(key, Silence())
+        match outcome:
+            case Failed(silent=True):
+                self._silences[key] = silence = silence.silent(server, ended.ended_s)
+                return self._suspicion(asked, silence.together_with(server)) or outcome
+            case Failed():
+                self._silences[key] = silence.heard(server, ended.ended_s)
+            case Passed():
+                self._silences[key] = silence.heard(server, ended.ended_s)
+                self._direct.forget(asked)
+            case Inconclusive():
+                pass
+        return outcome
+
+    def _suspicion(
+        self, asked: CheckedServer, silent: Collection[IPAddress]
+    ) -> Inconclusive | None:
+        if not silent:
+            return None
+        pool, vip = asked.id.target.pool, asked.id.target.vip
+        answering = {
+            each.member.address
+            for each in self._checked[pool].values()
+            if each.id.target.vip == vip
+            and each.member.address in silent
+            and isinstance(self._direct.said(each), Passed)
+        }
+        if not answering:
+            return None
+        return Inconclusive(director_is_suspected(asked, len(silent), len(answering)))
+
+    def _judge(self, asked: CheckedServer, outcome: Outcome) -> Verdict:
+        before = self.verdicts.get(asked.id) or unchecked(self._now())
+        if isinstance(outcome, Failed):
+            outcome = replace(outcome, meaning=self._meaning(asked, outcome))
+        verdict = judge(before, outcome, asked.check, self._now())
+        self.verdicts.set(asked.id, verdict)
+        return verdict
+
+    def _meaning(self, asked: CheckedServer, failed: Failed) -> str:
+        agent = asked.member.agent
+        findings = self._findings(agent.name) if agent else ()
+        return meaning_of(asked, failed, self._direct.said(asked), findings)
+
+    def _answered_directly(self, asked: CheckedServer) -> None:
+        """Say more of a server that was found down before it was known what that means."""
+        verdict = self.verdicts.get(asked.id)
+        if verdict and verdict.healthy is False and isinstance(verdict.last, Failed):
+            last = replace(verdict.last, meaning=self._meaning(asked, verdict.last))
+            self.verdicts.set(asked.id, replace(verdict, reason=last.why, last=last))
+            self._announce()
+
+    def _announce(self) -> None:
+        """Tell everybody what has changed."""
+        news = self.verdicts.take_news()
+        if news.turns:
+            self._turned(news.turns.keys())
+        for event in health_events(news):
+            log.warning(str(event.kind), subject=event.subject, detail=event.detail)
+            self._tell(event)
+        if news.to_keep:
+            self._unkept |= news.to_keep
+            self._has_unkept.set()
+
+    async def _keep_verdicts(self) -> None:
+        """Have the disk follow; one that refuses takes nothing away from what holds meanwhile."""
+        while True:
+            await self._has_unkept.wait()
+            self._has_unkept.clear()
+            changes, self._unkept = self._unkept, {}
+            try:
+                await self._keep(changes)
+            except StoreError as error:
+                log.warning("verdicts could not be kept", reason=str(error))
+                self._unkept = {**changes, **self._unkept}
+                await asyncio.sleep(KEEP_AGAIN_S)
+                self._has_unkept.set()

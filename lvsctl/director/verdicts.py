@@ -1,0 +1,148 @@
+"""Every verdict of one director, what they come to for each server, and what of that is news."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lvsctl.health.target import ProbeId, TargetId
+from lvsctl.health.verdict import KeptVerdict, Verdict, resumed
+from lvsctl.health.weights import Health, health_of
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A server whose health became another; None where it was, or is, not checked."""
+
+    before: Health | None
+    after: Health | None
+
+
+@dataclass(slots=True)
+class News:
+    """What has changed since somebody asked last.
+
+    Attributes:
+        turns: Servers that became healthy or unhealthy, or began or ceased to be checked.
+        frozen: Servers whose probes count for nothing now and did before, and why.
+        thawed: Servers whose probes count again.
+        to_keep: What has to outlive the director; None forgets.
+    """
+
+    turns: dict[TargetId, Turn] = field(default_factory=dict)
+    frozen: dict[TargetId, str] = field(default_factory=dict)
+    thawed: set[TargetId] = field(default_factory=set)
+    to_keep: dict[ProbeId, KeptVerdict | None] = field(default_factory=dict)
+
+
+class Verdicts:
+    """The verdicts, each by its question.
+
+    Args:
+        kept: Those of the director's last run.
+    """
+
+    def __init__(self, kept: Mapping[ProbeId, KeptVerdict]) -> None:
+        self._by_target: dict[TargetId, dict[ProbeId, Verdict]] = {}
+        for probe_id, verdict in kept.items():
+            self._by_target.setdefault(probe_id.target, {})[probe_id] = resumed(verdict)
+        self._by_pool: dict[str, set[TargetId]] = {}
+        for target in self._by_target:
+            self._by_pool.setdefault(target.pool, set()).add(target)
+        self._health = {
+            target: health_of(verdicts.values()) for target, verdicts in self._by_target.items()
+        }
+        self._shown: Mapping[TargetId, Health] | None = None
+        self._frozen: dict[TargetId, str] = {}
+        self._news = News()
+
+    @property
+    def health(self) -> Mapping[TargetId, Health]:
+        """What each checked server comes to for each VIP; a value that stays as it is."""
+        if self._shown is None:
+            self._shown = dict(self._health)
+        return self._shown
+
+    @property
+    def frozen(self) -> Mapping[TargetId, str]:
+        """The servers whose probes count for nothing now, and why."""
+        return self._frozen
+
+    def get(self, probe_id: ProbeId) -> Verdict | None:
+        """Return the verdict on a question; None where it was not asked."""
+        return self._by_target.get(probe_id.target, {}).get(probe_id)
+
+    def on(self, target: TargetId) -> Mapping[ProbeId, Verdict]:
+        """Return the verdict of each check of one server for one VIP."""
+        return self._by_target.get(target, {})
+
+    @property
+    def pools(self) -> frozenset[str]:
+        """The pools that have verdicts."""
+        return frozenset(self._by_pool)
+
+    def of_pool(self, pool: str) -> frozenset[ProbeId]:
+        """Return the questions to a pool's servers that have a verdict."""
+        targets = self._by_pool.get(pool, ())
+        return frozenset(probe_id for target in targets for probe_id in self._by_target[target])
+
+    def set(self, probe_id: ProbeId, verdict: Verdict) -> None:
+        """Put a verdict in the place of what was there."""
+        verdicts = self._by_target.setdefault(probe_id.target, {})
+        before = verdicts.get(probe_id)
+        verdicts[probe_id] = verdict
+        self._by_pool.setdefault(probe_id.target.pool, set()).add(probe_id.target)
+        if before is None or before.kept != verdict.kept:
+            self._news.to_keep[probe_id] = verdict.kept
+            self._sum_up(probe_id.target)
+        if before is None or before.frozen != verdict.frozen:
+            self._freeze(probe_id.target)
+
+    def forget(self, probe_id: ProbeId) -> None:
+        """Take a verdict away: nobody asks any more."""
+        verdicts = self._by_target.get(probe_id.target, {})
+        if verdicts.pop(probe_id, None) is None:
+            return
+        self._news.to_keep[probe_id] = None
+        if not verdicts:
+            self._drop(probe_id.target)
+        self._sum_up(probe_id.target)
+        self._freeze(probe_id.target)
+
+    def take_news(self) -> News:
+        """Return what has changed since this was called last."""
+        news, self._news = self._news, News()
+        return news
+
+    def _drop(self, target: TargetId) -> None:
+        del self._by_target[target]
+        of_pool = self._by_pool[target.pool]
+        of_pool.discard(target)
+        if not of_pool:
+            del self._by_pool[target.pool]
+
+    def _sum_up(self, target: TargetId) -> None:
+        verdicts = self._by_target.get(target)
+        before = self._health.get(target)
+        after = health_of(verdicts.values()) if verdicts else None
+        if before == after:
+            return
+        self._shown = None
+        if after is None:
+            del self._health[target]
+        else:
+            self._health[target] = after
+        if before is None or after is None or before.healthy is not after.healthy:
+            first = self._news.turns.get(target)
+            self._news.turns[target] = Turn(first.before if first else before, after)
+
+    def _freeze(self, target: TargetId) -> None:
+        reasons = [each.frozen.reason for each in self.on(target).values() if each.frozen]
+        had = target in self._frozen
+        if reasons:
+            self._frozen[target] = reasons[0]
+            if not had:
+                self._news.frozen[target] = reasons[0]
+                self._news.thawed.discard(target)
+        elif had:
+            del self._frozen[target]
+            self._news.thawed.add(target)
+            self._news.frozen.pop(target, None)
