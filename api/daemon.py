@@ -19,7 +19,14 @@ Daemon = Annotated[DirectorDaemon, Depends(daemon_of)]
 
 async def known_of(daemon: Daemon) -> Known:
     """Return all that the director knows at this moment."""
-    return Known(daemon.state, daemon.view, daemon.contacts, daemon.now(), daemon.drains.countdowns)
+    return Known(
+        daemon.state,
+        daemon.view,
+        daemon.contacts,
+        daemon.now(),
+        daemon.drains.countdowns,
+        daemon.health.verdicts.all,
+    )
 
 
 Now = Annotated[Known, Depends(known_of)]

@@ -26,6 +26,26 @@ SERVER_STATUS = {
             "reason": "draining until 2026-01-02T03:05:05Z, what is left is then cut: new disk",
         }
     ],
+    "health": [
+        {
+            "vip": "198.51.100.10",
+            "health": "up",
+            "since": "2026-01-02T03:00:00Z",
+            "reason": "2 probes passed in a row",
+            "checks": [
+                {
+                    "type": "http",
+                    "port": 80,
+                    "through": "tunnel",
+                    "health": "up",
+                    "since": "2026-01-02T03:00:00Z",
+                    "reason": "2 probes passed in a row",
+                    "frozen": None,
+                    "last": {"passed": True, "took_ms": 1.3, "error": ""},
+                }
+            ],
+        }
+    ],
     "drain": {
         "since": "2026-01-02T03:04:05Z",
         "deadline": "2026-01-02T03:05:05Z",
@@ -41,7 +61,7 @@ SERVER = {**REAL_SERVER, "status": SERVER_STATUS}
 POOL = {
     "name": "web",
     "tunnel": {"type": "ipip"},
-    "health_checks": [],
+    "health_checks": [{"type": "http", "port": 80, "path": "/healthz"}],
     "real_servers": [REAL_SERVER],
     "status": {
         "services": ["web"],
@@ -55,6 +75,7 @@ POOL = {
                 "weight": 0,
                 "tunnel": "ipip",
                 "pending": False,
+                "health": "up",
                 "reason": "draining until 2026-01-02T03:05:05Z, what is left is then cut: new disk",
             }
         ],
@@ -71,6 +92,13 @@ SERVICE = {
         "state": "applied",
         "reason": "",
         "keys": [{"key": "tcp 198.51.100.10:80", "state": "applied", "reason": ""}],
+        "health": {
+            "healthy": 2,
+            "panic": "",
+            "sorry": False,
+            "lost_quorum": "",
+            "withdrawn": False,
+        },
         "destinations": [
             {
                 "server": "rs1",
@@ -78,6 +106,7 @@ SERVICE = {
                 "weight": 0,
                 "tunnel": "ipip",
                 "pending": False,
+                "health": "up",
                 "reason": "draining until 2026-01-02T03:05:05Z, what is left is then cut: new disk",
             }
         ],

@@ -17,11 +17,13 @@ from prometheus_client.core import (
     InfoMetricFamily,
 )
 
+from api.health_metrics import health_metrics
 from api.views import Known
 from lvsctl.director.cycle import KeyState, TableReading
+from lvsctl.director.probe_statistics import ProbeCounts
 from lvsctl.director.statistics import DURATIONS_S, CycleStatistics
 from lvsctl.ipvs_table import DestinationCounters, IPAddress, Traffic
-from lvsctl.standing import members, standing
+from lvsctl.standing import members
 
 VIRTUAL_SERVICE = ("service", "virtual_service")
 DESTINATION = (*VIRTUAL_SERVICE, "server", "address")
@@ -54,6 +56,7 @@ class Observed:
         observes: It only looks, as somebody has paused it.
         reading: The kernel's table; None where it could not be read.
         statistics: Of its cycles.
+        probes: How the probes of health checks went.
     """
 
     director: str
@@ -61,6 +64,7 @@ class Observed:
     observes: bool
     reading: TableReading | None
     statistics: CycleStatistics
+    probes: ProbeCounts
 
 
 def metrics_text(observed: Observed) -> bytes:
@@ -86,6 +90,7 @@ class _Scrape:
         yield from _farm(observed)
         yield from _agents(observed.known)
         yield from _real_servers(observed.known)
+        yield from health_metrics(observed.known, observed.probes)
         yield _gauge("lvsctl_ipvs_readable", "The kernel's table could be read", observed.reading)
         if observed.reading:
             yield from _services(observed.reading)
@@ -177,9 +182,8 @@ def _real_servers(known: Known) -> Iterator[Metric]:
     )
     state = known.state
     for service in state.farm.services.values():
-        for member in members(state.farm.pools[service.pool], state.status):
-            weight = standing(member, service.vip, state.status).weight
-            weights.add_metric([service.name, service.pool, member.id.server], weight or 0)
+        for name, part in known.stands(service).parts.items():
+            weights.add_metric([service.name, service.pool, name], part.weight or 0)
     yield weights
     draining = GaugeMetricFamily(
         "lvsctl_draining_connections",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
+from api.health_views import health_name, health_status, service_health, worst
 from api.schemas.base import Json
 from api.schemas.fields import utc_text
 from api.schemas.pool import Pool, RealServer
@@ -13,6 +14,7 @@ from api.schemas.service import Service
 from api.schemas.status import (
     AgentContact,
     DrainStatus,
+    HealthName,
     KeyStatus,
     PoolMember,
     PoolStatus,
@@ -28,9 +30,12 @@ from lvsctl.director.edits import pool_of
 from lvsctl.director.state import State
 from lvsctl.duration import format_duration
 from lvsctl.errors import NotFound
+from lvsctl.health.target import ProbeId, TargetId
+from lvsctl.health.verdict import Verdict
+from lvsctl.health.weights import NOT_CHECKED
 from lvsctl.ipvs_table import ServiceKey
 from lvsctl.plan import service_keys
-from lvsctl.standing import Member, Standing, members, standing
+from lvsctl.standing import Member, ServiceStanding, Standing, members, service_standing
 from lvsctl.status import AdministrativeState, Agent, ServerId
 
 WORST_FIRST = (KeyState.CONFLICT, KeyState.PENDING, KeyState.HELD, KeyState.APPLIED)
@@ -46,6 +51,7 @@ class Known:
         contacts: The last sign of life of each agent.
         now: In UTC.
         countdowns: The connections of each server that is being drained.
+        verdicts: What each health check says of each server for each VIP.
     """
 
     state: State
@@ -53,6 +59,18 @@ class Known:
     contacts: Mapping[str, Contact]
     now: datetime
     countdowns: Mapping[ServerId, Countdown]
+    verdicts: Mapping[TargetId, Mapping[ProbeId, Verdict]]
+
+    @cached_property
+    def _standings(self) -> dict[str, ServiceStanding]:
+        return {}
+
+    def stands(self, service: farm.Service) -> ServiceStanding:
+        """Return how its pool serves a service."""
+        if service.name not in self._standings:
+            pool = self.state.farm.pools[service.pool]
+            self._standings[service.name] = service_standing(service, pool, self.state.status)
+        return self._standings[service.name]
 
     @cached_property
     def users(self) -> Mapping[str, Sequence[farm.Service]]:
@@ -116,13 +134,14 @@ def server_document(member: Member, pool: farm.Pool, known: Known) -> Json:
 
 
 def _service_status(service: farm.Service, known: Known) -> ServiceStatus:
-    pool = known.state.farm.pools[service.pool]
+    stands, health = known.stands(service), known.view.health.get(service.name)
     views = {key: known.view.services.get(key) or _unseen(known) for key in service_keys(service)}
     worst = min(views.values(), key=lambda view: WORST_FIRST.index(view.state))
     return {
         "state": worst.state.value,
         "reason": worst.reason or known.view.error,
         "keys": [_key_status(key, view) for key, view in views.items()],
+        "health": service_health(health) if health else None,
         "destinations": [
             {
                 "server": member.id.server,
@@ -130,12 +149,22 @@ def _service_status(service: farm.Service, known: Known) -> ServiceStatus:
                 "weight": part.weight,
                 "tunnel": _tunnel(part),
                 "pending": part.pending,
+                "health": _health(member, [service], known),
                 "reason": part.reason,
             }
-            for member in members(pool, known.state.status)
-            for part in [standing(member, service.vip, known.state.status)]
+            for member in stands.members
+            for part in [stands.parts[member.id.server]]
         ],
     }
+
+
+def _health(member: Member, users: Sequence[farm.Service], known: Known) -> HealthName | None:
+    """Return the worst that is known of a server for the VIPs of some services."""
+    if not known.state.farm.pools[member.id.pool].health_checks:
+        return None
+    found = known.state.status.health
+    targets = [TargetId(member.id.pool, member.id.server, service.vip) for service in users]
+    return worst(health_name(healthy=found.get(each, NOT_CHECKED).healthy) for each in targets)
 
 
 def _tunnel(part: Standing) -> str | None:
@@ -161,8 +190,9 @@ def _server_status(member: Member, pool: farm.Pool, known: Known) -> RealServerS
             "reason": part.reason,
         }
         for service in users
-        for part in [standing(member, service.vip, known.state.status)]
+        for part in [known.stands(service).parts[member.id.server]]
     ]
+    targets = {TargetId(pool.name, member.id.server, service.vip): None for service in users}
     listed = _listed(member, pool, users, known)
     return {
         "origin": listed["origin"],
@@ -172,6 +202,11 @@ def _server_status(member: Member, pool: farm.Pool, known: Known) -> RealServerS
         "pending": listed["pending"],
         "reason": listed["reason"],
         "services": parts,
+        "health": [
+            health_status(target, known.verdicts[target])
+            for target in targets
+            if target in known.verdicts and pool.health_checks
+        ],
         "drain": _drain_status(member, known),
         "agent": agent_contact(member.agent, known) if member.agent else None,
     }
@@ -209,6 +244,7 @@ def _listed(
         "weight": overall.weight,
         "tunnel": _tunnel(overall),
         "pending": overall.pending,
+        "health": _health(member, users, known),
         "reason": overall.reason,
     }
 
@@ -217,7 +253,7 @@ def _overall(
     member: Member, pool: farm.Pool, users: Sequence[farm.Service], known: Known
 ) -> Standing:
     """Return a server's part in the first service where there is something to say about it."""
-    parts = [standing(member, service.vip, known.state.status) for service in users]
+    parts = [known.stands(service).parts[member.id.server] for service in users]
     if not parts:
         return Standing(None, f"no service uses pool {pool.name}")
     return next((part for part in parts if part.reason), parts[0])

@@ -46,6 +46,7 @@ async def _scrape(daemon: DirectorDaemon) -> bytes:
         daemon.mode.name is ModeName.OBSERVE,
         reading,
         daemon.statistics,
+        daemon.health.statistics.counts,
     )
     return await to_thread.run_sync(metrics_text, observed)
 

@@ -1,29 +1,13 @@
 """What follows from the health of a pool's servers, as people write it."""
 
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field
 
-from api.schemas.base import Document, Json, wrong
+from api.schemas.base import Document
 from api.schemas.fields import Duration
 from lvsctl import health_rules as rules
 from lvsctl.health import policy
-
-T = TypeVar("T")
-
-
-def _not_yet(value: Json) -> Json:
-    if value:
-        allowed = "an empty list" if isinstance(value, list) else "leave it out"
-        raise wrong("health checks are not supported yet", allowed)
-    return value
-
-
-# Probes are not joined with the table yet: what nobody acts on is not taken.
-NotYet = Annotated[T, BeforeValidator(_not_yet), WithJsonSchema({"enum": [None]})]
-NoneYet = Annotated[
-    list[T], BeforeValidator(_not_yet), WithJsonSchema({"type": "array", "maxItems": 0})
-]
 
 OnDown = Literal["remove", "quiesce"]
 

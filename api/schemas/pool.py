@@ -7,7 +7,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from api.schemas.base import Document, wrong
 from api.schemas.fields import Address, Mtu, Name, Port, Threshold, Weight
 from api.schemas.health_check import HealthCheck, document_of
-from api.schemas.health_policy import NoneYet, NotYet, OnDown, Percent, Quorum, SlowStart
+from api.schemas.health_policy import OnDown, Percent, Quorum, SlowStart
 from lvsctl import farm
 from lvsctl.farm_rules import MAX_PORT
 from lvsctl.health import policy
@@ -134,6 +134,7 @@ class Pool(Document):
                 {
                     "name": "web",
                     "tunnel": {"type": "ipip"},
+                    "health_checks": [{"type": "http", "port": 80, "path": "/healthz"}],
                     "real_servers": [
                         {"name": "rs1", "address": "192.0.2.11", "weight": 100},
                         {"name": "rs2", "address": "192.0.2.12", "weight": 50},
@@ -145,24 +146,23 @@ class Pool(Document):
 
     name: Name = Field(description="Unique among the pools.")
     tunnel: Tunnel = Tunnel()
-    health_checks: NoneYet[HealthCheck] = Field(
-        default=[], description="Not supported yet: only an empty list is taken."
+    health_checks: list[HealthCheck] = Field(
+        default=[],
+        description="A server that does not pass all of them does not serve; with none, all serve.",
     )
-    on_down: NotYet[OnDown | None] = Field(
+    on_down: OnDown | None = Field(
         default=None,
-        description="Not supported yet. What becomes of a server that is down: remove, where "
-        "nothing is said, or quiesce, which keeps it at weight 0.",
+        description="What becomes of a server that is down: remove, where nothing is said, or "
+        "quiesce, which keeps it at weight 0.",
     )
-    slow_start: NotYet[SlowStart | None] = Field(
-        default=None, description="Not supported yet. Left out: the whole weight at once."
+    slow_start: SlowStart | None = Field(
+        default=None, description="Left out: the whole weight at once."
     )
-    quorum: NotYet[Quorum | None] = Field(
-        default=None, description="Not supported yet. Left out: none."
-    )
-    panic_below: NotYet[Percent | None] = Field(
+    quorum: Quorum | None = Field(default=None, description="Left out: none.")
+    panic_below: Percent | None = Field(
         default=None,
-        description="Not supported yet. With a smaller share of healthy servers, in percent, "
-        "those that are down serve as well; left out: only with none.",
+        description="With a smaller share of healthy servers, in percent, those that are down "
+        "serve as well; left out: only with none.",
     )
     real_servers: list[RealServer] = Field(
         default=[],

@@ -6,7 +6,6 @@ from pydantic import ConfigDict, Field
 
 from api.schemas.base import Document
 from api.schemas.fields import Address, Duration, Mark, Name, Port, PrefixLength, Protocol
-from api.schemas.health_policy import NotYet
 from lvsctl import farm, ipvs_table
 from lvsctl.farm_rules import SCHEDULER_FLAGS, SCHEDULERS
 from lvsctl.ipvs_table import IpProtocol, family_of
@@ -61,10 +60,10 @@ class Service(Document):
     )
     persistence: Persistence | None = Field(default=None, description="Left out: none.")
     pool: Name = Field(description="The pool that answers.")
-    sorry_server: NotYet[Address | None] = Field(
+    sorry_server: Address | None = Field(
         default=None,
-        description="Not supported yet. Address of a server that serves, over the pool's tunnel, "
-        "while none of the pool's is healthy.",
+        description="Address of a server that serves, over the pool's tunnel, while none of the "
+        "pool's is healthy.",
     )
 
     def value(self) -> farm.Service:

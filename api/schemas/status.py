@@ -28,6 +28,25 @@ Pending = Annotated[
     Field(description="It waits for its agent to report the wanted tunnel ready, as reason says."),
 ]
 Why = Annotated[str, Field(description="Why it is so; empty where all is as declared.")]
+HealthName = Literal["up", "down", "unknown"]
+Healthy = Annotated[
+    HealthName | None,
+    Field(
+        description="What its health checks say; unknown: none has passed or failed yet; null: "
+        "its pool has none."
+    ),
+]
+Since = Annotated[
+    str | None,
+    Field(
+        description="null: it was so before checking began.",
+        json_schema_extra={"format": "date-time"},
+    ),
+]
+Frozen = Annotated[
+    str | None,
+    Field(description="Why probes count for nothing now, so that nothing changes; null: they do."),
+]
 
 
 class KeyStatus(TypedDict):
@@ -46,7 +65,22 @@ class DestinationStatus(TypedDict):
     weight: ServerWeight
     tunnel: TunnelInUse
     pending: Pending
+    health: Healthy
     reason: Why
+
+
+class ServiceHealth(TypedDict):
+    """What the health of its pool comes to for a service."""
+
+    healthy: Annotated[int, Field(description="Servers that are healthy and take new connections.")]
+    panic: Annotated[
+        str, Field(description="Why servers serve that are not healthy; empty: none does.")
+    ]
+    sorry: Annotated[bool, Field(description="The sorry server takes the new connections.")]
+    lost_quorum: Annotated[
+        str, Field(description="Why its quorum is lost; empty: it has it, or wants none.")
+    ]
+    withdrawn: Annotated[bool, Field(description="Its VIP is kept off this director for that.")]
 
 
 class ServiceStatus(TypedDict):
@@ -55,6 +89,7 @@ class ServiceStatus(TypedDict):
     state: Annotated[KeyStateName, Field(description="That of its worst key.")]
     reason: Why
     keys: list[KeyStatus]
+    health: Annotated[ServiceHealth | None, Field(description="null: no cycle has seen it yet.")]
     destinations: list[DestinationStatus]
 
 
@@ -107,6 +142,37 @@ class DrainStatus(TypedDict):
     warnings: Annotated[list[str], Field(description="Which clients fare otherwise.")]
 
 
+class LastProbe(TypedDict):
+    """How the last probe ended that counted."""
+
+    passed: bool
+    took_ms: float
+    error: Annotated[str, Field(description="What was wrong; empty where it passed.")]
+
+
+class CheckStatus(TypedDict):
+    """What one health check says."""
+
+    type: Annotated[str, Field(examples=["http"])]
+    port: int | None
+    through: Literal["tunnel", "direct"]
+    health: HealthName
+    since: Since
+    reason: Why
+    frozen: Frozen
+    last: Annotated[LastProbe | None, Field(description="null: none since this director started.")]
+
+
+class HealthStatus(TypedDict):
+    """What all health checks of a server say for one VIP."""
+
+    vip: str
+    health: HealthName
+    since: Since
+    reason: Why
+    checks: list[CheckStatus]
+
+
 class RealServerStatus(TypedDict):
     """How a real server stands."""
 
@@ -117,6 +183,7 @@ class RealServerStatus(TypedDict):
     pending: Pending
     reason: Why
     services: list[ServiceWeight]
+    health: Annotated[list[HealthStatus], Field(description="For each VIP of its pool.")]
     drain: Annotated[DrainStatus | None, Field(description="null: it is not drained.")]
     agent: AgentContact | None
 
@@ -143,6 +210,7 @@ class PoolMember(TypedDict):
     weight: ServerWeight
     tunnel: TunnelInUse
     pending: Pending
+    health: Healthy
     reason: Why
 
 

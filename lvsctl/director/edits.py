@@ -256,11 +256,8 @@ def unserved(before: State, after: State, names: Collection[str]) -> Iterator[st
 
 
 def _is_served(state: State, name: str) -> bool:
-    return any(
-        config.weight > 0
-        for service in wanted(state, [name]).table.values()
-        for config in service.destinations.values()
-    )
+    """Say whether a healthy server takes connections; those that panic keeps do not count."""
+    return any(stands.healthy for stands in wanted(state, [name]).standings.values())
 
 
 def describe_operations(

@@ -51,8 +51,23 @@ class Histogram:
         return Histogram([*self.counts], self.total_s)
 
 
+@dataclass(frozen=True, slots=True)
+class ProbeCounts:
+    """Numbers of probes at one moment.
+
+    Attributes:
+        durations: How long those took that counted.
+        inconclusive: How many counted for nothing, by pool.
+        lateness: How long after they were due they began.
+    """
+
+    durations: Mapping[ProbeClass, Histogram]
+    inconclusive: Mapping[str, int]
+    lateness: Histogram
+
+
 class ProbeStatistics:
-    """Numbers that only grow; on the event loop, which hands out copies."""
+    """Numbers that only grow; lives on the event loop."""
 
     def __init__(self) -> None:
         self._durations: dict[ProbeClass, Histogram] = {}
@@ -73,16 +88,10 @@ class ProbeStatistics:
                 self._durations.setdefault(of, Histogram()).add(took_s)
 
     @property
-    def durations(self) -> Mapping[ProbeClass, Histogram]:
-        """How long the probes took that counted."""
-        return {of: histogram.copy() for of, histogram in self._durations.items()}
-
-    @property
-    def inconclusive(self) -> Mapping[str, int]:
-        """How many counted for nothing, by pool."""
-        return dict(self._inconclusive)
-
-    @property
-    def lateness(self) -> Histogram:
-        """How long after they were due probes began."""
-        return self._lateness.copy()
+    def counts(self) -> ProbeCounts:
+        """The present numbers, as a value that stays as it is."""
+        return ProbeCounts(
+            {of: histogram.copy() for of, histogram in self._durations.items()},
+            dict(self._inconclusive),
+            self._lateness.copy(),
+        )

@@ -41,9 +41,10 @@ class Verdicts:
     """
 
     def __init__(self, kept: Mapping[ProbeId, KeptVerdict]) -> None:
-        self._by_target: dict[TargetId, dict[ProbeId, Verdict]] = {}
+        self._by_target: dict[TargetId, Mapping[ProbeId, Verdict]] = {}
         for probe_id, verdict in kept.items():
-            self._by_target.setdefault(probe_id.target, {})[probe_id] = resumed(verdict)
+            of_target = self._by_target.get(probe_id.target, {})
+            self._by_target[probe_id.target] = {**of_target, probe_id: resumed(verdict)}
         self._by_pool: dict[str, set[TargetId]] = {}
         for target in self._by_target:
             self._by_pool.setdefault(target.pool, set()).add(target)
@@ -66,13 +67,14 @@ class Verdicts:
         """The servers whose probes count for nothing now, and why."""
         return self._frozen
 
+    @property
+    def all(self) -> Mapping[TargetId, Mapping[ProbeId, Verdict]]:
+        """The verdict of each check of each server for each VIP; a value that stays as it is."""
+        return dict(self._by_target)
+
     def get(self, probe_id: ProbeId) -> Verdict | None:
         """Return the verdict on a question; None where it was not asked."""
         return self._by_target.get(probe_id.target, {}).get(probe_id)
-
-    def on(self, target: TargetId) -> Mapping[ProbeId, Verdict]:
-        """Return the verdict of each check of one server for one VIP."""
-        return self._by_target.get(target, {})
 
     @property
     def pools(self) -> frozenset[str]:
@@ -86,9 +88,9 @@ class Verdicts:
 
     def set(self, probe_id: ProbeId, verdict: Verdict) -> None:
         """Put a verdict in the place of what was there."""
-        verdicts = self._by_target.setdefault(probe_id.target, {})
-        before = verdicts.get(probe_id)
-        verdicts[probe_id] = verdict
+        before = self.get(probe_id)
+        of_target = self._by_target.get(probe_id.target, {})
+        self._by_target[probe_id.target] = {**of_target, probe_id: verdict}
         self._by_pool.setdefault(probe_id.target.pool, set()).add(probe_id.target)
         if before is None or before.kept != verdict.kept:
             self._news.to_keep[probe_id] = verdict.kept
@@ -98,11 +100,13 @@ class Verdicts:
 
     def forget(self, probe_id: ProbeId) -> None:
         """Take a verdict away: nobody asks any more."""
-        verdicts = self._by_target.get(probe_id.target, {})
-        if verdicts.pop(probe_id, None) is None:
+        of_target = self._by_target.get(probe_id.target, {})
+        if probe_id not in of_target:
             return
         self._news.to_keep[probe_id] = None
-        if not verdicts:
+        rest = {each: verdict for each, verdict in of_target.items() if each != probe_id}
+        self._by_target[probe_id.target] = rest
+        if not rest:
             self._drop(probe_id.target)
         self._sum_up(probe_id.target)
         self._freeze(probe_id.target)
@@ -135,7 +139,8 @@ class Verdicts:
             self._news.turns[target] = Turn(first.before if first else before, after)
 
     def _freeze(self, target: TargetId) -> None:
-        reasons = [each.frozen.reason for each in self.on(target).values() if each.frozen]
+        verdicts = self._by_target.get(target, {}).values()
+        reasons = [each.frozen.reason for each in verdicts if each.frozen]
         had = target in self._frozen
         if reasons:
             self._frozen[target] = reasons[0]

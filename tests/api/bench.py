@@ -14,11 +14,8 @@ from anyio.from_thread import BlockingPortal
 from fastapi import FastAPI
 
 from lvsctl.director.daemon import DirectorDaemon
-from lvsctl.director.edits import PutObject
 from lvsctl.director.main import IPVS_SYSCTLS, Kernel, open_daemon
 from lvsctl.director.neighbours import NoNeighbours
-from lvsctl.health.check import HealthCheck, TcpRequest
-from lvsctl.health.outcome import Outcome, Passed
 from lvsctl.host.memory import MemoryHost
 from lvsctl.ipvs.memory import MemoryIpvs, MemoryKernel
 from lvsctl.ipvs_table import (
@@ -34,9 +31,10 @@ from lvsctl.ipvs_table import (
     ServiceKey,
     VirtualServiceConfig,
 )
-from lvsctl.objects import Changes, Kind, ObjectId
+from lvsctl.objects import Changes, ObjectId
 from lvsctl.results import Done
 from lvsctl.store.memory import MemoryLocalState, MemoryStore
+from tests.unit.director.checked import Servers
 
 TOKEN = "0123456789abcdef"  # noqa: S105 - of a director in memory
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
@@ -165,6 +163,7 @@ class Bench:
     ipvs: BreakableIpvs
     store: BreakableStore
     clock: Clock
+    servers: Servers
     app: FastAPI = field(init=False)
 
     @contextlib.contextmanager
@@ -192,19 +191,10 @@ class Bench:
         return next(key for key in self.kernel.table() if str(key) == text)
 
     def check_health(self, pool: str, *, checked: bool = True) -> None:
-        """Give a pool a health check, or take it away, and wait until the kernel is ready for it.
-
-        Over REST health checks are refused yet.
-        """
-        checks = (HealthCheck(TcpRequest()),) if checked else ()
-        value = replace(self.daemon.state.farm.pools[pool], health_checks=checks)
-        edit = PutObject(ObjectId(Kind.POOL, pool), value)
-
-        async def write() -> None:
-            written = await self.daemon.write(edit, by="test")
-            assert (await self.daemon.applied(written, 10)).applied
-
-        self.portal.call(write)
+        """Give a pool a health check or take it away, and wait until the kernel is ready."""
+        checks = [{"type": "tcp", "port": 80}] if checked else []
+        answer = self.patch(f"/v1/pools/{pool}?wait=10", json={"health_checks": checks})
+        assert answer.json()["applied"], answer.text
 
     def occupy(self, vip: str, *destinations: str) -> ServiceKey:
         """Create a virtual service on port 80 as somebody else would."""
@@ -269,6 +259,7 @@ def open_bench(portal: BlockingPortal) -> Iterator[Bench]:
     clock, kernel = Clock(), MemoryKernel()
     ipvs = BreakableIpvs(kernel)
     made: list[BreakableStore] = []
+    servers = Servers(dict)
 
     def open_store() -> BreakableStore:
         made.append(BreakableStore())
@@ -278,13 +269,9 @@ def open_bench(portal: BlockingPortal) -> Iterator[Bench]:
         host = MemoryHost(sysctls=IPVS_SYSCTLS)
         return Kernel(ipvs, host, NoNeighbours(), MemoryLocalState())
 
-    daemon = open_daemon("lb1", open_store, open_kernel, probe=_pass, now=clock)
+    daemon = open_daemon("lb1", open_store, open_kernel, probe=servers.probe, now=clock)
     with portal.wrap_async_context_manager(daemon) as opened:
-        yield Bench(portal, opened, kernel, ipvs, made[0], clock)
-
-
-async def _pass(_request: object, _target: object, _timeout_s: float) -> Outcome:
-    return Passed(0.001)
+        yield Bench(portal, opened, kernel, ipvs, made[0], clock, servers)
 
 
 def json_of(document: object) -> bytes:

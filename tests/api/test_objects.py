@@ -207,6 +207,7 @@ def test_a_real_server_shows_its_part_in_each_service(bench: Bench) -> None:
         "state": "enabled",
         **SERVING,
         "services": [{"service": "web", **SERVING}, {"service": "marked", **SERVING}],
+        "health": [],
         "drain": None,
         "agent": None,
     } == shown

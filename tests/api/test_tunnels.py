@@ -91,6 +91,7 @@ def test_a_server_whose_agent_is_silent_is_shown_pending(bench: Bench) -> None:
         "weight": 100,
         "tunnel": "ipip",
         "pending": True,
+        "health": None,
         "reason": "pending: agent rs3 has not yet reported 198.51.100.10 ready over gue:6080; "
         "still over ipip",
     } == destinations(bench)["rs3"]

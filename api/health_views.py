@@ -1,0 +1,67 @@
+"""What health checks say, as documents. Pure."""
+
+from collections.abc import Iterable, Mapping
+
+from api.schemas.fields import utc_text
+from api.schemas.status import CheckStatus, HealthName, HealthStatus, LastProbe, ServiceHealth
+from lvsctl.director import cycle
+from lvsctl.health.check import kind_of
+from lvsctl.health.outcome import Failed, Passed
+from lvsctl.health.target import ProbeId, TargetId
+from lvsctl.health.verdict import Verdict
+from lvsctl.health.weights import health_of
+
+
+def health_name(*, healthy: bool | None) -> HealthName:
+    """Return what a verdict is called."""
+    return "unknown" if healthy is None else "up" if healthy else "down"
+
+
+def worst(names: Iterable[HealthName]) -> HealthName | None:
+    """Return the worst of some; None of none."""
+    order: tuple[HealthName, ...] = ("down", "unknown", "up")
+    return min(names, key=order.index, default=None)
+
+
+def health_status(target: TargetId, verdicts: Mapping[ProbeId, Verdict]) -> HealthStatus:
+    """Return what all checks of a server say for one VIP."""
+    health = health_of(verdicts.values())
+    return {
+        "vip": str(target.vip),
+        "health": health_name(healthy=health.healthy),
+        "since": utc_text(health.since) if health.since else None,
+        "reason": health.reason,
+        "checks": [_check_status(probe_id, verdict) for probe_id, verdict in verdicts.items()],
+    }
+
+
+def _check_status(probe_id: ProbeId, verdict: Verdict) -> CheckStatus:
+    return {
+        "type": kind_of(probe_id.request).value,
+        "port": probe_id.port,
+        "through": probe_id.through.value,
+        "health": health_name(healthy=verdict.healthy),
+        "since": utc_text(verdict.since) if verdict.since else None,
+        "reason": verdict.reason,
+        "frozen": verdict.frozen.reason if verdict.frozen else None,
+        "last": _last_probe(verdict.last),
+    }
+
+
+def _last_probe(last: Passed | Failed | None) -> LastProbe | None:
+    if last is None:
+        return None
+    error = last.why if isinstance(last, Failed) else ""
+    took_ms = round(last.took_s * 1000, 3)
+    return {"passed": isinstance(last, Passed), "took_ms": took_ms, "error": error}
+
+
+def service_health(health: cycle.ServiceHealth) -> ServiceHealth:
+    """Return what the health of its pool comes to for a service."""
+    return {
+        "healthy": health.healthy,
+        "panic": health.panic,
+        "sorry": health.sorry,
+        "lost_quorum": health.lost_quorum,
+        "withdrawn": health.withdrawn,
+    }
