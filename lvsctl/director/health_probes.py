@@ -102,7 +102,10 @@ def _tunnelled(
         return CheckedServer(id_, check, member, None)
     ready = prepared.get(path)
     if ready is None:
-        obstacle = f"the way to {path} is not prepared: lvsctl doctor, and GET /v1/plan, say why"
+        obstacle = (
+            f"this director has no route to {member.address}, no address to send from, or no mark "
+            "left for it; GET /v1/plan says which"
+        )
         return CheckedServer(id_, check, member, None, obstacle=obstacle)
     mark, way = ready.mark, ready.way
     target = Target(vip, port, way.source, mark.port, mark.mark)

@@ -105,8 +105,9 @@ class Reconciler:
         results: Results = {}
         problems = [*look.sysctls.problems, *look.probes.problems]
         if not not_enforced:
-            # First of all, since a mark that they give up may be a service's from now on.
-            problems += self._probes.write(look.probes)
+            if dirty is None:
+                # First of all, since a mark that they give up may be a service's from now on.
+                problems += self._probes.write(look.probes)
             problems += self._write_sysctls(look)
             timeouts = self._apply(look.timeouts)
             problems += [

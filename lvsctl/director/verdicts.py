@@ -96,6 +96,7 @@ class Verdicts:
             self._news.to_keep[probe_id] = verdict.kept
             self._sum_up(probe_id.target)
         if before is None or before.frozen != verdict.frozen:
+            self._sum_up(probe_id.target)
             self._freeze(probe_id.target)
 
     def forget(self, probe_id: ProbeId) -> None:

@@ -21,7 +21,8 @@ class Health:
     Attributes:
         healthy: True when all of them do; None where one has no verdict yet and none is down.
         since: Since when; None where it was so before checking began.
-        reason: Why not, for a person; empty where it is healthy.
+        reason: Why not, and why that cannot change now, for a person; empty where it is healthy
+            and its probes count.
     """
 
     healthy: bool | None
@@ -41,15 +42,20 @@ NOT_CHECKED = Health(healthy=None, reason="not checked yet")
 
 def health_of(verdicts: Collection[Verdict]) -> Health:
     """Return what the verdicts of all checks of one server for one VIP come to."""
+    frozen = dict.fromkeys(
+        f"its probes count for nothing now: {verdict.frozen.reason}"
+        for verdict in verdicts
+        if verdict.frozen
+    )
     for healthy, earliest in ((False, True), (None, False)):
         said = [verdict for verdict in verdicts if verdict.healthy is healthy]
         if said:
             times = [verdict.since for verdict in said if verdict.since]
             since = (min if earliest else max)(times, default=None)
             reasons = dict.fromkeys(verdict.reason for verdict in said)
-            return Health(healthy, since, "; ".join(reasons))
+            return Health(healthy, since, "; ".join([*reasons, *frozen]))
     rose = [verdict.since for verdict in verdicts if verdict.since]
-    return Health(healthy=True, since=max(rose, default=None))
+    return Health(healthy=True, since=max(rose, default=None), reason="; ".join(frozen))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +184,10 @@ def _effective(server: Server, ramp: _Ramp | None, on_down: OnDown, panic: str) 
         return Effective(None, health.reason)
     if health.healthy:
         if ramp is None:
-            return Effective(weight)
+            return Effective(weight, health.reason)
         least = max(1, weight * ramp.step // ramp.steps)
-        return Effective(least, f"slow start, step {ramp.step} of {ramp.steps}")
+        step = f"slow start, step {ramp.step} of {ramp.steps}"
+        return Effective(least, "; ".join(filter(None, (step, health.reason))))
     why = f"down: {health.reason}"
     if panic:
         return Effective(weight, f"{panic}; this one is {why}")

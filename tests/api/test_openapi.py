@@ -141,9 +141,10 @@ def test_every_example_is_accepted(bench: Bench) -> None:
     bench.put("/v1/agents/rs3", json={"address": "192.0.2.13", "pools": ["web"]})
     for operation in operations(document):
         for media_type, content in operation.item.get("requestBody", {}).get("content", {}).items():
+            force = "?force=true" if operation.path.endswith(FORCIBLE) else ""
             answer = bench.request(
                 operation.method.upper(),
-                f"{operation.address()}{'?force=true' if operation.path.endswith(FORCIBLE) else ''}",
+                f"{operation.address()}{force}",
                 json=content["example"],
                 headers={"Content-Type": media_type},
             )

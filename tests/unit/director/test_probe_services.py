@@ -311,6 +311,15 @@ def test_a_server_that_changes_its_tunnel_has_both_for_a_while(bench: Bench) -> 
     assert {RS1.encapsulation, RS1_GUE.encapsulation} == set(cycle.tunnels[rip(1)])
 
 
+def test_a_look_at_some_services_leaves_the_probes_alone(bench: Bench) -> None:
+    """It does not know them: their marks, and what is claimed, stay."""
+    bench.cycle(RS1)
+    before = bench.local.probe_marks()
+    bench.cycle(RS1, dirty=frozenset({"web"}))
+    assert before == bench.local.probe_marks()
+    assert {FIRST_MARK: ["192.0.2.11:0"]} == bench.marked()
+
+
 def test_ports_that_others_reserved_stay_reserved(bench: Bench) -> None:
     """Ours are added."""
     bench.host.apply([HostChange(RESERVED_PORTS, SysctlConfig("8080"))])

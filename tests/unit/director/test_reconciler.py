@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from ipaddress import ip_address, ip_interface
+from ipaddress import ip_address, ip_interface, ip_network
 
 import pytest
 
@@ -19,9 +19,12 @@ from lvsctl.errors import StoreError
 from lvsctl.farm import Settings, VipOwner
 from lvsctl.host.memory import Hardware, MemoryHost
 from lvsctl.host.protocol import (
+    MAIN_TABLE,
     AddressConfig,
     AddressKey,
     HostChange,
+    RouteConfig,
+    RouteKey,
     SysctlConfig,
     SysctlKey,
 )
@@ -54,6 +57,7 @@ from tests.unit.director.farms import (
     web_farm,
 )
 
+NETWORK = RouteKey(MAIN_TABLE, ip_network("192.0.2.0/24"))
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
@@ -98,7 +102,13 @@ class Bench:
     def __init__(self) -> None:
         self.host = MemoryHost([Hardware("eth0")], sysctls=IPVS_SYSCTLS)
         self.host.apply(
-            [HostChange(AddressKey("eth0", ip_interface("192.0.2.10/24")), AddressConfig())]
+            [
+                HostChange(AddressKey("eth0", ip_interface("192.0.2.10/24")), AddressConfig()),
+                HostChange(
+                    RouteKey(MAIN_TABLE, ip_network("192.0.2.0/24")),
+                    RouteConfig("eth0", source=None),
+                ),
+            ]
         )
         self.ipvs = RecordingIpvs(self.host)
         self.local = MemoryLocalState()
