@@ -187,15 +187,20 @@ class FarmDaemons:
         """Return the addresses with a weight above 0 in all virtual services of a service."""
         document = self.api.get(f"/v1/services/{service}")
         saved = self.network[self.director_on].run(["ipvsadm", "-Sn"]).stdout
+        vip = _bracketed(str(document["vip"]))
         found: list[set[str]] = []
         for port in document["ports"]:  # type: ignore[attr-defined]
-            prefix = f"-a -t {document['vip']}:{port} -r "
+            prefix = f"-a -t {vip}:{port} -r "
             lines = [line for line in saved.splitlines() if line.startswith(prefix)]
             found.append(
                 {
-                    line.removeprefix(prefix).split(":")[0]
+                    line.removeprefix(prefix).split(f":{port} ")[0].strip("[]")
                     for line in lines
                     if " -w 0" not in f"{line} "
                 }
             )
         return set.intersection(*found) if found else set()
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address

@@ -143,8 +143,8 @@ class HealthChecks:
                 self._take_up(pool)
                 await asyncio.sleep(0)
             self._announce()
-            if any(self._ways(pool) for pool in pools):
-                # Before the first probe: only then it can count.
+            ways = [way for pool in pools for way in self._ways(pool)]
+            while not self._looks.have_seen(ways):
                 self._look_ended.clear()
                 self._looks.ask()
                 await self._look_ended.wait()

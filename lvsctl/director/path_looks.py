@@ -70,6 +70,12 @@ class PathLooks:
         """Have a look made that begins after now."""
         self._asked.set()
 
+    def have_seen(self, ways: Collection[TunnelProbe]) -> bool:
+        """Say whether probes along these ways could count from now on."""
+        return not ways or bool(
+            self._looks and all(way in self._looks[-1].problems for way in ways)
+        )
+
     def disturbed(self, marks: Collection[FwmarkKey], at_s: float) -> None:
         """Take note that the services of some marks were not as they should be until now."""
         problems = {

@@ -1,0 +1,382 @@
+"""Health by packets: servers leave and return as their clients would see them."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.lab.application import HTTP_PORT, Application, start_application
+from deploy.lab.client import request, requests, served_by
+from deploy.lab.daemons import FarmDaemons
+from deploy.lab.fixtures import BuildNetwork
+from deploy.lab.load import Load
+from deploy.lab.network import Network
+from deploy.lab.node import Node
+from deploy.lab.poll import poll
+from deploy.lab.topology import farm_topology, vip6
+from tests.kernel.checked_farms import (
+    CHECK,
+    DETECTED_S,
+    WITHIN_S,
+    all_up,
+    checked_farm,
+    checks_of,
+    healths,
+    members,
+    reason,
+    wait_for_health,
+)
+from tests.kernel.farms import SERVERS, VIP, start
+
+VIP6 = vip6(10)
+
+
+def up(daemons: FarmDaemons) -> FarmDaemons:
+    """Wait until every server has passed."""
+    poll(lambda: all_up(daemons), WITHIN_S)
+    return daemons
+
+
+# --- what is wrong on a real server ---------------------------------------------------------
+
+Change = Callable[[Node, str], None]
+
+
+def rp_filter(value: int) -> Change:
+    """Return what sets the effective rp_filter of the device that takes the tunnel."""
+    return lambda server, device: server.write_sysctl(f"net.ipv4.conf.{device}.rp_filter", value)
+
+
+def device(*, is_up: bool) -> Change:
+    return lambda server, device: server.set_link(device, up=is_up)
+
+
+def drop_rip_only(server: Node, _device: str) -> None:
+    """Have the application refuse what is for its VIPs, as one that listens at the RIP does."""
+    for program, address in (("iptables-legacy", VIP), ("ip6tables-legacy", VIP6)):
+        reject = ["-j", "REJECT", "--reject-with", "tcp-reset"]
+        server.run([program, "-A", "INPUT", "-p", "tcp", "-d", address, *reject])
+
+
+def accept_all(server: Node, _device: str) -> None:
+    for program in ("iptables-legacy", "ip6tables-legacy"):
+        server.run([program, "-F", "INPUT"])
+
+
+def delete_vip(server: Node, _device: str) -> None:
+    for address in (VIP, VIP6):
+        found = server.run(["ip", "-o", "addr", "show", "to", address]).stdout.split()
+        if found:
+            server.delete_address(found[1], found[3])
+
+
+FAULTS: dict[str, tuple[Change, Change | None, str]] = {
+    "the device is down": (device(is_up=False), device(is_up=True), "on rs1"),
+    "rp_filter is 1": (rp_filter(1), rp_filter(0), "nothing comes back through the tunnel"),
+    "refused for the VIP": (drop_rip_only, accept_all, "listens on"),
+    "the VIP is missing": (delete_vip, None, "nothing comes back through the tunnel"),
+}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("tunnel", "address", "unwraps"),
+    [
+        ("ipip", VIP, "tunl0"),
+        ("gre", VIP, "gre0"),
+        ("gue", VIP, "tunl0"),
+        ("ipip", VIP6, "sit0"),
+    ],
+    ids=["ipip", "gre", "gue", "IPv6"],
+)
+def test_what_the_direct_check_does_not_see(
+    network: BuildNetwork, tmp_path: Path, tunnel: str, address: str, unwraps: str
+) -> None:
+    """The server is out of the table in time, the reason names it, and mended it is back.
+
+    Its agent is dead, so nobody mends it by itself; that alone takes no server out.
+    """
+    built = network(farm_topology())
+    document = checked_farm(tunnel, vip=address)
+    daemons = up(start(built, tmp_path, document))
+    daemons.agents["rs1"].kill()
+    for name, (make, mend, says) in FAULTS.items():
+        if address == VIP6 and name == "rp_filter is 1":
+            continue  # there is none for IPv6
+        make(built["rs1"], unwraps)
+        wait_for_health(daemons, rs1="down", rs2="up", rs3="up")
+        poll(lambda: reason(daemons, "rs1"), WITHIN_S, until=lambda why, says=says: says in why)
+        assert built.address("rs1") in reason(daemons, "rs1"), name
+        assert {"rs2", "rs3"} == set(served_by(requests(built["c1"], address, count=6)))
+        if mend:
+            mend(built["rs1"], unwraps)
+            wait_for_health(daemons, rs1="up")
+    daemons.start_agent("rs1")
+    wait_for_health(daemons, within_s=30 + WITHIN_S, rs1="up")
+    assert set(SERVERS) == set(served_by(requests(built["c1"], address, count=6)))
+
+
+# --- faults of the director's own -----------------------------------------------------------
+
+
+def flush_marks(director: Node) -> None:
+    saved = director.run(["ipvsadm", "-Sn"]).stdout.splitlines()
+    for line in saved:
+        if line.startswith("-A -f"):
+            director.run(["ipvsadm", "-D", "-f", line.split()[2]])
+
+
+def drop_answers(director: Node) -> None:
+    dip = "192.0.2.10"
+    director.run(["iptables-legacy", "-I", "INPUT", "-s", VIP, "-d", dip, "-j", "DROP"])
+
+
+def reset_accept_local(director: Node) -> None:
+    director.write_sysctl("net.ipv4.conf.eth0.accept_local", 0)
+
+
+def delete_route(director: Node) -> None:
+    director.run(["ip", "route", "del", "192.0.2.0/24"])
+
+
+def restore_route(director: Node) -> None:
+    director.run(["ip", "route", "add", "192.0.2.0/24", "dev", "eth0", "src", "192.0.2.10"])
+
+
+@pytest.mark.timeout(300)
+def test_faults_of_the_director_freeze_and_remove_nothing(
+    network: BuildNetwork, tmp_path: Path
+) -> None:
+    """Verdicts stay, with the reason, while the fault lasts; the table is as it was throughout."""
+    built = network(farm_topology())
+    daemons = up(start(built, tmp_path, checked_farm()))
+    lb1 = built["lb1"]
+    table = of_farm(lb1)
+
+    def frozen_by(says: str, make: Callable[[], object]) -> None:
+        """Make a fault until it froze, as the director mends it; the table never moves."""
+
+        def seen() -> str:
+            make()
+            assert table == of_farm(lb1)
+            return " ".join(str(each["frozen"]) for each in checks_of(daemons, "rs1"))
+
+        poll(seen, WITHIN_S, until=lambda found: says in found)
+
+    frozen_by("has no virtual service", lambda: flush_marks(lb1))
+    poll(lambda: all_up(daemons), WITHIN_S + 15)
+    frozen_by("accept_local is 0", lambda: reset_accept_local(lb1))
+    poll(lambda: all_up(daemons), WITHIN_S + 15)
+
+    drop_answers(lb1)
+    frozen_by("fell silent at once", lambda: None)
+    poll(lambda: set(healths(daemons).values()), WITHIN_S, until=lambda found: found == {"up"})
+    told = daemons.api.ask("GET", "/v1/events?after=0&follow=false").text
+    assert "health-frozen" in told
+    lb1.run(["iptables-legacy", "-F", "INPUT"])
+    poll(lambda: all_up(daemons), WITHIN_S)
+    assert table == of_farm(lb1)
+
+
+@pytest.mark.timeout(300)
+def test_a_lost_route_freezes(network: BuildNetwork, tmp_path: Path) -> None:
+    """Servers behind a router stay in the table while the director cannot reach them."""
+    built = network(farm_topology(real_servers=1, far_real_servers=2))
+    names = ("rs1", "rs2", "rs3")
+    daemons = up(start(built, tmp_path, checked_farm(), servers=names))
+    lb1 = built["lb1"]
+    table = of_farm(lb1)
+    lb1.run(["ip", "route", "del", "default"])
+    poll(
+        lambda: [each["frozen"] for each in checks_of(daemons, "rs2")],
+        WITHIN_S + 15,
+        until=lambda found: all(each and "route" in each for each in found),
+    )
+    assert {"rs1": "up", "rs2": "up", "rs3": "up"} == healths(daemons)
+    assert table == of_farm(lb1)
+    lb1.run(["ip", "route", "add", "default", "via", "192.0.2.1"])
+    poll(lambda: all_up(daemons), WITHIN_S + 15)
+    assert table == of_farm(lb1)
+
+
+def of_farm(director: Node) -> list[str]:
+    """Return the kernel's table without the services of probes."""
+    saved = director.run(["ipvsadm", "-Sn"]).stdout.splitlines()
+    return [line for line in saved if " -f " not in line]
+
+
+# --- clients and probes ---------------------------------------------------------------------
+
+
+@pytest.mark.timeout(300)
+def test_probes_change_nothing_for_clients(network: BuildNetwork, tmp_path: Path) -> None:
+    """Of 9,999 connections over rr each server gets the same while probes run all the time.
+
+    A fourth server is dead throughout: were a single probe of it balanced, it would pass.
+    """
+    built = network(farm_topology(real_servers=4))
+    # The guest's only processor is kept busy: an answer may take a while.
+    patient = {"interval": "100ms", "fast_interval": "100ms", "rise": 1, "timeout": "5s"}
+    fast = {**CHECK, **patient}
+    daemons = start(built, tmp_path, checked_farm(pool={"health_checks": [fast]}))
+    up(daemons)
+    daemons.start_agent("rs4")  # and no application
+    poll(lambda: healths(daemons).get("rs4"), 30, until=lambda found: found == "down")
+    before = connections(daemons)
+    status = built["c1"].fork(lambda: connect(VIP, 9999), "client").wait(120)
+    assert 0 == status
+    expected = {built.address(name): 3333 for name in SERVERS}
+
+    def counted() -> Counter[str]:
+        return connections(daemons) - before
+
+    assert expected == poll(counted, 10, until=lambda found: found == expected)
+    told = daemons.api.ask("GET", "/v1/events?after=0&follow=false").text
+    assert "web/rs4" in told
+    assert not [line for line in told.split("\n\n") if "server-up" in line and "web/rs4" in line]
+
+
+def connect(address: str, count: int) -> None:
+    """Open connections one after the other, each closed before the next."""
+    import socket  # noqa: PLC0415 - in the forked process only
+
+    for _ in range(count):
+        with socket.create_connection((address, HTTP_PORT), 5) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+
+def connections(daemons: FarmDaemons) -> Counter[str]:
+    """Return how many connections each destination of the service has had."""
+    table: Any = daemons.api.get("/v1/table")["services"]
+    (web,) = (each for each in table if each["service"] == "web")
+    return Counter(
+        {each["address"]: each["traffic"]["connections"] for each in web["destinations"]}
+    )
+
+
+@pytest.mark.timeout(300)
+def test_a_dead_application_costs_only_until_it_is_detected(
+    network: BuildNetwork, tmp_path: Path
+) -> None:
+    """Under 100 connections/s; it returns without a failure."""
+    built = network(farm_topology())
+    daemons = start(built, tmp_path, checked_farm(), servers=("rs2", "rs3"))
+    application = start_application(built["rs1"], Application("rs1"))
+    daemons.start_agent("rs1")
+    up(daemons)
+    with Load(built["c1"], VIP, per_s=100, timeout_s=10) as load:
+        poll(lambda: len(load.so_far()) > 50, 30)
+        application.kill()
+        killed_s = max(answer.at_s for answer in load.so_far())
+        wait_for_health(daemons, rs1="down")
+        out_s = max(answer.at_s for answer in load.so_far())
+        poll(lambda: len([a for a in load.so_far() if a.at_s > out_s + 0.5]) > 50, 30)
+        start_application(built["rs1"], Application("rs1"))
+        wait_for_health(daemons, rs1="up")
+        poll(lambda: load.so_far()[-1].server, 30, until=lambda server: server == "rs1")
+        answers = load.stop()
+    failed = [answer.at_s for answer in answers if answer.error]
+    assert failed
+    assert killed_s - 0.5 <= min(failed)
+    assert max(failed) <= out_s + 0.5
+    assert max(failed) - min(failed) <= 3 * DETECTED_S
+
+
+@pytest.mark.timeout(300)
+def test_with_mh_only_the_dead_servers_clients_move(network: BuildNetwork, tmp_path: Path) -> None:
+    """And they come back to it."""
+    built = network(farm_topology(client_addresses=40))
+    document = checked_farm(scheduler="mh", flags=["mh-fallback"])
+    daemons = start(built, tmp_path, document, servers=("rs2", "rs3"))
+    application = start_application(built["rs1"], Application("rs1"))
+    daemons.start_agent("rs1")
+    up(daemons)
+
+    def homes() -> dict[str, str | None]:
+        sources = [f"192.0.2.{number}" for number in range(201, 241)]
+        return {source: request(built["c1"], VIP, source=source).server for source in sources}
+
+    before = homes()
+    assert set(SERVERS) == set(before.values())
+    application.kill()
+    wait_for_health(daemons, rs1="down")
+    during = homes()
+    moved = {source for source in before if before[source] != during[source]}
+    assert {source for source, server in before.items() if server == "rs1"} == moved
+    assert None not in during.values()
+    start_application(built["rs1"], Application("rs1"))
+    wait_for_health(daemons, rs1="up")
+    assert before == homes()
+
+
+@pytest.mark.timeout(300)
+def test_all_that_fail_at_once_serve_on_or_apologize(network: BuildNetwork, tmp_path: Path) -> None:
+    """A broken check takes nobody out; a sorry server takes over from the dead, and gives back."""
+    built = network(farm_topology(real_servers=4))
+    daemons = start(built, tmp_path, checked_farm(), servers=())
+    applications = {name: start_application(built[name], Application(name)) for name in SERVERS}
+    for name in SERVERS:
+        daemons.start_agent(name)
+    up(daemons)
+
+    broken = {**CHECK, "statuses": ["204"]}
+    daemons.api.patch("/v1/pools/web?wait=10", {"health_checks": [broken]})
+    poll(lambda: healths(daemons), WITHIN_S, until=lambda found: set(found.values()) == {"down"})
+    assert "panic" in reason(daemons, "rs1")
+    assert Counter(rs1=3, rs2=3, rs3=3) == served_by(requests(built["c1"], VIP, count=9))
+    daemons.api.patch("/v1/pools/web?wait=10", {"health_checks": [CHECK]})
+    up(daemons)
+
+    apologize(built)
+    daemons.api.patch("/v1/services/web?wait=10", {"sorry_server": built.address("rs4")})
+    for name in SERVERS:
+        applications[name].kill()
+    poll(lambda: set(daemons.served("web")), WITHIN_S, until=lambda f: f == {built.address("rs4")})
+    assert Counter(rs4=6) == served_by(requests(built["c1"], VIP, count=6))
+    for name in SERVERS:
+        start_application(built[name], Application(name))
+    up(daemons)
+    assert Counter(rs1=3, rs2=3, rs3=3) == served_by(requests(built["c1"], VIP, count=9))
+
+
+def apologize(network: Network) -> None:
+    """Set rs4 up as a sorry server, by hand as an operator does."""
+    rs4 = network["rs4"]
+    for name, value in {
+        "all.arp_ignore": 1,
+        "all.arp_announce": 2,
+        "all.rp_filter": 0,
+        "tunl0.rp_filter": 0,
+    }.items():
+        rs4.write_sysctl(f"net.ipv4.conf.{name}", value)
+    rs4.set_link("tunl0", up=True)
+    rs4.add_address("tunl0", f"{VIP}/32")
+    start_application(rs4, Application("rs4"))
+
+
+@pytest.mark.timeout(300)
+def test_a_lost_quorum_withdraws_the_vip(network: BuildNetwork, tmp_path: Path) -> None:
+    """From the director only; probes go on through the tunnel, and it comes back."""
+    built = network(farm_topology())
+    quorum = {"quorum": {"servers": 2}}
+    daemons = start(built, tmp_path, checked_farm(pool=quorum), servers=())
+    applications = {name: start_application(built[name], Application(name)) for name in SERVERS}
+    for name in SERVERS:
+        daemons.start_agent(name)
+    up(daemons)
+    lb1 = built["lb1"]
+
+    def has_vip() -> bool:
+        return VIP in lb1.run(["ip", "-4", "addr", "show", "dev", "lvs0"]).stdout
+
+    assert poll(has_vip, WITHIN_S)
+    for name in ("rs1", "rs2"):
+        applications[name].kill()
+    poll(has_vip, WITHIN_S, until=lambda found: not found)
+    assert 1 == daemons.api.get("/v1/services/web")["status"]["health"]["healthy"]  # type: ignore[index]
+    start_application(built["rs1"], Application("rs1"))
+    poll(has_vip, WITHIN_S)
+    assert members(daemons)["rs1"]["health"] == "up"
+    assert {"rs1", "rs3"} == set(served_by(requests(built["c1"], VIP, count=4)))
