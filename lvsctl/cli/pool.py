@@ -106,16 +106,18 @@ def _details(pool: Json) -> str:
                 ("tunnel", pool["status"]["tunnel"]),
                 ("tunnel MTU", pool["tunnel"].get("mtu")),
                 ("services", pool["status"]["services"]),
+                ("health checks", [check["type"] for check in pool["health_checks"]]),
             ]
         ),
         columns(
-            ("REAL SERVER", "ADDRESS", "ORIGIN", "STATE", "TUNNEL", "WEIGHT", "REASON"),
+            ("REAL SERVER", "ADDRESS", "ORIGIN", "STATE", "HEALTH", "TUNNEL", "WEIGHT", "REASON"),
             (
                 (
                     server["name"],
                     server["address"],
                     server["origin"],
                     server["state"],
+                    server["health"],
                     server["tunnel"],
                     server["weight"],
                     server["reason"],

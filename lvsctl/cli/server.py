@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 APPLIED_WITHIN_S = 30
 """A drain is in the kernel at once; where it is not after so long, something is in its way."""
 
-FIELDS = ("pool", "name", "address", "origin", "state", "tunnel", "weight", "reason")
+FIELDS = ("pool", "name", "address", "origin", "state", "health", "tunnel", "weight", "reason")
 
 in_pool = click.option("--pool", help="Its pool; may be left out where only one has it.")
 in_pools = click.option("--pool", help="Its pool; left out, every pool that has it.")
@@ -277,6 +277,30 @@ def _details(server: Json) -> str:
                 for each in status["services"]
             ),
         ),
+        _health(status["health"]),
+    )
+
+
+def _health(health: Sequence[Json]) -> str:
+    """Return what each health check says; nothing where there are none."""
+    rows = [(of_vip["vip"], *_check(check)) for of_vip in health for check in of_vip["checks"]]
+    if not rows:
+        return ""
+    return columns(("VIP", "CHECK", "PATH", "HEALTH", "SINCE", "LAST PROBE", "REASON"), rows)
+
+
+def _check(check: Json) -> tuple[object, ...]:
+    port = f":{check['port']}" if check["port"] else ""
+    last = check["last"]
+    took = f"{'passed' if last['passed'] else 'failed'} in {last['took_ms']} ms" if last else None
+    frozen = f"counts for nothing now: {check['frozen']}" if check["frozen"] else ""
+    return (
+        f"{check['type']}{port}",
+        check["through"],
+        check["health"],
+        check["since"],
+        took,
+        frozen or check["reason"],
     )
 
 

@@ -1,6 +1,6 @@
 """``lvsctl service``: the services of the farm."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -187,6 +187,8 @@ def _details(service: Json) -> str:
                 ("pool", service["pool"]),
                 ("state", status["state"]),
                 ("reason", status["reason"]),
+                ("sorry server", service.get("sorry_server")),
+                *_health_fields(status["health"]),
             ]
         ),
         columns(
@@ -194,10 +196,30 @@ def _details(service: Json) -> str:
             ((key["key"], key["state"], key["reason"]) for key in status["keys"]),
         ),
         columns(
-            ("REAL SERVER", "ADDRESS", "TUNNEL", "WEIGHT", "REASON"),
+            ("REAL SERVER", "ADDRESS", "HEALTH", "TUNNEL", "WEIGHT", "REASON"),
             (
-                (each["server"], each["address"], each["tunnel"], each["weight"], each["reason"])
+                (
+                    each["server"],
+                    each["address"],
+                    each["health"],
+                    each["tunnel"],
+                    each["weight"],
+                    each["reason"],
+                )
                 for each in status["destinations"]
             ),
         ),
     )
+
+
+def _health_fields(health: Json) -> Sequence[tuple[str, object]]:
+    """Return what a person must hear of the pool's health; nothing where all is as ever."""
+    if not health:
+        return ()
+    withdrawn = "; the VIP is withdrawn from this director" if health["withdrawn"] else ""
+    said = (
+        ("panic", health["panic"]),
+        ("serves", "the sorry server alone" if health["sorry"] else ""),
+        ("quorum", health["lost_quorum"] and f"{health['lost_quorum']}{withdrawn}"),
+    )
+    return [(name, text) for name, text in said if text]

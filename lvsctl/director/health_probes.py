@@ -104,7 +104,7 @@ def _tunnelled(
     if ready is None:
         obstacle = (
             f"this director has no route to {member.address}, no address to send from, or no mark "
-            "left for it; GET /v1/plan says which"
+            "left for it; lvsctl plan show says which"
         )
         return CheckedServer(id_, check, member, None, obstacle=obstacle)
     mark, way = ready.mark, ready.way

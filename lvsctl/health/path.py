@@ -219,7 +219,7 @@ def _problems(probe: TunnelProbe, facts: PathFacts) -> Iterator[str]:
             "within 5 s"
         )
     if not facts.is_local(probe.vip) and probe.vip not in facts.elsewhere:
-        yield f"{probe.vip} is not on this director; GET /v1/plan says why"
+        yield f"{probe.vip} is not on this director; lvsctl plan show says why"
     if probe.way.source not in facts.links_of:
         yield f"{probe.way.source}, from which it is sent, is no address of this director any more"
     route = facts.route_to(probe.path.server)

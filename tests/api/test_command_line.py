@@ -235,7 +235,7 @@ def test_a_service_is_shown_with_its_destinations(run: Run) -> None:
     run("server", "drain", "rs2", "--reason", "new disk")
     shown = run("service", "show", "web").stdout
     assert "tcp 198.51.100.10:443  applied" in shown
-    assert "rs2          192.0.2.12  ipip    0       draining: new disk" in shown
+    assert "rs2          192.0.2.12  -       ipip    0       draining: new disk" in shown
     assert "persistence: 5m/24" in run("service", "show", "marked").stdout
 
 
@@ -271,7 +271,7 @@ def test_pools_are_listed_and_shown(run: Run) -> None:
     assert "NAME   TUNNEL  SERVICES    REAL SERVERS  SERVING" == lines[0]
     assert "web    ipip    web,marked  2             1" == lines[1]
     assert (
-        "rs2          192.0.2.12  declared  draining  ipip    0       draining"
+        "rs2          192.0.2.12  declared  draining  -       ipip    0       draining"
         in run("pool", "show", "web").stdout
     )
 
@@ -284,7 +284,7 @@ def test_servers_are_listed_by_pool(run: Run) -> None:
     ]
     assert [("web", "rs1"), ("web", "rs2"), ("dns", "ns1")] == names
     lines = run("server", "list", "--pool", "dns").stdout.splitlines()
-    assert "dns   ns1   192.0.2.21  declared  enabled  ipip    100" == lines[1]
+    assert "dns   ns1   192.0.2.21  declared  enabled  -       ipip    100" == lines[1]
     assert 2 == len(lines)
 
 

@@ -1,5 +1,6 @@
 """Health checks over REST: what they say of servers, and what follows for services."""
 
+import re
 import time
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.api.bench import Bench
+from tests.api.command_line import Run
 from tests.unit.director.checked import BROKEN
 
 CHECK = {
@@ -128,3 +130,17 @@ def test_a_sorry_server_takes_over_and_gives_back(checked: Bench) -> None:
     checked.servers.direct.clear()
     poll(lambda: service(checked), until=lambda found: not found["health"]["sorry"])
     poll(lambda: weights(checked), until=lambda found: found == {"rs1": 100, "rs2": 50})
+
+
+def test_the_command_line_shows_what_the_checks_say(checked: Bench, run: Run) -> None:
+    """In the lists in a word, of one server each check with its last probe."""
+    checked.servers.direct[RS2] = BROKEN
+    poll(lambda: healths(checked), until=lambda found: found["rs2"] == "down")
+    listed = {line.split()[1]: line for line in run("server", "list").stdout.splitlines()}
+    assert " up " in listed["rs1"]
+    assert "down: status 500" in listed["rs2"]
+    shown = run("server", "show", "rs2", "--pool", "web").stdout
+    assert re.search(r"198.51.100.10 +http:80 +direct +down +\S+Z +failed in 10.0 ms", shown)
+    checked.servers.direct[RS1] = BROKEN
+    poll(lambda: service(checked), until=lambda found: bool(found["health"]["panic"]))
+    assert "none of 2 servers is healthy" in run("service", "show", "web").stdout
