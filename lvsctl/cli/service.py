@@ -187,8 +187,7 @@ def _details(service: Json) -> str:
                 ("pool", service["pool"]),
                 ("state", status["state"]),
                 ("reason", status["reason"]),
-                ("sorry server", service.get("sorry_server")),
-                *_health_fields(status["health"]),
+                *_health_fields(service),
             ]
         ),
         columns(
@@ -212,14 +211,15 @@ def _details(service: Json) -> str:
     )
 
 
-def _health_fields(health: Json) -> Sequence[tuple[str, object]]:
+def _health_fields(service: Json) -> Sequence[tuple[str, object]]:
     """Return what a person must hear of the pool's health; nothing where all is as ever."""
-    if not health:
-        return ()
-    withdrawn = "; the VIP is withdrawn from this director" if health["withdrawn"] else ""
+    health = service["status"]["health"] or {}
+    withdrawn = "; the VIP is withdrawn from this director" if health.get("withdrawn") else ""
+    lost_quorum = health.get("lost_quorum")
     said = (
-        ("panic", health["panic"]),
-        ("serves", "the sorry server alone" if health["sorry"] else ""),
-        ("quorum", health["lost_quorum"] and f"{health['lost_quorum']}{withdrawn}"),
+        ("sorry server", service.get("sorry_server")),
+        ("serves", health.get("sorry") and "the sorry server alone"),
+        ("panic", health.get("panic")),
+        ("quorum", lost_quorum and f"{lost_quorum}{withdrawn}"),
     )
     return [(name, text) for name, text in said if text]
