@@ -12,7 +12,6 @@ from deploy.lab.client import request, requests, served_by
 from deploy.lab.daemons import FarmDaemons
 from deploy.lab.fixtures import BuildNetwork
 from deploy.lab.load import Load
-from deploy.lab.network import Network
 from deploy.lab.node import Node
 from deploy.lab.poll import poll
 from deploy.lab.topology import farm_topology, vip6
@@ -29,6 +28,7 @@ from tests.kernel.checked_farms import (
     wait_for_health,
 )
 from tests.kernel.farms import SERVERS, VIP, start
+from tests.kernel.real_servers import set_up_by_hand
 
 VIP6 = vip6(10)
 
@@ -329,7 +329,8 @@ def test_all_that_fail_at_once_serve_on_or_apologize(network: BuildNetwork, tmp_
     daemons.api.patch("/v1/pools/web?wait=10", {"health_checks": [CHECK]})
     up(daemons)
 
-    apologize(built)
+    set_up_by_hand(built["rs4"], VIP)
+    start_application(built["rs4"], Application("rs4"))
     daemons.api.patch("/v1/services/web?wait=10", {"sorry_server": built.address("rs4")})
     for name in SERVERS:
         applications[name].kill()
@@ -339,21 +340,6 @@ def test_all_that_fail_at_once_serve_on_or_apologize(network: BuildNetwork, tmp_
         start_application(built[name], Application(name))
     up(daemons)
     assert Counter(rs1=3, rs2=3, rs3=3) == served_by(requests(built["c1"], VIP, count=9))
-
-
-def apologize(network: Network) -> None:
-    """Set rs4 up as a sorry server, by hand as an operator does."""
-    rs4 = network["rs4"]
-    for name, value in {
-        "all.arp_ignore": 1,
-        "all.arp_announce": 2,
-        "all.rp_filter": 0,
-        "tunl0.rp_filter": 0,
-    }.items():
-        rs4.write_sysctl(f"net.ipv4.conf.{name}", value)
-    rs4.set_link("tunl0", up=True)
-    rs4.add_address("tunl0", f"{VIP}/32")
-    start_application(rs4, Application("rs4"))
 
 
 @pytest.mark.timeout(300)
