@@ -1,10 +1,10 @@
 """What a request carries: bytes to JSON to a valid document, with no guess and off the loop."""
 
+import asyncio
 from collections.abc import Callable, Collection
 from email.message import Message
 from typing import TypeVar
 
-from anyio import to_thread
 from fastapi import Request
 
 from api.json_text import parse
@@ -34,7 +34,7 @@ async def read_body(request: Request, read: Callable[[Json], ValueT], *types: st
     raw = await _received(request)
     if len(raw) <= SMALL_BODY_BYTES:
         return read(parse(raw))
-    return await to_thread.run_sync(lambda: read(parse(raw)))
+    return await asyncio.to_thread(lambda: read(parse(raw)))
 
 
 def _refuse_type(request: Request, types: tuple[str, ...]) -> None:

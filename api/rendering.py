@@ -1,10 +1,10 @@
 """Documents as JSON text, written so that the event loop keeps running meanwhile."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from http import HTTPStatus
 
-from anyio import to_thread
 from starlette.responses import Response
 
 from api.schemas.base import Json
@@ -58,5 +58,5 @@ async def large_response(
     location: str | None = None,
 ) -> Response:
     """Return a JSON answer whose document may be large: it is made and written in a thread."""
-    content = await to_thread.run_sync(lambda: json_bytes(document()))
+    content = await asyncio.to_thread(lambda: json_bytes(document()))
     return json_response(content, status, etag=etag, location=location)

@@ -1,9 +1,9 @@
 """The whole farm."""
 
+import asyncio
 from http import HTTPStatus
 from typing import Annotated
 
-from anyio import to_thread
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
@@ -31,7 +31,7 @@ class FarmText:
         """Return the entity tag and the text of the farm in a state."""
         if state is self._state:
             return self._etag, self._content
-        etag, content = await to_thread.run_sync(_written, state)
+        etag, content = await asyncio.to_thread(_written, state)
         self._state, self._etag, self._content = state, etag, content
         return etag, content
 

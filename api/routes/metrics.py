@@ -3,7 +3,6 @@
 import asyncio
 from http import HTTPStatus
 
-from anyio import to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -48,7 +47,7 @@ async def _scrape(daemon: DirectorDaemon) -> bytes:
         daemon.statistics,
         daemon.health.statistics.counts,
     )
-    return await to_thread.run_sync(metrics_text, observed)
+    return await asyncio.to_thread(metrics_text, observed)
 
 
 @router.get(
