@@ -8,7 +8,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from api.schemas import base
-from api.schemas.base import Document, DocumentT, Json, shown
+from api.schemas.base import Document, DocumentT, Json, ReadAs, shown
 from lvsctl.errors import InvalidInput, Problem
 
 KINDS: Mapping[str, str] = {
@@ -127,6 +127,8 @@ def _tags(documents: Sequence[type[Document]]) -> Sequence[str]:
 
 
 def _documents(annotation: Any) -> Iterator[type[Document]]:  # noqa: ANN401 - any type there is
+    if isinstance(annotation, ReadAs):
+        annotation = annotation.document
     if isinstance(annotation, type) and issubclass(annotation, Document):
         yield annotation
     for argument in get_args(annotation):

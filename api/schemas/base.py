@@ -1,10 +1,15 @@
 """What every document has in common."""
 
 import json
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Protocol, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core.core_schema import (
+    no_info_after_validator_function,
+    plain_serializer_function_ser_schema,
+)
 
 Json = Any
 """A JSON value as :mod:`json` reads it."""
@@ -25,6 +30,46 @@ class Document(BaseModel):
 
 
 DocumentT = TypeVar("DocumentT", bound=Document)
+
+
+class DocumentOfValue(Protocol):
+    """A document that stands for a value of the domain."""
+
+    def value(self) -> Any:  # noqa: ANN401 - each of its own type
+        """Return what the document stands for."""
+        ...
+
+    @classmethod
+    def of(cls, value: Any) -> Self:  # noqa: ANN401 - the same type
+        """Return the document of a value."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAs:
+    """Annotates a value that is read from a document and written as one.
+
+    So of a long list no more than one element is held as a document, which takes ten times the
+    memory of the value.
+
+    Attributes:
+        document: Its type.
+    """
+
+    document: type[DocumentOfValue]
+
+    def __get_pydantic_core_schema__(
+        self, _value: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Tell pydantic how."""
+        schema = handler.generate_schema(self.document)
+        return no_info_after_validator_function(
+            self.document.value,
+            schema,
+            serialization=plain_serializer_function_ser_schema(
+                self.document.of, return_schema=schema
+            ),
+        )
 
 
 def shown(value: object) -> str:

@@ -1,17 +1,18 @@
 """The whole farm as people write it, the document that a farm file holds."""
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field
 
-from api.schemas.base import Document, shown
+from api.schemas.base import Document, ReadAs, shown
 from api.schemas.fields import Address, Duration, Marks, Name, Ports
 from api.schemas.pool import Pool
 from api.schemas.service import Service
 from api.schemas.tunnel import PointToPointTunnel
 from lvsctl import farm
 from lvsctl.errors import InvalidInput, Problem
+from lvsctl.point_to_point.tunnel import Tunnel
 
 
 class Director(Document):
@@ -106,11 +107,15 @@ class Farm(Document):
         }
     )
 
-    services: list[Service] = Field(description="All of them; an empty list for none.")
-    pools: list[Pool] = Field(description="All of them; an empty list for none.")
+    services: list[Annotated[farm.Service, ReadAs(Service)]] = Field(
+        description="All of them; an empty list for none."
+    )
+    pools: list[Annotated[farm.Pool, ReadAs(Pool)]] = Field(
+        description="All of them; an empty list for none."
+    )
     directors: list[Director] = Field(default=[], description="All of them; left out, none.")
     settings: Settings = Settings()
-    tunnels: list[PointToPointTunnel] = Field(
+    tunnels: list[Annotated[Tunnel, ReadAs(PointToPointTunnel)]] = Field(
         default=[], description="Point-to-point tunnels, all of them; left out, none."
     )
 
@@ -129,33 +134,33 @@ class Farm(Document):
         if problems:
             raise InvalidInput(problems)
         return farm.Farm(
-            {service.name: service.value() for service in self.services},
-            {pool.name: pool.value() for pool in self.pools},
+            {service.name: service for service in self.services},
+            {pool.name: pool for pool in self.pools},
             {
                 director.name: farm.Director(director.name, tuple(director.addresses))
                 for director in self.directors
             },
             self.settings.value(),
-            {tunnel.name: tunnel.value() for tunnel in self.tunnels},
+            {tunnel.name: tunnel for tunnel in self.tunnels},
         )
 
     @classmethod
     def of(cls, value: farm.Farm) -> Self:
         """Return the document of a farm."""
         return cls.model_construct(
-            services=[Service.of(service) for service in value.services.values()],
-            pools=[Pool.of(pool) for pool in value.pools.values()],
+            services=list(value.services.values()),
+            pools=list(value.pools.values()),
             directors=[
                 Director.model_construct(name=director.name, addresses=list(director.addresses))
                 for director in value.directors.values()
             ],
             settings=Settings.of(value.settings),
-            tunnels=[PointToPointTunnel.of(tunnel) for tunnel in value.tunnels.values()],
+            tunnels=list(value.tunnels.values()),
         )
 
 
 def _doubled_names(
-    pointer: str, objects: Sequence[Service | Pool | Director | PointToPointTunnel]
+    pointer: str, objects: Sequence[farm.Service | farm.Pool | Director | Tunnel]
 ) -> Iterator[Problem]:
     """Yield a problem for each name that an earlier object of the list at ``pointer`` has."""
     seen: set[str] = set()
