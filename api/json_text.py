@@ -67,12 +67,23 @@ def _read(text: str) -> Json:
 
 
 def _refuse_deep(document: Json) -> None:
-    level = [document]
-    for _ in range(MAX_DEPTH):
-        level = [inner for value in level for _, inner in _parts(value)]
+    level = [document]  # and from here on, of each level, what holds something
+    for _ in range(MAX_DEPTH - 1):
+        level = [
+            inner
+            for value in level
+            for inner in _values(value)
+            if isinstance(inner, dict | list) and inner
+        ]
         if not level:
             return
     raise RecursionError
+
+
+def _values(value: Json) -> Iterable[Json]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _parts(value: Json) -> Iterable[tuple[str | int, Json]]:
