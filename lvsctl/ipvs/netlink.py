@@ -34,6 +34,7 @@ from lvsctl.results import Done, Failed, Result, Unknown
 
 _FEW_KEYS = 32
 _DUMP_ATTEMPTS = 10
+_DONE = Done()
 _LOST = Unknown("the kernel's answers did not fit into the receive buffer (ENOBUFS)")
 
 _Of = TypeVar("_Of")
@@ -91,7 +92,7 @@ class NetlinkIpvs:
         return apply_in_rounds(operations, self._send)
 
     def _send(self, operations: Sequence[Operation]) -> Sequence[Result]:
-        verdicts = self._socket.batch([encode_operation(operation) for operation in operations])
+        verdicts = self._socket.batch(map(encode_operation, operations))
         return [_result(verdict) for verdict in verdicts]
 
     def _services(
@@ -139,7 +140,7 @@ def _keyed(payloads: Iterable[bytes], parse: Parse[_Key, _Of]) -> dict[_Key, _Of
 def _result(verdict: Verdict | None) -> Result:
     if verdict is None:
         return _LOST
-    return Failed(verdict.errno, verdict.words) if verdict.errno else Done()
+    return Failed(verdict.errno, verdict.words) if verdict.errno else _DONE
 
 
 def _open_socket() -> GenericNetlinkSocket:

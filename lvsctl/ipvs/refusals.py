@@ -7,7 +7,7 @@ has one result whichever backend carries it out.
 
 import errno
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from lvsctl.ipvs_table import (
     AddDestination,
@@ -53,7 +53,7 @@ _TUNNEL_FLAGS = {
     TunnelType.GRE: {TunnelFlag(0), TunnelFlag.CHECKSUM},
 }
 
-Refusals = Iterator[Failed]
+Refusals = Iterable[Failed]
 
 
 def _invalid(message: str) -> Failed:
@@ -61,13 +61,15 @@ def _invalid(message: str) -> Failed:
 
 
 def _out_of_range(what: str, value: int, lowest: int, highest: int) -> Refusals:
-    if not lowest <= value <= highest:
-        yield Failed(errno.ERANGE, f"{what} {value} (allowed: {lowest} to {highest})")
+    if lowest <= value <= highest:
+        return ()
+    return (Failed(errno.ERANGE, f"{what} {value} (allowed: {lowest} to {highest})"),)
 
 
 def _address(address: IPAddress) -> Refusals:
     if address.version == 6 and address.scope_id:  # noqa: PLR2004
-        yield _invalid(f"{address} has a zone, which IPVS does not know")
+        return (_invalid(f"{address} has a zone, which IPVS does not know"),)
+    return ()
 
 
 def _service_key(key: ServiceKey) -> Refusals:
@@ -128,7 +130,7 @@ def _destination(service: ServiceKey, key: DestinationKey, config: DestinationCo
         yield _invalid("the tunnel method, and no other, needs an encapsulation")
     if config.encapsulation:
         yield from _encapsulation(config.encapsulation)
-    if family_of(key.address) is not service.family and not tunnelled:
+    if not tunnelled and family_of(key.address) is not service.family:
         yield _invalid("a destination of the other family needs the tunnel method")
     if (
         isinstance(service, AddressKey)
@@ -161,4 +163,4 @@ def _refusals(operation: Operation) -> Refusals:
 
 def refusal(operation: Operation) -> Failed | None:
     """Return why an operation cannot be sent to any kernel; None where it can."""
-    return next(_refusals(operation), None)
+    return next(iter(_refusals(operation)), None)

@@ -39,8 +39,8 @@ def rounds(operations: Sequence[Operation]) -> list[list[int]]:
             chosen = last.get(operation.key, 0)
             added[operation.key] = chosen
         else:
-            if key is not None and key in added:
-                floor = max(floor, added[key] + 1)
+            if key is not None:
+                floor = max(floor, added.get(key, -1) + 1)
             chosen = floor
         if key is not None:
             last[key] = chosen
@@ -63,7 +63,8 @@ class _Outcome:
         if refused:
             self.record(index, refused)
         elif (
-            isinstance(operation, AddDestination | EditDestination | DeleteDestination)
+            self._unconfirmed
+            and isinstance(operation, AddDestination | EditDestination | DeleteDestination)
             and operation.service in self._unconfirmed
         ):
             self.record(index, Skipped(self._unconfirmed[operation.service]))

@@ -8,7 +8,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -161,9 +161,10 @@ class GenericNetlinkSocket:
                 return Dump(answers, whole=pieces <= 1), interrupted
         raise AssertionError  # answers end by raising only
 
-    def batch(self, payloads: Sequence[bytes]) -> list[Verdict | None]:
+    def batch(self, payloads: Iterable[bytes]) -> list[Verdict | None]:
         """Send many requests and return the kernel's verdict on each, in the same order.
 
+        They are taken one chunk after the other, so that thousands need not exist at once.
         Each chunk asks for an acknowledgement of its last message only; a refused message is
         reported nevertheless, and does not stop the others. None stands for a request whose
         fate is not known, as answers were lost.
@@ -241,13 +242,15 @@ def _raise_if_refused(message: Message) -> None:
             raise RequestRefused(verdict)
 
 
-def _chunks(payloads: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    start = size = 0
-    for index, payload in enumerate(payloads):
+def _chunks(payloads: Iterable[bytes]) -> Iterator[Sequence[bytes]]:
+    chunk: list[bytes] = []
+    size = 0
+    for payload in payloads:
         length = HEADER.size + padded(len(payload))
-        if size and size + length > CHUNK_BYTES:
-            yield payloads[start:index]
-            start, size = index, 0
+        if chunk and size + length > CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(payload)
         size += length
-    if size:
-        yield payloads[start:]
+    if chunk:
+        yield chunk
