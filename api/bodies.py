@@ -58,7 +58,7 @@ def _unsupported(header: str, sent: str, allowed: str) -> RequestRefused:
     )
 
 
-async def _received(request: Request) -> bytes:
+async def _received(request: Request) -> bytearray:
     raw = bytearray()
     async for chunk in request.stream():
         raw += chunk
@@ -71,7 +71,7 @@ async def _received(request: Request) -> bytes:
                 [Problem("", detail, allowed)],
                 {"Connection": "close"},
             )
-    return bytes(raw)
+    return raw
 
 
 def named(document: Json, name: str) -> Json:

@@ -24,7 +24,7 @@ class _Doubled(dict[str, Json]):
     twice: tuple[str, ...] = ()
 
 
-def parse(raw: bytes) -> Json:
+def parse(raw: bytes | bytearray) -> Json:
     """Return the JSON value that a text holds.
 
     Raises:

@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from io import FileIO
+from itertools import chain
 from pathlib import Path
 from typing import Any, Never
 
@@ -290,12 +291,14 @@ class Database:
 
 
 def _write(connection: sqlite3.Connection, table: str, rows: Iterable[Row]) -> None:
-    checked = [(_checksum(row), *row) for row in rows]
-    if checked:
-        marks = ",".join("?" * len(checked[0]))
+    """Write rows one after the other, so that a long text need not outlast its own row."""
+    following = iter(rows)
+    first = next(following, None)
+    if first is not None:
+        marks = ",".join("?" * (1 + len(first)))
         connection.executemany(
             f"INSERT OR REPLACE INTO {table} VALUES ({marks})",  # noqa: S608 - our own name
-            checked,
+            ((_checksum(row), *row) for row in chain([first], following)),
         )
 
 

@@ -1,7 +1,7 @@
 """The store in one SQLite file."""
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -55,26 +55,22 @@ class SqliteStore:
 
     def commit(self, changes: Changes, expect: Mapping[ObjectId, int], by: str) -> int:
         """Store all changes at once, durably, and return the new revision."""
-        documents = {
-            object_id: None if value is None else encode_object(object_id.kind, value)
-            for object_id, value in changes.items()
-        }
-        removed = {object_id for object_id, document in documents.items() if document is None}
+        removed = {object_id for object_id, value in changes.items() if value is None}
         with self._database.transaction():
             present = {
                 object_id: self._revision_of(object_id) for object_id in removed | expect.keys()
             }
             check_expected(expect, present)
             revision = self._revision() + 1
-            rows = [
-                (object_id.kind.value, object_id.name, revision, document)
-                for object_id, document in documents.items()
-                if document is not None or present[object_id]
-            ]
-            if not rows:
+            stored = {
+                object_id: value
+                for object_id, value in changes.items()
+                if value is not None or present[object_id]
+            }
+            if not stored:
                 return revision - 1
             self._database.write("commits", [(revision, self._clock().isoformat(), by)])
-            self._database.write("objects", rows)
+            self._database.write("objects", _rows(stored, revision))
         return revision
 
     def close(self) -> None:
@@ -94,6 +90,12 @@ class SqliteStore:
             object_id.name,
         )
         return rows[0][0] if rows else 0
+
+
+def _rows(changes: Changes, revision: int) -> Iterator[Row]:
+    for object_id, value in changes.items():
+        document = None if value is None else encode_object(object_id.kind, value)
+        yield object_id.kind.value, object_id.name, revision, document
 
 
 def _standing(rows: Sequence[Row]) -> Mapping[ObjectId, Stored]:
