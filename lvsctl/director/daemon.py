@@ -448,9 +448,9 @@ class DirectorDaemon:
 
 
 def _log_cycle(cycle: Cycle) -> None:
-    done = [str(operation) for operation, result in cycle.results if isinstance(result, Done)]
+    done = [operation for operation, result in cycle.results if isinstance(result, Done)]
     if done:
-        log.info("kernel changed", operations=len(done), first=done[:5])
+        log.info("kernel changed", operations=len(done), first=[*map(str, done[:5])])
     for operation, result in cycle.results:
         if not isinstance(result, Done):
             log.error("kernel refused", operation=str(operation), result=str(result))
