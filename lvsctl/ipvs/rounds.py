@@ -18,9 +18,11 @@ from lvsctl.ipvs_table import (
     ServiceKey,
     service_of,
 )
-from lvsctl.results import Done, Result, Skipped
+from lvsctl.results import Done, Result, Skipped, Unknown
 
 Send = Callable[[Sequence[Operation]], Sequence[Result]]
+
+_NOT_SENT = Unknown("it was not sent")
 
 
 def rounds(operations: Sequence[Operation]) -> list[list[int]]:
@@ -53,7 +55,7 @@ class _Outcome:
 
     def __init__(self, operations: Sequence[Operation]) -> None:
         self.operations = operations
-        self.results: dict[int, Result] = {}
+        self.results: list[Result] = [_NOT_SENT] * len(operations)
         self._unconfirmed: dict[ServiceKey, str] = {}
 
     def settle_unsent(self, index: int) -> bool:
@@ -62,13 +64,15 @@ class _Outcome:
         refused = refusal(operation)
         if refused:
             self.record(index, refused)
-        elif (
+            return True
+        if (
             self._unconfirmed
             and isinstance(operation, AddDestination | EditDestination | DeleteDestination)
             and operation.service in self._unconfirmed
         ):
             self.record(index, Skipped(self._unconfirmed[operation.service]))
-        return index in self.results
+            return True
+        return False
 
     def record(self, index: int, result: Result) -> None:
         self.results[index] = result
@@ -92,7 +96,7 @@ def apply_in_rounds(operations: Sequence[Operation], send: Send) -> list[Result]
         sendable = [index for index in indexes if not outcome.settle_unsent(index)]
         for index, result in zip(sendable, send(_pick(operations, sendable)), strict=True):
             outcome.record(index, result)
-    return [outcome.results[index] for index in range(len(operations))]
+    return outcome.results
 
 
 def _pick(operations: Sequence[Operation], indexes: Iterable[int]) -> list[Operation]:
