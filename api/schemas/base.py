@@ -49,7 +49,7 @@ class DocumentOfValue(Protocol):
 class ReadAs:
     """Annotates a value that is read from a document and written as one.
 
-    So of a long list no more than one element is held as a document, which takes ten times the
+    So of a long list one element at a time is held as a document, which takes several times the
     memory of the value.
 
     Attributes:
