@@ -25,6 +25,8 @@ _LOCK_WITHIN_S = 10.0
 _LOOK_S = 0.05
 _ANSWER_WITHIN_S = 1.0
 _MOST_HOSTS = 1024
+_HOPS = 32
+"""Enough for a way through the internet; few enough where the other end sends back what it gets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ class SingleHost:
 
 
 def asked(shown: Iterable[Shown]) -> tuple[Shown, ...]:
-    """Return tunnels with whether the other end answers, where its address inside is known.
+    """Return tunnels with whether the other end answers, as far as it can be asked.
 
     Raises:
         OSError: This process may not send echo requests.
@@ -155,11 +157,17 @@ async def _asked(shown: Sequence[Shown]) -> tuple[Shown, ...]:
 
 
 async def _asked_one(shown: Shown) -> Shown:
-    if not shown.up or not shown.end.peers:
+    end = shown.end
+    if not shown.up:
         return shown
-    peer = shown.end.peers[0]
-    answer = await echo(peer, shown.end.link, _ANSWER_WITHIN_S)
-    return shown if answer is not None else replace(shown, reason=f"no answer from {peer}")
+    if end.peers:
+        peer = end.peers[0]
+        answer = await echo(peer, end.link, _ANSWER_WITHIN_S)
+        return shown if answer is not None else replace(shown, reason=f"no answer from {peer}")
+    candidates = list(_candidates(end))
+    if not candidates or await _first(candidates, end.link) is not None:
+        return shown
+    return replace(shown, reason=f"nobody answers in {_networks(end)}")
 
 
 @contextlib.contextmanager
@@ -224,21 +232,40 @@ async def _ping(end: TunnelEnd, peer: IPAddress | None, count: int, interval_s: 
 
 
 async def _find_peer(end: TunnelEnd) -> IPAddress:
-    """Return the one host that answers in the inner network: there is only one neighbour.
+    """Return the one host that answers in the inner network: there is only one neighbour."""
+    candidates = list(_candidates(end))
+    only = next((hosts[0] for hosts in candidates if len(hosts) == 1), None)
+    found = only or await _first(candidates, end.link)
+    if found is None:
+        raise ConfigurationError(
+            f"nobody answers in {_networks(end)} through {end.link}: is the other end up? If it "
+            f"is, name its address: lvsctl tunnel ping {end.link} ADDRESS"
+        )
+    return found
 
-    It is asked for its own addresses alone: with a single hop it forwards nothing.
-    """
+
+def _candidates(end: TunnelEnd) -> Iterator[Sequence[IPAddress]]:
+    """Yield who the other end may be, by inner network; not of those with too many to ask."""
     for address in end.addresses:
-        if address.network.num_addresses > _MOST_HOSTS:
-            continue
-        hosts = [host for host in address.network.hosts() if host != address.ip]
-        if len(hosts) == 1:
-            return hosts[0]
-        found = await first_to_answer(hosts, end.link, _ANSWER_WITHIN_S, hops=1) if hosts else None
-        if found is not None:
-            return found[0]
-    raise ConfigurationError(
-        f"nobody answers in {', '.join(str(a.network) for a in end.addresses)} through "
-        f"{end.link}: is the other end up? If it is, name its address: "
-        f"lvsctl tunnel ping {end.link} ADDRESS"
-    )
+        if address.network.num_addresses <= _MOST_HOSTS:
+            hosts = [host for host in address.network.hosts() if host != address.ip]
+            if hosts:
+                yield hosts
+
+
+async def _first(candidates: Sequence[Sequence[IPAddress]], link: str) -> IPAddress | None:
+    """Return the first of the other end's own addresses that answers, None if none does.
+
+    With a single hop it forwards nothing that is for others. But where a tunnel copies the inner
+    hop count to its outer header, that leads no further than the next router.
+    """
+    for hops in (1, _HOPS):
+        for hosts in candidates:
+            found = await first_to_answer(hosts, link, _ANSWER_WITHIN_S, hops=hops)
+            if found is not None:
+                return found[0]
+    return None
+
+
+def _networks(end: TunnelEnd) -> str:
+    return ", ".join(str(address.network) for address in end.addresses)

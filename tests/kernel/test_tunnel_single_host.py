@@ -52,7 +52,7 @@ class Hosts:
 
 @pytest.fixture
 def hosts(network: BuildNetwork, tmp_path: Path) -> Hosts:
-    return Hosts(network(farm_topology(real_servers=2)), tmp_path)
+    return Hosts(network(farm_topology(real_servers=2, far_real_servers=1)), tmp_path)
 
 
 def link(node: Node, name: str) -> Mapping[str, Any]:
@@ -102,11 +102,32 @@ def test_joins_two_hosts(  # noqa: PLR0917 - one row of the table
 
 
 def test_finds_the_other_end(hosts: Hosts) -> None:
-    """Without an address the one neighbour in the inner network is asked."""
+    """Without an address the one neighbour in the inner network is asked, also behind a router."""
     hosts.add(hosts.c, "c2d", "ipip", "192.168.2.1/24")
     hosts.add(hosts.d, "d2c", "ipip", "192.168.2.77/24")
     answer = hosts.asked(hosts.c, "ping", "c2d")
     assert ("192.168.2.77", 0) == (answer["address"], answer["loss_percent"])
+    near, far = hosts.network.address("rs1"), hosts.network.address("rs3")
+    over = ("--mode", "gre", "--local")
+    one, other = "192.168.3.1/24", "192.168.3.2/24"
+    hosts.tunnel(hosts.c, "add", "c2f", *over, near, "--remote", far, "--address", one)
+    hosts.tunnel(
+        hosts.network["rs3"], "add", "f2c", *over, far, "--remote", near, "--address", other
+    )
+    answer = hosts.asked(hosts.c, "ping", "c2f")
+    assert ("192.168.3.2", 0) == (answer["address"], answer["loss_percent"])
+
+
+def test_tells_that_nobody_is_there(hosts: Hosts) -> None:
+    """Also where it was not said who the other end is inside."""
+    hosts.add(hosts.c, "c2d", "ipip", "192.168.2.1/24")
+    shown = hosts.asked(hosts.c, "show", "c2d")
+    assert ("down", "nobody answers in 192.168.2.0/24") == (shown["state"], shown["reason"])
+    hosts.add(hosts.d, "d2c", "ipip", "192.168.2.2/24")
+    assert "up" == hosts.asked(hosts.c, "show", "c2d")["state"]
+    hosts.d.run(["ip", "link", "delete", "d2c"])
+    (listed,) = hosts.asked(hosts.c, "list")["tunnels"]
+    assert ("down", "nobody answers in 192.168.2.0/24") == (listed["state"], listed["reason"])
 
 
 def test_tells_that_the_other_end_is_gone(hosts: Hosts) -> None:
@@ -172,6 +193,7 @@ def test_interrupted_it_is_removed_or_completed(
     hosts: Hosts, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     """Ended before its first change or between two, remove undoes it and add completes it."""
+    hosts.add(hosts.d, "d2c", "ipip", "192.168.2.2/24")
     before = dump(hosts.c)
     left = iter(range(step))
 
