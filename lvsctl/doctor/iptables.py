@@ -33,8 +33,14 @@ _VERDICTS: Mapping[str, str] = {
 _PROGRAMS = {Family.IPV4: "iptables", Family.IPV6: "ip6tables"}
 
 
-def parse_iptables(text: str, family: Family) -> tuple[Table, ...]:
-    """Read the output of iptables-save or ip6tables-save."""
+def parse_iptables(text: str, family: Family, program: str = "") -> tuple[Table, ...]:
+    """Read the output of iptables-save or ip6tables-save.
+
+    Args:
+        text: The output.
+        family: Of the packets that the tables see.
+        program: Changes these tables: of several that are installed, only one does.
+    """
     tables: dict[str, dict[str, Chain]] = {}
     chains: dict[str, Chain] = {}
     for line in text.splitlines():
@@ -49,10 +55,10 @@ def parse_iptables(text: str, family: Family) -> tuple[Table, ...]:
             before = chains.get(name, Chain())
             rule = _rule(words, line.split(maxsplit=2)[2] if words else "")
             chains[name] = Chain((*before.rules, rule), before.hook, before.policy)
-    program = _PROGRAMS[family]
+    program = program or _PROGRAMS[family]
     return tuple(
         Table(
-            f"{program} {name}",
+            f"{_PROGRAMS[family]} {name}",
             frozenset({family}),
             chains,
             remove=f"{program} -t {name} -D",

@@ -19,6 +19,7 @@ _LEGACY = (
     (Family.IPV4, "ip_tables_names", ("iptables-legacy-save", "iptables-save")),
     (Family.IPV6, "ip6_tables_names", ("ip6tables-legacy-save", "ip6tables-save")),
 )
+_PATH = "/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin"
 _PATIENCE_S = 30
 
 
@@ -31,7 +32,7 @@ def read_firewall(loaded: Collection[str]) -> tuple[tuple[Table, ...], tuple[str
     tables: list[Table] = []
     unread: list[str] = []
     if "nf_tables" in loaded:
-        text = _run(("nft",), ("-j", "list", "ruleset"))
+        _, text = _run(("nft",), ("-j", "list", "ruleset"))
         try:
             tables.extend(() if text is None else parse_nft(text))
         except MalformedMessage as error:
@@ -41,31 +42,31 @@ def read_firewall(loaded: Collection[str]) -> tuple[tuple[Table, ...], tuple[str
     for family, names, programs in _LEGACY:
         if not _has_content(_PROC / names):
             continue
-        text = _run(programs, ())
+        program, text = _run(programs, ())
         if text is None:
             unread.append(f"firewall: {family} tables are there, and no {programs[0]} to read them")
         else:
-            tables.extend(parse_iptables(text, family))
+            tables.extend(parse_iptables(text, family, program.removesuffix("-save")))
     return tuple(tables), tuple(unread)
 
 
-def _run(programs: Sequence[str], arguments: Sequence[str]) -> str | None:
-    """Return what the first program that is installed prints, None where none works."""
-    path = "/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin"
-    program = next(filter(None, (shutil.which(each, path=path) for each in programs)), None)
-    if program is None:
-        return None
+def _run(programs: Sequence[str], arguments: Sequence[str]) -> tuple[str, str | None]:
+    """Return the first program that is installed, and what it prints; None where none works."""
+    found = ((program, shutil.which(program, path=_PATH)) for program in programs)
+    program, file = next((each for each in found if each[1]), ("", None))
+    if file is None:
+        return "", None
     try:
         done = subprocess.run(
-            [program, *arguments],
+            [file, *arguments],
             capture_output=True,
             text=True,
             timeout=_PATIENCE_S,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode == 0 else None
+        return program, None
+    return program, done.stdout if done.returncode == 0 else None
 
 
 def _has_content(path: Path) -> bool:

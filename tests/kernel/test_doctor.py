@@ -1,9 +1,8 @@
 """lvsctl doctor on real hosts: silent on a healthy farm, and it finds what was broken."""
 
-import contextlib
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -22,117 +21,84 @@ RS1 = "192.0.2.11"
 ARP_IGNORE, ARP_ANNOUNCE = "net.ipv4.conf.all.arp_ignore", "net.ipv4.conf.all.arp_announce"
 RP_FILTER = "net.ipv4.conf.all.rp_filter"
 
-Break = Callable[[FarmDaemons], AbstractContextManager[None]]
-
-
-@contextlib.contextmanager
-def sysctl(daemons: FarmDaemons, name: str, value: int) -> Iterator[None]:
-    """Let rs1 have a parameter."""
-    rs1 = daemons.network["rs1"]
-    before = rs1.read_sysctl(name)
-    rs1.write_sysctl(name, value)
-    yield
-    rs1.write_sysctl(name, before)
-
-
-@contextlib.contextmanager
-def on(daemons: FarmDaemons, host: str, breaks: str, mends: str) -> Iterator[None]:
-    """Run a command on a host, and later another."""
-    daemons.network[host].run(["sh", "-c", breaks])
-    yield
-    daemons.network[host].run(["sh", "-c", mends])
-
-
-def command(host: str, breaks: str, mends: str) -> Break:
-    """Return what breaks a farm by a command."""
-    return lambda daemons: on(daemons, host, breaks, mends)
-
-
-def parameter(name: str, value: int) -> Break:
-    """Return what breaks a farm by a parameter of rs1."""
-    return lambda daemons: sysctl(daemons, name, value)
-
-
 DESTINATION = f"-t {VIP}:80 -r {RS1}:80 -w 100 -i"
 GUE_DESTINATION = f"{DESTINATION} --tun-type gue --tun-port 6080"
-BROKEN: dict[str, tuple[Break, list[str], list[str]]] = {
-    "rp_filter by all": (parameter(RP_FILTER, 1), ["through-tunnel"], ["rp-filter"]),
-    "arp_announce 0": (parameter(ARP_ANNOUNCE, 0), [], ["arp"]),
-    "duplicate VIP on the network": (parameter(ARP_IGNORE, 0), ["foreign-vip"], ["arp"]),
-    "VIP missing": (
-        command("rs1", f"ip addr del {VIP}/32 dev tunl0", f"ip addr add {VIP}/32 dev tunl0"),
-        ["through-tunnel"],
-        ["vip-on-real-server"],
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something wrong with a farm.
+
+    Attributes:
+        host: Where it is made.
+        breaks: The command that makes it.
+        at_director: The checks that find it there.
+        at_server: The checks that find it on the real server.
+        mends: The command that ends it; empty where doctor's own does.
+        steps: How often doctor has to be asked on the host until nothing is left to mend.
+    """
+
+    host: str
+    breaks: str
+    at_director: Sequence[str] = ()
+    at_server: Sequence[str] = ()
+    mends: str = ""
+    steps: int = 1
+
+
+BROKEN = {
+    "rp_filter by all": Fault("rs1", f"sysctl -w {RP_FILTER}=1", ["through-tunnel"], ["rp-filter"]),
+    "arp_announce 0": Fault("rs1", f"sysctl -w {ARP_ANNOUNCE}=0", [], ["arp"]),
+    "duplicate VIP on the network": Fault(
+        "rs1", f"sysctl -w {ARP_IGNORE}=0", ["foreign-vip"], ["arp"]
     ),
-    "tunl0 down": (
-        command("rs1", "ip link set tunl0 down", "ip link set tunl0 up"),
-        ["through-tunnel"],
-        ["tunnel-device"],
+    "VIP missing": Fault(
+        "rs1", f"ip addr del {VIP}/32 dev tunl0", ["through-tunnel"], ["vip-on-real-server"]
     ),
-    "VIP with /24": (
-        command(
-            "rs1",
-            f"ip addr add {VIP}/24 dev tunl0 && ip addr del {VIP}/32 dev tunl0",
-            f"ip addr add {VIP}/32 dev tunl0 && ip addr del {VIP}/24 dev tunl0",
-        ),
+    "tunl0 down": Fault("rs1", "ip link set tunl0 down", ["through-tunnel"], ["tunnel-device"]),
+    "VIP with /24": Fault(
+        "rs1",
+        f"ip addr add {VIP}/24 dev tunl0 && ip addr del {VIP}/32 dev tunl0",
         [],
         ["vip-prefix"],
     ),
-    "protocol dropped by the server's firewall": (
-        command(
-            "rs1",
-            "iptables-legacy -A INPUT -p 4 -j DROP",
-            "iptables-legacy -D INPUT -p 4 -j DROP",
-        ),
-        ["through-tunnel"],
-        ["firewall-in"],
+    "protocol dropped by the server's firewall": Fault(
+        "rs1", "iptables-legacy -A INPUT -p 4 -j DROP", ["through-tunnel"], ["firewall-in"]
     ),
-    "protocol dropped by the director's firewall": (
-        command(
-            "lb1",
-            f"iptables-legacy -A OUTPUT -p 4 -d {RS1} -j DROP",
-            f"iptables-legacy -D OUTPUT -p 4 -d {RS1} -j DROP",
-        ),
+    "protocol dropped by the director's firewall": Fault(
+        "lb1",
+        f"iptables-legacy -A OUTPUT -p 4 -d {RS1} -j DROP",
         ["firewall-out", "through-tunnel"],
-        [],
     ),
-    "wrong type on one side": (
-        command("lb1", f"ipvsadm -e {GUE_DESTINATION}", f"ipvsadm -e {DESTINATION}"),
+    "wrong type on one side": Fault(
+        "lb1",
+        f"ipvsadm -e {GUE_DESTINATION}",
         ["through-tunnel"],
-        [],
+        mends=f"ipvsadm -e {DESTINATION}",
     ),
-    "no route to the RIP": (
-        command(
-            "lb1",
-            f"ip route add unreachable {RS1}/32",
-            f"ip route del unreachable {RS1}/32",
-        ),
+    "no route to the RIP": Fault(
+        "lb1",
+        f"ip route add unreachable {RS1}/32",
         ["route-to-real-server"],
-        [],
+        mends=f"ip route del unreachable {RS1}/32",
     ),
-    "VIP missing on the director": (
-        command("lb1", f"ip addr del {VIP}/32 dev lvs0", f"ip addr add {VIP}/32 dev lvs0"),
-        ["vip-on-director"],
-        [],
+    "VIP missing on the director": Fault(
+        "lb1", f"ip addr del {VIP}/32 dev lvs0", ["vip-on-director"]
     ),
-    "module absent": (
-        command(
-            "rs1",
-            "ip link set tunl0 down && modprobe -r ipip",
-            f"modprobe ipip && ip link set tunl0 up && ip addr add {VIP}/32 dev tunl0",
-        ),
+    "module absent": Fault(
+        "rs1",
+        "ip link set tunl0 down && modprobe -r ipip",
         ["through-tunnel"],
         ["real-server-modules"],
+        steps=3,
     ),
-    "no way to the clients": (
+    "no way to the clients": Fault(
         # The agent's own table has a default route too, so the main table's does not matter.
-        command(
-            "rs1",
-            f"ip rule add from {VIP} unreachable priority 1",
-            f"ip rule del from {VIP} unreachable priority 1",
-        ),
+        "rs1",
+        f"ip rule add from {VIP} unreachable priority 1",
         ["through-tunnel"],
         ["route-to-client"],
+        mends=f"ip rule del from {VIP} unreachable priority 1",
     ),
 }
 
@@ -172,13 +138,25 @@ def test_finds_what_is_broken_and_nothing_else(network: BuildNetwork, tmp_path: 
     assert [{}, {}] == [differences(before[name], after[name]) for name in before]
     halt(daemons)
     wrong: dict[str, object] = {}
-    for name, (breaks, at_director, at_server) in BROKEN.items():
-        with breaks(daemons):
-            found = (_look(daemons), on_real_server(daemons, "rs1"))
-        if (at_director, at_server) != (checks(found[0]), checks(found[1])):
-            wrong[name] = [each["findings"] for each in found]
+    for name, fault in BROKEN.items():
+        daemons.network[fault.host].run(["sh", "-c", fault.breaks])
+        at_director, at_server = _look(daemons), on_real_server(daemons, "rs1")
+        found = checks(at_director), checks(at_server)
+        if found != (list(fault.at_director), list(fault.at_server)):
+            wrong[name] = at_director["findings"], at_server["findings"]
+        _mend(daemons, fault, at_director if fault.host == "lb1" else at_server)
     assert {} == wrong
     assert ([], []) == (checks(_look(daemons)), checks(on_real_server(daemons, "rs1")))
+
+
+def _mend(daemons: FarmDaemons, fault: Fault, answer: Json) -> None:
+    """End a fault, where it can be done by what doctor says mends it."""
+    for step in range(fault.steps):
+        if step:
+            answer = on_real_server(daemons, fault.host)
+        cures = [each["cure"] for each in answer["findings"]]  # type: ignore[attr-defined]
+        host = daemons.network[fault.host]
+        host.run(["sh", "-e", "-c", fault.mends or cures[0]])
 
 
 def _look(daemons: FarmDaemons) -> Json:

@@ -31,6 +31,7 @@ def vip_on_director(facts: Facts) -> Iterator[Finding]:
     if facts.director is None:
         return
     present = {key.address.ip for key in facts.addresses}
+    make = "" if "lvs0" in facts.links else "ip link add lvs0 up type dummy; "
     for vip in facts.director.vips:
         if vip not in present:
             yield broken(
@@ -38,8 +39,7 @@ def vip_on_director(facts: Facts) -> Iterator[Finding]:
                 f"VIP {vip} is on no device of this director",
                 "packets for it are routed on, and IPVS does not see them (a backup director "
                 "that waits for its turn is right to be so)",
-                f"ip link add lvs0 type dummy; ip link set lvs0 up; "
-                f"ip address add {vip}/{family_of(vip).bits} dev lvs0",
+                f"{make}ip address add {vip}/{family_of(vip).bits} dev lvs0",
             )
 
 

@@ -125,6 +125,14 @@ def test_iptables_rules_lead_a_packet_to_its_end(
     assert chain == (drop and drop.chain)
 
 
+def test_the_cure_is_for_the_program_that_has_the_rule() -> None:
+    """Beside iptables over nf_tables, which does not see the rules of the older one."""
+    text = IPTABLES.format(policy="DROP", last="")
+    drop = dropped(parse_iptables(text, Family.IPV4, "iptables-legacy"), HOOKS, gue())
+    assert drop is not None
+    assert "iptables-legacy -t filter -I INPUT -p 17 -j ACCEPT" == drop.cure
+
+
 @pytest.mark.parametrize(
     ("packet", "policy", "chain"),
     [
