@@ -15,7 +15,8 @@ from lvsctl.host.fallback import FALLBACK_DEVICES
 from lvsctl.host.protocol import FouPortKey, HostState, LinkConfig, LinkKey
 from lvsctl.ipvs_table import Family, IPAddress, family_of
 
-FOU_MODULES: Mapping[Family, str] = MappingProxyType({Family.IPV4: "fou", Family.IPV6: "fou6"})
+_FOU_MODULE = "fou"
+"""Unwraps in both families; fou6 is for devices that wrap, which a real server has none of."""
 _IP_DEVICES: Mapping[tuple[Family, Family], str] = MappingProxyType(
     {
         (Family.IPV4, Family.IPV4): "tunl0",
@@ -56,9 +57,7 @@ class Need:
     def modules(self) -> tuple[str, ...]:
         """Kernel modules, the device's first."""
         device = FALLBACK_DEVICES[self.fallback].module
-        return (
-            (device, FOU_MODULES[family_of(self.rip)]) if self.tunnel.type == "gue" else (device,)
-        )
+        return (device, _FOU_MODULE) if self.tunnel.type == "gue" else (device,)
 
     @property
     def fou_port(self) -> FouPortKey | None:
@@ -111,7 +110,7 @@ class Need:
             module = FALLBACK_DEVICES[self.fallback].module
             return f"modprobe {module} && ip link set {self.fallback} up"
         options = "icsum " if self.tunnel.type == "gre" else "mode any remote :: "
-        return f"ip link add lvs-{self.kind} type {self.kind} {options}local {self.rip}"
+        return f"ip link add lvs-{self.kind} up type {self.kind} {options}local {self.rip}"
 
 
 def needs_of(task: Task) -> Iterator[Need]:
