@@ -21,6 +21,7 @@ from lvsctl.director.events import Events
 from lvsctl.director.interpreter import favour_the_event_loop
 from lvsctl.director.local_vips import LocalVips
 from lvsctl.director.neighbours import LinkNeighbours, Neighbours, NoNeighbours
+from lvsctl.director.path_mtus import path_mtus_learnt
 from lvsctl.director.probe_services import ProbeServices
 from lvsctl.director.reconciler import Reconciler
 from lvsctl.errors import ConfigurationError
@@ -104,7 +105,9 @@ def run(config: DirectorConfig) -> int:
     """
     configure_logging()
     token = _token(config)
-    with _listening(config) as listener:
+    # A table in memory sends no packets.
+    learning = contextlib.nullcontext() if config.ipvs == "memory" else path_mtus_learnt()
+    with _listening(config) as listener, learning:
         return asyncio.run(_serve(config, token, listener))
 
 

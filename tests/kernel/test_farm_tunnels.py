@@ -23,13 +23,16 @@ from deploy.lab.topology import farm_topology, vip, vip6
 from lvsctl.farm import PoolTunnel
 from lvsctl.ipvs_table import Family, TunnelType, family_of
 from lvsctl.packet_size import mss, overhead
+from tests.kernel.doctors import on_director, on_real_server
 from tests.kernel.farms import VIP, farm, ready_agents, service, start
 
 SERVERS = ("rs1", "rs2")
+RS1 = "192.0.2.11"
 REQUESTS = 20
 UPLOAD, DOWNLOAD = 100_000, 1_000_000
 LARGE_DATAGRAM = 3000
 LINK_MTU = 1500
+NARROW = 1400
 SWITCHED_WITHIN_S = 30.0
 
 TUNNELS: dict[str, Json] = {
@@ -39,6 +42,7 @@ TUNNELS: dict[str, Json] = {
     "gue": {"type": "gue", "port": 6080},
     "gue-checksum": {"type": "gue", "port": 6080, "checksum": True},
 }
+NARROWED = ("ipip", "gre", "gue")
 # gre with and without checksum cannot be accepted at once, so they are in different farms.
 TOGETHER = (("ipip", "gre", "gue", "gue-checksum"), ("gre-checksum",))
 
@@ -64,17 +68,20 @@ class Carried:
 
 def carried(names: tuple[str, ...]) -> list[Carried]:
     """Return a service for each tunnel and each family of VIP."""
-    found = []
-    for number, name in enumerate(names, 10):
-        document = TUNNELS[name]
-        tunnel = PoolTunnel(
-            TunnelType[str(document["type"]).upper()],
-            int(str(document.get("port", 0))),
-            bool(document.get("checksum", False)),
-        )
-        found += [Carried(f"{name}-v4", vip(number), tunnel)]
-        found += [Carried(f"{name}-v6", vip6(number), tunnel)]
-    return found
+    return [
+        Carried(f"{name}-v{version}", address, _tunnel(name))
+        for number, name in enumerate(names, 10)
+        for version, address in ((4, vip(number)), (6, vip6(number)))
+    ]
+
+
+def _tunnel(name: str) -> PoolTunnel:
+    document = TUNNELS[name]
+    return PoolTunnel(
+        TunnelType[str(document["type"]).upper()],
+        int(str(document.get("port", 0))),
+        bool(document.get("checksum", False)),
+    )
 
 
 def start_farm_of(
@@ -153,6 +160,10 @@ def test_every_tunnel_carries_both_families(
         _check_sizes(built, each, version)
         with no_icmp(built["c1"]):
             _check_sizes(built, each, version)
+    looked = on_director(daemons)
+    assert ([], []) == (looked["findings"], on_real_server(daemons, "rs1")["findings"])
+    paths = {path["tunnel"] for path in looked["paths"]}  # type: ignore[attr-defined]
+    assert {str(each.tunnel.encapsulation) for each in carried(names)} == paths
     _leave(daemons, "rs1")
     assert found == _state_of(built["rs1"])
 
@@ -187,16 +198,14 @@ def _check_sizes(built: Network, each: Carried, version: int) -> None:
     )
     fits = mss(LINK_MTU - largest, inner)
     with Capture(built["lb1"]) as at_director, Capture(client) as at_client:
-        assert UPLOAD == upload(client, each.vip, UPLOAD), each.name
-        assert DOWNLOAD == download(client, each.vip, DOWNLOAD), each.name
+        _transfer(client, each)
         incoming = at_director.packets(outgoing=False)
         outgoing = at_director.packets(outgoing=True)
         answers = at_client.packets(outgoing=False)
 
     assert (each.name, {fits}) == (each.name, {*_offered(answers)})
-    sizes = [p.transport.length for p in incoming if isinstance(p.transport, Tcp) and not p.outer]
-    assert max(sizes) <= fits, each.name
-    assert [] == [p for p in outgoing if isinstance(p.transport, Icmp) and p.transport.mtu]
+    assert max(_segments(incoming)) <= fits, each.name
+    assert set() == _told_mtus(outgoing)
     if inner is Family.IPV6:
         # Nobody on the way fragments it: the first one lost tells the client the size (RFC 8200).
         poll(lambda: datagrams(client, each.vip, size=LARGE_DATAGRAM)[0].server, 10)
@@ -206,6 +215,11 @@ def _check_sizes(built: Network, each: Carried, version: int) -> None:
 
 def _farm_of(each: Carried) -> tuple[str, ...]:
     return next(names for names in TOGETHER if each.name.rpartition("-")[0] in names)
+
+
+def _segments(packets: list[Packet]) -> list[int]:
+    """Return the length of each TCP segment that is in no tunnel."""
+    return [p.transport.length for p in packets if isinstance(p.transport, Tcp) and not p.outer]
 
 
 def _offered(packets: list[Packet]) -> list[int | None]:
@@ -227,19 +241,27 @@ def test_a_live_pool_changes_its_tunnel_without_a_failed_request(
     daemons = start(built, tmp_path, farm([service(ports=[7, 80])]), servers=SERVERS)
 
     with Stream(built["c1"], VIP) as stream, Load(built["c1"], VIP, per_s=100) as load:
-        for name in ("gue", "gre", "ipip"):
+        for name, protocol in (("gue", UDP), ("gre", GRE), ("ipip", IPIP)):
             daemons.api.patch("/v1/pools/web", {"tunnel": {"port": None, **TUNNELS[name]}})
             wanted = {"gue": "gue:6080"}.get(name, name)
             poll(lambda: _tunnels(daemons), SWITCHED_WITHIN_S, until=lambda t: {wanted} == t)  # noqa: B023
             with Capture(built["rs1"]) as at_server:
                 stream.check()
-                poll(lambda: _outer(at_server), 10)
+                assert {protocol} == poll(lambda: _outer(at_server), 10)
             for server in SERVERS:
                 poll(
                     lambda: _accepted(daemons, server),  # noqa: B023
                     3 * 20.0,
                     until=lambda accepted: accepted == [wanted],  # noqa: B023
                 )
+            fits = mss(LINK_MTU - Carried(name, VIP, _tunnel(name)).overhead(RS1), Family.IPV4)
+            with Capture(built["c1"]) as at_client:
+                offered = poll(
+                    lambda: _offered(at_client.packets(outgoing=False)),
+                    10,
+                    until=lambda seen: len(seen) > REQUESTS,
+                )
+            assert (name, {fits}) == (name, {*offered})
             stream.check()
         answers = load.stop()
     assert set(SERVERS) == set(served_by(answers))
@@ -261,7 +283,7 @@ def _accepted(daemons: FarmDaemons, server: str) -> object:
 
 
 def test_a_silent_agent_keeps_its_tunnel_and_serves(network: BuildNetwork, tmp_path: Path) -> None:
-    """The others are switched; its own destination is shown pending, and no request fails."""
+    """The others are switched, its own destination is pending; then one has a tunnel of its own."""
     built = network(farm_topology(real_servers=len(SERVERS)))
     daemons = start(built, tmp_path, servers=SERVERS)
     daemons.agents["rs2"].kill()
@@ -282,57 +304,94 @@ def test_a_silent_agent_keeps_its_tunnel_and_serves(network: BuildNetwork, tmp_p
     poll(lambda: _tunnels(daemons), SWITCHED_WITHIN_S, until=lambda t: {"gue:6080"} == t)
     assert set(SERVERS) == set(served_by(requests(built["c1"], VIP, count=4)))
 
+    own = {"address": built.address("rs1"), "tunnel": {"type": "gre"}}
+    daemons.api.put("/v1/pools/web/real-servers/rs1", own)
+    poll(lambda: _tunnels(daemons), SWITCHED_WITHIN_S, until=lambda t: {"gre", "gue:6080"} == t)
+    with Capture(built["rs1"]) as at_own, Capture(built["rs2"]) as at_other:
+        assert {"rs1": 2, "rs2": 2} == served_by(requests(built["c1"], VIP, count=4))
+        assert ({GRE}, {UDP}) == (_outer(at_own), _outer(at_other))
 
-def test_a_narrow_link_to_a_real_server(network: BuildNetwork, tmp_path: Path) -> None:
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("version", [4, 6], ids=["RIP4", "RIP6"])
+def test_a_narrow_link_to_the_real_servers(
+    network: BuildNetwork, tmp_path: Path, version: int
+) -> None:
     """1400 bytes on the way: transfers complete with ICMP, and with tunnel.mtu without."""
     built = network(
-        farm_topology(real_servers=0, far_real_servers=1, vips_on_link=False, client_on_link=False)
+        farm_topology(real_servers=0, far_real_servers=2, vips_on_link=False, client_on_link=False)
     )
-    far = next(link for link in ("eth1", "eth2") if _has(built["r1"], link, "203.0.113.1/"))
-    built["r1"].run(["ip", "link", "set", far, "mtu", "1400"])
-    built["r1"].run(["ip", "route", "replace", "203.0.113.0/25", "dev", far, "mtu", "1400"])
-    daemons = start(built, tmp_path, servers=("rs1",))
-    client = built["c1"]
+    for route in ("203.0.113.0/25", "2001:db8:113::/64"):
+        narrow(built["r1"], route)
+    daemons = start_farm_of(built, tmp_path, NARROWED, version)
+    client, rip = built["c1"], built.address("rs1", version)
+    client.run(["ip", "link", "set", "eth0", "gso_max_segs", "1"])
 
-    assert UPLOAD == upload(client, VIP, UPLOAD)
-    assert DOWNLOAD == download(client, VIP, DOWNLOAD)
+    for each in carried(NARROWED):
+        with Capture(client) as at_client:
+            _transfer(client, each)
+            told = _told_mtus(at_client.packets(outgoing=False))
+        assert NARROW - each.overhead(rip) in told, (each.name, told)
+    assert [] == on_director(daemons)["findings"]
 
-    daemons.api.patch("/v1/pools/web", {"tunnel": {"mtu": 1400}})
-    wanted = mss(1400 - 20, family_of(ip_address(VIP)))
-    poll(lambda: _first_mss(client), 30, until=lambda offered: offered == wanted)
+    for name in NARROWED:
+        daemons.api.patch(f"/v1/pools/{name}", {"tunnel": {"mtu": NARROW}})
+    for family in ("-4", "-6"):  # what the client has learnt
+        client.run(["ip", family, "route", "flush", "cache"])
+    largest = max(each.overhead(rip) for each in carried(NARROWED))
     with no_icmp(client):
-        assert UPLOAD == upload(client, VIP, UPLOAD)
-        assert DOWNLOAD == download(client, VIP, DOWNLOAD)
+        for each in carried(NARROWED):
+            fits = mss(NARROW - largest, family_of(ip_address(each.vip)))
+            poll(lambda: _offered_mss(client, each.vip), 30, until={fits}.__eq__)  # noqa: B023
+            with Capture(built["lb1"]) as at_director:
+                _transfer(client, each)
+                sent = at_director.packets(outgoing=False)
+            assert max(_segments(sent)) <= fits, each.name
 
 
-def _has(node: Node, link: str, prefix: str) -> bool:
-    return prefix in node.run(["ip", "address", "show", "dev", link], check=False).stdout
+def narrow(router: Node, destination: str) -> None:
+    """Let a router's link of its own carry no more than a few bytes."""
+    family = "-6" if ":" in destination else "-4"
+    shown = router.run(["ip", family, "route", "show", destination]).stdout.split()
+    kept = [word for word in shown if word not in {"pref", "medium"}]
+    router.run(["ip", family, "route", "replace", *kept, "mtu", str(NARROW)])
 
 
-def _first_mss(client: Node) -> int | None:
-    """Connect once and return the MSS that the real server offers."""
+def _transfer(client: Node, each: Carried) -> None:
+    assert UPLOAD == upload(client, each.vip, UPLOAD), each.name
+    assert DOWNLOAD == download(client, each.vip, DOWNLOAD), each.name
+
+
+def _offered_mss(client: Node, address: str) -> set[int | None]:
+    """Connect to each server and return the MSS that they offer."""
     with Capture(client) as capture:
-        served_by(requests(client, VIP))
-        return _offered(capture.packets(outgoing=False))[0]
+        served_by(requests(client, address, count=len(SERVERS)))
+        return {*_offered(capture.packets(outgoing=False))}
+
+
+def _told_mtus(packets: list[Packet]) -> set[int]:
+    """Return what ICMP told of the largest packet that gets through."""
+    return {p.transport.mtu for p in packets if isinstance(p.transport, Icmp) and p.transport.mtu}
 
 
 def test_the_mss_follows_the_route_and_goes_with_the_agent(
     network: BuildNetwork, tmp_path: Path
 ) -> None:
-    """A route's MTU counts at once; a host that is left is as it was found."""
+    """A route's MTU counts at once, nobody else's routes change, and a host is left as found."""
     built = network(farm_topology(real_servers=1))
     server = built["rs1"]
-    found = _state_of(server)
+    found, main = _state_of(server), server.run(["ip", "route"]).stdout
     daemons = start(built, tmp_path, servers=("rs1",))
+    assert main == server.run(["ip", "route"]).stdout
     inner = family_of(ip_address(VIP))
-    assert mss(LINK_MTU - 20, inner) == _first_mss(built["c1"])
+    assert {mss(LINK_MTU - 20, inner)} == _offered_mss(built["c1"], VIP)
 
     route = f"192.0.2.0/24 dev eth0 proto kernel scope link src {built.address('rs1')}".split()
     for mtu in (1300, LINK_MTU):
         change = [*route, "mtu", str(mtu)] if mtu != LINK_MTU else route
         server.run(["ip", "route", "change", *change])
-        wanted = mss(mtu - 20, inner)
-        poll(lambda: _first_mss(built["c1"]), 15, until=lambda o: o == wanted)  # noqa: B023
+        wanted = {mss(mtu - 20, inner)}
+        poll(lambda: _offered_mss(built["c1"], VIP), 15, until=wanted.__eq__)
 
     daemons.api.patch("/v1/pools/web", {"tunnel": {"type": "gue"}})
     poll(lambda: _tunnels(daemons), SWITCHED_WITHIN_S, until=lambda t: {"gue:6080"} == t)
