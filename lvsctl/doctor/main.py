@@ -1,9 +1,12 @@
 """Looks at this host and says what is wrong with it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from lvsctl.agent.sysctls import PARAMETERS
 from lvsctl.doctor.checks import judge
+from lvsctl.doctor.checks.sysctls import effective
 from lvsctl.doctor.facts import Facts, Probed, Way
 from lvsctl.doctor.findings import Finding
 from lvsctl.doctor.gather import gather
@@ -55,6 +58,7 @@ def document(diagnosis: Diagnosis) -> Json:
             }
             for check, finding in diagnosis.findings
         ],
+        "sysctls": list(_sysctls(facts)),
         "paths": [_path(what, probed) for what, probed in facts.probed.items() if probed.asked],
         "counters": {
             name: {"total": facts.after.values[name], "rise": facts.rise.values[name]}
@@ -63,6 +67,21 @@ def document(diagnosis: Diagnosis) -> Json:
         },
         "not_looked": list(facts.not_looked),
     }
+
+
+def _sysctls(facts: Facts) -> Iterator[Json]:
+    """Yield what the reverse path filter and ARP go by on each device, and where it comes from."""
+    for link in facts.links:
+        for parameter in PARAMETERS:
+            found = effective(facts, link, parameter)
+            if found is not None:
+                yield {
+                    "link": link,
+                    "parameter": parameter,
+                    "value": found.value,
+                    "through": str(found.key),
+                    "file": found.setting.file if found.setting else None,
+                }
 
 
 def _path(what: object, probed: Probed) -> Json:

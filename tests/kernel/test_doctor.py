@@ -90,7 +90,7 @@ BROKEN = {
         "ip link set tunl0 down && modprobe -r ipip",
         ["through-tunnel"],
         ["real-server-modules"],
-        steps=3,
+        steps=4,
     ),
     "no way to the clients": Fault(
         # The agent's own table has a default route too, so the main table's does not matter.
@@ -134,6 +134,9 @@ def test_finds_what_is_broken_and_nothing_else(network: BuildNetwork, tmp_path: 
 
     assert ([], []) == (director["findings"], server["findings"])
     assert (["director"], ["real-server"]) == (director["roles"], server["roles"])
+    through = {(e["link"], e["parameter"]): (e["value"], e["through"]) for e in server["sysctls"]}  # type: ignore[attr-defined]
+    assert (1, ARP_IGNORE) == through["eth0", "arp_ignore"]
+    assert (0, RP_FILTER) == through["tunl0", "rp_filter"]
     after = {name: dump(daemons.network[name]) for name in ("lb1", "rs1")}
     assert [{}, {}] == [differences(before[name], after[name]) for name in before]
     halt(daemons)

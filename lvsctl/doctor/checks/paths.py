@@ -56,21 +56,30 @@ def _remedy(way: Way, refusal: Refusal) -> str:
 
 def path_mtu(facts: Facts) -> Iterator[Finding]:
     """Packets as large as the device takes reach each real server, or their sender is told."""
+    if facts.director is None:
+        return
     for way, probed in facts.probed.items():
-        if not isinstance(way, Way) or not _silently_small(probed):
+        if not isinstance(way, Way) or not _small(probed):
             continue
-        told = {} if facts.director is None else facts.director.path_mtus
-        said = told.get(way.rip)
+        said = facts.director.path_mtus.get(way.rip)
         if said and said <= probed.passed:
             continue
-        yield broken(
-            str(way.rip),
+        size = (
             f"the path to {way.rip} carries packets of {probed.passed} bytes over "
-            f"{way.encapsulation}, this host sends {probed.asked}, and no ICMP says so",
-            "large uploads hang: their packets vanish and nobody tells the client to send less",
-            f"tunnel.mtu: {probed.passed} in the pool of {way.rip} (farm file; the real servers "
-            "then announce a segment that fits), or let ICMP type 3 code 4 (IPv6: type 2) pass",
+            f"{way.encapsulation}, this host sends {probed.asked}, and"
         )
+        why = "large uploads hang: their packets vanish and nobody tells the client to send less"
+        cure = (
+            f"tunnel.mtu: {probed.passed} in the pool of {way.rip} (farm file; the real servers "
+            "then announce a segment that fits), or"
+        )
+        if not probed.too_big:
+            told = "let ICMP type 3 code 4 (IPv6: type 2) pass"
+            yield broken(str(way.rip), f"{size} no ICMP says so", why, f"{cure} {told}")
+        elif way.rip.version == 6 and not facts.director.daemon_runs:  # noqa: PLR2004
+            route = f"ip route add {way.rip} via GATEWAY mtu {probed.passed}"
+            unheeded = f"{size} IPVS does not heed the ICMPv6 that says so"
+            yield broken(str(way.rip), unheeded, why, f"{cure} run lvsctl's director, or {route}")
 
 
 def path_mtu_to_director(facts: Facts) -> Iterator[Finding]:
@@ -78,7 +87,9 @@ def path_mtu_to_director(facts: Facts) -> Iterator[Finding]:
     if facts.real_server is None:
         return
     for director, probed in facts.probed.items():
-        if not isinstance(director, IPv4Address | IPv6Address) or not _silently_small(probed):
+        if not isinstance(director, IPv4Address | IPv6Address) or not _small(probed):
+            continue
+        if probed.too_big:
             continue
         said = facts.real_server.path_mtu
         if said is not None and said <= probed.passed:
@@ -92,5 +103,5 @@ def path_mtu_to_director(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _silently_small(probed: Probed) -> bool:
-    return probed.answered and probed.passed < probed.asked and not probed.too_big
+def _small(probed: Probed) -> bool:
+    return probed.answered and probed.passed < probed.asked

@@ -1,11 +1,11 @@
 """Kernel parameters, and where they come from."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from lvsctl.agent.sysctls import ARP_RULES, RP_FILTER
+from lvsctl.agent.sysctls import ARP_RULES, RP_FILTER, conf
 from lvsctl.doctor.checks.devices import loaded_needs
-from lvsctl.doctor.facts import Facts
+from lvsctl.doctor.facts import Facts, Setting
 from lvsctl.doctor.findings import Finding, broken, warning
 from lvsctl.doctor.sysctl_settings import set_by
 from lvsctl.host.protocol import LinkConfig, LinkKey, SysctlKey
@@ -29,26 +29,37 @@ _IPVS = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Effective:
-    """A parameter as it works: the greater of ``all`` and the device's own (ip-sysctl.rst)."""
+class Effective:
+    """A parameter as it works: the greater of ``all`` and the device's own (ip-sysctl.rst).
+
+    Attributes:
+        value: As it works.
+        key: The one of the two from which it comes.
+        setting: The line of sysctl.d that sets that one; None where none does.
+    """
 
     value: int
     key: SysctlKey
-    source: str
+    setting: Setting | None
+
+    @property
+    def source(self) -> str:
+        """Where it comes from, in words."""
+        return _source(self.key, self.setting)
 
 
-def _effective(facts: Facts, link: str, parameter: str) -> _Effective | None:
+def effective(facts: Facts, link: str, parameter: str) -> Effective | None:
+    """Return how a parameter of ``net.ipv4.conf`` works on a device, None where it is not there."""
     for_all = facts.sysctl("net", "ipv4", "conf", "all", parameter)
     own = facts.sysctl("net", "ipv4", "conf", link, parameter)
     if for_all is None or own is None:
         return None
     device = "all" if for_all >= own else link
     key = SysctlKey(("net", "ipv4", "conf", device, parameter))
-    return _Effective(max(for_all, own), key, _source(facts, key))
+    return Effective(max(for_all, own), key, set_by(key, facts.settings))
 
 
-def _source(facts: Facts, key: SysctlKey) -> str:
-    setting = set_by(key, facts.settings)
+def _source(key: SysctlKey, setting: Setting | None) -> str:
     if setting is None:
         return f"through {key}, which no file in sysctl.d sets"
     return f"through {key}, which {setting.file} sets to {setting.value}"
@@ -64,27 +75,50 @@ def _write(facts: Facts, key: SysctlKey, value: int) -> str:
 def rp_filter(facts: Facts) -> Iterator[Finding]:
     """The reverse path filter lets through what comes out of a tunnel."""
     told = set()
-    for need in loaded_needs(facts):
-        if need.inner is not Family.IPV4:
+    tunnels = dict.fromkeys(
+        link
+        for need in loaded_needs(facts)
+        if need.inner is Family.IPV4
+        for link, config in need.devices(facts.state).items()
+        if config.up
+    )
+    for link in tunnels:
+        found = effective(facts, link, RP_FILTER)
+        if found is None or found.value == 0 or found.key in told:
             continue
-        for link, config in need.devices(facts.state).items():
-            effective = _effective(facts, link, RP_FILTER)
-            if not config.up or effective is None or effective.value == 0 or effective.key in told:
-                continue
-            told.add(effective.key)
-            total = facts.after.values.get("TcpExt IPReversePathFilter", 0)
-            yield (broken if effective.value == 1 else warning)(
-                str(effective.key),
-                f"rp_filter on {link} is {effective.value} {effective.source}; "
-                f"{total} packets were dropped by it since boot",
-                "answers to what comes out of the tunnel leave by another device, so the kernel "
-                + (
-                    "takes the senders for forged and drops the packets"
-                    if effective.value == 1
-                    else "drops the packets unless the tunnel device has an IPv4 address"
-                ),
-                _write(facts, effective.key, 0),
-            )
+        told.add(found.key)
+        total = facts.after.values.get("TcpExt IPReversePathFilter", 0)
+        yield (broken if found.value == 1 else warning)(
+            str(found.key),
+            f"rp_filter on {link} is {found.value} {found.source}; "
+            f"{total} packets were dropped by it since boot",
+            "answers to what comes out of the tunnel leave by another device, so the kernel "
+            + (
+                "takes the senders for forged and drops the packets"
+                if found.value == 1
+                else "drops the packets unless the tunnel device has an IPv4 address"
+            ),
+            _relax(facts, found, tunnels),
+        )
+
+
+def _relax(facts: Facts, found: Effective, tunnels: Collection[str]) -> str:
+    """Return what relaxes tunnel devices, and leaves the others as strict as they were."""
+    if found.key != conf("all", RP_FILTER):
+        return _write(facts, found.key, 0)
+    # What is written to default reaches devices whose own was never written, so it comes first.
+    others = ["default", *(name for name in _asked_links(facts) if name not in tunnels)]
+    weaker = [name for name in others if (_own(facts, name) or 0) < found.value]
+    values = {
+        **dict.fromkeys((conf(name, RP_FILTER) for name in weaker), found.value),
+        **dict.fromkeys((conf(name, RP_FILTER) for name in tunnels), 0),
+    }
+    raised = "".join(f" {key}={value}" for key, value in values.items())
+    return _write(facts, found.key, 0).replace("sysctl -w", f"sysctl -w{raised}", 1)
+
+
+def _own(facts: Facts, link: str) -> int | None:
+    return facts.sysctl(*conf(link, RP_FILTER).path)
 
 
 def arp(facts: Facts) -> Iterator[Finding]:
@@ -96,17 +130,17 @@ def arp(facts: Facts) -> Iterator[Finding]:
     for rule in ARP_RULES:
         told = set()
         for link in _asked_links(facts):
-            effective = _effective(facts, link, rule.parameter)
-            if effective is None or effective.value in rule.sufficient:
+            found = effective(facts, link, rule.parameter)
+            if found is None or found.value in rule.sufficient:
                 continue
-            if effective.key in told:
+            if found.key in told:
                 continue
-            told.add(effective.key)
+            told.add(found.key)
             yield broken(
-                str(effective.key),
-                f"{rule.parameter} on {link} is {effective.value} {effective.source}",
+                str(found.key),
+                f"{rule.parameter} on {link} is {found.value} {found.source}",
                 "this host speaks for the VIPs on its network, and clients bypass the director",
-                _write(facts, effective.key, rule.least),
+                _write(facts, found.key, rule.least),
             )
 
 
@@ -135,13 +169,13 @@ def director_arp(facts: Facts) -> Iterator[Finding]:
     for link in _asked_links(facts) if apart else ():
         if not any(key.link == link and key.address.version == 4 for key in facts.addresses):  # noqa: PLR2004
             continue
-        effective = _effective(facts, link, "arp_ignore")
-        if effective is not None and effective.value:
+        found = effective(facts, link, "arp_ignore")
+        if found is not None and found.value:
             yield warning(
-                str(effective.key),
-                f"arp_ignore on {link} is {effective.value} {effective.source}",
+                str(found.key),
+                f"arp_ignore on {link} is {found.value} {found.source}",
                 f"clients on this link cannot find VIPs on {apart[0].link}",
-                _write(facts, effective.key, 0),
+                _write(facts, found.key, 0),
             )
 
 
@@ -155,7 +189,7 @@ def ipvs(facts: Facts) -> Iterator[Finding]:
         if value is not None and value != wanted:
             yield warning(
                 str(key),
-                f"{name} is {value} {_source(facts, key)}",
+                f"{name} is {value} {_source(key, set_by(key, facts.settings))}",
                 why,
                 _write(facts, key, wanted),
             )

@@ -87,6 +87,7 @@ def vip_as(text: str | None, link: str = "tunl0", facts: Facts = REAL_SERVER) ->
 
 SMALL_PATH = Probed(answered=True, asked=1500, passed=1400)
 TOLD = replace(SMALL_PATH, too_big=(Refusal(IPv4Address("192.0.2.1"), "too big", 1400),))
+WAY6 = replace(WAY, rip=IPv6Address("2001:db8:2::11"))
 GUE_REFUSED = Probed(answered=False, refusals=(Refusal(RIP, "port unreachable"),))
 
 BROKEN: dict[str, tuple[str, Facts, str, str]] = {
@@ -167,7 +168,7 @@ BROKEN: dict[str, tuple[str, Facts, str, str]] = {
         "rp-filter",
         with_sysctl(REAL_SERVER, "all", "rp_filter", 1),
         "rp_filter on tunl0 is 1 through net.ipv4.conf.all.rp_filter, which no file",
-        "sysctl -w net.ipv4.conf.all.rp_filter=0",
+        "tunl0.rp_filter=0 net.ipv4.conf.gre0.rp_filter=0 net.ipv4.conf.all.rp_filter=0",
     ),
     "rp_filter of tunl0 by a file": (
         "rp-filter",
@@ -277,6 +278,12 @@ BROKEN: dict[str, tuple[str, Facts, str, str]] = {
         "packets of 1400 bytes",
         "tunnel.mtu: 1400",
     ),
+    "1400 bytes, and nobody heeds ICMPv6": (
+        "path-mtu",
+        probed(WAY6, TOLD, director(daemon_runs=None)),
+        "does not heed the ICMPv6",
+        "ip route add 2001:db8:2::11 via GATEWAY mtu 1400",
+    ),
     "1400 bytes back in silence": (
         "path-mtu-to-director",
         probed(DIP, SMALL_PATH, REAL_SERVER),
@@ -322,6 +329,7 @@ WELL: dict[str, Facts] = {
         REAL_SERVER, "INPUT -m set --match-set ok src -j ACCEPT", policy="DROP"
     ),
     "1400 bytes, and ICMP says so": probed(WAY, TOLD, DIRECTOR),
+    "1400 bytes, and the director heeds ICMPv6": probed(WAY6, TOLD, DIRECTOR),
     "1400 bytes, and the pool says so": probed(WAY, SMALL_PATH, director(path_mtus={RIP: 1400})),
     "1400 bytes back, and the pool says so": probed(DIP, SMALL_PATH, real_server(path_mtu=1400)),
     "the director answers no pings": probed(DIP, Probed(answered=False), REAL_SERVER),
