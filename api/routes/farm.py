@@ -21,18 +21,19 @@ router = APIRouter(tags=["farm"])
 
 
 class FarmText:
-    """The farm as JSON, written once for each state."""
+    """The farm as JSON, written once for each revision of a store."""
 
     def __init__(self) -> None:
-        self._state: State | None = None
+        self._of: tuple[str, int] | None = None
         self._etag, self._content = "", b""
 
     async def at(self, state: State) -> tuple[str, bytes]:
         """Return the entity tag and the text of the farm in a state."""
-        if state is self._state:
+        of = (state.farm_id, state.revision)
+        if of == self._of:
             return self._etag, self._content
         etag, content = await asyncio.to_thread(_written, state)
-        self._state, self._etag, self._content = state, etag, content
+        self._of, self._etag, self._content = of, etag, content
         return etag, content
 
 
