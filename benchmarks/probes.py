@@ -26,10 +26,10 @@ from pathlib import Path
 from lvsctl.director.interpreter import favour_the_event_loop
 from lvsctl.health.check import HealthCheck, HttpRequest, Request, TcpRequest, Through, UdpRequest
 from lvsctl.health.outcome import Passed
-from lvsctl.health.prober import Planned, Prober, Report
+from lvsctl.health.prober import Prober, Report
 from lvsctl.health.probes.exec import ExecProbes
 from lvsctl.health.probes.kinds import Probes
-from lvsctl.health.target import ProbeId, Target, TargetId
+from lvsctl.health.target import Planned, ProbeId, Target, TargetId
 from lvsctl.health.verdict import Verdict, judge, unchecked
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Type: text/plain\r\n\r\nok\n"

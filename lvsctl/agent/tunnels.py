@@ -114,6 +114,12 @@ def encapsulation(tunnel: Tunnel) -> Encapsulation:
     return Encapsulation(TunnelType[tunnel.type.upper()], tunnel.port, flags)
 
 
+def message_of(encapsulation: Encapsulation) -> Tunnel:
+    """Return what an agent is told of an encapsulation, and reports of it."""
+    checksum = TunnelFlag.CHECKSUM in encapsulation.flags
+    return Tunnel(str(encapsulation.type), encapsulation.port, checksum)
+
+
 def excludes(first: Tunnel, second: Tunnel) -> bool:
     """Tell whether two tunnels cannot be accepted at one address at once.
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from lvsctl.agent.messages import Membership, Registration, Report
-from lvsctl.director.assignments import message_of
+from lvsctl.agent.tunnels import message_of
 from lvsctl.director.edits import Edit
 from lvsctl.director.state import State
 from lvsctl.errors import Conflict, InvalidInput, NotFound, Problem

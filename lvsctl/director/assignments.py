@@ -5,10 +5,11 @@ import json
 from collections.abc import Mapping
 
 from lvsctl.agent.documents import assignment_document
-from lvsctl.agent.messages import Assignment, Membership, Tunnel
+from lvsctl.agent.messages import Assignment, Membership
+from lvsctl.agent.tunnels import message_of
 from lvsctl.director.state import State
 from lvsctl.director.tunnel_use import TunnelUse
-from lvsctl.ipvs_table import AddressKey, Encapsulation, IPAddress, IpvsTable, TunnelFlag
+from lvsctl.ipvs_table import AddressKey, IPAddress, IpvsTable
 from lvsctl.point_to_point.tunnel import ends_on
 from lvsctl.status import Agent
 
@@ -67,12 +68,6 @@ class Assignments:
             min((tunnel.mtu for tunnel in wanted if tunnel.mtu), default=None),
             ends_on(name, self._state.farm.tunnels),
         )
-
-
-def message_of(encapsulation: Encapsulation) -> Tunnel:
-    """Return what an agent is told of an encapsulation, and reports of it."""
-    checksum = TunnelFlag.CHECKSUM in encapsulation.flags
-    return Tunnel(str(encapsulation.type), encapsulation.port, checksum)
 
 
 def _etag(assignment: Assignment) -> str:

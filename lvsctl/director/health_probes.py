@@ -7,8 +7,7 @@ from lvsctl.director.probe_paths import tunnel_path
 from lvsctl.farm import Pool, Service
 from lvsctl.health.check import ExecRequest, HealthCheck, Through
 from lvsctl.health.path import PreparedPaths, TunnelProbe
-from lvsctl.health.prober import Planned
-from lvsctl.health.target import ProbeId, Target, TargetId
+from lvsctl.health.target import Planned, ProbeId, Target, TargetId
 from lvsctl.ipvs_table import IPAddress
 from lvsctl.standing import Member, members
 from lvsctl.status import Status

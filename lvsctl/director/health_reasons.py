@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from lvsctl.agent.tunnels import device_of
-from lvsctl.director.assignments import message_of
+from lvsctl.agent.tunnels import device_of, message_of
 from lvsctl.director.health_probes import CheckedServer
 from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
 from lvsctl.ipvs_table import TunnelType, family_of
@@ -74,6 +73,5 @@ def director_is_suspected(asked: CheckedServer, silent: int, answering: int) -> 
     return (
         f"all {silent} servers asked for {vip} fell silent at once, yet {answering} of them "
         f"answer directly, so this director is at fault rather than they. Let answers from {vip} "
-        f"to {source} in, such as iptables -I INPUT -s {vip} -d {source} -j ACCEPT; lvsctl doctor "
-        "looks for more"
+        f"to {source} in: iptables -I INPUT -s {vip} -d {source} -j ACCEPT"
     )

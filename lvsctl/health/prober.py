@@ -12,7 +12,7 @@ import structlog
 from lvsctl.health.check import ExecRequest, HealthCheck, Request
 from lvsctl.health.outcome import Failed, Inconclusive, Outcome
 from lvsctl.health.room import Room
-from lvsctl.health.target import ProbeId, Target
+from lvsctl.health.target import Planned, ProbeId, Target
 from lvsctl.health.verdict import Verdict, first_due_s, next_due_s
 
 log = structlog.get_logger(__name__)
@@ -25,21 +25,6 @@ PATIENCE_S = 0.25
 """A probe that took longer, and failed, has waited for a server that may be dead."""
 
 Probe = Callable[[Request, Target, float], Awaitable[Outcome]]
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A probe that is to be repeated.
-
-    Attributes:
-        id: What its verdict is kept by.
-        check: How often it is made, and how long it may take.
-        target: Where it goes.
-    """
-
-    id: ProbeId
-    check: HealthCheck
-    target: Target
 
 
 @dataclass(frozen=True, slots=True)

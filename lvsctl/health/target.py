@@ -72,3 +72,18 @@ class Target:
     mark: int | None = None
     vip: IPAddress | None = None
     server: IPAddress | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A probe that is to be repeated.
+
+    Attributes:
+        id: What its verdict is kept by.
+        check: How often it is made, and how long it may take.
+        target: Where it goes.
+    """
+
+    id: ProbeId
+    check: HealthCheck
+    target: Target

@@ -20,8 +20,8 @@ from lvsctl.health.check import (
     Through,
 )
 from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
-from lvsctl.health.prober import PROGRAMS, Planned, Prober, Report
-from lvsctl.health.target import ProbeId, Target, TargetId
+from lvsctl.health.prober import PROGRAMS, Prober, Report
+from lvsctl.health.target import Planned, ProbeId, Target, TargetId
 from lvsctl.health.verdict import Verdict, judge, unchecked
 from tests.unit.virtual_time import run
 

@@ -1,0 +1,117 @@
+"""Looks before and after probes: which tell whether a probe counts, and how many are made."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
+
+from lvsctl.director.path_looks import (
+    AT_MOST_EVERY_S,
+    SHARE_OF_TIME,
+    UNSEEN,
+    PathLook,
+    PathLooks,
+)
+from lvsctl.errors import KernelError
+from lvsctl.health.marks import ProbeMark, TunnelPath
+from lvsctl.health.path import TunnelProbe, Way
+from lvsctl.ipvs_table import Encapsulation, Family, FwmarkKey
+from tests.unit import virtual_time
+from tests.unit.director.farms import VIP, rip
+
+DIP = ip_address("192.0.2.10")
+LOOK_TAKES_S = 0.05
+
+
+def way(number: int) -> TunnelProbe:
+    path = TunnelPath(Family.IPV4, rip(number), Encapsulation())
+    return TunnelProbe(path, ProbeMark(number, 61000 + number), VIP, Way("eth0", DIP))
+
+
+ONE, TWO = way(1), way(2)
+
+
+class Director:
+    """What is wrong on a director, and how often that was looked at."""
+
+    def __init__(self) -> None:
+        self.wrong: dict[TunnelProbe, str] = {}
+        self.broken = False
+        self.seen: list[PathLook] = []
+        self.looks = PathLooks(self._look, self.seen.append)
+
+    async def _look(self, ways: Sequence[TunnelProbe]) -> Mapping[TunnelProbe, str]:
+        await asyncio.sleep(LOOK_TAKES_S)
+        if self.broken:
+            raise KernelError("no table")
+        return {each: self.wrong.get(each, "") for each in ways}
+
+    async def look(self) -> float:
+        """Have a look made, and return when it had ended."""
+        count = len(self.seen)
+        self.looks.ask()
+        while len(self.seen) == count:  # noqa: ASYNC110 - the clock jumps
+            await asyncio.sleep(0.001)
+        return self.seen[-1].ended_s
+
+
+def test_a_probe_counts_between_two_looks_that_found_all_it_needs() -> None:
+    """A way that was not looked at before it began does not count."""
+
+    async def scenario() -> None:
+        director = Director()
+        director.looks.follow("web", [ONE])
+        running = asyncio.create_task(director.looks.run())
+        assert not director.looks.have_seen([ONE])
+        began = await director.look()
+        assert director.looks.have_seen([ONE])
+        assert not director.looks.have_seen([ONE, TWO])
+        await director.look()
+        assert "" == director.looks.problem(ONE, began)
+        assert UNSEEN == director.looks.problem(ONE, began - 0.001)
+        assert UNSEEN == director.looks.problem(TWO, began)
+        running.cancel()
+
+    virtual_time.run(scenario())
+
+
+def test_what_was_wrong_before_meanwhile_or_after_counts() -> None:
+    """One look that found something is enough; of another way it is none."""
+
+    async def scenario() -> None:
+        director = Director()
+        director.looks.follow("web", [ONE, TWO])
+        running = asyncio.create_task(director.looks.run())
+        director.wrong[ONE] = "gone"
+        broken_until = await director.look()
+        director.wrong.clear()
+        mended = await director.look()
+        assert ("gone", "") == tuple(
+            director.looks.problem(ONE, at) for at in (broken_until, mended)
+        )
+        assert "" == director.looks.problem(TWO, broken_until)
+        director.looks.disturbed([FwmarkKey(Family.IPV4, 2)], mended + 0.01)
+        await director.look()
+        assert "fwmark 2 was put right just now" == director.looks.problem(TWO, mended)
+        assert "" == director.looks.problem(ONE, mended)
+        director.broken = True
+        await director.look()
+        assert "could not be looked at: no table" in director.looks.problem(ONE, mended)
+        running.cancel()
+
+    virtual_time.run(scenario())
+
+
+def test_looking_takes_a_share_of_the_time() -> None:
+    """Asked all the time, it looks so often and no more."""
+
+    async def scenario() -> None:
+        director = Director()
+        running = asyncio.create_task(director.looks.run())
+        for _ in range(1000):
+            director.looks.ask()
+            await asyncio.sleep(0.01)
+        assert 10 / (LOOK_TAKES_S / SHARE_OF_TIME) == len(director.seen)
+        assert AT_MOST_EVERY_S < LOOK_TAKES_S / SHARE_OF_TIME
+        running.cancel()
+
+    virtual_time.run(scenario())
