@@ -329,7 +329,9 @@ def test_a_narrow_link_to_the_real_servers(
 
     for each in carried(NARROWED):
         with Capture(client) as at_client:
-            _transfer(client, each)
+            for _ in SERVERS:  # the way to each is learnt by itself
+                assert UPLOAD == upload(client, each.vip, UPLOAD), each.name
+            assert DOWNLOAD == download(client, each.vip, DOWNLOAD), each.name
             told = _told_mtus(at_client.packets(outgoing=False))
         assert NARROW - each.overhead(rip) in told, (each.name, told)
     assert [] == on_director(daemons)["findings"]
