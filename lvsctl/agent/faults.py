@@ -167,7 +167,7 @@ def refusal_fault(change: HostChange, failed: Failed, place: Place) -> Fault:
                 f"find it with ss -lunp 'sport = :{port}', or choose another port for the tunnel",
             )
         case FouPortKey(), errno.ENOENT | errno.EOPNOTSUPP:
-            cure = "install the kernel's module fou (fou6 for IPv6) and load it with modprobe"
+            cure = "install the kernel's module fou and load it with modprobe"
         case AddressKey(address=IPv6Interface()), errno.EOPNOTSUPP | errno.EAFNOSUPPORT:
             cure = "start the kernel without ipv6.disable=1"
         case LinkKey(), errno.ENODEV | errno.EOPNOTSUPP:

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 FOUND_SOMETHING = 3
 _MAX_PORT = 65535
+_TUNNEL = re.compile(
+    r"(?P<type>ipip|gre|gue)(:(?P<port>[0-9]{1,5}))?(?P<checksum>\+checksum)?",
+)
+_TUNNELS = "ipip, gre or gue:PORT, the latter two also with +checksum"
 
 
 def _addresses(
@@ -35,11 +40,17 @@ def _tunnels(
 
     tunnels = []
     for text in texts:
-        name, _, port = text.partition(":")
-        number = int(port) if port.isascii() and port.isdigit() else 0
-        if name not in {"ipip", "gre", "gue"} or (name == "gue") != (0 < number <= _MAX_PORT):
-            raise click.BadParameter(f"{text!r} is not ipip, gre or gue:PORT", ctx, param)
-        tunnels.append(Tunnel(name, number))
+        found = _TUNNEL.fullmatch(text)
+        tunnel = found and Tunnel(
+            found["type"], int(found["port"] or 0), checksum=bool(found["checksum"])
+        )
+        if (
+            not tunnel
+            or (tunnel.type == "gue") != (0 < tunnel.port <= _MAX_PORT)
+            or (tunnel.type == "ipip" and tunnel.checksum)
+        ):
+            raise click.BadParameter(f"{text!r} is not {_TUNNELS}", ctx, param)
+        tunnels.append(tunnel)
     return tuple(tunnels)
 
 
@@ -85,7 +96,7 @@ def _tunnels(
     multiple=True,
     callback=_tunnels,
     metavar="TUNNEL",
-    help="Its tunnel: ipip, gre or gue:PORT.  [ipip]",
+    help=f"Its tunnel: {_TUNNELS}.  [ipip]",
 )
 @click.option(
     "--address",

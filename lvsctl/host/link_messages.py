@@ -46,8 +46,8 @@ def link_config(message: Message, link_names: Mapping[int, str]) -> LinkConfig:
     prefix = TUNNEL_PREFIXES[kind]
     data = info.get("data") or {}
     gre = TUNNEL_KINDS[kind].gre
-    both_ways = _gre_flags(kind, data.get(f"{prefix}_iflags") or 0) if gre else 0
-    both_ways &= _gre_flags(kind, data.get(f"{prefix}_oflags") or 0) if gre else 0
+    incoming = _gre_flags(kind, data.get(f"{prefix}_iflags") or 0) if gre else 0
+    outgoing = _gre_flags(kind, data.get(f"{prefix}_oflags") or 0) if gre else 0
     return LinkConfig(
         kind,
         up,
@@ -55,8 +55,8 @@ def link_config(message: Message, link_names: Mapping[int, str]) -> LinkConfig:
         local=_endpoint(data.get(f"{prefix}_local")),
         remote=_endpoint(data.get(f"{prefix}_remote")),
         underlay=link_names.get(data.get(f"{prefix}_link") or 0),
-        key=data.get(f"{prefix}_ikey") if both_ways & GRE_KEY else None,
-        checksum=bool(both_ways & GRE_CSUM),
+        key=data.get(f"{prefix}_ikey") if incoming & outgoing & GRE_KEY else None,
+        checksum=bool(incoming & GRE_CSUM),
         ttl=data.get(f"{prefix}_ttl") or None,
         any_protocol=kind == "ip6tnl" and not data.get("ip6tnl_proto"),
     )

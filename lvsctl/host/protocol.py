@@ -43,7 +43,7 @@ class LinkConfig:
         remote: Underlay address of the other end; None for any and for other kinds.
         underlay: Device that a tunnel's packets leave by; None for the route's.
         key: Key of a gre, gretap or ip6gre tunnel, both ways; None without.
-        checksum: GRE headers carry a checksum, and arriving ones must.
+        checksum: Arriving GRE headers must carry a checksum; those of a device made here do.
         ttl: Of the outer header; None copies the inner one's. Only tunnels have one.
         any_protocol: An ip6tnl tunnel also carries IPv4 (``mode any``).
     """

@@ -23,6 +23,7 @@ RP_FILTER = "net.ipv4.conf.all.rp_filter"
 
 DESTINATION = f"-t {VIP}:80 -r {RS1}:80 -w 100 -i"
 GUE_DESTINATION = f"{DESTINATION} --tun-type gue --tun-port 6080"
+SUMMED_DESTINATION = f"{DESTINATION} --tun-type gre --tun-csum"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,23 +188,30 @@ def test_a_small_path_without_icmp_is_measured(network: BuildNetwork) -> None:
     assert "tunnel.mtu: 1400" in silent["findings"][0]["cure"]  # type: ignore[index]
 
 
-def test_a_gue_port_that_is_not_open_is_found_on_both_sides(network: BuildNetwork) -> None:
-    """On a real server without an agent, described by flags; nothing once the port is open."""
+def test_a_real_server_without_an_agent_is_described_by_flags(network: BuildNetwork) -> None:
+    """A GUE port that is not open is found on both sides, and a device for GRE's checksum."""
     built = network(farm_topology(real_servers=1))
     lb1, server = built["lb1"], built["rs1"]
     by_hand(built, *GUE_DESTINATION.split())
     folders = ("--director-state-dir", "/nonexistent", "--state-dir", "/nonexistent")
-    as_server = (
-        *("--role", "real-server", "--vip", VIP, "--tunnel", "gue:6080"),
-        *("--address", RS1, "--director", built.address("lb1")),
-    )
+    described = ("--role", "real-server", "--vip", VIP, "--address", RS1)
+    described += ("--director", built.address("lb1"))
 
-    closed = checks(call(lb1, *folders)), checks(call(server, *folders, *as_server))
-    server.run(["ip", "fou", "add", "port", "6080", "gue"])
-    opened = checks(call(lb1, *folders)), checks(call(server, *folders, *as_server))
+    def look(tunnel: str) -> tuple[list[str], Json]:
+        answer = call(server, *folders, *described, "--tunnel", tunnel)
+        return checks(call(lb1, *folders)), answer
 
-    assert (["through-tunnel"], ["fou-port"]) == closed
-    assert ([], []) == opened
+    for tunnel, missing in (("gue:6080", "fou-port"), ("gre+checksum", "tunnel-device")):
+        at_director, at_server = look(tunnel)
+        assert (["through-tunnel"], [missing]) == (at_director, checks(at_server))
+        server.run(["sh", "-e", "-c", at_server["findings"][0]["cure"]])  # type: ignore[index]
+        at_director, at_server = look(tunnel)
+        assert ([], []) == (at_director, checks(at_server))
+        lb1.run(["ipvsadm", "-e", *SUMMED_DESTINATION.split()])
+    for wrong in ("gue", "gue:0", "gue:99999", "ipip:4", "ipip+checksum", "gretap"):
+        with server.enter():
+            done = CliRunner().invoke(lvsctl, ["doctor", *folders, *described, "--tunnel", wrong])
+        assert (2, True) == (done.exit_code, f"{wrong!r} is not ipip" in done.output)
 
 
 def test_a_host_that_is_neither_is_told_so(network: BuildNetwork) -> None:
