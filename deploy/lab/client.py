@@ -108,25 +108,34 @@ def download(node: Node, address: str, size: int, *, within_s: float = 30) -> in
 def datagrams(
     node: Node, address: str, count: int = 1, *, size: int = 5, timeout_s: float = _TIMEOUT_S
 ) -> list[Answer]:
-    """Send datagrams to the UDP echo, each from a socket of its own, one after the other."""
-    return [_datagram(node, address, size, timeout_s) for _ in range(count)]
+    """Send datagrams to the UDP echo, each from a socket of its own, one after the other.
+
+    No two come from one port: the director would send the second after the first.
+    """
+    with contextlib.ExitStack() as stack:
+        with node.enter():
+            sockets = [_datagram_socket(stack, address) for _ in range(count)]
+        return [_datagram(endpoint, address, size, timeout_s) for endpoint in sockets]
 
 
-def _datagram(node: Node, address: str, size: int, timeout_s: float) -> Answer:
+def _datagram_socket(stack: contextlib.ExitStack, address: str) -> socket.socket:
+    endpoint = stack.enter_context(socket.socket(_family(address), socket.SOCK_DGRAM))
+    endpoint.bind(("", 0))
+    return endpoint
+
+
+def _datagram(endpoint: socket.socket, address: str, size: int, timeout_s: float) -> Answer:
     at_s, began = time.time(), time.perf_counter()
-    with node.enter():
-        endpoint = socket.socket(_family(address), socket.SOCK_DGRAM)
-    with endpoint:
-        endpoint.settimeout(timeout_s)
-        try:
-            endpoint.connect((address, ECHO_PORT))
-            endpoint.send(b"x" * size)
-            server, _, echo = endpoint.recv(size + _LONGEST_NAME).decode().partition(" ")
-            if len(echo) != size:
-                return Answer(at_s, time.perf_counter() - began, error=f"{len(echo)} bytes back")
-            return Answer(at_s, time.perf_counter() - began, server)
-        except OSError as error:
-            return Answer(at_s, time.perf_counter() - began, error=repr(error))
+    endpoint.settimeout(timeout_s)
+    try:
+        endpoint.connect((address, ECHO_PORT))
+        endpoint.send(b"x" * size)
+        server, _, echo = endpoint.recv(size + _LONGEST_NAME).decode().partition(" ")
+        if len(echo) != size:
+            return Answer(at_s, time.perf_counter() - began, error=f"{len(echo)} bytes back")
+        return Answer(at_s, time.perf_counter() - began, server)
+    except OSError as error:
+        return Answer(at_s, time.perf_counter() - began, error=repr(error))
 
 
 class Stream:
