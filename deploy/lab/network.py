@@ -94,7 +94,7 @@ class Network:
             undone.push(self._removal)
             self._switch = self._node(SWITCH)
             for link in topology.links:
-                self._add_bridge(link)
+                self._switch.add_bridge(link)
             for host in topology.hosts:
                 self._add_host(host)
             undone.pop_all()
@@ -139,11 +139,6 @@ class Network:
         self._removal.callback(node.remove)
         return node
 
-    def _add_bridge(self, link: str) -> None:
-        # Snooping would hold IPv6 neighbour solicitations back until a querier was heard.
-        self._switch.netlink.link("add", ifname=link, kind="bridge", br_mcast_snooping=0)
-        self._switch.set_link(link, up=True)
-
     def _add_host(self, host: Host) -> None:
         node = self.nodes[host.name] = self._node(host.name)
         for sysctl, value in host.sysctls.items():
@@ -154,15 +149,6 @@ class Network:
             node.add_route(route.destination, via=route.via, link=route.link)
 
     def _plug_in(self, node: Node, device: str, interface: Interface) -> None:
-        port = f"{node.name}-{device}"
-        self._switch.netlink.link(
-            "add",
-            ifname=port,
-            kind="veth",
-            master=self._switch.link_index(interface.link),
-            state="up",
-            peer={"ifname": device, "net_ns_fd": node.namespace_fd},
-        )
-        node.set_link(device, up=True)
+        self._switch.plug_in(node, device, interface.link)
         for address in interface.addresses:
             node.add_address(device, address)

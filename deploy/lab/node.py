@@ -1,10 +1,10 @@
 """A node: a Linux host as a network namespace, and what one does on it."""
 
 import contextlib
+import functools
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import traceback
@@ -18,6 +18,7 @@ from deploy.lab import namespaces
 from deploy.lab.errors import LabError
 from deploy.lab.poll import poll
 from deploy.lab.process import NodeProcess
+from deploy.lab.rtnetlink import Rtnetlink
 
 _SYSCTLS = Path("/proc/sys")
 # An address of the lab is unique by construction: no second to wait before it may be used.
@@ -34,7 +35,6 @@ class Node:
     Attributes:
         name: Its host name, and that of its namespace for ip-netns(8).
         logs: The folder for the logs of its processes.
-        netlink: pyroute2's IPRoute in this node, for what has no method here.
     """
 
     def __init__(self, name: str, logs: Path) -> None:
@@ -43,10 +43,12 @@ class Node:
         self.processes: list[NodeProcess] = []
         self._namespaces = namespaces.create(name)
         self._exists = True
+        self._opened = contextlib.ExitStack()
         with self.enter():
-            self.netlink: Any = IPRoute()  # pyroute2 ships no types
-        for sysctl, value in _WITHOUT_DUPLICATE_DETECTION.items():
-            self.write_sysctl(sysctl, value)
+            self._rtnetlink = Rtnetlink()
+            self._opened.callback(self._rtnetlink.close)
+            for sysctl, value in _WITHOUT_DUPLICATE_DETECTION.items():
+                self.write_sysctl(sysctl, value)
         self.set_link("lo", up=True)
 
     def __repr__(self) -> str:
@@ -146,33 +148,45 @@ class Node:
 
     # --- links, addresses, routes
 
+    @functools.cached_property
+    def netlink(self) -> Any:  # noqa: ANN401 - pyroute2 ships no types
+        """pyroute2's IPRoute in this node, for what has no method here."""
+        with self.enter():
+            route = IPRoute()
+        self._opened.callback(route.close)
+        return route
+
     def link_index(self, link: str) -> int:
         """Look up a link's index."""
-        with self.enter():
-            return socket.if_nametoindex(link)
+        return self._rtnetlink.index(link)
 
     def set_link(self, link: str, *, up: bool) -> None:
         """Bring a link up or down; its peer at the switch follows."""
-        self.netlink.link("set", index=self.link_index(link), state="up" if up else "down")
+        self._rtnetlink.set_link(link, up=up)
+
+    def add_bridge(self, name: str) -> None:
+        """Create a bridge that is up."""
+        self._rtnetlink.add_bridge(name)
+
+    def plug_in(self, node: "Node", device: str, bridge: str) -> None:
+        """Create a device of another node, plugged into a bridge of this one; both ends are up."""
+        port = f"{node.name}-{device}"
+        self._rtnetlink.add_veth(port, bridge, device, node.namespace_fd)
+        node.set_link(device, up=True)
 
     def add_address(self, link: str, address: str) -> None:
         """Add an address with its prefix length, such as `192.0.2.10/24`."""
-        host, length = address.split("/")
-        self.netlink.addr("add", index=self.link_index(link), address=host, prefixlen=int(length))
+        self._rtnetlink.add_address(link, address)
 
     def delete_address(self, link: str, address: str) -> None:
         """Delete an address with its prefix length."""
-        host, length = address.split("/")
-        self.netlink.addr("del", index=self.link_index(link), address=host, prefixlen=int(length))
+        self._rtnetlink.delete_address(link, address)
 
     def add_route(
         self, destination: str, *, via: str | None = None, link: str | None = None
     ) -> None:
         """Add a route to a prefix, through a gateway or on a link."""
-        target: dict[str, object] = {"gateway": via} if via else {}
-        if link:
-            target["oif"] = self.link_index(link)
-        self.netlink.route("add", dst=destination, **target)
+        self._rtnetlink.add_route(destination, via, link)
 
     # --- the end
 
@@ -186,7 +200,7 @@ class Node:
         poll(self._kill_whoever_is_here, within_s=10, until=lambda killed: not killed)
         for process in self.processes:
             process.kill()
-        self.netlink.close()
+        self._opened.close()
         namespaces.remove_name(self.name)
         self._namespaces.close()
 
