@@ -63,7 +63,7 @@ def destinations(director: Node) -> set[str]:
 
 
 def wait_for(director: Node, expected: set[str], within_s: float) -> None:
-    poll(lambda: destinations(director), within_s, lambda found: found == expected, pause_s=0.2)
+    poll(lambda: destinations(director), within_s, lambda found: found == expected)
 
 
 def healths(daemons: FarmDaemons) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def test_half_of_two_hundred_die_and_return(network: BuildNetwork, tmp_path: Pat
         seen.add(frozenset(destinations(lb1)))
         return time.monotonic() > dead_since + ENTRY_LIVES_S
 
-    poll(all_this_time, left_s + 10, pause_s=0.2)
+    poll(all_this_time, left_s + 10)
     assert {frozenset(ALIVE)} == seen
     assert expected == healths(daemons)
 
