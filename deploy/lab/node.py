@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import gc
 import logging
 import os
 import signal
@@ -242,6 +243,8 @@ def _be_child(run: Callable[[], object], log: Path) -> NoReturn:
 def _take_leave_of_the_parent(log: Path) -> None:
     os.setsid()
     signal.pthread_sigmask(signal.SIG_SETMASK, set())
+    # A collection would look at everything that was inherited, and so copy all of it.
+    gc.freeze()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # The parent's may be those of a test run that captures them.

@@ -5,7 +5,11 @@ import shlex
 import sys
 from pathlib import Path
 
-# Loaded for the forks. Nothing of the project, which may be edited between two runs.
+# Loaded for the forks. Nothing of the project, which may be edited between two runs, but what must
+# be first.
+from deploy.lab import memory
+
+# isort: split
 import fastapi  # noqa: F401
 import httpx  # noqa: F401
 import hypothesis  # noqa: F401
@@ -25,6 +29,7 @@ _DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 
 def run_again_and_again(arguments: list[str]) -> None:
     """Run pytest with these arguments, and then with what is typed, until the end of the input."""
+    memory.everything_is_loaded()
     while True:
         _run(arguments)
         try:

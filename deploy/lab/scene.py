@@ -6,6 +6,9 @@ import signal
 import sys
 from pathlib import Path
 
+from deploy.lab import memory
+
+# isort: split
 from deploy.lab import demo
 from deploy.lab.daemons import FarmDaemons
 from deploy.lab.forward import DEVICE
@@ -29,6 +32,7 @@ def play(out: Path, token: str, *, show: bool, stay: bool) -> None:
         show: Go through the demonstration.
         stay: Stay after it.
     """
+    memory.everything_is_loaded()
     load_modules()
     with contextlib.ExitStack() as stack:
         network = stack.enter_context(Network(farm_topology(), out / LOGS))

@@ -86,7 +86,7 @@ def _pytest(arguments: Sequence[str], *, coverage: bool) -> list[str]:
     measured = ("-m", "coverage", "run") if coverage else ()
     return [
         *("sh", "-c", _LEAVING_RESULTS, "sh", "python", *measured),
-        *("-m", "pytest", "-p", "deploy.lab.fixtures", "-p", "deploy.lab.shares"),
+        *("-m", "deploy.lab.run_pytest", "-p", "deploy.lab.fixtures", "-p", "deploy.lab.shares"),
         # What the lab's tests do not use, and what would take two seconds to import in a guest.
         *("-p", "no:cacheprovider", "-p", "no:schemathesis"),
         *("-m", "kernel", f"--timeout={_TEST_LIMIT_S}", "--durations=10"),
