@@ -19,6 +19,7 @@ import click
 from deploy.lab.errors import LabError
 from deploy.lab.guest import LAB_BUILD, Guest, Machine, job_script, unused_cpu
 from deploy.lab.native import run_natively
+from deploy.lab.shares import write_down
 from deploy.lab.testrun import run_tests
 from deploy.lab.up import run_demonstration, run_scene
 
@@ -126,6 +127,12 @@ def test(
             coverage=coverage,
         )
         sys.exit(status)
+
+
+@lab.command()
+def durations() -> None:
+    """Write down what each test took here, so that others' guests are all busy for as long."""
+    write_down()
 
 
 @lab.command(context_settings={"ignore_unknown_options": True})

@@ -13,7 +13,12 @@ import pytest
 
 from deploy.lab.guest import LAB_BUILD
 
-DURATIONS = "durations.json"  # in a guest's /out what its tests took, in LAB_BUILD what all did
+DURATIONS = "durations.json"
+"""In a guest's /out what its tests took, in LAB_BUILD what all did, and beside this file what they
+took when somebody last wrote it down, for those who have not run them yet."""
+
+WRITTEN_DOWN = Path(__file__).parent
+_LONG_S = 2.0
 _UNKNOWN_S = 1.0
 
 
@@ -22,7 +27,7 @@ def shares(tests: Sequence[str], took_s: Mapping[str, float], guests: int) -> li
 
     Args:
         tests: Their ids; with the same arguments, each guest comes to the same result.
-        took_s: What a test took last time; others count as one second.
+        took_s: What a test took last time, or what one of its file takes; others count as a second.
         guests: How many there are.
 
     Returns:
@@ -30,11 +35,34 @@ def shares(tests: Sequence[str], took_s: Mapping[str, float], guests: int) -> li
     """
     busy_s = [0.0] * guests
     keeper: dict[str, int] = {}
-    for test in sorted(tests, key=lambda test: -took_s.get(test, _UNKNOWN_S)):
+    takes_s = {test: took_s.get(test, took_s.get(_file(test), _UNKNOWN_S)) for test in tests}
+    for test in sorted(tests, key=lambda test: -takes_s[test]):
         guest = busy_s.index(min(busy_s))
-        busy_s[guest] += took_s.get(test, _UNKNOWN_S)
+        busy_s[guest] += takes_s[test]
         keeper[test] = guest
     return [[test for test in tests if keeper[test] == guest] for guest in range(guests)]
+
+
+def _file(test: str) -> str:
+    return test.partition("::")[0]
+
+
+def known_durations() -> dict[str, float]:
+    """Return what each test took here last time, else what is written down."""
+    return read_durations(WRITTEN_DOWN) | read_durations(LAB_BUILD)
+
+
+def write_down() -> None:
+    """Write down, for others, what each long test took here, and one of the others of each file."""
+    written: dict[str, float] = {}
+    others_s: defaultdict[str, list[float]] = defaultdict(list)
+    for test, seconds in read_durations(LAB_BUILD).items():
+        if seconds >= _LONG_S:
+            written[test] = round(seconds)
+        else:
+            others_s[_file(test)].append(seconds)
+    means_s = {file: round(sum(each) / len(each), 2) for file, each in others_s.items()}
+    write_durations(WRITTEN_DOWN, written | means_s)
 
 
 def read_durations(folder: Path) -> dict[str, float]:
@@ -60,7 +88,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Keep this guest's share."""
     number, guests = map(int, config.getoption("--share").split("/"))
     everything = [item.nodeid for item in items]
-    share = set(shares(everything, read_durations(LAB_BUILD), guests)[number - 1])
+    share = set(shares(everything, known_durations(), guests)[number - 1])
     config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in share])
     items[:] = [item for item in items if item.nodeid in share]
 

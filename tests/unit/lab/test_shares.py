@@ -32,3 +32,9 @@ def test_no_guest_is_busy_for_much_longer(
 def test_without_durations_neighbours_are_parted() -> None:
     """What stands together and likely takes as long is shared evenly."""
     assert [["a", "c"], ["b", "d"]] == shares(["a", "b", "c", "d"], {}, 2)
+
+
+def test_a_new_test_likely_takes_as_long_as_others_of_its_file() -> None:
+    """Where those are known."""
+    tests = ["a::1", "a::2", "b::1", "b::2"]
+    assert [["a::2", "b::2"], ["a::1", "b::1"]] == shares(tests, {"a::1": 3.0, "a": 4.0}, 2)
