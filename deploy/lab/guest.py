@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import itertools
 import math
 import os
 import re
@@ -70,23 +71,21 @@ def job_script(command: Sequence[str], environment: Mapping[str, str] | None = N
 
 @contextlib.contextmanager
 def unused_cpu(locks: Path = LAB_BUILD) -> Iterator[int]:
-    """Reserve a processor that no other guest of this checkout is pinned to, the last one first.
-
-    Where all are taken, guests share one.
+    """Reserve the processor that fewest guests of this checkout are pinned to, the last one first.
 
     Args:
-        locks: A folder with a file to lock for each processor.
+        locks: A folder with a file to lock for each guest that a processor has.
     """
     locks.mkdir(parents=True, exist_ok=True)
     allowed = sorted(os.sched_getaffinity(0), reverse=True)
     with contextlib.ExitStack() as opened:
-        for cpu in allowed:
-            lock = opened.enter_context((locks / f"cpu{cpu}.lock").open("w"))
-            with contextlib.suppress(BlockingIOError):
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                yield cpu
-                return
-        yield allowed[os.getpid() % len(allowed)]
+        for guests in itertools.count():
+            for cpu in allowed:
+                lock = opened.enter_context((locks / f"cpu{cpu}.{guests}.lock").open("w"))
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    yield cpu
+                    return
 
 
 class Guest:
