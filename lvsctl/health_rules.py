@@ -22,6 +22,7 @@ from lvsctl.health.check import (
     TlsRequest,
     UdpRequest,
 )
+from lvsctl.health.patterns import BadPattern, searcher
 from lvsctl.health.policy import HealthPolicy
 from lvsctl.objects import Kind, ObjectId
 
@@ -200,10 +201,10 @@ def _pattern(pattern: str) -> Iterator[Problem]:
         yield Problem("/body", "it is empty or too long", f"1 to {MAX_TEXT} characters")
         return
     try:
-        re.compile(pattern.encode())
-    except (re.error, OverflowError, RecursionError, UnicodeEncodeError) as error:
+        searcher(pattern)
+    except BadPattern as error:
         detail = f"{_cut(pattern)} is no regular expression: {error}"
-        yield Problem("/body", detail, "as Python's re reads it")
+        yield Problem("/body", detail, "as Python's regex reads it")
 
 
 def _tls(tls: TlsOptions) -> Iterator[Problem]:

@@ -85,8 +85,8 @@ class HttpRequest:
         host: The Host field; None names the address that is asked.
         headers: Further fields.
         statuses: An answer with another status fails.
-        body: Regular expression of :mod:`re`, encoded as UTF-8, that has to match somewhere in
-            the body's bytes; None takes any body.
+        body: Regular expression (:mod:`lvsctl.health.patterns`) that has to match somewhere in the
+            body; None takes any body.
         tls: None for http.
     """
 

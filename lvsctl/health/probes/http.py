@@ -1,14 +1,14 @@
 """Whether a server answers an HTTP/1.1 request as it should, in the clear or over TLS."""
 
 import functools
-import re
 from http import HTTPStatus
 
 import httptools
 
 from lvsctl.health.check import HttpRequest
 from lvsctl.health.outcome import Outcome
-from lvsctl.health.probes.attempt import Attempt, WrongAnswer, outcome_of
+from lvsctl.health.patterns import TooSlow, searcher
+from lvsctl.health.probes.attempt import Attempt, OwnFault, WrongAnswer, outcome_of
 from lvsctl.health.probes.sockets import Connection, connected
 from lvsctl.health.probes.tls import TlsConnection, shake_hands
 from lvsctl.health.target import Target
@@ -127,9 +127,16 @@ async def _judge(
                 cut = f"{attempt.where} closed the connection within the body of its answer"
                 raise WrongAnswer(cut)
             break
-    if not re.search(request.body.encode(), answer.body):
+    if not _is_in(request.body, answer, attempt):
         size = len(answer.body)
         raise WrongAnswer(f"{attempt.where}: {request.body!r} is not in the body ({size} bytes)")
+
+
+def _is_in(pattern: str, answer: _Answer, attempt: Attempt) -> bool:
+    try:
+        return searcher(pattern)(bytes(answer.body))
+    except TooSlow as error:
+        raise OwnFault(f"the body of {attempt.where} cannot be judged: {error}") from error
 
 
 async def _more(answer: _Answer, connection: Connection | TlsConnection, attempt: Attempt) -> bool:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lvsctl.health.check import HttpRequest, StatusRange, TcpRequest
-from lvsctl.health.outcome import Failed, Outcome, Passed
+from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
 from lvsctl.health.probes import http, sockets, tcp
 from tests.unit.health.servers import (
     Answer,
@@ -246,6 +246,19 @@ def test_an_answer_that_does_not_come_fails_in_time(answer: Answer, expected: st
     assert re.fullmatch(expected, reason(outcome)), outcome
     assert isinstance(outcome, Failed)
     assert SHORT_S <= outcome.took_s < SHORT_S + 1
+
+
+def test_a_pattern_that_takes_too_long_says_nothing_of_a_server() -> None:
+    """Nor does it keep all other probes from being made."""
+    body = b"x" * 1000
+    answer = saying(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    outcome = http_outcome(answer, HttpRequest(body="(x+x+)+y"))
+    assert isinstance(outcome, Inconclusive)
+    assert re.fullmatch(
+        r"the body of 127\.0\.0\.1:\d+ cannot be judged: '\(x\+x\+\)\+y' cannot be searched for in "
+        "1000 bytes within 50 ms: write it with fewer repetitions",
+        outcome.reason,
+    )
 
 
 def test_the_request_is_what_was_asked_for() -> None:
