@@ -56,7 +56,7 @@ _VALUE = re.compile(r"([!-~]([ -~]*[!-~])?)?")
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
 _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _DOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?|\.")
-_MAX_DOMAIN = 254
+_MAX_DOMAIN = 253  # without the last dot (RFC 1035, 2.3.4)
 PROGRAM_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _PROGRAM = re.compile(PROGRAM_PATTERN)
 OWN_FIELDS = ("connection", "content-length", "host", "transfer-encoding")
@@ -230,7 +230,7 @@ def _dns(request: DnsRequest) -> Iterator[Problem]:
 
 
 def _is_domain(name: str) -> bool:
-    return len(name) <= _MAX_DOMAIN and bool(_DOMAIN.fullmatch(name))
+    return len(name.removesuffix(".")) <= _MAX_DOMAIN and bool(_DOMAIN.fullmatch(name))
 
 
 def _exec(request: ExecRequest) -> Iterator[Problem]:
