@@ -97,11 +97,13 @@ class _Answer:
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
-        if status >= HTTPStatus.OK or status == HTTPStatus.SWITCHING_PROTOCOLS:
+        is_final = status >= HTTPStatus.OK or status == HTTPStatus.SWITCHING_PROTOCOLS
+        if is_final and not self.is_complete:
             self.status = status
 
     def on_body(self, data: bytes) -> None:
-        self.body += data
+        if not self.is_complete:
+            self.body += data
 
     def on_message_complete(self) -> None:
         self.is_complete = self.status is not None

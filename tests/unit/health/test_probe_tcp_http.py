@@ -134,6 +134,11 @@ def test_a_connection_that_is_not_accepted_fails(
             saying(OK + b"and something after it"), HttpRequest(body="fine"), id="more behind it"
         ),
         pytest.param(
+            saying(OK + b"HTTP/1.1 408 Late\r\nContent-Length: 2\r\n\r\nno"),
+            HttpRequest(body="^fine\n$"),
+            id="another answer behind it",
+        ),
+        pytest.param(
             saying(b"HTTP/1.1 101 Go\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n\0\0"),
             HttpRequest(statuses=(StatusRange(101, 101),)),
             id="an upgrade",
