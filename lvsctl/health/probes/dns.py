@@ -1,5 +1,6 @@
 """Whether a name server answers a query."""
 
+import asyncio
 import functools
 import os
 
@@ -30,6 +31,7 @@ async def probe(request: DnsRequest, target: Target, timeout_s: float) -> Outcom
             datagrams.send(query)
             answer = await datagrams.receive()
             while answer[_ID] != query[_ID]:
+                await asyncio.sleep(0)  # else a flood of them leaves no turn to anybody else
                 answer = await datagrams.receive()
         judge(request, query, answer, attempt.where)
 

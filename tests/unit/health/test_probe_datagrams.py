@@ -6,10 +6,7 @@ import socket
 from collections.abc import Callable
 from ipaddress import ip_address
 
-import dns.flags
 import dns.message
-import dns.rcode
-import dns.rrset
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,8 +16,10 @@ from lvsctl.health.outcome import Outcome, Passed
 from lvsctl.health.probes import dns as dns_probe
 from lvsctl.health.probes import udp
 from lvsctl.health.probes.attempt import WrongAnswer
+from tests.unit.health.name_servers import Records, name_server, refused, truncated
 from tests.unit.health.servers import answering, refusing, target
 from tests.unit.health.test_probe_tcp_http import LONG_S, SHORT_S, reason
+from tests.unit.virtual_time import run, stall
 
 NAME = "web.example."
 A = ip_address("192.0.2.1")
@@ -79,33 +78,6 @@ def test_a_closed_port_is_known_at_once() -> None:
             return await udp.probe(UdpRequest(b"ping"), target(port), LONG_S)
 
     assert "127.0.0.1:PORT refused the datagram" == reason(asyncio.run(probe()))
-
-
-Records = tuple[str, str, str]
-Change = Callable[[dns.message.Message], None]
-
-
-def name_server(*records: Records, change: Change = lambda _: None) -> Callable[..., list[bytes]]:
-    """Return a server that answers every query with these records."""
-
-    def answer(asked: bytes) -> list[bytes]:
-        message = dns.message.make_response(dns.message.from_wire(asked))
-        for owner, type_, data in records:
-            message.answer.append(dns.rrset.from_text(owner, 60, "IN", type_, data))
-        change(message)
-        return [message.to_wire()]
-
-    return answer
-
-
-def refused(message: dns.message.Message) -> None:
-    """Make an answer a refusal."""
-    message.set_rcode(dns.rcode.REFUSED)
-
-
-def truncated(message: dns.message.Message) -> None:
-    """Make an answer one of which the end is missing."""
-    message.flags |= dns.flags.TC
 
 
 ALIAS = (NAME, "CNAME", "web1.example.")
@@ -193,6 +165,22 @@ def test_a_silent_name_server_fails_in_time() -> None:
     expected = "127.0.0.1:PORT: timed out after 0.2 s, waiting for an answer"
     failed = outcome_of(DnsRequest(NAME), lambda asked: [asked[::-1]], SHORT_S)
     assert expected == reason(failed)
+
+
+def test_a_flood_of_other_answers_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there always is one more to read, the probe ends in time all the same."""
+
+    class Flood:
+        def send(self, _: bytes) -> None:
+            pass
+
+        async def receive(self) -> bytes:
+            stall(0.01)
+            return b"x"
+
+    monkeypatch.setattr(dns_probe, "exchange", lambda _: contextlib.nullcontext(Flood()))
+    failed = run(dns_probe.probe(DnsRequest(NAME), target(53), 1.0))
+    assert "127.0.0.1:PORT: timed out after 1 s, waiting for an answer" == reason(failed)
 
 
 @given(st.binary(max_size=100), st.integers(0, 60))
