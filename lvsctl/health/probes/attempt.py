@@ -35,11 +35,11 @@ class Attempt:
 
     @property
     def where(self) -> str:
-        """The address that is asked, with its port, as people write them."""
-        address = str(self.target.address)
-        return (
-            f"[{address}]:{self.target.port}" if ":" in address else f"{address}:{self.target.port}"
-        )
+        """The address that is asked, with its port if it has one, as people write them."""
+        address, port = str(self.target.address), self.target.port
+        if not port:
+            return address
+        return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 async def outcome_of(

@@ -51,8 +51,7 @@ class ExecProbes:
             program = self._program(request.program)
             status, said = await _end_of(self._start([str(program), *request.arguments], target))
             if status != 0:
-                how = f"exited with {status}" if status > 0 else signal.Signals(-status).name
-                raise WrongAnswer(f"{request.program}: {how}{said and ', '}{said}")
+                raise WrongAnswer(f"{request.program}: {_how(status)}{said and ', '}{said}")
 
         return await outcome_of(ask, target, timeout_s)
 
@@ -98,6 +97,15 @@ def environment(target: Target) -> Mapping[str, str]:
         "LVSCTL_PORT": target.port or None,
     }
     return {"PATH": PATH} | {name: str(value) for name, value in told.items() if value is not None}
+
+
+def _how(status: int) -> str:
+    if status > 0:
+        return f"exited with {status}"
+    try:
+        return signal.Signals(-status).name
+    except ValueError:  # those for real time have numbers alone
+        return f"signal {-status}"
 
 
 async def _end_of(process: subprocess.Popen[bytes]) -> tuple[int, str]:

@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -69,6 +70,7 @@ def test_a_program_that_exits_with_0_passes(folder: Path) -> None:
         ("exit 2", "check: exited with 2"),
         ("echo trying; echo no  answer >&2; exit 1", "check: exited with 1, trying no answer"),
         ("kill -TERM $$", "check: SIGTERM"),
+        ("kill -40 $$", "check: signal 40"),
         ("printf '\\377' ; exit 1", "check: exited with 1, \ufffd"),
     ],
 )
@@ -120,6 +122,14 @@ def test_it_is_killed_at_the_end_of_its_time(folder: Path) -> None:
     expected = "192.0.2.11:80: timed out after 0.5 s, waiting for check to end"
     assert expected == reason(outcome_of(folder, timeout_s=0.5))
     dies(int((folder / "child").read_text()))
+
+
+def test_without_a_port_none_is_named(folder: Path) -> None:
+    """A program may know by itself what to ask."""
+    write(folder, "exec sleep 1000")
+    asked = probes(folder).probe(ExecRequest("check"), replace(TARGET, port=0), 0.5)
+    expected = "192.0.2.11: timed out after 0.5 s, waiting for check to end"
+    assert expected == reason(asyncio.run(asked))
 
 
 def test_what_it_leaves_behind_is_killed(folder: Path) -> None:
