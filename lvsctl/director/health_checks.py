@@ -121,6 +121,8 @@ class HealthChecks:
         elif news:
             services = state.farm.services
             pools |= {services[name].pool for name in cycle.dirty if name in services}
+            if not services.keys() >= cycle.dirty:  # of which pool a service was is not known
+                pools |= self.verdicts.pools
         self._state = state
         self._presumed |= cycle.presumed
         self._outdated |= {name for name in pools if self._is_of_interest(name, state)}
@@ -134,24 +136,32 @@ class HealthChecks:
     # --- what is asked ----------------------------------------------------------------------
 
     async def _follow(self) -> None:
-        """Ask what the farm says, one pool after the other so that nothing else has to wait."""
+        """Ask what the farm says, as it changes."""
         while True:
             await self._has_outdated.wait()
             self._has_outdated.clear()
             pools, self._outdated = self._outdated, set()
-            for pool in sorted(pools):
-                self._take_up(pool)
-                await asyncio.sleep(0)
-            self._announce()
-            ways = [way for pool in pools for way in self._ways(pool)]
-            while not self._looks.have_seen(ways):
-                self._look_ended.clear()
-                self._looks.ask()
-                await self._look_ended.wait()
-            for pool in sorted(pools):
-                checked = self._checked.get(pool, {}).values()
-                self._prober.watch(pool, [each.planned for each in checked if each.planned])
-                await asyncio.sleep(0)
+            try:
+                await self._follow_pools(sorted(pools))
+            except Exception:
+                # A defect of ours must leave the kernel serving and the API answering.
+                log.exception("health checks do not follow the farm", pools=sorted(pools))
+
+    async def _follow_pools(self, pools: Sequence[str]) -> None:
+        """Take up pools, one after the other so that nothing else has to wait."""
+        for pool in pools:
+            self._take_up(pool)
+            await asyncio.sleep(0)
+        self._announce()
+        ways = [way for pool in pools for way in self._ways(pool)]
+        while not self._looks.have_seen(ways):  # a probe counts only after a look
+            self._look_ended.clear()
+            self._looks.ask()
+            await self._look_ended.wait()
+        for pool in pools:
+            checked = self._checked.get(pool, {}).values()
+            self._prober.watch(pool, [each.planned for each in checked if each.planned])
+            await asyncio.sleep(0)
 
     def _take_up(self, name: str) -> None:
         """Learn which questions a pool comes to, and begin and end verdicts accordingly."""

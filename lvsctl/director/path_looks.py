@@ -5,9 +5,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from lvsctl.errors import BoundaryError
 from lvsctl.health.path import TunnelProbe
 from lvsctl.ipvs_table import FwmarkKey
+
+log = structlog.get_logger(__name__)
 
 SHARE_OF_TIME = 0.1
 """Looking may take so much of the kernel's thread; a large table is looked at less often."""
@@ -105,16 +109,24 @@ class PathLooks:
             await self._asked.wait()
             await asyncio.sleep(self._not_before_s - now_s())
             self._asked.clear()
-            began_s, ways = now_s(), [way for of_pool in self._ways.values() for way in of_pool]
-            try:
-                problems = await self._look(ways)
-            except BoundaryError as error:
-                problems = dict.fromkeys(ways, f"this director could not be looked at: {error}")
-            ended_s = now_s()
-            self._not_before_s = began_s + max(AT_MOST_EVERY_S, (ended_s - began_s) / SHARE_OF_TIME)
-            look = PathLook(began_s, ended_s, problems)
+            look = await self._made([way for ways in self._ways.values() for way in ways])
+            self._not_before_s = look.began_s + max(
+                AT_MOST_EVERY_S, (look.ended_s - look.began_s) / SHARE_OF_TIME
+            )
             self._remember(look)
             self._seen(look)
+
+    async def _made(self, ways: Sequence[TunnelProbe]) -> PathLook:
+        now_s = asyncio.get_running_loop().time
+        began_s = now_s()
+        try:
+            problems = await self._look(ways)
+        except BoundaryError as error:
+            problems = dict.fromkeys(ways, f"this director could not be looked at: {error}")
+        except Exception as error:  # a defect of ours must not end the watch over the servers
+            log.exception("a look at the director broke")
+            problems = dict.fromkeys(ways, f"looking at this director broke: {error!r}")
+        return PathLook(began_s, now_s(), problems)
 
     def _remember(self, look: PathLook) -> None:
         self._looks.append(look)

@@ -15,6 +15,10 @@ class WrongAnswer(LvsctlError):
     """The server did not answer as it should; ends the probe as failed."""
 
 
+class Unreached(WrongAnswer):
+    """Nothing came back from the server, and somebody said so; ends the probe as failed."""
+
+
 class OwnFault(LvsctlError):
     """This host could not ask; ends the probe as inconclusive."""
 
@@ -59,7 +63,7 @@ async def outcome_of(
         async with asyncio.timeout(timeout_s):
             await ask(attempt)
     except WrongAnswer as error:
-        return Failed(str(error), clock() - began_s)
+        return Failed(str(error), clock() - began_s, silent=isinstance(error, Unreached))
     except OwnFault as error:
         return Inconclusive(str(error))
     except TimeoutError:

@@ -8,7 +8,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Iterator
 
-from lvsctl.health.probes.attempt import Attempt, OwnFault, WrongAnswer
+from lvsctl.health.probes.attempt import Attempt, OwnFault, Unreached, WrongAnswer
 from lvsctl.health.target import Target
 from lvsctl.ipvs_table import Family, family_of
 
@@ -162,7 +162,7 @@ def _judged(attempt: Attempt, refused: str = "refused the connection") -> Iterat
             reset = f"{attempt.where} reset the connection, waiting for {attempt.awaits}"
             raise WrongAnswer(reset) from error
         if error.errno in _SILENT:
-            raise WrongAnswer(f"{attempt.where} cannot be reached: {_words(error)}") from error
+            raise Unreached(f"{attempt.where} cannot be reached: {_words(error)}") from error
         raise OwnFault(f"{attempt.where} cannot be asked: {_words(error)}") from error
 
 

@@ -8,7 +8,7 @@ from ipaddress import ip_interface
 
 import pytest
 
-from lvsctl.director.edits import PutFarm, PutObject
+from lvsctl.director.edits import DeleteObject, PutFarm, PutObject
 from lvsctl.events import EventKind
 from lvsctl.farm import Farm, Pool
 from lvsctl.health.check import HealthCheck, TcpRequest, Through
@@ -386,13 +386,19 @@ def test_what_is_adopted_is_not_taken_out() -> None:
 
 
 def test_verdicts_that_nobody_asks_for_are_forgotten() -> None:
-    """With their pool's checks, or their server."""
+    """With their server, their service, or their pool's checks."""
 
     async def play(director: Director) -> None:
         await serving(director, checked(1, 2))
         await director.daemon.write(PutObject(POOL_ID, checked(1)), by="test")
         await asyncio.sleep(1)
         assert {"rs1"} == {probe.target.server for probe in director.bench.local.verdicts()}
+        await director.daemon.write(DeleteObject(WEB_ID), by="test")
+        await asyncio.sleep(1)
+        assert {} == director.bench.local.verdicts()
+        await director.daemon.write(PutObject(WEB_ID, web()), by="test")
+        await asyncio.sleep(3)
+        assert {1: 100} == director.bench.weights()
         await director.daemon.write(PutObject(POOL_ID, pool(1)), by="test")
         await asyncio.sleep(1)
         assert {} == director.bench.local.verdicts()

@@ -35,14 +35,14 @@ class Director:
 
     def __init__(self) -> None:
         self.wrong: dict[TunnelProbe, str] = {}
-        self.broken = False
+        self.broken: Exception | None = None
         self.seen: list[PathLook] = []
         self.looks = PathLooks(self._look, self.seen.append)
 
     async def _look(self, ways: Sequence[TunnelProbe]) -> Mapping[TunnelProbe, str]:
         await asyncio.sleep(LOOK_TAKES_S)
         if self.broken:
-            raise KernelError("no table")
+            raise self.broken
         return {each: self.wrong.get(each, "") for each in ways}
 
     async def look(self) -> float:
@@ -93,9 +93,12 @@ def test_what_was_wrong_before_meanwhile_or_after_counts() -> None:
         await director.look()
         assert "fwmark 2 was put right just now" == director.looks.problem(TWO, mended)
         assert "" == director.looks.problem(ONE, mended)
-        director.broken = True
+        director.broken = KernelError("no table")
         await director.look()
         assert "could not be looked at: no table" in director.looks.problem(ONE, mended)
+        director.broken = ValueError("our own defect")
+        await director.look()
+        assert "ValueError('our own defect')" in director.looks.problem(ONE, mended)
         running.cancel()
 
     virtual_time.run(scenario())
