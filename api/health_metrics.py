@@ -11,7 +11,8 @@ from prometheus_client.core import (
 
 from api.views import Known
 from lvsctl.director.cycle import ServiceHealth
-from lvsctl.director.probe_statistics import DURATIONS_S, Histogram, ProbeCounts
+from lvsctl.director.probe_statistics import Histogram, ProbeCounts
+from lvsctl.director.statistics import DURATIONS_S
 from lvsctl.health.check import kind_of
 
 SERVER = ("pool", "server", "vip")

@@ -1,36 +1,46 @@
 """Whether 2,000 health checks every 2 s keep their schedule, and what processor time they take.
 
 Run it: ``python -m benchmarks.probes [--kind http] [--checks 2000] [--dead 0] [--seconds 30]``.
-The servers are other processes on loopback; what is measured is this process: one event loop that
-does nothing else, with the director's settings of the interpreter. Dead servers are behind a
-listener that neither takes nor refuses a connection.
+The servers are addresses of loopback, behind another process; what is measured is this process:
+the director's health checks, from its farm to verdicts, on one event loop that does nothing else,
+with the director's settings of the interpreter. They are asked directly, as this machine need have
+no IPVS. Dead servers are behind a listener that neither takes nor refuses a connection.
 """
 
 import argparse
 import asyncio
 import contextlib
 import gc
+import logging
 import multiprocessing
 import random
 import resource
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import structlog
+
+from lvsctl.director.cycle import Cycle
+from lvsctl.director.health_checks import HealthChecks
 from lvsctl.director.interpreter import favour_the_event_loop
+from lvsctl.director.state import State
+from lvsctl.farm import Farm, Pool, RealServer, Service
 from lvsctl.health.check import HealthCheck, HttpRequest, Request, TcpRequest, Through, UdpRequest
-from lvsctl.health.outcome import Passed
-from lvsctl.health.prober import Prober, Report
+from lvsctl.health.outcome import Outcome, Passed
+from lvsctl.health.path import TunnelProbe
+from lvsctl.health.prober import Report
 from lvsctl.health.probes.exec import ExecProbes
 from lvsctl.health.probes.kinds import Probes
-from lvsctl.health.target import Planned, ProbeId, Target, TargetId
-from lvsctl.health.verdict import Verdict, judge, unchecked
+from lvsctl.health.target import ProbeId
+from lvsctl.health.verdict import KeptVerdict
+from lvsctl.status import Status
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Type: text/plain\r\n\r\nok\n"
 REQUESTS: dict[str, Request] = {
@@ -38,7 +48,7 @@ REQUESTS: dict[str, Request] = {
     "http": HttpRequest(path="/healthz", body="^ok$"),
     "udp": UdpRequest(b"ping", b"ping"),
 }
-LOOPBACK = IPv4Address("127.0.0.1")
+ANYWHERE = IPv4Address("0.0.0.0")  # noqa: S104 - asked at many addresses of loopback
 SETTLED_S = 6.0
 """Not measured: the first pass of each, and what follows from all beginning at once."""
 
@@ -62,9 +72,9 @@ class _Echo(asyncio.DatagramProtocol):
 def _serve(port: Connection) -> None:
     async def serve() -> None:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(_Web, str(LOOPBACK), 0, backlog=4096)
+        server = await loop.create_server(_Web, str(ANYWHERE), 0, backlog=4096)
         at = server.sockets[0].getsockname()[1]
-        await loop.create_datagram_endpoint(_Echo, (str(LOOPBACK), at))
+        await loop.create_datagram_endpoint(_Echo, (str(ANYWHERE), at))
         port.send(at)
         await asyncio.Event().wait()
 
@@ -89,58 +99,61 @@ def servers() -> Iterator[int]:
 def nobody() -> Iterator[int]:
     """Give a port at which connections are neither taken nor refused."""
     with socket.socket() as listener, socket.socket() as waiting:
-        listener.bind((str(LOOPBACK), 0))
+        listener.bind((str(ANYWHERE), 0))
         listener.listen(0)
-        waiting.connect(listener.getsockname())
+        waiting.connect(("127.0.0.1", listener.getsockname()[1]))
         yield listener.getsockname()[1]
 
 
 @dataclass
 class Measured:
-    """What the reports said.
+    """What became of the probes, in place of the director's statistics.
 
     Attributes:
         late_s: Of each probe, how late it began.
         took_s: Of each that passed, how long it took.
         outcomes: How many of each kind.
-        verdicts: As they stand.
     """
 
     late_s: list[float] = field(default_factory=list)
     took_s: list[float] = field(default_factory=list)
     outcomes: Counter[str] = field(default_factory=Counter)
-    verdicts: dict[ProbeId, Verdict] = field(default_factory=dict)
 
-    def report(self, report: Report) -> Verdict:
-        """Judge, as the director does."""
-        now = datetime.now(UTC)
-        before = self.verdicts.get(report.planned.id) or unchecked(now)
-        self.verdicts[report.planned.id] = judge(before, report.outcome, report.planned.check, now)
+    def add(self, report: Report, outcome: Outcome) -> None:
+        """Take note of a probe."""
         self.late_s.append(report.late_s)
-        self.outcomes[type(report.outcome).__name__] += 1
-        if isinstance(report.outcome, Passed):
-            self.took_s.append(report.outcome.took_s)
-        return self.verdicts[report.planned.id]
+        self.outcomes[type(outcome).__name__] += 1
+        if isinstance(outcome, Passed):
+            self.took_s.append(outcome.took_s)
 
     def forget(self) -> None:
-        """Begin to measure; the verdicts stay."""
+        """Begin to measure."""
         self.late_s.clear()
         self.took_s.clear()
         self.outcomes.clear()
 
 
-def planned(request: Request, checks: int, dead: int, port: int, dead_port: int) -> list[Planned]:
-    """Return checks of as many servers, of which the first are dead."""
-    check = HealthCheck(request, through=Through.DIRECT, interval_s=2.0, timeout_s=1.0)
-    vip = IPv4Address("198.51.100.10")
-    plan = []
-    for number in range(checks):
-        # Told apart by where they are asked from: a UDP server answers from one address only.
-        source = IPv4Address("127.1.0.1") + number
-        target = Target(LOOPBACK, dead_port if number < dead else port, source)
-        id_ = TargetId("web", f"rs{number}", vip)
-        plan.append(Planned(ProbeId.of(id_, check, target.port), check, target))
-    return plan
+def farm(request: Request, checks: int, dead: int, port: int, dead_port: int) -> State:
+    """Return a farm of so many checked servers, of which the first are dead."""
+    servers = tuple(
+        RealServer(f"rs{number}", IPv4Address("127.1.0.1") + number) for number in range(checks)
+    )
+    pools = {
+        name: Pool(
+            name,
+            real_servers=members,
+            health_checks=(HealthCheck(request, at, Through.DIRECT, 2.0, timeout_s=1.0),),
+        )
+        for name, members, at in (
+            ("dead", servers[:dead], dead_port),
+            ("web", servers[dead:], port),
+        )
+    }
+    services = {
+        name: Service(name, IPv4Address("198.51.100.10") + number, name, ports=(80,))
+        for number, name in enumerate(pools)
+    }
+    return State("benchmark", 1, {}, Farm(services, pools), Status())
 
 
 def queued_s() -> float:
@@ -148,25 +161,46 @@ def queued_s() -> float:
     return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
 
 
-async def measure(plan: list[Planned], seconds: float) -> tuple[Measured, float, float]:
-    """Probe for a time.
+async def keep_nothing(_changes: Mapping[ProbeId, KeptVerdict | None]) -> None:
+    """Take the place of the disk."""
+
+
+async def look_at_nothing(_ways: Sequence[TunnelProbe]) -> Mapping[TunnelProbe, str]:
+    """Take the place of the kernel: nothing goes through a tunnel here."""
+    return {}
+
+
+async def measure(state: State, seconds: float) -> tuple[Measured, float, float]:
+    """Check a farm's health for a time.
 
     Returns:
         What was reported; of the time, the share in which this process ran, and the share in
         which it wanted to and others did.
     """
     measured = Measured()
-    probes = Probes(ExecProbes(None, None, None))
-    random_ = random.Random(1).random  # noqa: S311 - spreads, hides nothing
-    prober = Prober(probes.probe, measured.report, random_)
-    prober.watch("web", plan)
+    health = HealthChecks(
+        kept={},
+        probe=Probes(ExecProbes(None, None, None)).probe,
+        look=look_at_nothing,
+        keep=keep_nothing,
+        turned=lambda _: None,
+        tell=lambda _: None,
+        findings=lambda _: (),
+        now=lambda: datetime.now(UTC),
+        random=random.Random(1).random,  # noqa: S311 - spreads, hides nothing
+    )
+    health.statistics = measured  # type: ignore[assignment]
+    checking = asyncio.create_task(health.run())
+    health.saw(state, Cycle(state.revision, None))
     await asyncio.sleep(SETTLED_S)
     measured.forget()
     began_s, cpu_s, waited_s = time.monotonic(), time.process_time(), queued_s()
     await asyncio.sleep(seconds)
     passed_s = time.monotonic() - began_s
     ran, waited = (time.process_time() - cpu_s) / passed_s, (queued_s() - waited_s) / passed_s
-    await prober.stop()
+    checking.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await checking
     return measured, ran, waited
 
 
@@ -183,14 +217,15 @@ def main() -> None:
     parser.add_argument("--dead", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=30)
     options = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     for kind in options.kind or REQUESTS:
         gc.unfreeze()
         with servers() as port, nobody() as dead_port:
-            plan = planned(REQUESTS[kind], options.checks, options.dead, port, dead_port)
+            state = farm(REQUESTS[kind], options.checks, options.dead, port, dead_port)
             favour_the_event_loop()
-            measured, ran, waited = asyncio.run(measure(plan, options.seconds))
+            measured, ran, waited = asyncio.run(measure(state, options.seconds))
         late = " ".join(
             f"{name} {percentile_ms(measured.late_s, at):.1f}"
             for name, at in (("median", 0.5), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0))

@@ -279,10 +279,10 @@ class DirectorDaemon:
         )
 
     def _findings(self, agent: str) -> Sequence[str]:
-        """Return what an agent has found wrong on its host."""
+        """Return what an agent has found wrong on its host, oldest first."""
         contact = self.contacts.get(agent)
         findings = contact.report.findings if contact else ()
-        return [f"{finding.subject}: {finding.detail}" for finding in findings]
+        return [f"{each.subject}: {each.detail} ({each.severity}, {each.at})" for each in findings]
 
     async def applied(self, written: Written, timeout_s: float) -> Applied:
         """Wait until a cycle that saw an edit left its keys as they should be in this kernel."""

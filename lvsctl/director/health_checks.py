@@ -21,7 +21,7 @@ from lvsctl.director.probe_statistics import ProbeStatistics
 from lvsctl.director.state import State
 from lvsctl.director.verdicts import Verdicts
 from lvsctl.errors import StoreError
-from lvsctl.events import Event
+from lvsctl.events import Event, EventKind
 from lvsctl.farm_rules import referring_services
 from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
 from lvsctl.health.path import PreparedPaths, TunnelProbe
@@ -311,7 +311,8 @@ class HealthChecks:
         if news.turns:
             self._turned(news.turns.keys())
         for event in health_events(news):
-            log.warning(str(event.kind), subject=event.subject, detail=event.detail)
+            note = log.info if event.kind is EventKind.SERVER_UP else log.warning
+            note(str(event.kind), subject=event.subject, detail=event.detail)
             self._tell(event)
         if news.to_keep:
             self._unkept |= news.to_keep

@@ -8,7 +8,7 @@ from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
 from lvsctl.ipvs_table import TunnelType, family_of
 
 FINDINGS = 2
-"""So many of an agent's are quoted."""
+"""So many of an agent's are quoted, the latest."""
 
 
 def meaning_of(
@@ -21,7 +21,7 @@ def meaning_of(
         failed: How that ended.
         direct: How the same question to the server's own address ended; None where it was not
             asked, or has not been answered yet.
-        findings: What the server's agent has found wrong there.
+        findings: What the server's agent has found wrong there, oldest first.
     """
     compared = ""
     match direct:
@@ -31,7 +31,7 @@ def meaning_of(
             compared = f"nor does it answer directly: {reason}"
         case Inconclusive() | None:
             pass
-    reported = [f"its agent reports {each}" for each in findings[:FINDINGS]]
+    reported = [f"its agent reports {each}" for each in findings[-FINDINGS:]]
     return "; ".join(filter(None, (compared, *reported)))
 
 

@@ -4,12 +4,10 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lvsctl.director.statistics import DURATIONS_S
 from lvsctl.health.check import CheckKind, Through
 from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
 from lvsctl.health.prober import Report
-
-DURATIONS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Upper bounds of the classes in which durations are counted; a last one has the longer ones."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

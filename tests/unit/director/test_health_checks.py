@@ -8,6 +8,7 @@ from ipaddress import ip_interface
 
 import pytest
 
+from lvsctl.agent.messages import Finding, Registration, Report, Severity, Tunnel
 from lvsctl.director.edits import DeleteObject, PutFarm, PutObject
 from lvsctl.events import EventKind
 from lvsctl.farm import Farm, Pool
@@ -141,6 +142,25 @@ def test_the_pair_of_checks_says_what_is_wrong() -> None:
         director.servers.direct[rip(2)] = None
         await asyncio.sleep(10)
         assert "nor does it answer directly: timed out" in health(director, 2)[1]
+
+    scenario(play)
+
+
+def test_what_the_agent_found_is_in_the_reason() -> None:
+    """It looks at the very host."""
+
+    async def play(director: Director) -> None:
+        daemon = director.daemon
+        await serving(director, checked(1, 2))
+        await daemon.register("rs2", Registration(rip(2), ("web",)), by="test")
+        found = Finding(Severity.BROKEN, "tunl0", "it is down", "", "2026-01-01T00:00:00Z")
+        ready = Report(daemon.state.farm_id, (VIP,), (Tunnel("ipip"),), (found,))
+        await daemon.report("rs2", ready)
+        director.servers.tunnel[rip(2)] = REFUSED
+        await asyncio.sleep(DETECTED_S)
+        assert health(director, 2)[1].endswith(
+            "its agent reports tunl0: it is down (broken, 2026-01-01T00:00:00Z)"
+        )
 
     scenario(play)
 
