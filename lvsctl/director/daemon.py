@@ -30,7 +30,6 @@ from lvsctl.director.statistics import CycleStatistics
 from lvsctl.director.tunnel_use import TunnelUse
 from lvsctl.errors import BoundaryError, NotFound
 from lvsctl.events import Event, EventKind
-from lvsctl.farm_rules import referring_services
 from lvsctl.health.prober import Probe
 from lvsctl.health.target import ProbeId, TargetId
 from lvsctl.health.verdict import KeptVerdict
@@ -268,13 +267,11 @@ class DirectorDaemon:
 
     def _turned(self, targets: Collection[TargetId]) -> None:
         """Have the services of servers looked at whose health became another."""
-        farm = self._state.farm
+        served = {(target.pool, target.vip) for target in targets}
+        services = self._state.farm.services
         self.wake(
             frozenset(
-                name
-                for target in targets
-                for name in referring_services(farm, target.pool)
-                if farm.services[name].vip == target.vip
+                name for name, service in services.items() if (service.pool, service.vip) in served
             )
         )
 
