@@ -110,6 +110,7 @@ class HealthChecks:
 
     def saw(self, state: State, cycle: Cycle) -> None:
         """Take note of a cycle: of what should be checked, and what serves without a verdict."""
+        farm, judged = state.farm, self.verdicts.pools
         pools = {target.pool for target in cycle.presumed}
         news = self._state is None or self._state.revision != state.revision
         if cycle.dirty is None:
@@ -117,21 +118,20 @@ class HealthChecks:
             news |= self._prepared != cycle.prepared_paths
             self._prepared = cycle.prepared_paths
             if news:
-                pools |= {*state.farm.pools, *self.verdicts.pools}
+                pools |= {*farm.pools, *judged}
         elif news:
-            services = state.farm.services
-            pools |= {services[name].pool for name in cycle.dirty if name in services}
-            if not services.keys() >= cycle.dirty:  # of which pool a service was is not known
-                pools |= self.verdicts.pools
+            pools |= {farm.services[name].pool for name in cycle.dirty if name in farm.services}
+            if not farm.services.keys() >= cycle.dirty:  # whose pool they had is not known
+                pools |= judged
         self._state = state
         self._presumed |= cycle.presumed
-        self._outdated |= {name for name in pools if self._is_of_interest(name, state)}
+        self._outdated |= {
+            name
+            for name in pools
+            if name in judged or (name in farm.pools and farm.pools[name].health_checks)
+        }
         if self._outdated:
             self._has_outdated.set()
-
-    def _is_of_interest(self, name: str, state: State) -> bool:
-        pool = state.farm.pools.get(name)
-        return bool(pool and pool.health_checks) or name in self.verdicts.pools
 
     # --- what is asked ----------------------------------------------------------------------
 
