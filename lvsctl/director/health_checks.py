@@ -236,42 +236,68 @@ class HealthChecks:
     def _looked(self, look: PathLook) -> None:
         """Judge the probes that had ended before a look began."""
         ready = [ended for ended in self._waiting if ended.ended_s <= look.began_s]
-        self._waiting = [ended for ended in self._waiting if ended.ended_s > look.began_s]
-        for ended in ready:
-            asked = self._asked(ended.report)
-            if asked and asked.way:
-                problem = self._looks.problem(asked.way, ended.report.began_s)
-                outcome = Inconclusive(problem) if problem else self._weighed(asked, ended)
-                self.statistics.add(ended.report, outcome)
-                self._judge(asked, outcome)
+        later = [ended for ended in self._waiting if ended.ended_s > look.began_s]
+        self._waiting = [ended for ended in ready if not self._settled(ended)] + later
         self._announce()
         self._look_ended.set()
         if self._waiting:
             self._looks.ask()
 
-    def _weighed(self, asked: CheckedServer, ended: _Ended) -> Outcome:
-        """Return what a probe through the tunnel came to in the light of all the others."""
-        outcome, server = ended.report.outcome, asked.member.address
-        key = (asked.id.target.pool, asked.id.target.vip)
-        silence = self._silences.get(key, Silence())
+    def _settled(self, ended: _Ended) -> bool:
+        """Judge a probe through the tunnel; say whether that could be done."""
+        asked = self._asked(ended.report)
+        if asked is None or asked.way is None:
+            return True
+        problem = self._looks.problem(asked.way, ended.report.began_s)
+        outcome = Inconclusive(problem) if problem else ended.report.outcome
+        self._note(asked, outcome, ended.ended_s)
+        if isinstance(outcome, Failed) and outcome.silent:
+            if self._waits_for_others(asked):
+                return False
+            outcome = self._suspicion(asked) or outcome
+        self.statistics.add(ended.report, outcome)
+        self._judge(asked, outcome)
+        return True
+
+    def _silence(self, asked: CheckedServer) -> Silence:
+        return self._silences.get((asked.id.target.pool, asked.id.target.vip), Silence())
+
+    def _note(self, asked: CheckedServer, outcome: Outcome, at_s: float) -> None:
+        """Take note of what is heard of a server, and of its others."""
+        server, silence = asked.member.address, self._silence(asked)
         match outcome:
             case Failed(silent=True):
-                self._silences[key] = silence = silence.silent(server, ended.ended_s)
-                return self._suspicion(asked, silence.together_with(server)) or outcome
+                silence = silence.silent(server, at_s)
             case Failed():
-                self._silences[key] = silence.heard(server, ended.ended_s)
+                silence = silence.heard(server, at_s)
             case Passed():
-                self._silences[key] = silence.heard(server, ended.ended_s)
+                silence = silence.heard(server, at_s)
                 self._direct.forget(asked)
             case Inconclusive():
-                pass
-        return outcome
+                silence = silence.asked(server, at_s)
+        self._silences[asked.id.target.pool, asked.id.target.vip] = silence
 
-    def _suspicion(
-        self, asked: CheckedServer, silent: Collection[IPAddress]
-    ) -> Inconclusive | None:
-        if not silent:
-            return None
+    def _waits_for_others(self, asked: CheckedServer) -> bool:
+        """Say whether a server that would be down now may have fallen silent with all others.
+
+        Those are asked at once, so that this is known soon.
+        """
+        verdict = self.verdicts.get(asked.id)
+        unheard = self._silence(asked).unheard_since(asked.member.address)
+        would_fall = verdict and verdict.healthy and verdict.against + 1 >= asked.check.fall
+        if not (would_fall and unheard and isinstance(self._direct.said(asked), Passed)):
+            return False
+        pool, vip = asked.id.target.pool, asked.id.target.vip
+        self._prober.hurry(
+            each.planned
+            for each in self._checked[pool].values()
+            if each.id.target.vip == vip and each.planned and each.member.address in unheard
+        )
+        return True
+
+    def _suspicion(self, asked: CheckedServer) -> Inconclusive | None:
+        """Return why the silence of a server counts for nothing; None where it counts."""
+        silent = self._silence(asked).together_with(asked.member.address)
         pool, vip = asked.id.target.pool, asked.id.target.vip
         answering = {
             each.member.address

@@ -289,6 +289,24 @@ def test_a_silence_of_all_that_answer_directly_is_the_directors() -> None:
     scenario(play)
 
 
+@pytest.mark.parametrize("fall", [2, 3])
+@pytest.mark.parametrize("phase_s", [n / 4 for n in range(9)])
+def test_no_server_is_down_before_the_others_could_be_heard(fall: int, phase_s: float) -> None:
+    """Whichever was asked first when a firewall of the director's began to drop answers."""
+
+    async def play(director: Director) -> None:
+        quick = replace(TUNNEL, fast_interval_s=0.2, timeout_s=0.2, fall=fall, jitter=0.5)
+        await serving(director, checked(1, 2, 3, check=quick))
+        await asyncio.sleep(phase_s)
+        director.servers.tunnel.update({rip(n): None for n in (1, 2, 3)})
+        for _ in range(100):
+            await asyncio.sleep(0.1)
+            assert {1: 100, 2: 100, 3: 100} == director.bench.weights()
+        assert {"rs1", "rs2", "rs3"} == set(frozen(director))
+
+    scenario(play)
+
+
 def test_all_that_are_dead_directly_too_are_down() -> None:
     """That is no fault of the director; panic keeps them."""
 

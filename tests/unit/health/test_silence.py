@@ -31,6 +31,16 @@ def test_who_is_asked_no_more_does_not_count() -> None:
     assert not Silence().silent(RS1, 1).silent(RS2, 2).among([RS1]).together_with(RS1)
 
 
+def test_what_fell_silent_first_waits_until_the_others_were_asked() -> None:
+    """Unless somebody answered meanwhile: then it is silent alone."""
+    silence = Silence().among([RS1, RS2, RS3]).heard(RS3, 1).silent(RS1, 2)
+    assert {RS2, RS3} == silence.unheard_since(RS1)
+    assert {RS3} == silence.silent(RS2, 3).unheard_since(RS1)
+    assert {RS3} == silence.asked(RS2, 3).unheard_since(RS1)
+    assert not silence.silent(RS2, 3).silent(RS3, 4).unheard_since(RS1)
+    assert not silence.heard(RS2, 3).unheard_since(RS1)
+
+
 @given(EVENTS)
 def test_who_answered_last_is_never_suspected(events: list[tuple[IPv4Address, bool]]) -> None:
     """And nobody who fell silent before the last answer."""
