@@ -1,10 +1,8 @@
 """What is wrong on a real server: the direct check passes, the one through the tunnel fails."""
 
 import asyncio
-import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from ipaddress import ip_address
 
 import pytest
@@ -14,19 +12,13 @@ from deploy.lab.fixtures import BuildNetwork
 from deploy.lab.network import Network
 from deploy.lab.node import Node, NodeProcess
 from deploy.lab.poll import poll
-from deploy.lab.topology import farm_topology, vip
-from lvsctl.farm import Settings
+from deploy.lab.topology import farm_topology
 from lvsctl.health.check import HttpRequest
-from lvsctl.health.marks import TunnelPath, assign_marks, mark_table
 from lvsctl.health.outcome import Failed, Outcome, Passed
 from lvsctl.health.probes import http
 from lvsctl.health.target import Target
-from lvsctl.ipvs.netlink import NetlinkIpvs
-from lvsctl.ipvs_table import Encapsulation, Family
-from lvsctl.plan import diff
-from lvsctl.results import Done
+from tests.kernel.marked import VIP, mark_servers
 
-VIP = vip(10)
 SERVERS = ("rs1", "rs2")
 SHORT_S, LONG_S = 0.5, 5.0
 
@@ -36,7 +28,7 @@ class Farm:
     """A director with a mark for each of two servers, and rs1's application."""
 
     network: Network
-    through: dict[str, Target]
+    through: Mapping[str, Target]
     application: NodeProcess
 
     @property
@@ -79,42 +71,8 @@ class Farm:
 def farm(network: BuildNetwork) -> Farm:
     """Both servers and the director, set up by hand for ipip."""
     built = network(farm_topology(real_servers=2))
-    lb1 = built["lb1"]
-    for name in SERVERS:
-        for parameter, value in {
-            "all.arp_ignore": 1,
-            "all.arp_announce": 2,
-            "all.rp_filter": 0,
-            "tunl0.rp_filter": 0,
-        }.items():
-            built[name].write_sysctl(f"net.ipv4.conf.{parameter}", value)
-        built[name].set_link("tunl0", up=True)
-        built[name].add_address("tunl0", f"{VIP}/32")
+    through = mark_servers(built, SERVERS)
     applications = {name: start_application(built[name], Application(name)) for name in SERVERS}
-    settings = Settings()
-    lb1.add_address("lo", f"{VIP}/32")
-    lb1.write_sysctl("net.ipv4.conf.eth0.accept_local", 1)
-    lb1.write_sysctl("net.ipv4.ip_local_reserved_ports", settings.probe_ports)
-    paths = {
-        name: TunnelPath(Family.IPV4, ip_address(built.address(name)), Encapsulation())
-        for name in SERVERS
-    }
-    marks = assign_marks(
-        paths.values(),
-        {},
-        marks=settings.probe_marks,
-        ports=settings.probe_ports,
-        taken=(),
-        now=datetime.now(UTC),
-    )
-    wanted = mark_table(marks)
-    with lb1.enter(), contextlib.closing(NetlinkIpvs()) as ipvs:
-        assert {Done()} == set(ipvs.apply(diff(wanted, {}, wanted.keys()).operations))
-    dip = ip_address(built.address("lb1"))
-    through = {
-        name: Target(ip_address(VIP), HTTP_PORT, dip, marks[path].port, marks[path].mark)
-        for name, path in paths.items()
-    }
     return Farm(built, through, applications["rs1"])
 
 

@@ -1,4 +1,4 @@
-"""Servers on loopback that answer probes well, and badly in each way."""
+"""Servers that answer probes well, and badly in each way; on loopback if nothing else is said."""
 
 import asyncio
 import contextlib
@@ -23,9 +23,15 @@ def target(port: int, address: str = "127.0.0.1") -> Target:
 
 @contextlib.asynccontextmanager
 async def serving(
-    answer: Answer, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1"
+    answer: Answer,
+    tls: ssl.SSLContext | None = None,
+    address: str = "127.0.0.1",
+    port: int = 0,
 ) -> AsyncIterator[int]:
-    """Serve TCP; give the port. At the end every connection is closed, and every answer over."""
+    """Serve TCP; give the port, any for 0.
+
+    At the end every connection is closed, and every answer over.
+    """
     under_way: set[asyncio.Task[None]] = set()
 
     async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -38,7 +44,7 @@ async def serving(
             writer.transport.abort()
             under_way.discard(task)
 
-    server = await asyncio.start_server(one, address, 0, ssl=tls)
+    server = await asyncio.start_server(one, address, port, ssl=tls)
     async with server:
         yield server.sockets[0].getsockname()[1]
         for task in under_way:
@@ -96,6 +102,24 @@ async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
         await asyncio.sleep(0.005)
 
 
+async def drip_handshake(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Begin a record of a TLS handshake, a byte at a time, and never come to its end."""
+    await reader.read(1)
+    writer.write(b"\x16\x03\x03\x40\x00")
+    while True:
+        writer.write(b"\x02")
+        await writer.drain()
+        await asyncio.sleep(0.005)
+
+
+async def flood_handshake(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Ask for a new TLS handshake again and again: each time well-formed, and passed over."""
+    await reader.read(1)
+    while True:
+        writer.write(b"\x16\x03\x03\x40\x00" + bytes(0x4000))
+        await writer.drain()
+
+
 @contextlib.contextmanager
 def refusing(kind: socket.SocketKind = socket.SOCK_STREAM) -> Iterator[int]:
     """Give a port at which nobody listens."""
@@ -107,11 +131,11 @@ def refusing(kind: socket.SocketKind = socket.SOCK_STREAM) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def full() -> Iterator[int]:
+def full(address: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
     """Give a port whose listener takes no further connection, and does not refuse it."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
+        listener.bind((address, port))
         listener.listen(0)
         waiting = stack.enter_context(socket.socket())
         waiting.connect(listener.getsockname())
@@ -119,8 +143,10 @@ def full() -> Iterator[int]:
 
 
 @contextlib.asynccontextmanager
-async def answering(answer: Callable[[bytes], list[bytes]]) -> AsyncIterator[int]:
-    """Answer datagrams, each with some; give the port."""
+async def answering(
+    answer: Callable[[bytes], list[bytes]], address: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[int]:
+    """Answer datagrams, each with some; give the port, any for 0."""
 
     class Server(asyncio.DatagramProtocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -131,7 +157,7 @@ async def answering(answer: Callable[[bytes], list[bytes]]) -> AsyncIterator[int
                 self.transport.sendto(each, source)  # type: ignore[attr-defined]
 
     loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(Server, ("127.0.0.1", 0))
+    transport, _ = await loop.create_datagram_endpoint(Server, (address, port))
     try:
         yield transport.get_extra_info("sockname")[1]
     finally:

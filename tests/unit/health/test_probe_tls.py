@@ -12,7 +12,17 @@ import trustme
 from lvsctl.health.check import HttpRequest, TlsOptions, TlsRequest
 from lvsctl.health.outcome import Outcome, Passed
 from lvsctl.health.probes import http, tls
-from tests.unit.health.servers import Answer, hang_up, never, reset, saying, serving, target
+from tests.unit.health.servers import (
+    Answer,
+    drip_handshake,
+    flood_handshake,
+    hang_up,
+    never,
+    reset,
+    saying,
+    serving,
+    target,
+)
 from tests.unit.health.test_probe_tcp_http import LONG_S, SHORT_S, reason
 
 NAME = "web.example"
@@ -113,10 +123,11 @@ def test_a_bad_certificate_fails_where_it_is_verified(
         (hang_up, "127.0.0.1:PORT closed the connection in its TLS handshake"),
         (reset, "127.0.0.1:PORT reset the connection, waiting for its TLS handshake"),
         (never, "127.0.0.1:PORT: timed out after 0.2 s, waiting for its TLS handshake"),
+        (drip_handshake, "127.0.0.1:PORT: timed out after 0.2 s, waiting for its TLS handshake"),
     ],
 )
 def test_a_server_that_does_not_shake_hands_fails(answer: Answer, expected: str) -> None:
-    """Because it closes, resets or says nothing."""
+    """Because it closes, resets, says nothing or comes to no end."""
     assert expected == reason(outcome_of(TlsRequest(), None, answer, SHORT_S))
 
 
@@ -142,6 +153,8 @@ def test_a_handshake_without_end_fails() -> None:
             await writer.drain()
 
     assert reason(outcome_of(TlsRequest(), None, answer))
+    too_large = "127.0.0.1:PORT: the answer is too large, more than 1048576 bytes"
+    assert too_large == reason(outcome_of(TlsRequest(), None, flood_handshake))
 
 
 def test_https_is_http_within_tls(authority: trustme.CA) -> None:
