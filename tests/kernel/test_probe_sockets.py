@@ -87,6 +87,24 @@ def test_a_server_that_is_gone_cannot_be_reached(network: BuildNetwork) -> None:
     assert [(reason, True) for reason in reasons] == found
 
 
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [(4, "203.0.113.12:80 cannot be reached: No route to host"),
+     (6, "[2001:db8:113::12]:80 cannot be reached: Permission denied")],
+)  # fmt: skip
+def test_a_server_behind_a_firewall_that_refuses_cannot_be_reached(
+    network: BuildNetwork, version: int, expected: str
+) -> None:
+    """A router says that it is prohibited: that is about the server, not about the director."""
+    farm = network(farm_topology(real_servers=1, far_real_servers=1))
+    server = farm.address("rs2", version)
+    farm["r1"].run(["ip", f"-{version}", "route", "add", "prohibit", server])
+    for request in TcpRequest(), UdpRequest(b"x"):
+        [outcome] = ask(farm["lb1"], Target(ip_address(server), HTTP_PORT), request=request)
+        assert isinstance(outcome, Failed), outcome
+        assert expected == outcome.reason
+
+
 def test_a_network_without_a_route_says_nothing_of_a_server(network: BuildNetwork) -> None:
     """It is the director's own route that is missing."""
     farm = network(farm_topology(real_servers=1, far_real_servers=1))

@@ -19,7 +19,11 @@ _CHUNK = 16384
 _DATAGRAM = 65535
 _ABORT = struct.pack("ii", 1, 0)  # struct linger, socket(7): closing sends RST, no TIME_WAIT
 _IP_BIND_ADDRESS_NO_PORT = 24  # ip(7)
-_SILENT = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT, errno.EHOSTDOWN})
+# What the kernel makes of ICMP errors, but for a refused port (net/ipv4/icmp.c, net/ipv6/icmp.c).
+_UNREACHABLE = frozenset({
+    errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENONET,
+    errno.ENOPROTOOPT, errno.EACCES, errno.EPROTO,
+})  # fmt: skip
 _CLOSED = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ENOTCONN})
 
 
@@ -161,7 +165,7 @@ def _judged(attempt: Attempt, refused: str = "refused the connection") -> Iterat
         if error.errno in _CLOSED:
             reset = f"{attempt.where} reset the connection, waiting for {attempt.awaits}"
             raise WrongAnswer(reset) from error
-        if error.errno in _SILENT:
+        if error.errno in _UNREACHABLE:
             raise Unreached(f"{attempt.where} cannot be reached: {_words(error)}") from error
         raise OwnFault(f"{attempt.where} cannot be asked: {_words(error)}") from error
 
