@@ -47,13 +47,13 @@ def healths(daemons: FarmDaemons) -> dict[str, str]:
 
 
 def wait_for_health(daemons: FarmDaemons, within_s: float = WITHIN_S, **expected: str) -> None:
-    """Wait until the checks say so of some servers, and the table is as they say."""
+    """Wait until the checks say so of some servers, and the kernel's table is as they say."""
 
     def seen() -> tuple[dict[str, str], dict[str, bool]]:
-        found = members(daemons)
+        found, served = members(daemons), daemons.served("web")
         return (
             {name: found[name]["health"] for name in expected},
-            {name: bool(found[name]["weight"]) for name in expected},
+            {name: found[name]["address"] in served for name in expected},
         )
 
     serves = {name: said == "up" for name, said in expected.items()}

@@ -1,6 +1,6 @@
 """Counters that rise while doctor looks: totals since boot tell of the past only."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from lvsctl.doctor.facts import Facts
 from lvsctl.doctor.findings import Finding, warning
@@ -25,6 +25,7 @@ TELLING: Mapping[str, tuple[str, str]] = {
 }
 _ERRORS = ("receive errors", "transmit errors")
 _DROPS = ("receive drops", "transmit drops")
+_RECEIVED = ("receive errors", "receive drops")
 TUNNELS = frozenset({"ipip", "gre", "gretap", "sit", "ip6tnl", "ip6gre"})
 
 
@@ -41,14 +42,13 @@ def drops(facts: Facts) -> Iterator[Finding]:
 
 def device_errors(facts: Facts) -> Iterator[Finding]:
     """No device loses packets; drops count on tunnels only, as others drop what nobody wants."""
-    kinds = {
-        key.name: config.kind
+    links = {
+        key.name: config
         for key, config in facts.state.items()
         if isinstance(key, LinkKey) and isinstance(config, LinkConfig)
     }
     for device, rises in facts.rise.devices.items():
-        counted = (*_ERRORS, *_DROPS) if kinds.get(device) in TUNNELS else _ERRORS
-        for what in counted:
+        for what in _telling(links.get(device)):
             if rises.get(what, 0) > 0:
                 total = facts.after.devices[device][what]
                 yield warning(
@@ -57,3 +57,11 @@ def device_errors(facts: Facts) -> Iterator[Finding]:
                     "packets are lost on this device",
                     f"ip -s -s link show {device}",
                 )
+
+
+def _telling(link: LinkConfig | None) -> Sequence[str]:
+    if link is None or link.kind not in TUNNELS:
+        return _ERRORS
+    if link.remote is None:  # it only receives: what IPv6 itself tries to send there goes nowhere
+        return _RECEIVED
+    return (*_ERRORS, *_DROPS)

@@ -59,6 +59,7 @@ class Director:
         self.store = MemoryStore()
         self.event_log = MemoryEventLog()
         self.servers = Servers(self.bench.local.probe_marks)
+        self.random: Callable[[], float] = lambda: 0.5
         self._start()
 
     def restart(self, *, forgetful: bool = False) -> None:
@@ -80,10 +81,13 @@ class Director:
             mode=Mode(),
             verdicts=self.bench.local.verdicts(),
             probe=self.servers.probe,
-            random=lambda: 0.5,
+            random=self._draw,
             events=Events(self.event_log.load(), self.event_log, worker, lambda: START),
             now=lambda: START + timedelta(seconds=asyncio.get_running_loop().time()),
         )
+
+    def _draw(self) -> float:
+        return self.random()
 
     async def put_web(self, *numbers: int) -> None:
         """Store the farm with the service web over declared servers, and reconcile."""

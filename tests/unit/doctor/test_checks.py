@@ -334,6 +334,7 @@ WELL: dict[str, Facts] = {
     "1400 bytes back, and the pool says so": probed(DIP, SMALL_PATH, real_server(path_mtu=1400)),
     "the director answers no pings": probed(DIP, Probed(answered=False), REAL_SERVER),
     "drops of eth0": device_rise("eth0", "receive drops"),
+    "tunl0 only receives": device_rise("tunl0", "transmit errors"),
     "nothing assigned yet": replace(
         REAL_SERVER, real_server=RealServer(Task((), (), RIP), (DIP,), agent_runs=True)
     ),
