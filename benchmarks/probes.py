@@ -32,7 +32,7 @@ from lvsctl.director.health_checks import HealthChecks
 from lvsctl.director.interpreter import favour_the_event_loop
 from lvsctl.director.state import State
 from lvsctl.farm import Farm, Pool, RealServer, Service
-from lvsctl.health.check import HealthCheck, HttpRequest, Request, TcpRequest, Through, UdpRequest
+from lvsctl.health.check import HealthCheck, HttpRequest, Request, TcpRequest, Through
 from lvsctl.health.outcome import Outcome, Passed
 from lvsctl.health.path import TunnelProbe
 from lvsctl.health.prober import Report
@@ -46,7 +46,6 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Type: text/plain\r\n\
 REQUESTS: dict[str, Request] = {
     "tcp": TcpRequest(),
     "http": HttpRequest(path="/healthz", body="^ok$"),
-    "udp": UdpRequest(b"ping", b"ping"),
 }
 ANYWHERE = IPv4Address("0.0.0.0")  # noqa: S104 - asked at many addresses of loopback
 SETTLED_S = 6.0
@@ -61,21 +60,11 @@ class _Web(asyncio.Protocol):
         self._transport.write(ANSWER)  # type: ignore[attr-defined]
 
 
-class _Echo(asyncio.DatagramProtocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-
-    def datagram_received(self, data: bytes, source: tuple[str, int]) -> None:
-        self._transport.sendto(data, source)  # type: ignore[attr-defined]
-
-
 def _serve(port: Connection) -> None:
     async def serve() -> None:
         loop = asyncio.get_running_loop()
         server = await loop.create_server(_Web, str(ANYWHERE), 0, backlog=4096)
-        at = server.sockets[0].getsockname()[1]
-        await loop.create_datagram_endpoint(_Echo, (str(ANYWHERE), at))
-        port.send(at)
+        port.send(server.sockets[0].getsockname()[1])
         await asyncio.Event().wait()
 
     with contextlib.suppress(KeyboardInterrupt):
@@ -84,7 +73,7 @@ def _serve(port: Connection) -> None:
 
 @contextlib.contextmanager
 def servers() -> Iterator[int]:
-    """Serve HTTP and UDP on loopback; give the port."""
+    """Serve HTTP on loopback; give the port."""
     here, there = multiprocessing.Pipe()
     process = multiprocessing.Process(target=_serve, args=(there,), daemon=True)
     process.start()
