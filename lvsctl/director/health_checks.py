@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 
 import structlog
 
@@ -32,6 +33,9 @@ from lvsctl.health.verdict import KeptVerdict, Verdict, judge, presumed_healthy,
 from lvsctl.ipvs_table import IPAddress
 
 log = structlog.get_logger(__name__)
+
+WITNESSES = 3
+"""So many of the others are asked at once when a server falls silent."""
 
 KEEP_AGAIN_S = 5.0
 """After the disk has refused verdicts."""
@@ -203,7 +207,7 @@ class HealthChecks:
         for key in [key for key in self._silences if key[0] == name and key not in servers]:
             del self._silences[key]
         for key, addresses in servers.items():
-            self._silences[key] = self._silences.get(key, Silence()).among(addresses)
+            self._silences.setdefault(key, Silence()).keep(addresses)
 
     def _ways(self, pool: str) -> Sequence[TunnelProbe]:
         return [each.way for each in self._checked.get(pool, {}).values() if each.way]
@@ -251,64 +255,76 @@ class HealthChecks:
         problem = self._looks.problem(asked.way, ended.report.began_s)
         outcome = Inconclusive(problem) if problem else ended.report.outcome
         self._note(asked, outcome, ended.ended_s)
-        if isinstance(outcome, Failed) and outcome.silent:
-            if self._waits_for_others(asked):
+        if isinstance(outcome, Failed) and outcome.silent and self._answers_directly(asked):
+            if self._hears_others_first(asked):
                 return False
+            if self._is_in_doubt(asked, ended.report.began_s):
+                return True  # the next probe tells
             outcome = self._suspicion(asked) or outcome
         self.statistics.add(ended.report, outcome)
         self._judge(asked, outcome)
         return True
 
     def _silence(self, asked: CheckedServer) -> Silence:
-        return self._silences.get((asked.id.target.pool, asked.id.target.vip), Silence())
+        return self._silences.setdefault((asked.id.target.pool, asked.id.target.vip), Silence())
 
     def _note(self, asked: CheckedServer, outcome: Outcome, at_s: float) -> None:
         """Take note of what is heard of a server, and of its others."""
         server, silence = asked.member.address, self._silence(asked)
         match outcome:
             case Failed(silent=True):
-                silence = silence.silent(server, at_s)
+                silence.silent(server, at_s)
             case Failed():
-                silence = silence.heard(server, at_s)
+                silence.heard(server, at_s)
             case Passed():
-                silence = silence.heard(server, at_s)
+                silence.heard(server, at_s)
                 self._direct.forget(asked)
             case Inconclusive():
-                silence = silence.asked(server, at_s)
-        self._silences[asked.id.target.pool, asked.id.target.vip] = silence
+                silence.asked(server, at_s)
 
-    def _waits_for_others(self, asked: CheckedServer) -> bool:
-        """Say whether a server that would be down now may have fallen silent with all others.
+    def _answers_directly(self, asked: CheckedServer) -> bool:
+        return isinstance(self._direct.said(asked), Passed)
 
-        Those are asked at once, so that this is known soon.
-        """
+    def _would_fall(self, asked: CheckedServer) -> bool:
         verdict = self.verdicts.get(asked.id)
-        unheard = self._silence(asked).unheard_since(asked.member.address)
-        would_fall = verdict and verdict.healthy and verdict.against + 1 >= asked.check.fall
-        if not (would_fall and unheard and isinstance(self._direct.said(asked), Passed)):
+        return bool(verdict and verdict.healthy and verdict.against + 1 >= asked.check.fall)
+
+    def _hears_others_first(self, asked: CheckedServer) -> bool:
+        """Say whether it has to be known first if others fell silent too; ask some of them now."""
+        unheard = self._silence(asked).unheard(asked.member.address)
+        if not unheard:
             return False
-        pool, vip = asked.id.target.pool, asked.id.target.vip
-        self._prober.hurry(
+        others = (
             each.planned
-            for each in self._checked[pool].values()
-            if each.id.target.vip == vip and each.planned and each.member.address in unheard
+            for each in self._checked[asked.id.target.pool].values()
+            if each.id.target.vip == asked.id.target.vip
+            and each.planned
+            and each.member.address in unheard
         )
-        return True
+        self._prober.hurry(islice(others, WITNESSES))
+        return self._would_fall(asked)
+
+    def _is_in_doubt(self, asked: CheckedServer, began_s: float) -> bool:
+        """Say whether a server would fall by a probe that may have been answered.
+
+        When it began, it was not known yet that this director lets answers in.
+        """
+        alone_s = self._silence(asked).alone_s.get(asked.member.address)
+        return alone_s is not None and began_s < alone_s and self._would_fall(asked)
 
     def _suspicion(self, asked: CheckedServer) -> Inconclusive | None:
         """Return why the silence of a server counts for nothing; None where it counts."""
-        silent = self._silence(asked).together_with(asked.member.address)
-        pool, vip = asked.id.target.pool, asked.id.target.vip
+        suspects = self._silence(asked).suspects(asked.member.address)
+        if not suspects:
+            return None
         answering = {
             each.member.address
-            for each in self._checked[pool].values()
-            if each.id.target.vip == vip
-            and each.member.address in silent
-            and isinstance(self._direct.said(each), Passed)
+            for each in self._checked[asked.id.target.pool].values()
+            if each.id.target.vip == asked.id.target.vip
+            and each.member.address in suspects
+            and self._answers_directly(each)
         }
-        if not answering:
-            return None
-        return Inconclusive(director_is_suspected(asked, len(silent), len(answering)))
+        return Inconclusive(director_is_suspected(asked, len(suspects), len(answering)))
 
     def _judge(self, asked: CheckedServer, outcome: Outcome) -> Verdict:
         before = self.verdicts.get(asked.id) or unchecked(self._now())

@@ -300,10 +300,18 @@ def test_no_server_is_down_before_the_others_could_be_heard(fall: int, seed: int
         quick = replace(TUNNEL, fast_interval_s=0.2, timeout_s=0.2, fall=fall, jitter=0.5)
         await serving(director, checked(1, 2, 3, check=quick))
         director.servers.tunnel.update({rip(n): None for n in (1, 2, 3)})
-        for _ in range(100):
-            await asyncio.sleep(0.1)
-            assert {1: 100, 2: 100, 3: 100} == director.bench.weights()
-        assert {"rs1", "rs2", "rs3"} == set(frozen(director))
+        for seconds in (10, 1, 2, 3):  # and when it lets them in again, and again drops them
+            for _ in range(10 * seconds):
+                await asyncio.sleep(0.1)
+                assert {1: 100, 2: 100, 3: 100} == director.bench.weights()
+            if seconds > DETECTED_S:
+                assert {"rs1", "rs2", "rs3"} == set(frozen(director))
+            opened = director.servers.tunnel.copy()
+            director.servers.tunnel.clear()
+            for _ in range(100):
+                await asyncio.sleep(0.1)
+                assert {1: 100, 2: 100, 3: 100} == director.bench.weights()
+            director.servers.tunnel.update(opened)
 
     scenario(play)
 

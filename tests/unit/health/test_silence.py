@@ -7,54 +7,58 @@ from hypothesis import strategies as st
 
 from lvsctl.health.silence import Silence
 
-RS1, RS2, RS3 = (IPv4Address(f"192.0.2.{number}") for number in (11, 12, 13))
-EVENTS = st.lists(st.tuples(st.sampled_from([RS1, RS2, RS3]), st.booleans()), max_size=30)
+RS1, RS2, RS3 = SERVERS = tuple(IPv4Address(f"192.0.2.{number}") for number in (11, 12, 13))
+EVENTS = st.lists(st.tuples(st.sampled_from(SERVERS), st.sampled_from("?-+")), max_size=30)
+
+
+def silence_of(*events: tuple[IPv4Address, str]) -> Silence:
+    """Return what is known after probes, one a second: + answered, - not, ? tells nothing."""
+    silence = Silence()
+    silence.keep(SERVERS)
+    for at, (server, how) in enumerate(events):
+        {"+": silence.heard, "-": silence.silent, "?": silence.asked}[how](server, at)
+    return silence
 
 
 def test_servers_that_fall_silent_together_are_suspicious_of_being_well() -> None:
     """Each of them, from the second on."""
-    one = Silence().heard(RS3, 1).silent(RS1, 2)
-    assert not one.together_with(RS1)
-    both = one.silent(RS2, 3)
-    assert {RS1, RS2} == both.together_with(RS1) == both.together_with(RS2)
+    assert not silence_of((RS3, "+"), (RS1, "-")).suspects(RS1)
+    both = silence_of((RS3, "+"), (RS1, "-"), (RS2, "-"))
+    assert {RS1, RS2} == both.suspects(RS1) == both.suspects(RS2)
 
 
 def test_an_answer_from_anybody_ends_the_suspicion() -> None:
-    """Those that stay silent are dead, and so they are when others fall silent later."""
-    silence = Silence().silent(RS1, 1).silent(RS2, 2).heard(RS3, 3)
-    assert not silence.together_with(RS1)
-    assert not silence.silent(RS3, 4).together_with(RS3)
-
-
-def test_who_is_asked_no_more_does_not_count() -> None:
-    """A removed server says nothing about the director."""
-    assert not Silence().silent(RS1, 1).silent(RS2, 2).among([RS1]).together_with(RS1)
+    """Those that stay silent are silent alone, and stay so when others fall silent later."""
+    silence = silence_of((RS1, "-"), (RS2, "-"), (RS3, "+"), (RS3, "-"))
+    assert {RS1: 2, RS2: 2} == silence.alone_s
+    assert not any(silence.suspects(server) for server in SERVERS)
 
 
 def test_what_fell_silent_first_waits_until_the_others_were_asked() -> None:
     """Unless somebody answered meanwhile: then it is silent alone."""
-    silence = Silence().among([RS1, RS2, RS3]).heard(RS3, 1).silent(RS1, 2)
-    assert {RS2, RS3} == silence.unheard_since(RS1)
-    assert {RS3} == silence.silent(RS2, 3).unheard_since(RS1)
-    assert {RS3} == silence.asked(RS2, 3).unheard_since(RS1)
-    assert not silence.silent(RS2, 3).silent(RS3, 4).unheard_since(RS1)
-    assert not silence.heard(RS2, 3).unheard_since(RS1)
+    begin = ((RS3, "+"), (RS1, "-"))
+    assert {RS2, RS3} == silence_of(*begin).unheard(RS1)
+    assert {RS3} == silence_of(*begin, (RS2, "-")).unheard(RS1)
+    assert {RS3} == silence_of(*begin, (RS2, "?")).unheard(RS1)
+    assert not silence_of(*begin, (RS2, "-"), (RS3, "-")).unheard(RS1)
+    assert not silence_of(*begin, (RS2, "+")).unheard(RS1)
+
+
+def test_who_is_asked_no_more_does_not_count() -> None:
+    """A removed server says nothing about the director."""
+    silence = silence_of((RS1, "-"), (RS2, "-"))
+    silence.keep([RS1])
+    assert not silence.suspects(RS1)
+    assert not silence.unheard(RS1)
 
 
 @given(EVENTS)
-def test_who_answered_last_is_never_suspected(events: list[tuple[IPv4Address, bool]]) -> None:
-    """And nobody who fell silent before the last answer."""
-    silence, last_answer = Silence(), None
-    first_silent: dict[IPv4Address, int] = {}
-    for at, (server, answers) in enumerate(events):
-        if answers:
-            silence, last_answer = silence.heard(server, at), at
-            first_silent.pop(server, None)
-        else:
-            silence = silence.silent(server, at)
-            first_silent.setdefault(server, at)
-    since = -1 if last_answer is None else last_answer
-    expected = {server for server, at in first_silent.items() if at >= since}
-    for server in (RS1, RS2, RS3):
-        suspected = expected if server in expected and len(expected) > 1 else set()
-        assert suspected == silence.together_with(server)
+def test_silent_alone_is_whose_silence_others_broke(events: list[tuple[IPv4Address, str]]) -> None:
+    """Said from the events themselves, without what was noted meanwhile."""
+    silence = silence_of(*events)
+    for server in SERVERS:
+        last_answer = max((at for at, e in enumerate(events) if e == (server, "+")), default=-1)
+        silent = [at for at, e in enumerate(events) if e == (server, "-") and at > last_answer]
+        others = [at for at, e in enumerate(events) if e[1] == "+" and silent and at > silent[0]]
+        assert (silent[0] if silent else None) == silence.since_s.get(server)
+        assert (others[0] if others else None) == silence.alone_s.get(server)
