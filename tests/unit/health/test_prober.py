@@ -260,6 +260,22 @@ def test_what_is_watched_no_longer_is_not_asked() -> None:
     assert {"rs2"} == {report.planned.id.target.server for report in bench.reports}
 
 
+def test_a_probe_can_be_hurried() -> None:
+    """It is made at once, and its schedule goes on from there; what is not watched stays so."""
+    bench = Bench()
+
+    async def during(prober: Prober) -> None:
+        prober.watch("web", [direct(1), direct(2)])
+        await asyncio.sleep(1.25)
+        prober.hurry([direct(1), direct(3)])
+        await asyncio.sleep(5)
+
+    bench.run(during)
+    assert [0.5, 1.25, 3.25, 5.25] == bench.asked[Target(server(1), 80)]
+    assert [0.5, 2.5, 4.5] == bench.asked[Target(server(2), 80)]
+    assert Target(server(3), 80) not in bench.asked
+
+
 def test_what_stays_keeps_its_schedule() -> None:
     """However often the pool is written."""
     bench = Bench()
