@@ -134,6 +134,13 @@ def _summary(answer: Json) -> str:
         for service in answer["services"]
         if service["status"]["state"] != "applied"
     )
+    health = Counter(each["health"] for _, each in _checked(answer["services"]))
+    checked = [("health", [f"{count} {word}" for word, count in health.items()])] if health else []
+    unwell = (
+        f"real server {each['server']} of service {name}: {each['reason']}"
+        for name, each in _checked(answer["services"])
+        if each["reason"]
+    )
     broken = (
         f"agent {agent['name']}: {found['subject']}: {found['detail']}; {found['cure']}"
         for agent in answer["agents"]
@@ -146,8 +153,32 @@ def _summary(answer: Json) -> str:
                 ("director", answer["director"]),
                 ("mode", mode_line(answer["mode"])),
                 ("services", [f"{count} {state}" for state, count in states.items()]),
+                *(
+                    [("health", [f"{count} {word}" for word, count in health.items()])]
+                    if health
+                    else []
+                ),
                 ("agents", len(answer["agents"])),
             ]
         ),
-        "\n".join(map(cell, [*pending, *broken])),
+        "\n".join(map(cell, [*pending, *_exceptions(answer["services"]), *unwell, *broken])),
     )
+
+
+def _checked(services: Sequence[Json]) -> Iterator[tuple[str, Json]]:
+    """Yield the real servers of checked pools, each with the service that it is one of."""
+    for service in services:
+        for each in service["status"]["destinations"]:
+            if each["health"]:
+                yield service["name"], each
+
+
+def _exceptions(services: Sequence[Json]) -> Iterator[str]:
+    """Yield which services are served otherwise than by their healthy servers."""
+    for service in services:
+        health = service["status"]["health"] or {}
+        for why in (health.get("panic"), health.get("lost_quorum")):
+            if why:
+                yield f"service {service['name']}: {why}"
+        if health.get("sorry"):
+            yield f"service {service['name']}: no server is healthy, the sorry server serves"

@@ -57,6 +57,7 @@ class ServiceHealth:
         lost_quorum: Why its quorum is lost; empty where it has it, or wants none.
         withdrawn: Its VIP is kept off this director for that.
         next_change: When a weight changes by itself, in UTC; None when it does not.
+        weights: What each server of a checked pool is to have; empty where none is checked.
     """
 
     healthy: int
@@ -65,6 +66,7 @@ class ServiceHealth:
     lost_quorum: str = ""
     withdrawn: bool = False
     next_change: datetime | None = None
+    weights: Mapping[str, int | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from lvsctl.status import Override
 def cycle_events(before: KernelView, cycle: Cycle, after: KernelView) -> Iterator[Event]:
     """Yield what a cycle did and found.
 
-    What it changed although nobody had changed the farm since all was as it should be, somebody
-    else had changed before: that is drift.
+    What it changed although nobody had changed the farm since all was as it should be, nor had
+    the servers' health, somebody else had changed before: that is drift.
     """
     done = [operation for operation, result in cycle.results if isinstance(result, Done)]
     drift = [operation for operation in done if _was_right(operation, before, cycle)]
@@ -37,7 +37,16 @@ def _was_right(operation: Operation, before: KernelView, cycle: Cycle) -> bool:
     if key is None:
         return cycle.dirty is None
     seen = before.services.get(key)
-    return seen is not None and seen.state is KeyState.APPLIED
+    return (
+        seen is not None
+        and seen.state is KeyState.APPLIED
+        and _follows(before.health.get(seen.service)) == _follows(cycle.health.get(seen.service))
+    )
+
+
+def _follows(health: ServiceHealth | None) -> tuple[Mapping[str, int | None], bool] | None:
+    """Return what of a service's table follows from health."""
+    return (health.weights, health.sorry) if health else None
 
 
 def _was_told(operation: Operation, before: KernelView, after: KernelView) -> bool:

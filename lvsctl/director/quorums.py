@@ -55,4 +55,7 @@ class Quorums:
             lost,
             bool(lost and quorum and quorum.withdraw),
             stands.next_change,
+            {each: part.weight for each, part in stands.parts.items()}
+            if pool.health_checks
+            else {},
         )

@@ -144,3 +144,7 @@ def test_the_command_line_shows_what_the_checks_say(checked: Bench, run: Run) ->
     checked.servers.direct[RS1] = BROKEN
     poll(lambda: service(checked), until=lambda found: bool(found["health"]["panic"]))
     assert "none of 2 servers is healthy" in run("service", "show", "web").stdout
+    status = run("status").stdout
+    assert "health:   4 down" in status
+    assert "service web: panic: none of 2 servers is healthy" in status
+    assert "real server rs2 of service web: panic" in status

@@ -10,6 +10,7 @@ from ipaddress import ip_interface
 import pytest
 
 from lvsctl.agent.messages import Finding, Registration, Report, Severity, Tunnel
+from lvsctl.director.daemon import TIMER_S
 from lvsctl.director.edits import DeleteObject, PutFarm, PutObject
 from lvsctl.events import EventKind
 from lvsctl.farm import Farm, Pool
@@ -29,7 +30,7 @@ from lvsctl.ipvs_table import (
 from tests.unit import virtual_time
 from tests.unit.director.checked import BROKEN, REFUSED
 from tests.unit.director.farms import OTHER_VIP, POOL_ID, VIP, WEB_ID, WEB_KEY, pool, rip, web
-from tests.unit.director.test_daemon import Director
+from tests.unit.director.test_daemon import DAMAGE, Director
 
 INTERVAL_S, FAST_S, TIMEOUT_S = 2.0, 1.0, 1.0
 TUNNEL = HealthCheck(TcpRequest(), jitter=0.1)
@@ -125,6 +126,23 @@ def test_a_server_that_fails_leaves_within_the_bound(*, silent: bool) -> None:
         assert [EventKind.SERVER_DOWN, EventKind.SERVER_UP] == [
             kind for kind in seen(director)[-6:] if kind.startswith("server-")
         ][-2:]
+
+    scenario(play)
+
+
+def test_what_follows_from_health_is_no_drift() -> None:
+    """What somebody changes by hand meanwhile is."""
+
+    async def play(director: Director) -> None:
+        await serving(director, checked(1, 2))
+        director.servers.tunnel[rip(2)] = REFUSED
+        await asyncio.sleep(DETECTED_S)
+        director.servers.tunnel.clear()
+        await asyncio.sleep(RISEN_S)
+        assert EventKind.DRIFT not in seen(director)
+        director.bench.ipvs.apply([DAMAGE])
+        await asyncio.sleep(TIMER_S)
+        assert EventKind.DRIFT in seen(director)
 
     scenario(play)
 
