@@ -153,11 +153,7 @@ def _summary(answer: Json) -> str:
                 ("director", answer["director"]),
                 ("mode", mode_line(answer["mode"])),
                 ("services", [f"{count} {state}" for state, count in states.items()]),
-                *(
-                    [("health", [f"{count} {word}" for word, count in health.items()])]
-                    if health
-                    else []
-                ),
+                *checked,
                 ("agents", len(answer["agents"])),
             ]
         ),
