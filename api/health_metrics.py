@@ -9,10 +9,10 @@ from prometheus_client.core import (
     HistogramMetricFamily,
 )
 
+from api.histograms import buckets
 from api.views import Known
 from lvsctl.director.cycle import ServiceHealth
-from lvsctl.director.probe_statistics import Histogram, ProbeCounts
-from lvsctl.director.statistics import DURATIONS_S
+from lvsctl.director.probe_statistics import ProbeCounts
 from lvsctl.health.check import kind_of
 
 SERVER = ("pool", "server", "vip")
@@ -78,12 +78,12 @@ def _probes(probes: ProbeCounts) -> Iterator[Metric]:
     )
     for of, histogram in sorted(probes.durations.items()):
         labels = [of.pool, of.kind, of.through, of.result]
-        durations.add_metric(labels, _buckets(histogram), histogram.total_s)
+        durations.add_metric(labels, buckets(histogram.counts), histogram.total_s)
     yield durations
     late = HistogramMetricFamily(
         "lvsctl_probe_lateness_seconds", "How long after they were due probes began"
     )
-    late.add_metric([], _buckets(probes.lateness), probes.lateness.total_s)
+    late.add_metric([], buckets(probes.lateness.counts), probes.lateness.total_s)
     yield late
     inconclusive = CounterMetricFamily(
         "lvsctl_probe_inconclusive",
@@ -93,9 +93,3 @@ def _probes(probes: ProbeCounts) -> Iterator[Metric]:
     for pool, number in sorted(probes.inconclusive.items()):
         inconclusive.add_metric([pool], number)
     yield inconclusive
-
-
-def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
-    bounds = [*map(str, DURATIONS_S), "+Inf"]
-    counts = histogram.counts
-    return [(bound, sum(counts[: place + 1])) for place, bound in enumerate(bounds)]

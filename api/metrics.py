@@ -18,10 +18,11 @@ from prometheus_client.core import (
 )
 
 from api.health_metrics import health_metrics
+from api.histograms import buckets
 from api.views import Known
 from lvsctl.director.cycle import KeyState, TableReading
 from lvsctl.director.probe_statistics import ProbeCounts
-from lvsctl.director.statistics import DURATIONS_S, CycleStatistics
+from lvsctl.director.statistics import CycleStatistics
 from lvsctl.ipvs_table import DestinationCounters, IPAddress, Traffic
 from lvsctl.standing import members
 
@@ -108,12 +109,10 @@ def _info(observed: Observed) -> Metric:
 
 
 def _reconciler(statistics: CycleStatistics) -> Iterator[Metric]:
-    bounds = [*map(str, DURATIONS_S), "+Inf"]
-    totals = [sum(statistics.durations[: place + 1]) for place in range(len(bounds))]
     yield HistogramMetricFamily(
         "lvsctl_reconciler_cycle_duration_seconds",
         "How long it took to compare this director's kernel and put it right",
-        buckets=[*zip(bounds, totals, strict=True)],
+        buckets=buckets(statistics.durations),
         sum_value=statistics.total_s,
     )
     yield CounterMetricFamily(

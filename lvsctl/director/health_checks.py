@@ -5,7 +5,7 @@ reconciler, which is woken for the services of the server that it is about.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
@@ -294,13 +294,7 @@ class HealthChecks:
         unheard = self._silence(asked).unheard(asked.member.address)
         if not unheard:
             return False
-        others = (
-            each.planned
-            for each in self._checked[asked.id.target.pool].values()
-            if each.id.target.vip == asked.id.target.vip
-            and each.planned
-            and each.member.address in unheard
-        )
+        others = (each.planned for each in self._at(unheard, asked) if each.planned)
         self._prober.hurry(islice(others, WITNESSES))
         return self._would_fall(asked)
 
@@ -319,12 +313,21 @@ class HealthChecks:
             return None
         answering = {
             each.member.address
-            for each in self._checked[asked.id.target.pool].values()
-            if each.id.target.vip == asked.id.target.vip
-            and each.member.address in suspects
-            and self._answers_directly(each)
+            for each in self._at(suspects, asked)
+            if self._answers_directly(each)
         }
         return Inconclusive(director_is_suspected(asked, len(suspects), len(answering)))
+
+    def _at(
+        self, addresses: Collection[IPAddress], asked: CheckedServer
+    ) -> Iterator[CheckedServer]:
+        """Yield what the servers at some addresses are asked, of the pool and VIP of one."""
+        of_pool = self._checked[asked.id.target.pool].values()
+        return (
+            each
+            for each in of_pool
+            if each.id.target.vip == asked.id.target.vip and each.member.address in addresses
+        )
 
     def _judge(self, asked: CheckedServer, outcome: Outcome) -> Verdict:
         before = self.verdicts.get(asked.id) or unchecked(self._now())
