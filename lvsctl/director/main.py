@@ -8,7 +8,7 @@ import pwd
 import random
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ import structlog
 
 from lvsctl.director.commits import Commits
 from lvsctl.director.daemon import DirectorDaemon
+from lvsctl.director.descriptors import raise_descriptor_limit, reserved_descriptors
 from lvsctl.director.events import Events
 from lvsctl.director.interpreter import favour_the_event_loop
 from lvsctl.director.local_vips import LocalVips
@@ -43,9 +44,6 @@ from lvsctl.store.sqlite import SqliteStore
 from lvsctl.worker import Worker
 
 log = structlog.get_logger(__name__)
-
-CLOSE_S = 2
-"""How long open requests (an agent's long poll) may hold up a stop."""
 
 MINIMUM_TOKEN_LENGTH = 16
 
@@ -180,17 +178,11 @@ async def open_daemon(
 
 
 async def _serve(config: DirectorConfig, token: str | None, listener: socket.socket) -> int:
+    descriptors = raise_descriptor_limit()
     # The web framework takes a second to load, so only the daemon does.
-    import uvicorn  # noqa: PLC0415
-
     from api.app import create_app  # noqa: PLC0415
-
-    class Server(uvicorn.Server):
-        """Leaves signals to us: uvicorn would die of the one that stopped it."""
-
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield
+    from api.server.limits import budget  # noqa: PLC0415
+    from api.server.server import Server  # noqa: PLC0415
 
     observing = Mode(ModeName.OBSERVE, "started with --observe") if config.observe else None
     async with open_daemon(
@@ -204,16 +196,7 @@ async def _serve(config: DirectorConfig, token: str | None, listener: socket.soc
     ) as daemon:
         app = create_app(daemon, token)
         favour_the_event_loop()
-        server = Server(
-            uvicorn.Config(
-                app,
-                log_config=None,
-                access_log=False,
-                lifespan="off",
-                server_header=False,
-                timeout_graceful_shutdown=CLOSE_S,
-            )
-        )
+        server = Server(app, budget(descriptors - reserved_descriptors(descriptors)))
 
         def stop() -> None:
             server.should_exit = True
