@@ -94,6 +94,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
         # They refer to this: what lived for long is rarely collected otherwise.
         self.app_state.clear()
+        self.pipeline.clear()
         self.scope = self.cycle = self._answering = None  # type: ignore[assignment]
 
     @property
@@ -221,7 +222,11 @@ class HttpProtocol(HttpToolsProtocol):
             self.abort()
 
     def _holds_up_the_client(self) -> bool:
-        return self.flow.read_paused or self.cycle.waiting_for_100_continue
+        return (
+            self.flow.read_paused
+            or self._answering is not self.cycle
+            or self.cycle.waiting_for_100_continue
+        )
 
     # --- refusals
 
