@@ -93,6 +93,14 @@ class Store(Protocol):
         """
         ...
 
+    def check_writable(self) -> None:
+        """Write something that changes nothing, durably.
+
+        Raises:
+            StoreError: The disk refuses it.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of the disk."""
         ...
@@ -179,6 +187,14 @@ class LocalState(Protocol):
 
     def set_mode(self, mode: Mode) -> None:
         """Keep a mode, over restarts and reboots."""
+        ...
+
+    def check_writable(self) -> None:
+        """Write something that changes nothing, durably.
+
+        Raises:
+            StoreError: The disk refuses it.
+        """
         ...
 
     def close(self) -> None:

@@ -73,6 +73,10 @@ class SqliteStore:
             self._database.write("objects", _rows(stored, revision))
         return revision
 
+    def check_writable(self) -> None:
+        """Write what is there already, durably."""
+        self._database.check_writable()
+
     def close(self) -> None:
         """Let go of the file."""
         self._database.close()
