@@ -44,14 +44,13 @@ from lvsctl.store.events import MemoryEventLog, OpenedHistory, open_history
 from lvsctl.store.local import SqliteLocalState
 from lvsctl.store.protocol import LocalState, Mode, ModeName, Store
 from lvsctl.store.sqlite import SqliteStore
+from lvsctl.token_file import read_token
 from lvsctl.worker import Worker
 
 log = structlog.get_logger(__name__)
 
 CLOSE_S = 2
 """How long open requests (an agent's long poll) may hold up a stop."""
-
-MINIMUM_TOKEN_LENGTH = 16
 
 IPVS_SYSCTLS = {SysctlKey(("net", "ipv4", "vs", name)): "0" for name in SYSCTL_RANGES}
 """What a host in memory has below net.ipv4.vs."""
@@ -274,16 +273,7 @@ def _token(config: DirectorConfig) -> str | None:
                 "give --token-file, or listen on 127.0.0.1"
             )
         return None
-    try:
-        token = config.token_file.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"--token-file {config.token_file}: {error}") from error
-    if len(token) < MINIMUM_TOKEN_LENGTH:
-        raise ConfigurationError(
-            f"--token-file {config.token_file}: a token has at least {MINIMUM_TOKEN_LENGTH} "
-            "characters; make one: openssl rand -hex 32"
-        )
-    return token
+    return read_token(config.token_file)
 
 
 def _is_loopback(host: str) -> bool:
