@@ -137,6 +137,14 @@ class Store(Protocol):
         """
         ...
 
+    def check_writable(self) -> None:
+        """Write something that changes nothing, durably.
+
+        Raises:
+            StoreError: The disk refuses it.
+        """
+        ...
+
     def begin_epoch(self, farm_id: str, epoch: int, by: str) -> Position:
         """Let the store go on as that farm in that epoch, durably, and return where it is then.
 
@@ -234,6 +242,14 @@ class LocalState(Protocol):
 
     def set_mode(self, mode: Mode) -> None:
         """Keep a mode, over restarts and reboots."""
+        ...
+
+    def check_writable(self) -> None:
+        """Write something that changes nothing, durably.
+
+        Raises:
+            StoreError: The disk refuses it.
+        """
         ...
 
     def close(self) -> None:
