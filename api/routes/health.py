@@ -1,5 +1,6 @@
 """Whether the director lives and does its work; for those who watch it, without a token."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
@@ -11,6 +12,7 @@ from api.rendering import json_response
 from api.schemas.answers import Check, Health, Readiness
 from lvsctl.director.cycle import KernelView
 from lvsctl.director.daemon import TIMER_S
+from lvsctl.director.problems import Component, DirectorProblem
 
 router = APIRouter(tags=["health"])
 
@@ -37,20 +39,32 @@ async def healthz(daemon: Daemon) -> Response:
     openapi_extra={"security": []},
 )
 async def readyz(daemon: Daemon) -> Response:
-    """The store was read, cycles run, and the kernel can be compared."""
-    answer = readiness(daemon.view, daemon.now())
+    """Cycles run, the kernel can be compared, and the disk takes what has to be written.
+
+    No VIP depends on it: disks fill on all directors at the same time.
+    """
+    answer = readiness(daemon.view, daemon.problems, daemon.now())
     return json_response(
         answer, HTTPStatus.OK if answer["ready"] else HTTPStatus.SERVICE_UNAVAILABLE
     )
 
 
-def readiness(view: KernelView, now: datetime) -> Readiness:
-    """Judge by what the cycles so far have shown."""
+def readiness(
+    view: KernelView, problems: Mapping[Component, DirectorProblem], now: datetime
+) -> Readiness:
+    """Judge by what the cycles so far have shown, and by what is wrong with the director itself."""
     checks: list[Check] = [
         {"name": "cycle", "detail": (problem := _cycle_problem(view, now)), "ok": not problem},
         {"name": "kernel", "detail": view.error, "ok": not view.error},
+        *(_component_check(component, problems.get(component)) for component in Component),
     ]
     return {"ready": all(check["ok"] for check in checks), "checks": checks}
+
+
+def _component_check(component: Component, problem: DirectorProblem | None) -> Check:
+    if problem is None:
+        return {"name": component.value, "detail": "", "ok": True}
+    return {"name": component.value, "detail": problem.detail, "ok": not problem.hinders}
 
 
 def _cycle_problem(view: KernelView, now: datetime) -> str:

@@ -176,6 +176,7 @@ class FarmDaemons:
         path = self.state / "token"
         if not path.exists():
             self.state.mkdir(parents=True, exist_ok=True)
+            path.touch(0o600)
             path.write_text(self.token)
         return path
 

@@ -25,6 +25,7 @@ from lvsctl.errors import (
     NotFound,
     Problem,
 )
+from lvsctl.token_file import read_token
 
 _ANSWER_WITHIN_S = 10.0
 """Beyond the time that the director was asked to wait."""
@@ -192,21 +193,6 @@ class _TokenFile(httpx.Auth):
     def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
         request.headers["Authorization"] = f"Bearer {read_token(self._path)}"
         yield request
-
-
-def read_token(path: Path) -> str:
-    """Return the token in a file.
-
-    Raises:
-        ConfigurationError: There is none.
-    """
-    try:
-        token = path.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"--token-file {path} cannot be read: {error}") from error
-    if not token or not token.isascii() or not token.isprintable():
-        raise ConfigurationError(f"--token-file {path} holds no token")
-    return token
 
 
 def _path(agent: str, below: str = "") -> str:

@@ -15,7 +15,7 @@ import structlog
 from lvsctl.agent.addresses import real_server_address
 from lvsctl.agent.agent import Agent, undone
 from lvsctl.agent.config import AgentConfig
-from lvsctl.agent.director_client import HttpDirectorClient, read_token
+from lvsctl.agent.director_client import HttpDirectorClient
 from lvsctl.agent.directors import Backoff, Directors
 from lvsctl.agent.faults import Fault
 from lvsctl.agent.leave import Leave
@@ -35,6 +35,7 @@ from lvsctl.logs import configure_logging
 from lvsctl.point_to_point.echo import echo
 from lvsctl.point_to_point.ends import Ends
 from lvsctl.point_to_point.record import EndsFile
+from lvsctl.token_file import read_token
 from lvsctl.worker import Worker
 
 _log = structlog.get_logger()

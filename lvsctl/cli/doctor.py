@@ -1,7 +1,6 @@
 """``lvsctl doctor``: what is wrong on this host."""
 
 import ipaddress
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -163,7 +162,7 @@ def doctor(
         directors=directors,
         clients=clients,
         url=url,
-        token=os.environ.get("LVSCTL_TOKEN") or token_of(token_file),
+        token=token_of(token_file),
     )
     answer = document(examine(options))
     show(answer, Format.JSON if as_json else form, lambda: _told(answer))

@@ -11,7 +11,7 @@ import click
 
 from lvsctl.cli.output import Format
 from lvsctl.duration import parse_duration
-from lvsctl.errors import ConfigurationError
+from lvsctl.token_file import read_token
 
 if TYPE_CHECKING:
     from lvsctl.cli.client import DirectorClient
@@ -70,22 +70,16 @@ def asks_director(
 def _client(url: str, token_file: Any) -> "DirectorClient":  # noqa: ANN401 - a path or None
     from lvsctl.cli.client import DirectorClient  # noqa: PLC0415 - httpx takes 0.1 s to load
 
-    token = os.environ.get("LVSCTL_TOKEN") or token_of(token_file)
-    return DirectorClient(url, token, click.get_current_context().obj)
+    return DirectorClient(url, token_of(token_file), click.get_current_context().obj)
 
 
 def token_of(path: Path | None) -> str | None:
-    """Return the token that a file holds, None for no file.
+    """Return the token that LVSCTL_TOKEN or else a file holds, None for neither.
 
     Raises:
-        ConfigurationError: It cannot be read.
+        ConfigurationError: The file holds none, or others can read it.
     """
-    if path is None:
-        return None
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"--token-file {path}: {error}") from error
+    return os.environ.get("LVSCTL_TOKEN") or (None if path is None else read_token(path))
 
 
 def read_by(read: Callable[[str], object]) -> Callback:

@@ -24,11 +24,13 @@ from lvsctl.director.drains import Drains
 from lvsctl.director.edits import Edit
 from lvsctl.director.events import Events
 from lvsctl.director.health_checks import HealthChecks
+from lvsctl.director.problems import Component, DirectorProblem
 from lvsctl.director.reconciler import Reconciler
+from lvsctl.director.self_check import SelfCheck
 from lvsctl.director.state import State
 from lvsctl.director.statistics import CycleStatistics
 from lvsctl.director.tunnel_use import TunnelUse
-from lvsctl.errors import BoundaryError, NotFound
+from lvsctl.errors import BoundaryError, NotFound, StoreError
 from lvsctl.events import Event, EventKind
 from lvsctl.health.prober import Probe
 from lvsctl.health.target import ProbeId, TargetId
@@ -41,6 +43,8 @@ from lvsctl.worker import Worker
 
 TIMER_S = 5.0
 """Drift that nobody announced is found within this time."""
+LOGGED_REFUSALS = 20
+"""Of one cycle; of more only their number is logged."""
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +77,7 @@ class DirectorDaemon:
         probe: Asks a real server once.
         random: Gives a number from 0 to 1.
         events: Told of what happens.
+        self_check: Finds what is wrong with this director itself.
         now: The time of day, in UTC.
     """
 
@@ -90,10 +95,13 @@ class DirectorDaemon:
         probe: Probe,
         random: Callable[[], float],
         events: Events,
+        self_check: SelfCheck,
         now: Callable[[], datetime],
     ) -> None:
         self.name = name
         self.events = events
+        self.self_check = self_check
+        self._problems = self_check.problems
         self.now = now
         self._commits = commits
         self._store = store
@@ -124,7 +132,7 @@ class DirectorDaemon:
             kept=verdicts,
             probe=probe,
             look=lambda ways: kernel.run(reconciler.path_problems, self._state, ways),
-            keep=lambda changes: kernel.run(local.keep_verdicts, changes),
+            keep=self._keep_verdicts,
             turned=self._turned,
             tell=events.emit,
             findings=self._findings,
@@ -148,6 +156,11 @@ class DirectorDaemon:
         return self._view
 
     @property
+    def problems(self) -> Mapping[Component, DirectorProblem]:
+        """What is wrong with this director itself."""
+        return self._problems.standing
+
+    @property
     def contacts(self) -> Mapping[str, Contact]:
         """The last sign of life of each agent since this director started."""
         return self._agent_watch.contacts
@@ -159,6 +172,7 @@ class DirectorDaemon:
             tasks.create_task(self.health.run())
             tasks.create_task(self.drains.run())
             tasks.create_task(self.events.run())
+            tasks.create_task(self.self_check.run())
 
     async def _reconcile(self) -> None:
         """Run cycles: at every wake what is dirty, at every timer everything."""
@@ -199,6 +213,8 @@ class DirectorDaemon:
                 self._reconciler.cycle, state, dirty, self._why_not_enforced()
             )
         except BoundaryError as error:
+            if isinstance(error, StoreError):
+                self._problems.report(Component.LOCAL_STATE, str(error))
             self._cycle_failed(str(error))
         except Exception as error:
             # A defect of ours must leave the kernel serving and the API answering.
@@ -244,10 +260,15 @@ class DirectorDaemon:
         Raises:
             InvalidInput, NotFound, StaleRevision, Conflict, StoreError: Nothing was stored.
         """
-        written = await self._store.run(
-            self._commits.commit, edit, expect or {}, by, self._surroundings()
-        )
+        try:
+            written = await self._store.run(
+                self._commits.commit, edit, expect or {}, by, self._surroundings()
+            )
+        except StoreError as error:
+            self._problems.report(Component.STORE, str(error))
+            raise
         if written.changed:
+            self._problems.clear(Component.STORE)
             self._state = written.state
             log.info("stored", revision=written.revision, by=by, changes=written.changes[:10])
             self.events.emit(*stored_events(written.before, written.state, written.changes, by))
@@ -322,7 +343,8 @@ class DirectorDaemon:
         Raises:
             StoreError: It could not be kept; the mode is as before.
         """
-        await self._kernel.run(self._local.set_mode, mode)
+        with self._problems.watching(Component.LOCAL_STATE):
+            await self._kernel.run(self._local.set_mode, mode)
         self._mode = mode
         log.warning("mode set", mode=str(mode.name), reason=mode.reason, by=mode.by)
         self.events.emit(Event(EventKind.MODE, str(mode.name), mode.reason, by=mode.by))
@@ -334,8 +356,12 @@ class DirectorDaemon:
             ended = Event(EventKind.MODE, str(ModeName.ENFORCE), "the pause is over")
             self.events.emit(ended)
             self._mode = Mode()
-            with contextlib.suppress(BoundaryError):
+            with contextlib.suppress(StoreError), self._problems.watching(Component.LOCAL_STATE):
                 await self._kernel.run(self._local.set_mode, self._mode)
+
+    async def _keep_verdicts(self, changes: Mapping[ProbeId, KeptVerdict | None]) -> None:
+        with self._problems.watching(Component.LOCAL_STATE):
+            await self._kernel.run(self._local.keep_verdicts, changes)
 
     def _look_again_at(self) -> float:
         """Return when something is due without a wake, on the event loop's clock."""
@@ -448,6 +474,8 @@ def _log_cycle(cycle: Cycle) -> None:
     done = [operation for operation, result in cycle.results if isinstance(result, Done)]
     if done:
         log.info("kernel changed", operations=len(done), first=[*map(str, done[:5])])
-    for operation, result in cycle.results:
-        if not isinstance(result, Done):
-            log.error("kernel refused", operation=str(operation), result=str(result))
+    refused = [entry for entry in cycle.results if not isinstance(entry[1], Done)]
+    for operation, result in refused[:LOGGED_REFUSALS]:
+        log.error("kernel refused", operation=str(operation), result=str(result))
+    if len(refused) > LOGGED_REFUSALS:
+        log.error("kernel refused more", operations=len(refused) - LOGGED_REFUSALS)

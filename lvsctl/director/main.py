@@ -11,6 +11,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -24,8 +25,11 @@ from lvsctl.director.local_vips import LocalVips
 from lvsctl.director.neighbours import LinkNeighbours, Neighbours, NoNeighbours
 from lvsctl.director.path_mtus import path_mtus_learnt
 from lvsctl.director.probe_services import ProbeServices
+from lvsctl.director.problems import Component, Problems
 from lvsctl.director.reconciler import Reconciler
+from lvsctl.director.self_check import SelfCheck, disk_problem
 from lvsctl.errors import ConfigurationError
+from lvsctl.events import Event, EventKind
 from lvsctl.farm_rules import SYSCTL_RANGES
 from lvsctl.health.prober import Probe
 from lvsctl.health.probes.exec import ExecProbes
@@ -37,15 +41,14 @@ from lvsctl.host.protocol import Host, SysctlKey
 from lvsctl.ipvs.choice import open_ipvs
 from lvsctl.ipvs.protocol import Ipvs
 from lvsctl.logs import configure_logging
-from lvsctl.store.events import EventLog, MemoryEventLog, SqliteEventLog
+from lvsctl.store.events import MemoryEventLog, OpenedHistory, open_history
 from lvsctl.store.local import SqliteLocalState
 from lvsctl.store.protocol import LocalState, Mode, ModeName, Store
 from lvsctl.store.sqlite import SqliteStore
+from lvsctl.token_file import read_token
 from lvsctl.worker import Worker
 
 log = structlog.get_logger(__name__)
-
-MINIMUM_TOKEN_LENGTH = 16
 
 IPVS_SYSCTLS = {SysctlKey(("net", "ipv4", "vs", name)): "0" for name in SYSCTL_RANGES}
 """What a host in memory has below net.ipv4.vs."""
@@ -116,7 +119,8 @@ async def open_daemon(
     open_kernel: Callable[[], Kernel],
     *,
     probe: Probe,
-    open_events: Callable[[], EventLog] = MemoryEventLog,
+    open_events: Callable[[], OpenedHistory] = lambda: OpenedHistory(MemoryEventLog()),
+    disk_problem: Callable[[], str] = str,
     now: Callable[[], datetime] = utc_now,
     take_sysctls: bool = False,
     mode: Mode | None = None,
@@ -129,6 +133,7 @@ async def open_daemon(
         open_kernel: Opens the kernel and this director's own state.
         probe: Asks a real server once.
         open_events: Opens the history of events.
+        disk_problem: Says why the state folder's disk is not enough; empty where it is.
         now: The time of day.
         take_sysctls: Write IPVS parameters even where foreign services feel them.
         mode: For this run, instead of the one that was kept.
@@ -140,11 +145,14 @@ async def open_daemon(
         store = await store_worker.run(open_store)
         stack.push_async_callback(store_worker.run, store.close)
         commits = await store_worker.run(Commits, store)
-        event_log = await store_worker.run(open_events)
-        stack.push_async_callback(store_worker.run, event_log.close)
-        recorded = await store_worker.run(event_log.load)
-        events = Events(recorded, event_log, store_worker, now)
+        history = await store_worker.run(open_events)
+        stack.push_async_callback(store_worker.run, history.log.close)
+        events = Events(history.recorded, history.log, store_worker, now)
         stack.push_async_callback(events.flush)
+        problems = Problems(events.emit)
+        if history.lost:
+            events.emit(Event(EventKind.HISTORY_LOST, detail=history.lost))
+            problems.report(Component.EVENTS, history.lost, hinders=not history.durable)
         kernel = await kernel_worker.run(open_kernel)
         for edge in (kernel.ipvs, kernel.host, kernel.local):
             stack.push_async_callback(kernel_worker.run, edge.close)
@@ -173,6 +181,15 @@ async def open_daemon(
             probe=probe,
             random=random.random,
             events=events,
+            self_check=SelfCheck(
+                problems,
+                events,
+                partial(asyncio.to_thread, disk_problem),  # a disk may hang
+                {
+                    Component.STORE: partial(store_worker.run, store.check_writable),
+                    Component.LOCAL_STATE: partial(kernel_worker.run, kernel.local.check_writable),
+                },
+            ),
             now=now,
         )
 
@@ -190,7 +207,8 @@ async def _serve(config: DirectorConfig, token: str | None, listener: socket.soc
         lambda: SqliteStore(config.state_dir / "farm.db", utc_now),
         lambda: _open_kernel(config),
         probe=Probes(_programs(config.exec_dir)).probe,
-        open_events=lambda: SqliteEventLog(config.state_dir / "events.db"),
+        open_events=lambda: open_history(config.state_dir / "events.db", utc_now),
+        disk_problem=lambda: disk_problem(config.state_dir),
         take_sysctls=config.take_sysctls,
         mode=observing,
     ) as daemon:
@@ -238,16 +256,7 @@ def _token(config: DirectorConfig) -> str | None:
                 "give --token-file, or listen on 127.0.0.1"
             )
         return None
-    try:
-        token = config.token_file.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"--token-file {config.token_file}: {error}") from error
-    if len(token) < MINIMUM_TOKEN_LENGTH:
-        raise ConfigurationError(
-            f"--token-file {config.token_file}: a token has at least {MINIMUM_TOKEN_LENGTH} "
-            "characters; make one: openssl rand -hex 32"
-        )
-    return token
+    return read_token(config.token_file)
 
 
 def _is_loopback(host: str) -> bool:

@@ -31,9 +31,9 @@ from lvsctl.ipvs_table import (
     ServiceKey,
     VirtualServiceConfig,
 )
-from lvsctl.objects import Changes, ObjectId
 from lvsctl.results import Done
-from lvsctl.store.memory import MemoryLocalState, MemoryStore
+from lvsctl.store.memory import MemoryLocalState
+from tests.support.stores import BreakableStore
 from tests.unit.director.checked import Servers
 
 TOKEN = "0123456789abcdef"  # noqa: S105 - of a director in memory
@@ -140,19 +140,6 @@ class BreakableIpvs(MemoryIpvs):
         }
 
 
-class BreakableStore(MemoryStore):
-    """A store in memory that cannot write while it is broken."""
-
-    broken: Exception | None = None
-    last_by = ""
-
-    def commit(self, changes: Changes, expect: Mapping[ObjectId, int], by: str) -> int:
-        if self.broken:
-            raise self.broken
-        self.last_by = by
-        return super().commit(changes, expect, by)
-
-
 @dataclass
 class Bench:
     """A director in memory, and a client that speaks to it through the app."""
@@ -164,6 +151,7 @@ class Bench:
     store: BreakableStore
     clock: Clock
     servers: Servers
+    disk: list[str]
     app: FastAPI = field(init=False)
 
     @contextlib.contextmanager
@@ -175,6 +163,10 @@ class Bench:
             yield
         finally:
             running.cancel()
+
+    def check_itself(self) -> None:
+        """Let the director look at its disk now."""
+        self.portal.call(self.daemon.self_check.check)
 
     def put_example(self) -> None:
         """Store the example farm and wait until it is in the kernel."""
@@ -260,6 +252,7 @@ def open_bench(portal: BlockingPortal) -> Iterator[Bench]:
     ipvs = BreakableIpvs(kernel)
     made: list[BreakableStore] = []
     servers = Servers(dict)
+    disk = [""]
 
     def open_store() -> BreakableStore:
         made.append(BreakableStore())
@@ -269,9 +262,16 @@ def open_bench(portal: BlockingPortal) -> Iterator[Bench]:
         host = MemoryHost(sysctls=IPVS_SYSCTLS)
         return Kernel(ipvs, host, NoNeighbours(), MemoryLocalState())
 
-    daemon = open_daemon("lb1", open_store, open_kernel, probe=servers.probe, now=clock)
+    daemon = open_daemon(
+        "lb1",
+        open_store,
+        open_kernel,
+        probe=servers.probe,
+        disk_problem=lambda: disk[0],
+        now=clock,
+    )
     with portal.wrap_async_context_manager(daemon) as opened:
-        yield Bench(portal, opened, kernel, ipvs, made[0], clock, servers)
+        yield Bench(portal, opened, kernel, ipvs, made[0], clock, servers, disk)
 
 
 def json_of(document: object) -> bytes:

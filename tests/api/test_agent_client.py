@@ -80,6 +80,7 @@ def put_farm(bench: Bench, *vips: IPAddress) -> None:
 @pytest.fixture
 def token_file(tmp_path: Path) -> Path:
     path = tmp_path / "token"
+    path.touch(0o600)
     path.write_text(f"{TOKEN}\n")
     return path
 
@@ -224,6 +225,7 @@ def test_what_is_no_url_is_refused(url: str) -> None:
 def test_what_is_no_token_is_refused(empty: Bench, tmp_path: Path, content: str) -> None:
     """An empty or a binary file never becomes a header."""
     path = tmp_path / "token"
+    path.touch(0o600)
     path.write_text(content)
     client = HttpDirectorClient("http://lb1:8080", path)
     with pytest.raises(ConfigurationError, match="--token-file"):

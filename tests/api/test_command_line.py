@@ -465,6 +465,7 @@ def test_another_token_is_refused(bench: Bench) -> None:
 def test_a_token_may_be_in_a_file(bench: Bench, tmp_path: Path) -> None:
     """Its last line may end."""
     path = tmp_path / "token"
+    path.touch(0o600)
     path.write_text(f"{TOKEN}\n")
     result = CliRunner().invoke(
         lvsctl,

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -10,7 +11,10 @@ from click.testing import CliRunner
 
 from lvsctl.cli.main import COMMANDS, lvsctl
 
-HEAVY = ("fastapi", "pydantic", "uvicorn", "pyroute2", "httpx", "yaml", "rich", "cattrs", "asyncio")
+HEAVY = (
+    *("fastapi", "pydantic", "uvicorn", "pyroute2", "httpx", "yaml", "rich", "cattrs", "asyncio"),
+    "re2",
+)
 PROBE = """
 import sys, json
 from lvsctl.cli.main import lvsctl
@@ -114,6 +118,30 @@ def test_a_failure_ends_with_status_1_and_a_sentence(
     result = CliRunner().invoke(lvsctl, ["service", "list"], env=environment)
     assert (1, "") == (result.exit_code, result.stdout)
     assert result.stderr.startswith(message)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["director", "run", "--listen", "127.0.0.1:0"],
+        ["agent", "run", "--director", "http://127.0.0.1:1", "--state-dir", "agent"],
+        ["service", "list"],
+        ["doctor", "--role", "director"],
+    ],
+    ids=" ".join,
+)
+def test_a_token_that_others_can_read_is_refused(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By every command that takes one, before it does anything."""
+    monkeypatch.chdir(tmp_path)
+    Path("agent").mkdir()
+    Path("token").write_text("0123456789abcdef")
+    Path("token").chmod(0o644)
+    result = CliRunner().invoke(lvsctl, [*command, "--token-file", "token"])
+    assert (1, "") == (result.exit_code, result.stdout)
+    assert result.stderr.splitlines()[-1].startswith("lvsctl: --token-file token: others can read")
+    assert result.stderr.endswith("chmod 0600 token\n")
 
 
 def test_an_agent_that_never_ran_has_no_status() -> None:

@@ -5,6 +5,7 @@ import errno
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 import pytest
@@ -15,7 +16,9 @@ from lvsctl.director.commits import Commits
 from lvsctl.director.daemon import TIMER_S, DirectorDaemon
 from lvsctl.director.edits import PutFarm, PutObject
 from lvsctl.director.events import Events
-from lvsctl.errors import DrasticChange, KernelError, NotFound
+from lvsctl.director.problems import Component, Problems
+from lvsctl.director.self_check import SelfCheck
+from lvsctl.errors import DrasticChange, KernelError, NotFound, StoreError
 from lvsctl.farm import Farm, Settings
 from lvsctl.host.protocol import AddressKey, HostChange
 from lvsctl.ipvs_table import (
@@ -29,10 +32,9 @@ from lvsctl.ipvs_table import (
     VirtualServiceConfig,
 )
 from lvsctl.results import Failed, Result
-from lvsctl.store.events import MemoryEventLog
-from lvsctl.store.memory import MemoryStore
 from lvsctl.store.protocol import Mode, ModeName
 from lvsctl.worker import Worker
+from tests.support.stores import BreakableEventLog, BreakableStore
 from tests.unit import virtual_time
 from tests.unit.director.checked import Servers
 from tests.unit.director.farms import OTHER_VIP, VIP, WEB_ID, WEB_KEY, pool, rip, web
@@ -56,8 +58,9 @@ class Director:
 
     def __init__(self) -> None:
         self.bench = Bench()
-        self.store = MemoryStore()
-        self.event_log = MemoryEventLog()
+        self.store = BreakableStore()
+        self.event_log = BreakableEventLog()
+        self.disk = ""
         self.servers = Servers(self.bench.local.probe_marks)
         self.random: Callable[[], float] = lambda: 0.5
         self._start()
@@ -66,11 +69,13 @@ class Director:
         """Start another daemon over the same kernel, with the store or with an empty one."""
         self.bench.restart()
         if forgetful:
-            self.store = MemoryStore()
+            self.store = BreakableStore()
         self._start()
 
     def _start(self) -> None:
         worker = InlineWorker("test")
+        events = Events(self.event_log.load(), self.event_log, worker, lambda: START)
+        self.problems = Problems(events.emit)
         self.daemon = DirectorDaemon(
             name="lb1",
             commits=Commits(self.store),
@@ -82,12 +87,33 @@ class Director:
             verdicts=self.bench.local.verdicts(),
             probe=self.servers.probe,
             random=self._draw,
-            events=Events(self.event_log.load(), self.event_log, worker, lambda: START),
+            events=events,
+            self_check=SelfCheck(
+                self.problems,
+                events,
+                self._disk_problem,
+                {
+                    Component.STORE: partial(worker.run, self.store.check_writable),
+                    Component.LOCAL_STATE: partial(worker.run, self.bench.local.check_writable),
+                },
+            ),
             now=lambda: START + timedelta(seconds=asyncio.get_running_loop().time()),
         )
 
     def _draw(self) -> float:
         return self.random()
+
+    async def _disk_problem(self) -> str:
+        return self.disk
+
+    def refuse(self, component: Component, why: str) -> None:
+        """Let a component's disk refuse every write; without a reason, take them again."""
+        breakable = {
+            Component.STORE: self.store,
+            Component.LOCAL_STATE: self.bench.local,
+            Component.EVENTS: self.event_log,
+        }[component]
+        breakable.broken = StoreError(why) if why else None
 
     async def put_web(self, *numbers: int) -> None:
         """Store the farm with the service web over declared servers, and reconcile."""

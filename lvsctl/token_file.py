@@ -1,0 +1,70 @@
+"""The file with the bearer token, read by director, agent and command line alike."""
+
+import os
+import stat
+from pathlib import Path
+
+from lvsctl.errors import ConfigurationError
+
+MINIMUM_TOKEN = 16
+"""Characters; a shorter token could be guessed over the network."""
+MAX_TOKEN = 1024
+"""Bytes of the file, with the white space around the token."""
+
+
+def read_token(path: Path) -> str:
+    """Return the token that a file holds, without the white space around it.
+
+    Raises:
+        ConfigurationError: It cannot be read, others can read it too, or it holds no token.
+    """
+    content = _content(path)
+    token = content.decode("ascii", "replace").strip()
+    if len(content) > MAX_TOKEN:
+        raise _refusal(path, f"it is longer than {MAX_TOKEN} bytes")
+    if not all("!" <= character <= "~" for character in token):
+        raise _refusal(path, "a token has ASCII characters that print, without spaces")
+    if len(token) < MINIMUM_TOKEN:
+        raise _refusal(
+            path,
+            f"a token has at least {MINIMUM_TOKEN} characters; make one: "
+            f"(umask 077; openssl rand -hex 32 > {path})",
+        )
+    return token
+
+
+def is_private(mode: int, group: int, own_group: int) -> bool:
+    """Say whether nobody but a file's owner, root and this process can read or write it.
+
+    Its group may read it where that is root's, as systemd's LoadCredential leaves it, or the
+    process's own.
+    """
+    allowed = stat.S_IRGRP if group in (0, own_group) else 0
+    shared = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
+    return not mode & shared & ~allowed
+
+
+def _content(path: Path) -> bytes:
+    """Return the first bytes of a file whose permissions are in order."""
+    try:
+        # The file that is judged is the one that is read. A FIFO would wait for its writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise _refusal(path, error.strerror or str(error)) from error
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise _refusal(path, "it is no regular file")
+        if not is_private(found.st_mode, found.st_gid, os.getegid()):
+            raise _refusal(
+                path,
+                f"others can read or write it (mode {stat.S_IMODE(found.st_mode):04o}), and "
+                f"whoever has the token can change the farm; chmod 0600 {path}",
+            )
+        return os.read(descriptor, MAX_TOKEN + 1)
+    finally:
+        os.close(descriptor)
+
+
+def _refusal(path: Path, detail: str) -> ConfigurationError:
+    return ConfigurationError(f"--token-file {path}: {detail}")
