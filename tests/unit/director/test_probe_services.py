@@ -1,7 +1,7 @@
 """What the reconciler does for health checks: beside the farm, and in nobody's way."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_interface, ip_network
 
@@ -64,7 +64,8 @@ class Probing(State):
 
 
 def probing(aim: State, *paths: TunnelPath) -> Probing:
-    return Probing(aim.farm_id, aim.revision, aim.revisions, aim.farm, aim.status, frozenset(paths))
+    given = {each.name: getattr(aim, each.name) for each in fields(State)}
+    return Probing(**given, tunnel_paths=frozenset(paths))
 
 
 class RivalledIpvs(MemoryIpvs):
