@@ -44,6 +44,8 @@ from lvsctl.worker import Worker
 
 TIMER_S = 5.0
 """Drift that nobody announced is found within this time."""
+LOGGED_REFUSALS = 20
+"""Of one cycle; of more only their number is logged."""
 
 log = structlog.get_logger(__name__)
 
@@ -505,6 +507,8 @@ def _log_cycle(cycle: Cycle) -> None:
     done = [operation for operation, result in cycle.results if isinstance(result, Done)]
     if done:
         log.info("kernel changed", operations=len(done), first=[*map(str, done[:5])])
-    for operation, result in cycle.results:
-        if not isinstance(result, Done):
-            log.error("kernel refused", operation=str(operation), result=str(result))
+    refused = [entry for entry in cycle.results if not isinstance(entry[1], Done)]
+    for operation, result in refused[:LOGGED_REFUSALS]:
+        log.error("kernel refused", operation=str(operation), result=str(result))
+    if len(refused) > LOGGED_REFUSALS:
+        log.error("kernel refused more", operations=len(refused) - LOGGED_REFUSALS)

@@ -11,7 +11,10 @@ from click.testing import CliRunner
 
 from lvsctl.cli.main import COMMANDS, lvsctl
 
-HEAVY = ("fastapi", "pydantic", "uvicorn", "pyroute2", "httpx", "yaml", "rich", "cattrs", "asyncio")
+HEAVY = (
+    *("fastapi", "pydantic", "uvicorn", "pyroute2", "httpx", "yaml", "rich", "cattrs", "asyncio"),
+    "re2",
+)
 PROBE = """
 import sys, json
 from lvsctl.cli.main import lvsctl

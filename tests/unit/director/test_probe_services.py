@@ -1,7 +1,7 @@
 """What the reconciler does for health checks: beside the farm, and in nobody's way."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_interface, ip_network
 
@@ -64,8 +64,7 @@ class Probing(State):
 
 
 def probing(aim: State, *paths: TunnelPath) -> Probing:
-    given = {each.name: getattr(aim, each.name) for each in fields(State)}
-    return Probing(**given, tunnel_paths=frozenset(paths))
+    return Probing(**vars(aim), tunnel_paths=frozenset(paths))
 
 
 class RivalledIpvs(MemoryIpvs):
