@@ -8,6 +8,7 @@ import pwd
 import random
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import structlog
 
+from lvsctl.director.clock import Clock
 from lvsctl.director.commits import Commits
 from lvsctl.director.daemon import DirectorDaemon
 from lvsctl.director.descriptors import raise_descriptor_limit, reserved_descriptors
@@ -122,6 +124,7 @@ async def open_daemon(
     open_events: Callable[[], OpenedHistory] = lambda: OpenedHistory(MemoryEventLog()),
     disk_problem: Callable[[], str] = str,
     now: Callable[[], datetime] = utc_now,
+    monotonic: Callable[[], float] = time.monotonic,
     take_sysctls: bool = False,
     mode: Mode | None = None,
 ) -> AsyncIterator[DirectorDaemon]:
@@ -135,6 +138,7 @@ async def open_daemon(
         open_events: Opens the history of events.
         disk_problem: Says why the state folder's disk is not enough; empty where it is.
         now: The time of day.
+        monotonic: Seconds on a clock that only runs forward.
         take_sysctls: Write IPVS parameters even where foreign services feel them.
         mode: For this run, instead of the one that was kept.
     """
@@ -147,7 +151,8 @@ async def open_daemon(
         commits = await store_worker.run(Commits, store)
         history = await store_worker.run(open_events)
         stack.push_async_callback(store_worker.run, history.log.close)
-        events = Events(history.recorded, history.log, store_worker, now)
+        clock = Clock(now, monotonic)
+        events = Events(history.recorded, history.log, store_worker, clock.now)
         stack.push_async_callback(events.flush)
         problems = Problems(events.emit)
         if history.lost:
@@ -190,7 +195,7 @@ async def open_daemon(
                     Component.LOCAL_STATE: partial(kernel_worker.run, kernel.local.check_writable),
                 },
             ),
-            now=now,
+            clock=clock,
         )
 
 
