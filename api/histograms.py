@@ -1,11 +1,23 @@
 """Durations that were counted in classes, as Prometheus has them. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
+from api.exposition import Sample, labels
 from lvsctl.director.statistics import DURATIONS_S
 
+BOUNDS = (*map(str, DURATIONS_S), "+Inf")
 
-def buckets(counts: Sequence[int]) -> list[tuple[str, float]]:
-    """Return for each bound of DURATIONS_S, and for all, how many were no longer."""
-    bounds = [*map(str, DURATIONS_S), "+Inf"]
-    return [(bound, sum(counts[: place + 1])) for place, bound in enumerate(bounds)]
+
+def histogram_samples(counts: Sequence[int], total_s: float, **labelled: str) -> Iterator[Sample]:
+    """Yield the samples of one histogram.
+
+    Args:
+        counts: How many were in each class of DURATIONS_S, and longer.
+        total_s: How long all of them took.
+        labelled: Its labels.
+    """
+    for bound, count in zip(BOUNDS, accumulate(counts), strict=True):
+        yield "_bucket" + labels(**labelled, le=bound), count
+    yield "_count" + labels(**labelled), sum(counts)
+    yield "_sum" + labels(**labelled), total_s

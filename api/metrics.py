@@ -5,29 +5,21 @@ grow, seconds and bytes, times as Unix timestamps. Rates are left to ``rate()``.
 director in tunnel mode, so there are no counters of outgoing packets.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry, Metric, ProcessCollector, generate_latest
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    InfoMetricFamily,
-)
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
+from api.exposition import MetricFamily, Sample, exposition, labels
 from api.health_metrics import health_metrics
-from api.histograms import buckets
+from api.histograms import histogram_samples
 from api.views import Known
 from lvsctl.director.cycle import KeyState, TableReading
 from lvsctl.director.probe_statistics import ProbeCounts
 from lvsctl.director.statistics import CycleStatistics
 from lvsctl.ipvs_table import DestinationCounters, IPAddress, Traffic
-from lvsctl.standing import members
-
-VIRTUAL_SERVICE = ("service", "virtual_service")
-DESTINATION = (*VIRTUAL_SERVICE, "server", "address")
 
 TRAFFIC: Mapping[str, tuple[str, Callable[[Traffic], int]]] = {
     "connections": ("Connections scheduled", lambda traffic: traffic.connections),
@@ -71,66 +63,64 @@ class Observed:
 def metrics_text(observed: Observed) -> bytes:
     """Return all metrics in Prometheus' text format.
 
-    Ten thousand destinations are 70,000 samples and take a second or two, so this belongs into a
-    thread.
+    Ten thousand destinations are 70,000 samples and take tenths of a second, so this belongs into
+    a thread.
     """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Scrape(observed))
     ProcessCollector(registry=registry)
-    return generate_latest(registry)
+    return exposition(_families(observed)).encode() + generate_latest(registry)
 
 
-class _Scrape:
-    def __init__(self, observed: Observed) -> None:
-        self._observed = observed
-
-    def collect(self) -> Iterator[Metric]:
-        observed = self._observed
-        yield _info(observed)
-        yield from _reconciler(observed.statistics)
-        yield from _farm(observed)
-        yield from _agents(observed.known)
-        yield from _real_servers(observed.known)
-        yield from health_metrics(observed.known, observed.probes)
-        yield _gauge("lvsctl_ipvs_readable", "The kernel's table could be read", observed.reading)
-        if observed.reading:
-            yield from _services(observed.reading)
-            yield from _destinations(observed.reading, _names(observed.known))
+def _families(observed: Observed) -> Iterator[MetricFamily]:
+    yield _build(observed)
+    yield from _reconciler(observed.statistics)
+    yield from _farm(observed)
+    yield from _agents(observed.known)
+    yield from _real_servers(observed.known)
+    yield from health_metrics(observed.known, observed.probes)
+    yield _gauge(
+        "lvsctl_ipvs_readable", "The kernel's table could be read", observed.reading is not None
+    )
+    if observed.reading:
+        yield from _services(observed.reading)
+        yield from _destinations(observed.reading, _names(observed.known))
 
 
-def _gauge(name: str, what: str, value: object) -> Metric:
-    number = value if isinstance(value, int | float) else bool(value)
-    return GaugeMetricFamily(name, what, value=float(number))
+def _gauge(name: str, meaning: str, value: float) -> MetricFamily:
+    number = int(value) if isinstance(value, bool) else value
+    return MetricFamily(name, "gauge", meaning, [("", number)])
 
 
-def _info(observed: Observed) -> Metric:
-    values = {"version": version("lvsctl"), "director": observed.director}
-    return InfoMetricFamily("lvsctl_build", "This director", value=values)
+def _build(observed: Observed) -> MetricFamily:
+    values = labels(version=version("lvsctl"), director=observed.director)
+    return MetricFamily("lvsctl_build_info", "gauge", "This director", [(values, 1)])
 
 
-def _reconciler(statistics: CycleStatistics) -> Iterator[Metric]:
-    yield HistogramMetricFamily(
+def _reconciler(statistics: CycleStatistics) -> Iterator[MetricFamily]:
+    yield MetricFamily(
         "lvsctl_reconciler_cycle_duration_seconds",
+        "histogram",
         "How long it took to compare this director's kernel and put it right",
-        buckets=buckets(statistics.durations),
-        sum_value=statistics.total_s,
+        histogram_samples(statistics.durations, statistics.total_s),
     )
-    yield CounterMetricFamily(
-        "lvsctl_reconciler_failed_cycles",
+    yield MetricFamily(
+        "lvsctl_reconciler_failed_cycles_total",
+        "counter",
         "Cycles that failed as a whole",
-        value=statistics.failed,
+        [("", statistics.failed)],
     )
-    operations = CounterMetricFamily(
-        "lvsctl_reconciler_operations",
+    yield MetricFamily(
+        "lvsctl_reconciler_operations_total",
+        "counter",
         "Operations on the IPVS table, by what became of them",
-        labels=("operation", "result"),
+        [
+            (labels(operation=operation, result=result), count)
+            for (operation, result), count in sorted(statistics.operations.items())
+        ],
     )
-    for (operation, result), count in sorted(statistics.operations.items()):
-        operations.add_metric((operation, result), count)
-    yield operations
 
 
-def _farm(observed: Observed) -> Iterator[Metric]:
+def _farm(observed: Observed) -> Iterator[MetricFamily]:
     known, view = observed.known, observed.known.view
     yield _gauge("lvsctl_farm_revision", "Revision of the stored farm", known.state.revision)
     yield _gauge("lvsctl_director_observes", "It is paused and writes nothing", observed.observes)
@@ -140,15 +130,13 @@ def _farm(observed: Observed) -> Iterator[Metric]:
             "When the last cycle ended",
             view.at.timestamp(),
         )
-    keys = GaugeMetricFamily(
+    states = Counter(each.state for each in view.services.values())
+    yield MetricFamily(
         "lvsctl_virtual_services",
+        "gauge",
         "The virtual services of the farm, by state",
-        labels=["state"],
+        [(labels(state=state), states[state]) for state in KeyState],
     )
-    states = [each.state for each in view.services.values()]
-    for state in KeyState:
-        keys.add_metric([state], states.count(state))
-    yield keys
     yield _gauge(
         "lvsctl_foreign_virtual_services", "Virtual services of somebody else", len(view.foreign)
     )
@@ -156,109 +144,113 @@ def _farm(observed: Observed) -> Iterator[Metric]:
     yield _gauge("lvsctl_host_problems", "Other things wrong with this host", len(view.host))
 
 
-def _agents(known: Known) -> Iterator[Metric]:
-    seen = GaugeMetricFamily(
+def _agents(known: Known) -> Iterator[MetricFamily]:
+    agents = known.state.status.agents
+    yield MetricFamily(
+        "lvsctl_agent_info",
+        "gauge",
+        "Where an agent stands",
+        [(labels(agent=name, membership=agent.membership), 1) for name, agent in agents.items()],
+    )
+    yield MetricFamily(
         "lvsctl_agent_last_report_timestamp_seconds",
+        "gauge",
         "When an agent was last heard of since this director started",
-        labels=["agent"],
+        [
+            (labels(agent=name), known.contacts[name].at.timestamp())
+            for name in agents
+            if name in known.contacts
+        ],
     )
-    membership = GaugeMetricFamily(
-        "lvsctl_agent_info", "Where an agent stands", labels=["agent", "membership"]
-    )
-    for name, agent in known.state.status.agents.items():
-        membership.add_metric([name, agent.membership], 1)
-        if name in known.contacts:
-            seen.add_metric([name], known.contacts[name].at.timestamp())
-    yield membership
-    yield seen
 
 
-def _real_servers(known: Known) -> Iterator[Metric]:
-    weights = GaugeMetricFamily(
+def _real_servers(known: Known) -> Iterator[MetricFamily]:
+    yield MetricFamily(
         "lvsctl_real_server_weight",
+        "gauge",
         "The weight that a real server should have in a service now; 0 also where it is out",
-        labels=["service", "pool", "server"],
+        [
+            (labels(service=service.name, pool=service.pool, server=name), part.weight or 0)
+            for service in known.state.farm.services.values()
+            for name, part in known.stands(service).parts.items()
+        ],
     )
-    state = known.state
-    for service in state.farm.services.values():
-        for name, part in known.stands(service).parts.items():
-            weights.add_metric([service.name, service.pool, name], part.weight or 0)
-    yield weights
-    draining = GaugeMetricFamily(
+    yield MetricFamily(
         "lvsctl_draining_connections",
+        "gauge",
         "Connections that a drained server still has",
-        labels=["pool", "server"],
+        [
+            (labels(pool=server.pool, server=server.server), countdown.connections)
+            for server, countdown in known.countdowns.items()
+        ],
     )
-    for server, countdown in known.countdowns.items():
-        draining.add_metric([server.pool, server.server], countdown.connections)
-    yield draining
 
 
 def _names(known: Known) -> Mapping[tuple[str, IPAddress], str]:
     """Return the name of each server, by service and address."""
-    state = known.state
     return {
         (service.name, member.address): member.id.server
-        for service in state.farm.services.values()
-        for member in members(state.farm.pools[service.pool], state.status)
+        for service in known.state.farm.services.values()
+        for member in known.stands(service).members
     }
 
 
-def _services(reading: TableReading) -> Iterator[Metric]:
-    labelled = [
-        ((reading.ours.get(key, ""), str(key)), reading.counters[key].traffic)
+def _services(reading: TableReading) -> Iterator[MetricFamily]:
+    counted = [
+        (
+            labels(service=reading.ours.get(key, ""), virtual_service=str(key)),
+            reading.counters[key].traffic,
+        )
         for key in reading.table
         if key in reading.counters
     ]
     for name, (what, value) in TRAFFIC.items():
-        yield _counter(
-            f"lvsctl_ipvs_service_{name}",
+        yield MetricFamily(
+            f"lvsctl_ipvs_service_{name}_total",
+            "counter",
             f"{what}, by virtual service",
-            VIRTUAL_SERVICE,
-            ((labels, value(traffic)) for labels, traffic in labelled),
+            [(labelled, value(traffic)) for labelled, traffic in counted],
         )
 
 
 def _destinations(
     reading: TableReading, names: Mapping[tuple[str, IPAddress], str]
-) -> Iterator[Metric]:
-    weights: list[tuple[tuple[str, ...], int]] = []
-    counted: list[tuple[tuple[str, ...], DestinationCounters]] = []
+) -> Iterator[MetricFamily]:
+    weights, counted = _by_labels(reading, names)
+    yield MetricFamily("lvsctl_ipvs_destination_weight", "gauge", "Weight in the kernel", weights)
+    for name, (what, value) in TRAFFIC.items():
+        yield MetricFamily(
+            f"lvsctl_ipvs_destination_{name}_total",
+            "counter",
+            f"{what}, by destination",
+            [(labelled, value(found.traffic)) for labelled, found in counted],
+        )
+    for name, (what, present) in PRESENT.items():
+        yield MetricFamily(
+            f"lvsctl_ipvs_destination_{name}",
+            "gauge",
+            what,
+            [(labelled, present(found)) for labelled, found in counted],
+        )
+
+
+def _by_labels(
+    reading: TableReading, names: Mapping[tuple[str, IPAddress], str]
+) -> tuple[Sequence[Sample], Sequence[tuple[str, DestinationCounters]]]:
+    """Return weight and counters of each destination beside its labels."""
+    weights: list[Sample] = []
+    counted: list[tuple[str, DestinationCounters]] = []
     for key, service in reading.table.items():
         owner, text = reading.ours.get(key, ""), str(key)
         counters = reading.counters[key].destinations if key in reading.counters else {}
         for at, config in service.destinations.items():
-            labels = (owner, text, names.get((owner, at.address), ""), str(at.address))
-            weights.append((labels, config.weight))
+            labelled = labels(
+                service=owner,
+                virtual_service=text,
+                server=names.get((owner, at.address), ""),
+                address=str(at.address),
+            )
+            weights.append((labelled, config.weight))
             if at in counters:
-                counted.append((labels, counters[at]))
-    yield _gauges("lvsctl_ipvs_destination_weight", "Weight in the kernel", weights)
-    for name, (what, value) in TRAFFIC.items():
-        yield _counter(
-            f"lvsctl_ipvs_destination_{name}",
-            f"{what}, by destination",
-            DESTINATION,
-            ((labels, value(found.traffic)) for labels, found in counted),
-        )
-    for name, (what, present) in PRESENT.items():
-        yield _gauges(
-            f"lvsctl_ipvs_destination_{name}",
-            what,
-            ((labels, present(found)) for labels, found in counted),
-        )
-
-
-def _counter(
-    name: str, what: str, labels: Iterable[str], samples: Iterable[tuple[tuple[str, ...], int]]
-) -> Metric:
-    family = CounterMetricFamily(name, what, labels=[*labels])
-    for values, number in samples:
-        family.add_metric(values, number)
-    return family
-
-
-def _gauges(name: str, what: str, samples: Iterable[tuple[tuple[str, ...], int]]) -> Metric:
-    family = GaugeMetricFamily(name, what, labels=[*DESTINATION])
-    for values, number in samples:
-        family.add_metric(values, number)
-    return family
+                counted.append((labelled, counters[at]))
+    return weights, counted

@@ -142,7 +142,7 @@ def farm(request: Request, checks: int, dead: int, port: int, dead_port: int) ->
         name: Service(name, IPv4Address("198.51.100.10") + number, name, ports=(80,))
         for number, name in enumerate(pools)
     }
-    return State("benchmark", 1, {}, Farm(services, pools), Status())
+    return State("benchmark", 1, 1, {}, Farm(services, pools), Status())
 
 
 def queued_s() -> float:

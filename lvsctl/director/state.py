@@ -14,7 +14,7 @@ from lvsctl.health.weights import Health
 from lvsctl.objects import Changes, Directors, Kind, ObjectId, StoredObject
 from lvsctl.point_to_point.tunnel import Tunnel
 from lvsctl.status import Agent, Override, ServerId, Status
-from lvsctl.store.protocol import Contents
+from lvsctl.store.protocol import Contents, Position
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class State:
 
     Attributes:
         farm_id: Tells this farm from another.
+        epoch: Of the store; rises when a person restores it or puts another in its place.
         revision: Of the latest commit that it holds.
         revisions: At which revision each object got its present value.
         farm: What people declared.
@@ -30,10 +31,16 @@ class State:
     """
 
     farm_id: str
+    epoch: int
     revision: int
     revisions: Mapping[ObjectId, int]
     farm: Farm
     status: Status
+
+    @property
+    def position(self) -> Position:
+        """Which state of which farm this is."""
+        return Position(self.farm_id, self.epoch, self.revision)
 
     @cached_property
     def needs(self) -> Needs:
@@ -158,7 +165,7 @@ def server_id(name: str) -> ServerId:
 
 def state_of(contents: Contents) -> State:
     """Return the state that a store holds."""
-    empty = State(contents.farm_id, 0, {}, Farm(), Status())
+    empty = State(contents.farm_id, contents.epoch, 0, {}, Farm(), Status())
     state = empty.after(
         {object_id: stored.value for object_id, stored in contents.objects.items()},
         contents.revision,

@@ -12,12 +12,15 @@ from lvsctl.ipvs_table import ServiceKey
 from lvsctl.objects import Changes, ObjectId
 from lvsctl.store.documents import decode_object, encode_object
 from lvsctl.store.protocol import (
+    FIRST_EPOCH,
     Contents,
     HostClaim,
     Mode,
+    Position,
     Stored,
     changed_verdicts,
     check_expected,
+    check_later_epoch,
 )
 
 
@@ -48,6 +51,7 @@ class MemoryStore(_OneThread):
     def __init__(self) -> None:
         super().__init__()
         self._farm_id = uuid.uuid4().hex
+        self._epoch = FIRST_EPOCH
         self._revision = 0
         self._documents: dict[ObjectId, tuple[str, int]] = {}
 
@@ -58,7 +62,7 @@ class MemoryStore(_OneThread):
             object_id: Stored(decode_object(object_id.kind, document), revision)
             for object_id, (document, revision) in self._documents.items()
         }
-        return Contents(self._farm_id, self._revision, objects)
+        return Contents(self._farm_id, self._epoch, self._revision, objects)
 
     def commit(self, changes: Changes, expect: Mapping[ObjectId, int], by: str) -> int:  # noqa: ARG002
         """Keep all changes at once and return the new revision; there is no history."""
@@ -79,6 +83,14 @@ class MemoryStore(_OneThread):
             else:
                 self._documents[object_id] = (document, self._revision)
         return self._revision
+
+    def begin_epoch(self, farm_id: str, epoch: int, by: str) -> Position:  # noqa: ARG002
+        """Go on as that farm in that epoch."""
+        self._check()
+        check_later_epoch(Position(self._farm_id, self._epoch, self._revision), farm_id, epoch)
+        self._farm_id, self._epoch = farm_id, epoch
+        self._revision += 1
+        return Position(farm_id, epoch, self._revision)
 
 
 class MemoryLocalState(_OneThread):

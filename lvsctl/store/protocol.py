@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from lvsctl.errors import StaleRevision
+from lvsctl.errors import Conflict, StaleRevision
 from lvsctl.health.marks import ProbeMarks
 from lvsctl.health.target import ProbeId
 from lvsctl.health.verdict import KeptVerdict
@@ -23,19 +23,50 @@ class Stored:
     revision: int
 
 
+FIRST_EPOCH = 1
+
+
 @dataclass(frozen=True, slots=True)
-class Contents:
-    """Everything that stands in a store.
+class Position:
+    """Which state of which farm: what orders the states of a store.
+
+    Within one farm a state follows another when its (epoch, revision) is higher. States of two
+    farms have no order.
 
     Attributes:
         farm_id: Made with the store; tells one farm from another.
+        epoch: Rises when a person restores a store or puts another in its place.
         revision: Of the latest commit; 0 in a new store.
-        objects: In the order in which they came to stand; a new value keeps an object's place.
     """
 
     farm_id: str
+    epoch: int
+    revision: int
+
+    def __str__(self) -> str:
+        return f"revision {self.revision} of epoch {self.epoch} of farm {self.farm_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The live objects of a store.
+
+    Attributes:
+        farm_id: Made with the store; tells one farm from another.
+        epoch: Rises when a person restores a store or puts another in its place.
+        revision: Of the latest commit; 0 in a new store.
+        objects: In creation order; a new value keeps an object's place.
+    """
+
+    farm_id: str
+    epoch: int
     revision: int
     objects: Mapping[ObjectId, Stored]
+
+    @property
+    def position(self) -> Position:
+        """Which state of which farm this is."""
+        return Position(self.farm_id, self.epoch, self.revision)
 
 
 def check_expected(expect: Mapping[ObjectId, int], present: Mapping[ObjectId, int]) -> None:
@@ -55,6 +86,19 @@ def check_expected(expect: Mapping[ObjectId, int], present: Mapping[ObjectId, in
         raise StaleRevision(
             f"{object_id} is at revision {found}, not {expected}: somebody changed it in between; "
             "read it again and repeat the change"
+        )
+
+
+def check_later_epoch(position: Position, farm_id: str, epoch: int) -> None:
+    """Compare the epoch that is to begin with the present one of that farm.
+
+    Raises:
+        Conflict: It is not above it.
+    """
+    if farm_id == position.farm_id and epoch <= position.epoch:
+        raise Conflict(
+            f"the store is in epoch {position.epoch} of farm {farm_id} already; "
+            f"a new epoch must be above it, {epoch} is not"
         )
 
 
@@ -90,6 +134,17 @@ class Store(Protocol):
 
         Raises:
             StaleRevision: An object is at another revision.
+        """
+        ...
+
+    def begin_epoch(self, farm_id: str, epoch: int, by: str) -> Position:
+        """Let the store go on as that farm in that epoch, durably, and return where it is then.
+
+        The objects stay as they are, with their revisions. It makes a revision of its own, so
+        that nobody takes the states before and after it for the same.
+
+        Raises:
+            Conflict: The epoch is not above the present one of that farm.
         """
         ...
 

@@ -8,7 +8,14 @@ from pathlib import Path
 from lvsctl.objects import Changes, Kind, ObjectId
 from lvsctl.store.database import Database, Format, Row
 from lvsctl.store.documents import decode_object, encode_object
-from lvsctl.store.protocol import Contents, Stored, check_expected
+from lvsctl.store.protocol import (
+    FIRST_EPOCH,
+    Contents,
+    Position,
+    Stored,
+    check_expected,
+    check_later_epoch,
+)
 
 FORMAT = Format(
     what="the farm's store",
@@ -50,8 +57,9 @@ class SqliteStore:
             objects = _standing(rows)
         except ValueError as error:
             self._database.corrupt(error)
+        farm_id, epoch = self._farm()
         revision = commits[-1][0] if commits else 0
-        return Contents(self._database.meta()["farm_id"], revision, objects)
+        return Contents(farm_id, epoch, revision, objects)
 
     def commit(self, changes: Changes, expect: Mapping[ObjectId, int], by: str) -> int:
         """Store all changes at once, durably, and return the new revision."""
@@ -73,9 +81,23 @@ class SqliteStore:
             self._database.write("objects", _rows(stored, revision))
         return revision
 
+    def begin_epoch(self, farm_id: str, epoch: int, by: str) -> Position:
+        """Go on as that farm in that epoch, durably."""
+        with self._database.transaction():
+            revision = self._revision()
+            check_later_epoch(Position(*self._farm(), revision), farm_id, epoch)
+            self._database.write("meta", [("farm_id", farm_id), ("epoch", str(epoch))])
+            self._database.write("commits", [(revision + 1, self._clock().isoformat(), by)])
+        return Position(farm_id, epoch, revision + 1)
+
     def close(self) -> None:
         """Let go of the file."""
         self._database.close()
+
+    def _farm(self) -> tuple[str, int]:
+        """Return the farm's id and its epoch."""
+        meta = self._database.meta()
+        return meta["farm_id"], int(meta.get("epoch", FIRST_EPOCH))
 
     def _revision(self) -> int:
         ((revision,),) = self._database.query("SELECT coalesce(max(revision), 0) FROM commits")

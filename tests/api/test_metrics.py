@@ -140,3 +140,51 @@ def test_a_name_of_a_metric_keeps_to_the_conventions(bench: Bench) -> None:
         assert not family.name.endswith(("_ms", "_milliseconds", "_kb")), family.name
         if family.type == "counter":
             assert all(sample.name.endswith("_total") for sample in family.samples)
+
+
+def test_the_metrics_are_those_that_dashboards_and_alerts_know(bench: Bench) -> None:
+    """By name, type and labels."""
+    bench.check_health("web")
+    found = {
+        family.name: (family.type, {label for sample in family.samples for label in sample.labels})
+        for family in text_string_to_metric_families(bench.get("/metrics").text)
+        if family.name.startswith("lvsctl_")
+    }
+    destination = {"service", "virtual_service", "server", "address"}
+    assert {
+        "lvsctl_build_info": ("gauge", {"version", "director"}),
+        "lvsctl_reconciler_cycle_duration_seconds": ("histogram", {"le"}),
+        "lvsctl_reconciler_failed_cycles": ("counter", set()),
+        "lvsctl_reconciler_operations": ("counter", {"operation", "result"}),
+        "lvsctl_farm_revision": ("gauge", set()),
+        "lvsctl_director_observes": ("gauge", set()),
+        "lvsctl_reconciler_last_cycle_timestamp_seconds": ("gauge", set()),
+        "lvsctl_virtual_services": ("gauge", {"state"}),
+        "lvsctl_foreign_virtual_services": ("gauge", set()),
+        "lvsctl_vip_problems": ("gauge", set()),
+        "lvsctl_host_problems": ("gauge", set()),
+        "lvsctl_agent_info": ("gauge", set()),
+        "lvsctl_agent_last_report_timestamp_seconds": ("gauge", set()),
+        "lvsctl_real_server_weight": ("gauge", {"service", "pool", "server"}),
+        "lvsctl_draining_connections": ("gauge", set()),
+        "lvsctl_real_server_healthy": ("gauge", {"pool", "server", "vip"}),
+        "lvsctl_health_check_frozen": ("gauge", {"pool", "server", "vip", "check", "port"}),
+        "lvsctl_service_healthy_servers": ("gauge", {"service"}),
+        "lvsctl_service_panic": ("gauge", {"service"}),
+        "lvsctl_service_sorry": ("gauge", {"service"}),
+        "lvsctl_service_lost_quorum": ("gauge", {"service"}),
+        "lvsctl_probe_duration_seconds": ("histogram", set()),
+        "lvsctl_probe_lateness_seconds": ("histogram", {"le"}),
+        "lvsctl_probe_inconclusive": ("counter", set()),
+        "lvsctl_ipvs_readable": ("gauge", set()),
+        "lvsctl_ipvs_service_connections": ("counter", {"service", "virtual_service"}),
+        "lvsctl_ipvs_service_incoming_packets": ("counter", {"service", "virtual_service"}),
+        "lvsctl_ipvs_service_incoming_bytes": ("counter", {"service", "virtual_service"}),
+        "lvsctl_ipvs_destination_weight": ("gauge", destination),
+        "lvsctl_ipvs_destination_connections": ("counter", destination),
+        "lvsctl_ipvs_destination_incoming_packets": ("counter", destination),
+        "lvsctl_ipvs_destination_incoming_bytes": ("counter", destination),
+        "lvsctl_ipvs_destination_active_connections": ("gauge", destination),
+        "lvsctl_ipvs_destination_inactive_connections": ("gauge", destination),
+        "lvsctl_ipvs_destination_persistent_connections": ("gauge", destination),
+    } == found

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lvsctl.errors import StaleRevision, StoreError
+from lvsctl.errors import Conflict, StaleRevision, StoreError
 from lvsctl.farm import Pool, RealServer, Service
 from lvsctl.objects import Changes, Kind, ObjectId, StoredObject
 from lvsctl.store.memory import MemoryStore
-from lvsctl.store.protocol import Store
+from lvsctl.store.protocol import Position, Store
 from lvsctl.store.sqlite import SqliteStore
 from tests.unit import strategies
 
@@ -160,6 +160,29 @@ def test_a_large_commit_is_one(store: Store) -> None:
     assert 1 == store.commit(pools, {}, "test")
     loaded = store.load().objects
     assert pools == {object_id: stored.value for object_id, stored in loaded.items()}
+
+
+def test_a_new_epoch_keeps_the_objects_and_is_a_revision_of_its_own(store: Store) -> None:
+    """The store goes on as the farm that is named, at a position that it never had before."""
+    store.commit({BLUE: Pool("blue")}, {}, "test")
+    before = store.load()
+
+    assert Position("other", 7, 2) == store.begin_epoch("other", 7, "anna")
+
+    after = store.load()
+    assert (before.objects, Position("other", 7, 2)) == (after.objects, after.position)
+    assert 3 == store.commit({GREEN: Pool("green")}, {}, "test")
+    assert Position("other", 7, 3) == store.load().position
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_an_epoch_that_is_not_above_the_present_one_is_refused(store: Store, epoch: int) -> None:
+    """In the same farm; another farm's epochs are counted for themselves."""
+    before = store.load()
+    with pytest.raises(Conflict, match=f"is in epoch 1 of farm {before.farm_id} already"):
+        store.begin_epoch(before.farm_id, epoch, "anna")
+    assert before == store.load()
+    assert Position("other", epoch, 1) == store.begin_epoch("other", epoch, "anna")
 
 
 def test_another_thread_is_refused(store: Store) -> None:

@@ -68,6 +68,14 @@ def test_the_farm_survives_a_restart(path: Path, filled: list[Contents]) -> None
     assert filled[-1] == reopened(path)
 
 
+def test_a_new_epoch_survives_a_restart(path: Path, filled: list[Contents]) -> None:
+    """It is durable when it returns."""
+    store = SqliteStore(path, clock)
+    position = store.begin_epoch(filled[-1].farm_id, 2, "anna")
+    store.close()
+    assert (position, filled[-1].objects) == (reopened(path).position, reopened(path).objects)
+
+
 def test_who_and_when_are_kept(path: Path) -> None:
     """The history knows each commit's time and author."""
     store = SqliteStore(path, clock)

@@ -56,7 +56,7 @@ def state(
         settings or Settings(),
     )
     status = Status(overrides or {}, {each.name: each for each in agents})
-    return State("farm", revision, {}, farm, status)
+    return State("farm", 1, revision, {}, farm, status)
 
 
 def web_farm(*numbers: int, vip: IPAddress = VIP) -> State:

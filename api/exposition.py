@@ -1,0 +1,58 @@
+"""Metrics in Prometheus' text format. Pure.
+
+Written directly: the client library's writer takes twenty times as long, which is seconds for a
+farm of ten thousand servers.
+
+Source: https://prometheus.io/docs/instrumenting/exposition_formats/
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+Sample = tuple[str, float]
+"""What follows the metric's name (a suffix, and labels as of :func:`labels`), and the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricFamily:
+    """A metric with all its samples.
+
+    Attributes:
+        name: As samples have it, but for the suffixes of a histogram.
+        type: How it is to be read.
+        help: What it tells, for a person.
+        samples: In any order.
+    """
+
+    name: str
+    type: Literal["counter", "gauge", "histogram"]
+    help: str
+    samples: Iterable[Sample]
+
+
+def labels(**values: str) -> str:
+    """Return labels as text, which samples of several metrics may share."""
+    if not values:
+        return ""
+    return "{" + ",".join([f'{name}="{_escaped(text)}"' for name, text in values.items()]) + "}"
+
+
+def exposition(families: Iterable[MetricFamily]) -> str:
+    """Write metrics, each with its samples below its help and type."""
+    lines: list[str] = []
+    for family in families:
+        name = family.name
+        lines += _header(family)
+        lines += [f"{name}{labelled} {value}\n" for labelled, value in family.samples]
+    return "".join(lines)
+
+
+def _header(family: MetricFamily) -> Iterator[str]:
+    meaning = family.help.replace("\\", r"\\").replace("\n", r"\n")
+    yield f"# HELP {family.name} {meaning}\n"
+    yield f"# TYPE {family.name} {family.type}\n"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
