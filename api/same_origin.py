@@ -45,7 +45,8 @@ class SameOrigin:
 
     def __init__(self, app: ASGIApp, host_names: Collection[str]) -> None:
         self._app = app
-        self._host_names = {_canonical(name): None for name in ("localhost", *host_names) if name}
+        names = dict.fromkeys(map(_canonical, ("localhost", *host_names)))
+        self._host_names = [name for name in names if name and not _is_address(name)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 4xx, or pass the request on."""
@@ -82,11 +83,16 @@ class SameOrigin:
             )
 
     def _is_own(self, name: str) -> bool:
-        try:
-            ip_address(name.strip("[]"))
-        except ValueError:
-            return _canonical(name) in self._host_names
-        return True  # a page's name server has no say in it
+        # No name server has a say in an address.
+        return _is_address(name.strip("[]")) or _canonical(name) in self._host_names
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _canonical(name: str) -> str:
