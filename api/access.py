@@ -18,8 +18,7 @@ OPEN_FOLDER = "/static-offline-docs/"
 MAX_USER = 64
 USER_HEADER = "X-Lvsctl-User"
 AUTHENTICATED = "lvsctl.authenticated"
-"""Key in the scope's ``state`` of what the server wants to be called, without arguments, once the
-request has shown a valid credential."""
+"""In a request's state, what is to be called once it has shown a valid credential."""
 
 
 class Access:

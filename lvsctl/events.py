@@ -6,6 +6,8 @@ from datetime import datetime
 
 MAX_ITEMS = 20
 """So many are listed of what one event is about; its detail says how many there are."""
+MAX_TEXT = 2000
+"""Characters of one text of an event; a longer one is cut."""
 
 
 class EventKind(enum.StrEnum):
@@ -40,6 +42,10 @@ class EventKind(enum.StrEnum):
     AGENT_LOST = "agent-lost"
     AGENT_RETURNED = "agent-returned"
     MODE = "mode"
+    DIRECTOR_PROBLEM = "director-problem"
+    DIRECTOR_PROBLEM_OVER = "director-problem-over"
+    HISTORY_LOST = "history-lost"
+    CLOCK_JUMP = "clock-jump"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +66,28 @@ class Event:
     items: tuple[str, ...] = ()
     by: str = ""
 
+    @property
+    def cut(self) -> "Event":
+        """The same event within the limits of what is kept."""
+        return Event(
+            self.kind,
+            _cut(self.subject),
+            _cut(self.detail),
+            tuple(map(_cut, self.items[:MAX_ITEMS])),
+            _cut(self.by),
+        )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
+
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
     """An event in its place in the history.
 
     Attributes:
-        id: One more than that of the event before it.
+        id: Greater than that of the event before it.
         at: When, in UTC.
         event: What happened.
     """

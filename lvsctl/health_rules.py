@@ -22,7 +22,7 @@ from lvsctl.health.check import (
     TlsRequest,
     UdpRequest,
 )
-from lvsctl.health.patterns import BadPattern, searcher
+from lvsctl.health.patterns import BadPattern, compiled
 from lvsctl.health.policy import HealthPolicy
 from lvsctl.objects import Kind, ObjectId
 
@@ -201,10 +201,10 @@ def _pattern(pattern: str) -> Iterator[Problem]:
         yield Problem("/body", "it is empty or too long", f"1 to {MAX_TEXT} characters")
         return
     try:
-        searcher(pattern)
+        compiled(pattern)
     except BadPattern as error:
         detail = f"{_cut(pattern)} is no regular expression: {error}"
-        yield Problem("/body", detail, "as Python's regex reads it")
+        yield Problem("/body", detail, "RE2 syntax: https://github.com/google/re2/wiki/Syntax")
 
 
 def _tls(tls: TlsOptions) -> Iterator[Problem]:

@@ -38,8 +38,8 @@ class EventStream(StreamingResponse):
         HTTPStatus.OK.value: {
             "description": "Server-sent events. The field `id` resumes, `event` is the kind, "
             "`data` a JSON object: `id`, `at`, `kind`, `subject`, `detail`, `items`, `by`. Where "
-            "events that were asked for are no longer kept, the first one is `lost`, without an "
-            "id.",
+            "events that were asked for are no longer kept, one named `lost`, without an id, says "
+            "how many, before those that are.",
             "content": {
                 "text/event-stream": {
                     "itemSchema": {
@@ -78,7 +78,10 @@ async def get_events(
     *,
     follow: Annotated[bool, Query(description="Go on; else end with what is known.")] = True,
 ) -> Response:
-    """The newest ten thousand events are kept, over restarts too."""
+    """The newest ten thousand events are kept, over restarts too.
+
+    When there is no room for more, the kind and subject with the most events lose their oldest.
+    """
     events = daemon.events
     begin = _given(last_event_id, after)
     last_id = events.last_id if begin is None else begin
@@ -107,8 +110,9 @@ async def _stream(events: Events, last_id: int, *, follow: bool) -> AsyncIterato
         if not found:
             yield b":\n\n"
             continue
-        if last_id + 1 < found[0].id:
-            yield _lost(last_id + 1, found[0].id - 1)
+        missing = found[-1].id - last_id - len(found)
+        if missing > 0:
+            yield _lost(missing, last_id, found[-1].id)
         yield b"".join(map(_written, found))
         last_id = found[-1].id
 
@@ -122,8 +126,8 @@ def _written(recorded: RecordedEvent) -> bytes:
     )
 
 
-def _lost(first: int, last: int) -> bytes:
-    detail = f"events {first} to {last} are no longer kept"
+def _lost(missing: int, after: int, until: int) -> bytes:
+    detail = f"between {after} and {until}, {missing} events are no longer kept"
     return b"event: lost\ndata: %b\n\n" % json_bytes({"kind": "lost", "detail": detail})
 
 

@@ -51,9 +51,12 @@ class PlanAnswer(TypedDict):
 class Check(TypedDict):
     """One thing that a director needs."""
 
-    name: Literal["cycle", "kernel"]
+    name: Annotated[
+        str,
+        Field(examples=["kernel"], description="cycle, kernel, store, local-state, events, disk."),
+    ]
     ok: bool
-    detail: str
+    detail: Annotated[str, Field(description="What is wrong; may also be said of what is ok.")]
 
 
 class Readiness(TypedDict):

@@ -169,7 +169,8 @@ class _HttpRequest(Check):
         json_schema_extra={"default": ["200-299"]},
     )
     body: Text | None = Field(
-        default=None, description="Regular expression that matches somewhere in the body."
+        default=None,
+        description="Regular expression (RE2) that matches somewhere in the body.",
     )
 
     def request(self) -> check.HttpRequest:

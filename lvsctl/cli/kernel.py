@@ -121,6 +121,7 @@ def status(client: "DirectorClient", form: Format) -> None:
 def _status(client: "DirectorClient") -> Json:
     return {
         "director": client.get("healthz").document["director"],
+        "checks": client.readiness()["checks"],
         "mode": client.get("v1", "mode").document,
         "services": client.get("v1", "services").document["services"],
         "agents": client.get("v1", "agents").document["agents"],
@@ -128,6 +129,11 @@ def _status(client: "DirectorClient") -> Json:
 
 
 def _summary(answer: Json) -> str:
+    problems = (
+        f"director: {check['name']}: {check['detail']}"
+        for check in answer["checks"]
+        if check["detail"]
+    )
     states = Counter(service["status"]["state"] for service in answer["services"])
     pending = (
         f"service {service['name']} is {service['status']['state']}: {service['status']['reason']}"
@@ -157,7 +163,9 @@ def _summary(answer: Json) -> str:
                 ("agents", len(answer["agents"])),
             ]
         ),
-        "\n".join(map(cell, [*pending, *_exceptions(answer["services"]), *unwell, *broken])),
+        "\n".join(
+            map(cell, [*problems, *pending, *_exceptions(answer["services"]), *unwell, *broken])
+        ),
     )
 
 

@@ -1,13 +1,16 @@
 """What a cycle shows that people want to hear of. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from lvsctl.director.cycle import Cycle, KernelView, KeyState, ServiceHealth
 from lvsctl.director.state import State
 from lvsctl.events import MAX_ITEMS, Event, EventKind
 from lvsctl.ipvs_table import Operation, service_of
-from lvsctl.results import Done, Skipped
+from lvsctl.results import Done, Result, Skipped
 from lvsctl.status import Override
+
+ItemT = TypeVar("ItemT")
 
 
 def cycle_events(before: KernelView, cycle: Cycle, after: KernelView) -> Iterator[Event]:
@@ -16,17 +19,21 @@ def cycle_events(before: KernelView, cycle: Cycle, after: KernelView) -> Iterato
     What it changed although nobody had changed the farm since all was as it should be, nor had
     the servers' health, somebody else had changed before: that is drift.
     """
-    done = [operation for operation, result in cycle.results if isinstance(result, Done)]
-    drift = [operation for operation in done if _was_right(operation, before, cycle)]
-    asked = [operation for operation in done if operation not in drift]
+    drift: list[Operation] = []
+    asked: list[Operation] = []
+    for operation, result in cycle.results:
+        if isinstance(result, Done):
+            (drift if _was_right(operation, before, cycle) else asked).append(operation)
     yield from _listed(EventKind.DRIFT, "put right what somebody else changed", drift)
     yield from _listed(EventKind.KERNEL_CHANGED, "changed the IPVS table", asked)
     refused = [
-        f"{operation}: {result}"
+        (operation, result)
         for operation, result in cycle.results
         if not isinstance(result, Done | Skipped) and not _was_told(operation, before, after)
     ]
-    yield from _listed(EventKind.KERNEL_REFUSED, "the kernel refused operations", refused)
+    yield from _listed(
+        EventKind.KERNEL_REFUSED, "the kernel refused operations", refused, _with_result
+    )
     yield from view_events(before, after)
 
 
@@ -58,9 +65,17 @@ def _was_told(operation: Operation, before: KernelView, after: KernelView) -> bo
     return seen is not None and bool(seen.reason) and seen == after.services.get(key)
 
 
-def _listed(kind: EventKind, what: str, items: Sequence[object]) -> Iterator[Event]:
+def _with_result(refused: tuple[Operation, Result]) -> str:
+    operation, result = refused
+    return f"{operation}: {result}"
+
+
+def _listed(
+    kind: EventKind, what: str, items: Sequence[ItemT], text: Callable[[ItemT], str] = str
+) -> Iterator[Event]:
+    """Yield an event about items, if there are any; only those that it names are put into words."""
     if items:
-        first = tuple(map(str, items[:MAX_ITEMS]))
+        first = tuple(map(text, items[:MAX_ITEMS]))
         yield Event(kind, detail=f"{what}: {len(items)}", items=first)
 
 

@@ -17,6 +17,7 @@ from lvsctl.director.adoption import latches, refuse_removals
 from lvsctl.director.agent_edits import AcceptReport, LatchReady, RegisterAgent
 from lvsctl.director.agent_watch import AgentWatch, Contact
 from lvsctl.director.assignments import Assignments
+from lvsctl.director.clock import Clock, ClockJump
 from lvsctl.director.commits import Commits, Surroundings, Written
 from lvsctl.director.cycle import Cycle, KernelView, KeyState, TableReading
 from lvsctl.director.cycle_events import cycle_events, stored_events, view_events
@@ -24,11 +25,13 @@ from lvsctl.director.drains import Drains
 from lvsctl.director.edits import Edit
 from lvsctl.director.events import Events
 from lvsctl.director.health_checks import HealthChecks
+from lvsctl.director.problems import Component, DirectorProblem
 from lvsctl.director.reconciler import Reconciler
+from lvsctl.director.self_check import SelfCheck
 from lvsctl.director.state import State
 from lvsctl.director.statistics import CycleStatistics
 from lvsctl.director.tunnel_use import TunnelUse
-from lvsctl.errors import BoundaryError, NotFound
+from lvsctl.errors import BoundaryError, NotFound, StoreError
 from lvsctl.events import Event, EventKind
 from lvsctl.health.prober import Probe
 from lvsctl.health.target import ProbeId, TargetId
@@ -41,6 +44,8 @@ from lvsctl.worker import Worker
 
 TIMER_S = 5.0
 """Drift that nobody announced is found within this time."""
+LOGGED_REFUSALS = 20
+"""Of one cycle; of more only their number is logged."""
 
 log = structlog.get_logger(__name__)
 
@@ -73,7 +78,8 @@ class DirectorDaemon:
         probe: Asks a real server once.
         random: Gives a number from 0 to 1.
         events: Told of what happens.
-        now: The time of day, in UTC.
+        self_check: Finds what is wrong with this director itself.
+        clock: The time of day.
     """
 
     def __init__(
@@ -90,19 +96,24 @@ class DirectorDaemon:
         probe: Probe,
         random: Callable[[], float],
         events: Events,
-        now: Callable[[], datetime],
+        self_check: SelfCheck,
+        clock: Clock,
     ) -> None:
         self.name = name
         self.events = events
-        self.now = now
+        self.self_check = self_check
+        self._problems = self_check.problems
+        self.clock = clock
         self._commits = commits
         self._store = store
         self._reconciler = reconciler
         self._local = local
         self._kernel = kernel
         self._mode = mode
+        self._mode_is_kept = True
         self._state = commits.state
         self._view = KernelView()
+        self._cycle_ended_s: float | None = None
         self.statistics = CycleStatistics()
         self._assignments: Assignments | None = None
         self._tunnel_use = TunnelUse()
@@ -118,24 +129,42 @@ class DirectorDaemon:
             count=lambda names: kernel.run(reconciler.open_connections, names),
             end=lambda edit: self.write(edit, by=f"director {name}"),
             tell=events.emit,
-            now=now,
+            now=clock.now,
         )
         self.health = HealthChecks(
             kept=verdicts,
             probe=probe,
             look=lambda ways: kernel.run(reconciler.path_problems, self._state, ways),
-            keep=lambda changes: kernel.run(local.keep_verdicts, changes),
+            keep=self._keep_verdicts,
             turned=self._turned,
             tell=events.emit,
             findings=self._findings,
-            now=now,
+            now=clock.now,
             random=random,
         )
+        clock.follow(self._clock_jumped)
 
     @property
     def state(self) -> State:
         """The farm and its status, as far as the reconciler has been woken for it."""
-        return self._state.seen(self.health.verdicts.health, self.now())
+        now = self.now()  # first: what is known of health moves with it
+        return self._state.seen(self.health.verdicts.health, now)
+
+    def now(self) -> datetime:
+        """Return the time of day, in UTC."""
+        return self.clock.now()
+
+    def _clock_jumped(self, jump: ClockJump) -> None:
+        """Let everything that goes by the time of day keep the time that it had left."""
+        log.warning("the clock jumped", what=str(jump))
+        self.drains.clock_jumped(jump)
+        self.health.clock_jumped(jump)
+        if self._mode.until:
+            self._mode = replace(self._mode, until=jump.moved(self._mode.until, self._mode.since))
+            self._mode_is_kept = False
+        kept = "drains, pauses and slow starts keep the time that they had left"
+        self.events.emit(Event(EventKind.CLOCK_JUMP, detail=f"{jump}; {kept}"))
+        self.wake(None)
 
     @property
     def mode(self) -> Mode:
@@ -146,6 +175,16 @@ class DirectorDaemon:
     def view(self) -> KernelView:
         """What the cycles so far have shown."""
         return self._view
+
+    @property
+    def cycle_age_s(self) -> float | None:
+        """How long ago the last cycle ended, in s; None before the first."""
+        return None if self._cycle_ended_s is None else self.clock.monotonic() - self._cycle_ended_s
+
+    @property
+    def problems(self) -> Mapping[Component, DirectorProblem]:
+        """What is wrong with this director itself."""
+        return self._problems.standing
 
     @property
     def contacts(self) -> Mapping[str, Contact]:
@@ -159,6 +198,7 @@ class DirectorDaemon:
             tasks.create_task(self.health.run())
             tasks.create_task(self.drains.run())
             tasks.create_task(self.events.run())
+            tasks.create_task(self.self_check.run())
 
     async def _reconcile(self) -> None:
         """Run cycles: at every wake what is dirty, at every timer everything."""
@@ -199,13 +239,16 @@ class DirectorDaemon:
                 self._reconciler.cycle, state, dirty, self._why_not_enforced()
             )
         except BoundaryError as error:
+            if isinstance(error, StoreError):
+                self._problems.report(Component.LOCAL_STATE, str(error))
             self._cycle_failed(str(error))
         except Exception as error:
             # A defect of ours must leave the kernel serving and the API answering.
             log.exception("cycle failed")
             self._cycle_failed(f"internal error: {error!r}; the journal has the details")
         else:
-            seen, self._view = self._view, self._view.after(cycle, self.now())
+            now = self.now()
+            seen, self._view = self._view, self._view.after(cycle, now)
             self.events.emit(*cycle_events(seen, cycle, self._view))
             self._tunnel_use = self._tunnel_use.after(
                 cycle.tunnels, asyncio.get_running_loop().time(), complete=dirty is None
@@ -213,9 +256,10 @@ class DirectorDaemon:
             self._assignments = Assignments(stored, cycle.lingering, self._tunnel_use)
             self.health.saw(stored, cycle)
             _log_cycle(cycle)
+        self._cycle_ended_s = self.clock.monotonic()
         took_s = asyncio.get_running_loop().time() - began
         self.statistics = self.statistics.after(cycle, took_s)
-        self.events.emit(*self._agent_watch.look(state.status.agents, self.now()))
+        self.events.emit(*self._agent_watch.look(self._state.status.agents, self.clock.monotonic()))
         self._answered = asked
         async with self._news:
             self._news.notify_all()
@@ -223,7 +267,8 @@ class DirectorDaemon:
     def _cycle_failed(self, why: str) -> None:
         if why != self._view.error:
             log.error("the kernel could not be compared", reason=why)
-        seen, self._view = self._view, replace(self._view, at=self.now(), error=why)
+        now = self.now()
+        seen, self._view = self._view, replace(self._view, at=now, error=why)
         self.events.emit(*view_events(seen, self._view))
         self._look_at_all = True
 
@@ -244,10 +289,15 @@ class DirectorDaemon:
         Raises:
             InvalidInput, NotFound, StaleRevision, Conflict, StoreError: Nothing was stored.
         """
-        written = await self._store.run(
-            self._commits.commit, edit, expect or {}, by, self._surroundings()
-        )
+        try:
+            written = await self._store.run(
+                self._commits.commit, edit, expect or {}, by, self._surroundings()
+            )
+        except StoreError as error:
+            self._problems.report(Component.STORE, str(error))
+            raise
         if written.changed:
+            self._problems.clear(Component.STORE)
             self._state = written.state
             log.info("stored", revision=written.revision, by=by, changes=written.changes[:10])
             self.events.emit(*stored_events(written.before, written.state, written.changes, by))
@@ -263,7 +313,8 @@ class DirectorDaemon:
         )
 
     def _surroundings(self) -> Surroundings:
-        return Surroundings(self._view.taken, self.health.verdicts.health, self.now())
+        now = self.now()
+        return Surroundings(self._view.taken, self.health.verdicts.health, now)
 
     def _turned(self, targets: Collection[TargetId]) -> None:
         """Have the services of servers looked at whose health became another."""
@@ -322,20 +373,28 @@ class DirectorDaemon:
         Raises:
             StoreError: It could not be kept; the mode is as before.
         """
-        await self._kernel.run(self._local.set_mode, mode)
+        with self._problems.watching(Component.LOCAL_STATE):
+            await self._kernel.run(self._local.set_mode, mode)
         self._mode = mode
         log.warning("mode set", mode=str(mode.name), reason=mode.reason, by=mode.by)
         self.events.emit(Event(EventKind.MODE, str(mode.name), mode.reason, by=mode.by))
         self.wake(None)
 
     async def _end_expired_mode(self) -> None:
-        if self._mode.until is not None and self._mode.until <= self.now():
+        now = self.now()
+        if self._mode.until is not None and self._mode.until <= now:
             log.warning("pause has ended", reason=self._mode.reason)
             ended = Event(EventKind.MODE, str(ModeName.ENFORCE), "the pause is over")
             self.events.emit(ended)
-            self._mode = Mode()
-            with contextlib.suppress(BoundaryError):
+            self._mode, self._mode_is_kept = Mode(), False
+        if not self._mode_is_kept:
+            self._mode_is_kept = True
+            with contextlib.suppress(StoreError), self._problems.watching(Component.LOCAL_STATE):
                 await self._kernel.run(self._local.set_mode, self._mode)
+
+    async def _keep_verdicts(self, changes: Mapping[ProbeId, KeptVerdict | None]) -> None:
+        with self._problems.watching(Component.LOCAL_STATE):
+            await self._kernel.run(self._local.keep_verdicts, changes)
 
     def _look_again_at(self) -> float:
         """Return when something is due without a wake, on the event loop's clock."""
@@ -404,7 +463,7 @@ class DirectorDaemon:
         """
         edit = AcceptReport(name, report)
         changes = edit.changes(self.state)
-        self.events.emit(*self._agent_watch.heard(name, report, self.now()))
+        self.events.emit(*self._agent_watch.heard(name, report, self.clock.monotonic()))
         if any(self.state.value(object_id) != value for object_id, value in changes.items()):
             await self.write(edit, by=f"agent {name}")
 
@@ -448,6 +507,8 @@ def _log_cycle(cycle: Cycle) -> None:
     done = [operation for operation, result in cycle.results if isinstance(result, Done)]
     if done:
         log.info("kernel changed", operations=len(done), first=[*map(str, done[:5])])
-    for operation, result in cycle.results:
-        if not isinstance(result, Done):
-            log.error("kernel refused", operation=str(operation), result=str(result))
+    refused = [entry for entry in cycle.results if not isinstance(entry[1], Done)]
+    for operation, result in refused[:LOGGED_REFUSALS]:
+        log.error("kernel refused", operation=str(operation), result=str(result))
+    if len(refused) > LOGGED_REFUSALS:
+        log.error("kernel refused more", operations=len(refused) - LOGGED_REFUSALS)

@@ -2,16 +2,15 @@
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from itertools import islice
 
 import structlog
 
+from lvsctl.director.event_history import History
 from lvsctl.errors import StoreError
 from lvsctl.events import Event, RecordedEvent
-from lvsctl.store.events import KEEP, EventLog
+from lvsctl.store.events import EventLog
 from lvsctl.worker import Worker
 
 BATCH = 500
@@ -41,35 +40,40 @@ class Events:
         store: Worker,
         now: Callable[[], datetime],
     ) -> None:
-        self._shown: deque[RecordedEvent] = deque(recorded, KEEP)
+        self._shown = History()
         self._log = log
         self._store = store
         self._now = now
         self._next_id = recorded[-1].id + 1 if recorded else 1
         self._new: list[RecordedEvent] = []
-        self._unwritten: deque[RecordedEvent] = deque(maxlen=KEEP)
+        self._unwritten: dict[int, RecordedEvent] = {}
+        self._to_forget = set(self._shown.add(recorded))
         self._emitted = asyncio.Event()
         self._shown_more = asyncio.Event()
         self._ended = False
         self._flushing = asyncio.Lock()
+        self.problem = ""
+        """Why the latest events are not on the disk; empty where they are."""
 
     @property
     def last_id(self) -> int:
         """The id of the newest event that is shown; 0 before the first."""
-        return self._shown[-1].id if self._shown else 0
+        return self._shown.last_id
 
     @property
     def first_id(self) -> int:
         """The id of the oldest event that is kept; 1 before the first."""
-        return self._shown[0].id if self._shown else 1
+        return self._shown.first_id
 
     def emit(self, *events: Event) -> None:
         """Take note of what has happened; it is on the disk, and shown, soon."""
+        if not events:
+            return
+        now = self._now()  # first: that the time of day was set is an event too
         for event in events:
-            self._new.append(RecordedEvent(self._next_id, self._now(), event))
+            self._new.append(RecordedEvent(self._next_id, now, event.cut))
             self._next_id += 1
-        if events:
-            self._emitted.set()
+        self._emitted.set()
 
     async def run(self) -> None:
         """Write and show events until cancelled."""
@@ -80,30 +84,48 @@ class Events:
 
     async def flush(self) -> None:
         """Write and show what was emitted by now."""
+        with contextlib.suppress(StoreError):
+            await self.write()
+
+    async def write(self) -> None:
+        """Write and show what was emitted by now, and what the disk has refused before.
+
+        Raises:
+            StoreError: The disk refuses it; it is shown all the same.
+        """
         async with self._flushing:
             new, self._new = self._new, []
-            if not new:
-                return
-            self._unwritten.extend(new)
+            self._unwritten |= {each.id: each for each in new}
             try:
-                await self._store.run(self._log.append, tuple(self._unwritten))
+                if self._unwritten:
+                    await self._store.run(
+                        self._log.append, tuple(self._unwritten.values()), self._to_forget
+                    )
             except StoreError as error:
                 log.warning("events could not be kept", reason=str(error))
+                self.problem = str(error)
+                raise
             else:
+                self.problem = ""
                 self._unwritten.clear()
-            self._shown.extend(new)
-            self._wake_all()
+                self._to_forget = set()
+            finally:
+                self._show(new)
+
+    def _show(self, new: Sequence[RecordedEvent]) -> None:
+        for number in self._shown.add(new):
+            if self._unwritten.pop(number, None) is None:
+                self._to_forget.add(number)
+        if new:
+            self._shown_more.set()
+            self._shown_more = asyncio.Event()
 
     def after(self, last_id: int) -> Sequence[RecordedEvent]:
         """Return the oldest events that follow an id, up to a batch.
 
         An id that was never given is that of a history that was lost: who has it sees all.
         """
-        if not self._shown or last_id == self.last_id:
-            return ()
-        skipped = last_id - self.first_id + 1 if last_id < self.last_id else 0
-        skipped = max(0, skipped)
-        return tuple(islice(self._shown, skipped, skipped + BATCH))
+        return self._shown.after(last_id if last_id <= self.last_id else 0, BATCH)
 
     async def wait_after(self, last_id: int, timeout_s: float) -> Sequence[RecordedEvent]:
         """Return what follows an id as soon as something does; nothing when the time is over."""
@@ -122,8 +144,5 @@ class Events:
     def end(self) -> None:
         """Send everybody home who waits: an open stream would hold up the stop."""
         self._ended = True
-        self._wake_all()
-
-    def _wake_all(self) -> None:
         self._shown_more.set()
         self._shown_more = asyncio.Event()

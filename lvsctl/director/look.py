@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 
 from lvsctl.director.cycle import KeyState, KeyView, ServiceHealth
 from lvsctl.director.probe_services import ProbePlan
@@ -27,8 +28,8 @@ from lvsctl.ipvs_table import (
 from lvsctl.plan import Plan
 from lvsctl.results import Done, Result
 
-Results = Mapping[Operation, Result]
-"""What became of the operations that were tried."""
+Results = Sequence[tuple[Operation, Result]]
+"""What became of the operations that were tried, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,44 +90,48 @@ class Look:
 
     def lingering(self, results: Results) -> IpvsTable:
         """Return the services of ours that stand, after writing, though the farm has them not."""
+        deleted = _done(DeleteService, results)
         return {
             key: self.observed[key]
             for key in self.ours
-            if key in self.observed
-            and key not in self.aim.table
-            and not isinstance(results.get(DeleteService(key)), Done)
+            if key in self.observed and key not in self.aim.table and key not in deleted
         }
 
     def served_vips(self, results: Results) -> frozenset[IPAddress]:
         """Return the VIPs that have a service of ours: any other would expose our listeners."""
+        added, conflicts = _done(AddService, results), frozenset(self.plan.conflicts)
         return frozenset(
             self.state.farm.services[owner].vip
             for key, owner in self.aim.owners.items()
-            if key not in self.plan.conflicts
-            and (
-                key in self.observed
-                or isinstance(results.get(AddService(key, self.aim.table[key].config)), Done)
-            )
+            if key in added or (key in self.observed and key not in conflicts)
         )
 
     def services(
-        self, results: Results, not_tried: str, vip_problems: Mapping[IPAddress, str]
+        self,
+        results: Results,
+        untried: Sequence[Operation],
+        why_untried: str,
+        vip_problems: Mapping[IPAddress, str],
     ) -> Mapping[ServiceKey, KeyView]:
         """Return what is known of each key after writing.
 
         Args:
-            results: What became of the plan's operations.
-            not_tried: Why an operation without a result was not tried.
+            results: What became of the plan's operations that were tried.
+            untried: The others.
+            why_untried: Why they were not tried.
             vip_problems: Why a VIP is not on this director.
         """
         undone: dict[ServiceKey, str] = {}
-        for operation in self.plan.operations:
-            key, result = service_of(operation), results.get(operation)
-            if key is not None and not isinstance(result, Done):
-                undone.setdefault(key, f"{operation}: {result or not_tried}")
-        owners = {**self.ours, **self.aim.owners}
+        for operation, result in chain(results, zip(untried, repeat(why_untried))):
+            if not isinstance(result, Done):
+                key = service_of(operation)
+                if key is not None and key not in undone:
+                    undone[key] = f"{operation}: {result}"
+        owners, conflicts = {**self.ours, **self.aim.owners}, frozenset(self.plan.conflicts)
         return {
-            key: self._view(key, owners[key], undone, vip_problems)
+            key: KeyView(owners[key], KeyState.CONFLICT, _conflict(key, owners[key]))
+            if key in conflicts
+            else self._view(key, owners[key], undone, vip_problems)
             for key in (*self.aim.table, *self.lingering(results))
         }
 
@@ -137,14 +142,21 @@ class Look:
         undone: Mapping[ServiceKey, str],
         vip_problems: Mapping[IPAddress, str],
     ) -> KeyView:
-        if key in self.plan.conflicts:
-            return KeyView(owner, KeyState.CONFLICT, _conflict(key, owner))
         if key in self.kept:
             why = f"serves on until service {owner} serves in its new place"
             return KeyView(owner, KeyState.HELD, why)
         service = self.state.farm.services.get(owner)
         why = undone.get(key) or (vip_problems.get(service.vip, "") if service else "")
         return KeyView(owner, KeyState.PENDING if why else KeyState.APPLIED, why)
+
+
+def _done(kind: type[AddService | DeleteService], results: Results) -> frozenset[ServiceKey]:
+    """Return the services that operations of a kind were done for."""
+    return frozenset(
+        operation.key
+        for operation, result in results
+        if isinstance(operation, kind) and isinstance(result, Done)
+    )
 
 
 def _conflict(key: ServiceKey, owner: str) -> str:

@@ -7,24 +7,31 @@ import pwd
 import random
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import structlog
 
 from lvsctl.director.access.unix_socket import default_path, unix_listener
+from lvsctl.director.clock import Clock
 from lvsctl.director.commits import Commits
 from lvsctl.director.daemon import DirectorDaemon
+from lvsctl.director.descriptors import raise_descriptor_limit, reserved_descriptors
 from lvsctl.director.events import Events
 from lvsctl.director.interpreter import favour_the_event_loop
 from lvsctl.director.local_vips import LocalVips
 from lvsctl.director.neighbours import LinkNeighbours, Neighbours, NoNeighbours
 from lvsctl.director.path_mtus import path_mtus_learnt
 from lvsctl.director.probe_services import ProbeServices
+from lvsctl.director.problems import Component, Problems
 from lvsctl.director.reconciler import Reconciler
+from lvsctl.director.self_check import SelfCheck, disk_problem
 from lvsctl.errors import ConfigurationError
+from lvsctl.events import Event, EventKind
 from lvsctl.farm_rules import SYSCTL_RANGES
 from lvsctl.health.prober import Probe
 from lvsctl.health.probes.exec import ExecProbes
@@ -36,7 +43,7 @@ from lvsctl.host.protocol import Host, SysctlKey
 from lvsctl.ipvs.choice import open_ipvs
 from lvsctl.ipvs.protocol import Ipvs
 from lvsctl.logs import configure_logging
-from lvsctl.store.events import EventLog, MemoryEventLog, SqliteEventLog
+from lvsctl.store.events import MemoryEventLog, OpenedHistory, open_history
 from lvsctl.store.local import SqliteLocalState
 from lvsctl.store.protocol import LocalState, Mode, ModeName, Store
 from lvsctl.store.sqlite import SqliteStore
@@ -44,9 +51,6 @@ from lvsctl.token_file import read_token
 from lvsctl.worker import Worker
 
 log = structlog.get_logger(__name__)
-
-CLOSE_S = 2
-"""How long open requests (an agent's long poll) may hold up a stop."""
 
 IPVS_SYSCTLS = {SysctlKey(("net", "ipv4", "vs", name)): "0" for name in SYSCTL_RANGES}
 """What a host in memory has below net.ipv4.vs."""
@@ -121,8 +125,10 @@ async def open_daemon(
     open_kernel: Callable[[], Kernel],
     *,
     probe: Probe,
-    open_events: Callable[[], EventLog] = MemoryEventLog,
+    open_events: Callable[[], OpenedHistory] = lambda: OpenedHistory(MemoryEventLog()),
+    disk_problem: Callable[[], str] = str,
     now: Callable[[], datetime] = utc_now,
+    monotonic: Callable[[], float] = time.monotonic,
     take_sysctls: bool = False,
     mode: Mode | None = None,
 ) -> AsyncIterator[DirectorDaemon]:
@@ -134,7 +140,9 @@ async def open_daemon(
         open_kernel: Opens the kernel and this director's own state.
         probe: Asks a real server once.
         open_events: Opens the history of events.
+        disk_problem: Says why the state folder's disk is not enough; empty where it is.
         now: The time of day.
+        monotonic: Seconds on a clock that only runs forward.
         take_sysctls: Write IPVS parameters even where foreign services feel them.
         mode: For this run, instead of the one that was kept.
     """
@@ -145,11 +153,15 @@ async def open_daemon(
         store = await store_worker.run(open_store)
         stack.push_async_callback(store_worker.run, store.close)
         commits = await store_worker.run(Commits, store)
-        event_log = await store_worker.run(open_events)
-        stack.push_async_callback(store_worker.run, event_log.close)
-        recorded = await store_worker.run(event_log.load)
-        events = Events(recorded, event_log, store_worker, now)
+        history = await store_worker.run(open_events)
+        stack.push_async_callback(store_worker.run, history.log.close)
+        clock = Clock(now, monotonic)
+        events = Events(history.recorded, history.log, store_worker, clock.now)
         stack.push_async_callback(events.flush)
+        problems = Problems(events.emit)
+        if history.lost:
+            events.emit(Event(EventKind.HISTORY_LOST, detail=history.lost))
+            problems.report(Component.EVENTS, history.lost, hinders=not history.durable)
         kernel = await kernel_worker.run(open_kernel)
         for edge in (kernel.ipvs, kernel.host, kernel.local):
             stack.push_async_callback(kernel_worker.run, edge.close)
@@ -178,22 +190,25 @@ async def open_daemon(
             probe=probe,
             random=random.random,
             events=events,
-            now=now,
+            self_check=SelfCheck(
+                problems,
+                events,
+                partial(asyncio.to_thread, disk_problem),  # a disk may hang
+                {
+                    Component.STORE: partial(store_worker.run, store.check_writable),
+                    Component.LOCAL_STATE: partial(kernel_worker.run, kernel.local.check_writable),
+                },
+            ),
+            clock=clock,
         )
 
 
 async def _serve(config: DirectorConfig, token: str, listener: socket.socket) -> int:
+    descriptors = raise_descriptor_limit()
     # The web framework takes a second to load, so only the daemon does.
-    import uvicorn  # noqa: PLC0415
-
     from api.app import create_app  # noqa: PLC0415
-
-    class Server(uvicorn.Server):
-        """Leaves signals to us: uvicorn would die of the one that stopped it."""
-
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield
+    from api.server.limits import budget  # noqa: PLC0415
+    from api.server.server import Server  # noqa: PLC0415
 
     observing = Mode(ModeName.OBSERVE, "started with --observe") if config.observe else None
     async with contextlib.AsyncExitStack() as stack:
@@ -202,7 +217,8 @@ async def _serve(config: DirectorConfig, token: str, listener: socket.socket) ->
             lambda: SqliteStore(config.state_dir / "farm.db", utc_now),
             lambda: _open_kernel(config),
             probe=Probes(_programs(config.exec_dir)).probe,
-            open_events=lambda: SqliteEventLog(config.state_dir / "events.db"),
+            open_events=lambda: open_history(config.state_dir / "events.db", utc_now),
+            disk_problem=lambda: disk_problem(config.state_dir),
             take_sysctls=config.take_sysctls,
             mode=observing,
         )
@@ -214,16 +230,7 @@ async def _serve(config: DirectorConfig, token: str, listener: socket.socket) ->
             daemon, token, (socket.gethostname(), config.listen_host, *config.host_names)
         )
         favour_the_event_loop()
-        server = Server(
-            uvicorn.Config(
-                app,
-                log_config=None,
-                access_log=False,
-                lifespan="off",
-                server_header=False,
-                timeout_graceful_shutdown=CLOSE_S,
-            )
-        )
+        server = Server(app, budget(descriptors - reserved_descriptors(descriptors)))
 
         def stop() -> None:
             server.should_exit = True

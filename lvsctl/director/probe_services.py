@@ -180,16 +180,16 @@ class ProbeServices:
         done = zip(
             plan.changes, (self._host.apply([each])[0] for each in plan.changes), strict=True
         )
-        results = dict(zip(plan.operations, self._ipvs.apply(plan.operations), strict=True))
+        results = [*zip(plan.operations, self._ipvs.apply(plan.operations), strict=True)]
         deleted = {
             operation.key
-            for operation, result in results.items()
+            for operation, result in results
             if isinstance(operation, DeleteService) and isinstance(result, Done)
         }
         # Somebody else was faster: what stands there now is theirs, and the path gets another.
         theirs = {
             operation.key
-            for operation, result in results.items()
+            for operation, result in results
             if isinstance(operation, AddService)
             and isinstance(result, Failed)
             and result.errno == errno.EEXIST
@@ -197,7 +197,7 @@ class ProbeServices:
         self._release({*plan.gone, *deleted, *theirs})
         return [
             f"health checks: {what}: {result}"
-            for what, result in (*done, *results.items())
+            for what, result in (*done, *results)
             if not isinstance(result, Done)
         ]
 

@@ -4,6 +4,8 @@ import errno
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import compress
+from operator import not_
 
 from lvsctl.director.adoption import Adoption
 from lvsctl.director.countdown import Connections, open_connections
@@ -101,8 +103,9 @@ class Reconciler:
 
     def _cycle(self, state: State, dirty: frozenset[str] | None, not_enforced: str) -> Cycle:
         look = self._look(state, dirty)
-        timeouts: Results = {}
-        results: Results = {}
+        timeouts: Results = ()
+        results: Results = ()
+        untried = look.plan.operations
         problems = [*look.sysctls.problems, *look.probes.problems]
         if not not_enforced:
             if dirty is None:
@@ -110,24 +113,23 @@ class Reconciler:
                 problems += self._probes.write(look.probes)
             problems += self._write_sysctls(look)
             timeouts = self._apply(look.timeouts)
-            problems += [
-                f"{edit}: {result}" for edit, result in timeouts.items() if result != Done()
-            ]
-            results = self._write_table(look, self._vips.remove(look.vips))
+            problems += [f"{edit}: {result}" for edit, result in timeouts if result != Done()]
+            tried, untried = _without_deletions(look.plan.operations, self._vips.remove(look.vips))
+            results = self._write_table(look, tried)
             self._vips.add(look.vips, look.served_vips(results))
         if dirty is None:
             problems += self._vips.warnings()
         for key in look.ours:
             self._lingering.pop(key, None)
         self._lingering |= look.lingering(results)
-        not_tried = not_enforced or "waits until its VIP is off this director"
+        why_untried = not_enforced or "waits until its VIP is off this director"
         return Cycle(
             revision=state.revision,
             dirty=dirty,
             operations=(*look.timeouts, *look.plan.operations),
-            results=(*timeouts.items(), *results.items()),
+            results=(*timeouts, *results),
             host_changes=look.host_changes,
-            services=look.services(results, not_tried, self._vips.problems),
+            services=look.services(results, untried, why_untried, self._vips.problems),
             foreign=tuple(look.plan.foreign),
             vip_problems=self._vips.problems,
             host_problems=tuple(problems),
@@ -203,9 +205,9 @@ class Reconciler:
         ]
 
     def _apply(self, operations: Sequence[Operation]) -> Results:
-        return dict(zip(operations, self._ipvs.apply(operations), strict=True))
+        return [*zip(operations, self._ipvs.apply(operations), strict=True)]
 
-    def _write_table(self, look: Look, stuck_vips: Collection[IPAddress]) -> Results:
+    def _write_table(self, look: Look, operations: Sequence[Operation]) -> Results:
         self._claim(
             {
                 key: owner
@@ -214,16 +216,11 @@ class Reconciler:
                 and (key in self._claims or key not in look.observed)
             }
         )
-        operations = [
-            operation
-            for operation in look.plan.operations
-            if not (isinstance(operation, DeleteService) and _vip(operation.key) in stuck_vips)
-        ]
         results = self._apply(operations)
         # Somebody else was faster: what stands there now is theirs.
         theirs = [
             operation.key
-            for operation, result in results.items()
+            for operation, result in results
             if isinstance(operation, AddService)
             and isinstance(result, Failed)
             and result.errno == errno.EEXIST
@@ -296,6 +293,16 @@ class Reconciler:
         """
         facts = self._probes.facts(state.farm, self._quorums.withdrawn(state.farm))
         return {way: path_problem(way, facts) for way in ways}
+
+
+def _without_deletions(
+    operations: Sequence[Operation], stuck_vips: Collection[IPAddress]
+) -> tuple[Sequence[Operation], Sequence[Operation]]:
+    """Return operations without those that delete services on VIPs that are stuck, and those."""
+    if not stuck_vips:
+        return operations, ()
+    stuck = [isinstance(op, DeleteService) and _vip(op.key) in stuck_vips for op in operations]
+    return [*compress(operations, map(not_, stuck))], [*compress(operations, stuck)]
 
 
 def _vip(key: ServiceKey) -> IPAddress | None:

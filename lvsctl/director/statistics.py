@@ -36,8 +36,9 @@ class CycleStatistics:
             return replace(counted, failed=self.failed + 1)
         if not cycle.results:
             return counted
-        found = Counter(
-            (type(operation).__name__, type(result).__name__.lower())
-            for operation, result in cycle.results
-        )
-        return replace(counted, operations=Counter(self.operations) + found)
+        kinds = Counter((type(operation), type(result)) for operation, result in cycle.results)
+        found = {
+            (operation.__name__, result.__name__.lower()): count
+            for (operation, result), count in kinds.items()
+        }
+        return replace(counted, operations=Counter(self.operations) + Counter(found))

@@ -35,17 +35,19 @@ def rounds(operations: Sequence[Operation]) -> list[list[int]]:
     floor = 0  # of everything but adding services
     last: dict[ServiceKey, int] = {}
     added: dict[ServiceKey, int] = {}
+    run: ServiceKey | None = None  # whose operations, other than adding it, follow each other
     for index, operation in enumerate(operations):
         key = service_of(operation)
         if isinstance(operation, AddService):
             chosen = last.get(operation.key, 0)
-            added[operation.key] = chosen
+            last[operation.key] = added[operation.key] = chosen
+            run = None
         else:
-            if key is not None:
+            # Looked up once for a run, as that is dear: plans have them service by service.
+            if key is not None and key is not run:
                 floor = max(floor, added.get(key, -1) + 1)
-            chosen = floor
-        if key is not None:
-            last[key] = chosen
+                last[key] = floor
+            chosen, run = floor, key
         placed[chosen].append(index)
     return [placed[number] for number in sorted(placed)]
 

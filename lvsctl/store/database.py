@@ -155,6 +155,15 @@ class Database:
             f"{self._form.loss}. What the kernel forwards stays as it is meanwhile."
         )
 
+    def check_writable(self) -> None:
+        """Write what is there already, durably.
+
+        Raises:
+            StoreError: The disk refuses it.
+        """
+        with self.transaction():
+            self.write("meta", [("written_by", version("lvsctl"))])
+
     def _take_lock(self) -> FileIO:
         """Lock a file beside the database: locks on that itself are SQLite's affair."""
         path = self._path.with_name(self._path.name + ".lock")

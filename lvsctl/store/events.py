@@ -1,15 +1,19 @@
-"""The history of events: bounded, and kept over restarts."""
+"""The history of events, kept over restarts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+import structlog
+
+from lvsctl.errors import StoreCorrupt, StoreError, StoreTooNew
 from lvsctl.events import RecordedEvent
 from lvsctl.store.database import Database, Format
 from lvsctl.store.documents import decode_event, encode_event
 
-KEEP = 10_000
-"""So many of the newest events are kept, some five megabytes."""
+log = structlog.get_logger(__name__)
 
 FORMAT = Format(
     what="the history of events",
@@ -21,17 +25,21 @@ FORMAT = Format(
 
 
 class EventLog(Protocol):
-    """Keeps the newest events; an instance belongs to the thread that made it."""
+    """Keeps events until they are forgotten; an instance belongs to the thread that made it."""
 
     def load(self) -> Sequence[RecordedEvent]:
         """Return the events that are kept, the oldest first."""
         ...
 
-    def append(self, events: Sequence[RecordedEvent]) -> None:
-        """Keep events, durably, in place of the oldest; their ids follow on those before.
+    def append(self, events: Sequence[RecordedEvent], forget: Collection[int] = ()) -> None:
+        """Keep events, durably, in place of others; their ids follow on those before.
+
+        Args:
+            events: The new ones.
+            forget: Ids of those to forget; one that is not kept is no error.
 
         Raises:
-            StoreError: The disk failed; none of them is kept.
+            StoreError: The disk failed; all is as before.
         """
         ...
 
@@ -45,7 +53,6 @@ class SqliteEventLog:
 
     Args:
         path: The file, ``events.db`` in the state folder. Made where it is missing.
-        keep: How many events.
 
     Raises:
         StoreCorrupt: The file is damaged, or is something else.
@@ -53,9 +60,8 @@ class SqliteEventLog:
         StoreError: The disk refuses, or another process holds the file.
     """
 
-    def __init__(self, path: Path, keep: int = KEEP) -> None:
+    def __init__(self, path: Path) -> None:
         self._database = Database(path, FORMAT, {})
-        self._keep = keep
 
     def load(self) -> Sequence[RecordedEvent]:
         """Return the events that are kept, the oldest first."""
@@ -64,13 +70,14 @@ class SqliteEventLog:
         except ValueError as error:
             self._database.corrupt(error)
 
-    def append(self, events: Sequence[RecordedEvent]) -> None:
-        """Keep events in place of the oldest."""
-        if not events:
+    def append(self, events: Sequence[RecordedEvent], forget: Collection[int] = ()) -> None:
+        """Keep events in place of others."""
+        if not events and not forget:
             return
         with self._database.transaction():
+            for number in forget:
+                self._database.delete("DELETE FROM events WHERE id = ?", number)
             self._database.write("events", [(each.id, encode_event(each)) for each in events])
-            self._database.delete("DELETE FROM events WHERE id <= ?", events[-1].id - self._keep)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -80,18 +87,81 @@ class SqliteEventLog:
 class MemoryEventLog:
     """The history without a disk, gone with the process."""
 
-    def __init__(self, keep: int = KEEP) -> None:
-        self._keep = keep
-        self._documents: list[str] = []
+    def __init__(self) -> None:
+        self._documents: dict[int, str] = {}
 
     def load(self) -> Sequence[RecordedEvent]:
         """Return the events that are kept, the oldest first."""
-        return [decode_event(document) for document in self._documents]
+        return [decode_event(document) for document in self._documents.values()]
 
-    def append(self, events: Sequence[RecordedEvent]) -> None:
-        """Keep events in place of the oldest."""
-        self._documents += map(encode_event, events)
-        del self._documents[: -self._keep]
+    def append(self, events: Sequence[RecordedEvent], forget: Collection[int] = ()) -> None:
+        """Keep events in place of others."""
+        for number in forget:
+            self._documents.pop(number, None)
+        self._documents |= {each.id: encode_event(each) for each in events}
 
     def close(self) -> None:
         """Keep nothing open."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedHistory:
+    """A history that is ready for use, whatever was on the disk.
+
+    Attributes:
+        log: Where events are kept.
+        recorded: Those that are kept already.
+        lost: What became of an older history that cannot be used; empty where none was lost.
+        durable: Events outlive the process.
+    """
+
+    log: EventLog
+    recorded: Sequence[RecordedEvent] = ()
+    lost: str = ""
+    durable: bool = True
+
+
+def open_history(path: Path, now: Callable[[], datetime]) -> OpenedHistory:
+    """Open the history in a file; nothing that is wrong with it is in a director's way.
+
+    A damaged file is set aside, and a new one begun. Where the disk refuses even that, the
+    history is in memory alone.
+    """
+    try:
+        return _opened(path)
+    except (StoreCorrupt, StoreTooNew) as error:
+        reason = str(error)
+    except StoreError as error:
+        return _in_memory(str(error))
+    try:
+        aside = _set_aside(path, now())
+        opened = _opened(path)
+    except (OSError, StoreError) as error:
+        return _in_memory(f"{reason} It cannot be set aside either: {error}")
+    log.error("the history of events was set aside", file=str(aside), reason=reason)
+    lost = f"the history of events could not be read and begins anew; what was there is {aside}"
+    return OpenedHistory(opened.log, lost=lost)
+
+
+def _in_memory(reason: str) -> OpenedHistory:
+    lost = f"events are kept in memory alone, until the director is started again: {reason}"
+    return OpenedHistory(MemoryEventLog(), lost=lost, durable=False)
+
+
+def _opened(path: Path) -> OpenedHistory:
+    event_log = SqliteEventLog(path)
+    try:
+        return OpenedHistory(event_log, event_log.load())
+    except BaseException:
+        event_log.close()
+        raise
+
+
+def _set_aside(path: Path, now: datetime) -> Path:
+    """Rename a database with its journal, and return the new name."""
+    aside = path.with_name(f"{path.name}.damaged-{now:%Y%m%dT%H%M%SZ}")
+    for suffix in ("", "-wal", "-shm"):
+        found = path.with_name(path.name + suffix)
+        if found.exists():
+            found.rename(aside.with_name(aside.name + suffix))
+    return aside

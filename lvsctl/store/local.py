@@ -176,6 +176,10 @@ class SqliteLocalState:
             self._database.write("meta", [("mode", encode_mode(mode))])
         self._mode = mode
 
+    def check_writable(self) -> None:
+        """Write what is there already, durably."""
+        self._database.check_writable()
+
     def close(self) -> None:
         """Let go of the file."""
         self._database.close()

@@ -31,6 +31,10 @@ class _OneThread:
         self._thread = threading.get_ident()
         self._open = True
 
+    def check_writable(self) -> None:
+        """Take every write."""
+        self._check()
+
     def close(self) -> None:
         """Refuse every use from now on."""
         self._open = False

@@ -137,6 +137,14 @@ class Store(Protocol):
         """
         ...
 
+    def check_writable(self) -> None:
+        """Write something that changes nothing, durably.
+
+        Raises:
+            StoreError: The disk refuses it.
+        """
+        ...
+
     def begin_epoch(self, farm_id: str, epoch: int, by: str) -> Position:
         """Let the store go on as that farm in that epoch, durably, and return where it is then.
 
@@ -169,12 +177,14 @@ class Mode:
         reason: Why, in a person's words.
         until: When it goes back to enforce, in UTC; None stays until it is changed.
         by: Who set it.
+        since: When it was set, in UTC; None where nobody did.
     """
 
     name: ModeName = ModeName.ENFORCE
     reason: str = ""
     until: datetime | None = None
     by: str = ""
+    since: datetime | None = None
 
 
 HostClaim = LinkKey | AddressKey
@@ -234,6 +244,14 @@ class LocalState(Protocol):
 
     def set_mode(self, mode: Mode) -> None:
         """Keep a mode, over restarts and reboots."""
+        ...
+
+    def check_writable(self) -> None:
+        """Write something that changes nothing, durably.
+
+        Raises:
+            StoreError: The disk refuses it.
+        """
         ...
 
     def close(self) -> None:

@@ -81,6 +81,10 @@ class SqliteStore:
             self._database.write("objects", _rows(stored, revision))
         return revision
 
+    def check_writable(self) -> None:
+        """Write what is there already, durably."""
+        self._database.check_writable()
+
     def begin_epoch(self, farm_id: str, epoch: int, by: str) -> Position:
         """Go on as that farm in that epoch, durably."""
         with self._database.transaction():

@@ -31,9 +31,9 @@ from lvsctl.ipvs_table import (
     ServiceKey,
     VirtualServiceConfig,
 )
-from lvsctl.objects import Changes, ObjectId
 from lvsctl.results import Done
-from lvsctl.store.memory import MemoryLocalState, MemoryStore
+from lvsctl.store.memory import MemoryLocalState
+from tests.support.stores import BreakableStore
 from tests.unit.director.checked import Servers
 
 TOKEN = "0123456789abcdef"  # noqa: S105 - of a director in memory
@@ -97,17 +97,27 @@ class Sent(TypedDict, total=False):
 
 
 class Clock:
-    """The time of day, which stands until it is moved."""
+    """The time of day and a monotonic clock, which stand until they are moved."""
 
     def __init__(self) -> None:
         self.now = START
+        self.monotonic_s = 0.0
 
     def __call__(self) -> datetime:
         return self.now
 
+    def monotonic(self) -> float:
+        """Return the seconds that have passed."""
+        return self.monotonic_s
+
     def advance(self, seconds: float) -> None:
-        """Move it on."""
+        """Let time pass."""
         self.now += timedelta(seconds=seconds)
+        self.monotonic_s += seconds
+
+    def set(self, by: timedelta) -> None:
+        """Set the time of day, as somebody does whose clock was wrong."""
+        self.now += by
 
 
 class BreakableIpvs(MemoryIpvs):
@@ -140,19 +150,6 @@ class BreakableIpvs(MemoryIpvs):
         }
 
 
-class BreakableStore(MemoryStore):
-    """A store in memory that cannot write while it is broken."""
-
-    broken: Exception | None = None
-    last_by = ""
-
-    def commit(self, changes: Changes, expect: Mapping[ObjectId, int], by: str) -> int:
-        if self.broken:
-            raise self.broken
-        self.last_by = by
-        return super().commit(changes, expect, by)
-
-
 @dataclass
 class Bench:
     """A director in memory, and a client that speaks to it through the app."""
@@ -164,6 +161,7 @@ class Bench:
     store: BreakableStore
     clock: Clock
     servers: Servers
+    disk: list[str]
     app: FastAPI = field(init=False)
 
     @contextlib.contextmanager
@@ -175,6 +173,10 @@ class Bench:
             yield
         finally:
             running.cancel()
+
+    def check_itself(self) -> None:
+        """Let the director look at its disk now."""
+        self.portal.call(self.daemon.self_check.check)
 
     def put_example(self) -> None:
         """Store the example farm and wait until it is in the kernel."""
@@ -260,6 +262,7 @@ def open_bench(portal: BlockingPortal) -> Iterator[Bench]:
     ipvs = BreakableIpvs(kernel)
     made: list[BreakableStore] = []
     servers = Servers(dict)
+    disk = [""]
 
     def open_store() -> BreakableStore:
         made.append(BreakableStore())
@@ -269,9 +272,17 @@ def open_bench(portal: BlockingPortal) -> Iterator[Bench]:
         host = MemoryHost(sysctls=IPVS_SYSCTLS)
         return Kernel(ipvs, host, NoNeighbours(), MemoryLocalState())
 
-    daemon = open_daemon("lb1", open_store, open_kernel, probe=servers.probe, now=clock)
+    daemon = open_daemon(
+        "lb1",
+        open_store,
+        open_kernel,
+        probe=servers.probe,
+        disk_problem=lambda: disk[0],
+        now=clock,
+        monotonic=clock.monotonic,
+    )
     with portal.wrap_async_context_manager(daemon) as opened:
-        yield Bench(portal, opened, kernel, ipvs, made[0], clock, servers)
+        yield Bench(portal, opened, kernel, ipvs, made[0], clock, servers, disk)
 
 
 def json_of(document: object) -> bytes:

@@ -1,7 +1,12 @@
 """Pausing and resuming; whether the director lives and does its work."""
 
-from lvsctl.errors import KernelError
-from tests.api.bench import CLIENT, Bench
+from datetime import timedelta
+
+import pytest
+
+from lvsctl.errors import KernelError, StoreError
+from tests.api.bench import CLIENT, EXAMPLE, START, Bench
+from tests.api.command_line import Run
 
 
 def test_a_director_enforces_where_nobody_said_otherwise(bench: Bench) -> None:
@@ -49,7 +54,7 @@ def test_a_director_is_ready_after_its_first_cycle(fresh: Bench) -> None:
     """Not before."""
     answer = fresh.get("/readyz")
     assert (503, False) == (answer.status_code, answer.json()["ready"])
-    assert {"cycle": "the first cycle has not ended yet", "kernel": ""} == details(answer.json())
+    assert {"cycle": "the first cycle has not ended yet"} == details(answer.json())
     with fresh.running():
         answer = fresh.get("/readyz")
         assert (200, True) == (answer.status_code, answer.json()["ready"])
@@ -61,7 +66,7 @@ def test_a_director_without_a_kernel_is_not_ready(fresh: Bench) -> None:
     fresh.portal.call(fresh.daemon.turn)
     answer = fresh.get("/readyz")
     assert 503 == answer.status_code
-    assert {"cycle": "", "kernel": "ip_vs is not loaded: modprobe ip_vs"} == details(answer.json())
+    assert {"kernel": "ip_vs is not loaded: modprobe ip_vs"} == details(answer.json())
 
 
 def test_a_director_whose_cycles_have_stopped_is_not_ready(fresh: Bench) -> None:
@@ -75,6 +80,56 @@ def test_a_director_whose_cycles_have_stopped_is_not_ready(fresh: Bench) -> None
     assert "31 s ago" in details(answer.json())["cycle"]
 
 
+@pytest.mark.parametrize("by", [timedelta(hours=1), -timedelta(hours=1)])
+def test_a_clock_that_is_set_hides_and_invents_nothing(fresh: Bench, by: timedelta) -> None:
+    """Neither cycles that stopped, nor how long ago an agent reported; deadlines move along."""
+    fresh.put("/v1/farm", json=EXAMPLE)
+    fresh.put("/v1/agents/rs3", json={"address": "192.0.2.13", "pools": ["web"]})
+    fresh.put("/v1/agents/rs3/report", json={"farm_id": "x", "ready": [], "tunnels": []})
+    override = {"state": "draining", "deadline_in": "10m"}
+    fresh.put("/v1/pools/web/real-servers/rs1/override", json=override)
+    fresh.portal.call(fresh.daemon.turn)
+    fresh.clock.advance(12)
+    fresh.clock.set(by)
+    assert {} == details(fresh.get("/readyz").json())
+    agents = {each["name"]: each["age"] for each in fresh.get("/v1/agents").json()["agents"]}
+    assert {"rs3": "12s"} == agents
+    drain = fresh.get("/v1/pools/web/real-servers/rs1").json()["status"]["drain"]
+    assert f"{START + timedelta(minutes=10) + by:%Y-%m-%dT%H:%M:%SZ}" == drain["deadline"]
+    assert not drain["overdue"]
+    fresh.clock.advance(31)
+    assert "43 s ago" in details(fresh.get("/readyz").json())["cycle"]
+
+
+@pytest.mark.parametrize("what", ["disk", "store"])
+def test_a_director_that_cannot_write_is_not_ready_and_goes_on(bench: Bench, what: str) -> None:
+    """It says why, the VIPs stay where they are, and it is ready again by itself."""
+    full = "farm.db: disk full; nothing was stored; free some space there"
+    before = bench.kernel.table()
+    if what == "disk":
+        bench.disk[0] = full
+        bench.check_itself()
+    else:
+        bench.store.broken = StoreError(full)
+        answer = bench.patch("/v1/services/web", json={"scheduler": "lc"})
+        assert (503, full) == (answer.status_code, answer.json()["detail"])
+    answer = bench.get("/readyz")
+    assert (503, {what: full}) == (answer.status_code, details(answer.json()))
+    bench.portal.call(bench.daemon.turn)
+    assert (before, {}) == (bench.kernel.table(), bench.daemon.view.vips)
+
+    bench.disk[0], bench.store.broken = "", None
+    bench.check_itself()
+    assert (200, {}) == ((answer := bench.get("/readyz")).status_code, details(answer.json()))
+
+
+def test_the_status_names_what_is_wrong_with_the_director(bench: Bench, run: Run) -> None:
+    """On the command line, first of all."""
+    bench.disk[0] = "/var/lib/lvsctl: 0 KiB are free"
+    bench.check_itself()
+    assert "director: disk: /var/lib/lvsctl: 0 KiB are free" in run("status").output
+
+
 def details(readiness: dict[str, list[dict[str, str]]]) -> dict[str, str]:
-    """Return the detail of each check."""
-    return {check["name"]: check["detail"] for check in readiness["checks"]}
+    """Return the detail of each check that has one."""
+    return {check["name"]: check["detail"] for check in readiness["checks"] if check["detail"]}

@@ -1,5 +1,6 @@
 """What every log of events keeps to, on a disk and in memory."""
 
+import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,10 +11,9 @@ from hypothesis import strategies as st
 
 from lvsctl.errors import StoreCorrupt
 from lvsctl.events import Event, EventKind, RecordedEvent
-from lvsctl.store.events import EventLog, MemoryEventLog, SqliteEventLog
+from lvsctl.store.events import EventLog, MemoryEventLog, SqliteEventLog, open_history
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
-KEEP = 5
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
 EVENTS = st.builds(
@@ -33,29 +33,35 @@ def some(first: int, count: int) -> list[RecordedEvent]:
 
 @pytest.fixture(params=["sqlite", "memory"])
 def make_log(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], EventLog]:
-    """Return what makes a new log of few events."""
+    """Return what makes a new log."""
     count = iter(range(10_000))
 
     def make() -> EventLog:
         if request.param == "memory":
-            return MemoryEventLog(KEEP)
-        return SqliteEventLog(tmp_path / f"{next(count)}.db", KEEP)
+            return MemoryEventLog()
+        return SqliteEventLog(tmp_path / f"{next(count)}.db")
 
     return make
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(batches=st.lists(st.lists(EVENTS, max_size=7), max_size=4))
-def test_the_newest_are_kept_in_their_order(
-    make_log: Callable[[], EventLog], batches: list[list[Event]]
+@given(
+    batches=st.lists(
+        st.tuples(st.lists(EVENTS, max_size=7), st.sets(st.integers(1, 20), max_size=5)),
+        max_size=4,
+    )
+)
+def test_all_are_kept_in_their_order_but_those_to_forget(
+    make_log: Callable[[], EventLog], batches: list[tuple[list[Event], set[int]]]
 ) -> None:
-    """Whatever is in them, and however they came."""
-    log, written = make_log(), list[RecordedEvent]()
-    for batch in batches:
-        new = recorded(len(written) + 1, batch)
-        log.append(new)
-        written += new
-    assert written[-KEEP:] == list(log.load())
+    """Whatever is in them, and however they came; one to come cannot be forgotten."""
+    log, kept, next_id = make_log(), list[RecordedEvent](), 1
+    for batch, forget in batches:
+        new = recorded(next_id, batch)
+        log.append(new, forget)
+        kept = [each for each in kept if each.id not in forget] + new
+        next_id += len(new)
+    assert kept == list(log.load())
     log.close()
 
 
@@ -84,3 +90,46 @@ def test_an_event_that_was_changed_on_the_disk_is_refused(tmp_path: Path) -> Non
     with pytest.raises(StoreCorrupt, match="nothing else depends on it"):
         changed.load()
     changed.close()
+
+
+@pytest.mark.parametrize("damage", ["garbage", "a changed row", "empty", "a newer format"])
+def test_a_history_that_cannot_be_read_is_set_aside_and_begun_anew(
+    tmp_path: Path, damage: str
+) -> None:
+    """Under a name with the time; it is said which, and the new one is kept as ever."""
+    path = tmp_path / "events.db"
+    log = SqliteEventLog(path)
+    log.append(some(1, 3))
+    log.close()
+    match damage:
+        case "a changed row":
+            path.write_bytes(path.read_bytes().replace(b"revision 1", b"revision 9"))
+        case "a newer format":
+            connection = sqlite3.connect(path)
+            connection.execute("PRAGMA user_version = 99")
+            connection.close()
+        case _:
+            path.write_bytes(b"" if damage == "empty" else b"garbage")
+    damaged = path.read_bytes()
+
+    history = open_history(path, lambda: AT)
+    history.log.append(some(1, 2))
+    history.log.close()
+
+    aside = tmp_path / "events.db.damaged-20260102T030405Z"
+    assert ((), True) == (tuple(history.recorded), history.durable)
+    assert str(aside) in history.lost
+    assert damaged == aside.read_bytes()
+    again = open_history(path, lambda: AT)
+    again.log.close()
+    assert (some(1, 2), "") == (list(again.recorded), again.lost)
+
+
+def test_a_history_that_cannot_be_made_is_kept_in_memory(tmp_path: Path) -> None:
+    """It is said why; a director goes on."""
+    (tmp_path / "file").write_text("no folder")
+    history = open_history(tmp_path / "file" / "events.db", lambda: AT)
+    history.log.append(some(1, 1))
+    assert (some(1, 1), False) == (list(history.log.load()), history.durable)
+    assert "in memory alone" in history.lost
+    assert str(tmp_path / "file") in history.lost

@@ -32,10 +32,24 @@ class Attempt:
         heard: Something has come back from the target.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, limit: asyncio.Timeout) -> None:
         self.target = target
         self.awaits = "an answer"
         self.heard = False
+        self._limit = limit
+        self._clock = asyncio.get_running_loop().time
+        self._began_s = self._clock()
+        self._took_s: float | None = None
+
+    @property
+    def took_s(self) -> float:
+        """How long the server took, or has taken so far."""
+        return self._clock() - self._began_s if self._took_s is None else self._took_s
+
+    def stop_the_clock(self) -> None:
+        """Say that the server has answered: what follows is this host's time."""
+        self._took_s = self.took_s
+        self._limit.reschedule(None)
 
     @property
     def where(self) -> str:
@@ -56,22 +70,21 @@ async def outcome_of(
         target: Whom it asks.
         timeout_s: For all of it.
     """
-    clock = asyncio.get_running_loop().time
-    attempt = Attempt(target)
-    began_s = clock()
+    limit = asyncio.timeout(timeout_s)
+    attempt = Attempt(target, limit)
     try:
-        async with asyncio.timeout(timeout_s):
+        async with limit:
             await ask(attempt)
     except WrongAnswer as error:
-        return Failed(str(error), clock() - began_s, silent=isinstance(error, Unreached))
+        return Failed(str(error), attempt.took_s, silent=isinstance(error, Unreached))
     except OwnFault as error:
         return Inconclusive(str(error))
     except TimeoutError:
-        took_s = clock() - began_s
+        took_s = attempt.took_s
         if took_s > timeout_s + BEHIND_S:
             return Inconclusive(
                 f"this host was busy: a probe of {timeout_s:g} s took {took_s:.2f} s"
             )
         reason = f"{attempt.where}: timed out after {timeout_s:g} s, waiting for {attempt.awaits}"
         return Failed(reason, took_s, silent=not attempt.heard)
-    return Passed(clock() - began_s)
+    return Passed(attempt.took_s)

@@ -1,5 +1,6 @@
 """Whether a server answers an HTTP/1.1 request as it should, in the clear or over TLS."""
 
+import asyncio
 import functools
 from http import HTTPStatus
 
@@ -7,7 +8,7 @@ import httptools
 
 from lvsctl.health.check import HttpRequest
 from lvsctl.health.outcome import Outcome
-from lvsctl.health.patterns import TooSlow, searcher
+from lvsctl.health.patterns import BadPattern, TooMuchWork, compiled
 from lvsctl.health.probes.attempt import Attempt, OwnFault, WrongAnswer, outcome_of
 from lvsctl.health.probes.sockets import Connection, connected
 from lvsctl.health.probes.tls import TlsConnection, shake_hands
@@ -18,6 +19,8 @@ _WITH_CONTENT = frozenset({"POST", "PUT", "PATCH"})  # theirs may be empty, but 
 _FRAMED = frozenset({b"content-length", b"transfer-encoding"})
 _SHOWN = 40
 """Bytes of a garbled answer that a reason quotes."""
+_WORK_ON_THE_LOOP = 1 << 20
+"""Of a search, which takes up to 7 ms; a longer one gets a thread."""
 
 
 async def probe(request: HttpRequest, target: Target, timeout_s: float) -> Outcome:
@@ -129,16 +132,24 @@ async def _judge(
                 cut = f"{attempt.where} closed the connection within the body of its answer"
                 raise WrongAnswer(cut)
             break
-    if not _is_in(request.body, answer, attempt):
+    attempt.stop_the_clock()  # how long the search takes says nothing about the server
+    if not await _is_in(request.body, bytes(answer.body), attempt):
         size = len(answer.body)
         raise WrongAnswer(f"{attempt.where}: {request.body!r} is not in the body ({size} bytes)")
 
 
-def _is_in(pattern: str, answer: _Answer, attempt: Attempt) -> bool:
+async def _is_in(pattern: str, body: bytes, attempt: Attempt) -> bool:
     try:
-        return searcher(pattern)(bytes(answer.body))
-    except TooSlow as error:
+        sought = compiled(pattern)
+        if sought.work(body) <= _WORK_ON_THE_LOOP:
+            return sought.is_in(body)
+    except BadPattern as error:
+        raise OwnFault(
+            f"body {pattern!r} cannot be searched for: {error}; give the check another pattern"
+        ) from error
+    except TooMuchWork as error:
         raise OwnFault(f"the body of {attempt.where} cannot be judged: {error}") from error
+    return await asyncio.to_thread(sought.is_in, body)
 
 
 async def _more(answer: _Answer, connection: Connection | TlsConnection, attempt: Attempt) -> bool:

@@ -17,7 +17,10 @@ from lvsctl.cli import options
 from lvsctl.cli.main import COMMANDS, lvsctl
 from lvsctl.client import address
 
-HEAVY = ("fastapi", "pydantic", "uvicorn", "pyroute2", "httpx", "yaml", "rich", "cattrs", "asyncio")
+HEAVY = (
+    *("fastapi", "pydantic", "uvicorn", "pyroute2", "httpx", "yaml", "rich", "cattrs", "asyncio"),
+    "re2",
+)
 PROBE = """
 import sys, json
 from lvsctl.cli.main import lvsctl

@@ -5,17 +5,21 @@ import errno
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 import pytest
 from structlog.testing import capture_logs
 
 from lvsctl.agent.messages import Membership, Registration, Report, Tunnel
+from lvsctl.director.clock import Clock
 from lvsctl.director.commits import Commits
 from lvsctl.director.daemon import TIMER_S, DirectorDaemon
 from lvsctl.director.edits import PutFarm, PutObject
 from lvsctl.director.events import Events
-from lvsctl.errors import DrasticChange, KernelError, NotFound
+from lvsctl.director.problems import Component, Problems
+from lvsctl.director.self_check import SelfCheck
+from lvsctl.errors import DrasticChange, KernelError, NotFound, StoreError
 from lvsctl.farm import Farm, Settings
 from lvsctl.host.protocol import AddressKey, HostChange
 from lvsctl.ipvs_table import (
@@ -29,10 +33,9 @@ from lvsctl.ipvs_table import (
     VirtualServiceConfig,
 )
 from lvsctl.results import Failed, Result
-from lvsctl.store.events import MemoryEventLog
-from lvsctl.store.memory import MemoryStore
 from lvsctl.store.protocol import Mode, ModeName
 from lvsctl.worker import Worker
+from tests.support.stores import BreakableEventLog, BreakableStore
 from tests.unit import virtual_time
 from tests.unit.director.checked import Servers
 from tests.unit.director.farms import OTHER_VIP, VIP, WEB_ID, WEB_KEY, pool, rip, web
@@ -56,8 +59,10 @@ class Director:
 
     def __init__(self) -> None:
         self.bench = Bench()
-        self.store = MemoryStore()
-        self.event_log = MemoryEventLog()
+        self.store = BreakableStore()
+        self.event_log = BreakableEventLog()
+        self.disk = ""
+        self.clock_is_off = timedelta()
         self.servers = Servers(self.bench.local.probe_marks)
         self.random: Callable[[], float] = lambda: 0.5
         self._start()
@@ -66,11 +71,14 @@ class Director:
         """Start another daemon over the same kernel, with the store or with an empty one."""
         self.bench.restart()
         if forgetful:
-            self.store = MemoryStore()
+            self.store = BreakableStore()
         self._start()
 
     def _start(self) -> None:
         worker = InlineWorker("test")
+        clock = Clock(self._wall, self._seconds)
+        events = Events(self.event_log.load(), self.event_log, worker, lambda: START)
+        self.problems = Problems(events.emit)
         self.daemon = DirectorDaemon(
             name="lb1",
             commits=Commits(self.store),
@@ -82,12 +90,43 @@ class Director:
             verdicts=self.bench.local.verdicts(),
             probe=self.servers.probe,
             random=self._draw,
-            events=Events(self.event_log.load(), self.event_log, worker, lambda: START),
-            now=lambda: START + timedelta(seconds=asyncio.get_running_loop().time()),
+            events=events,
+            self_check=SelfCheck(
+                self.problems,
+                events,
+                self._disk_problem,
+                {
+                    Component.STORE: partial(worker.run, self.store.check_writable),
+                    Component.LOCAL_STATE: partial(worker.run, self.bench.local.check_writable),
+                },
+            ),
+            clock=clock,
         )
 
     def _draw(self) -> float:
         return self.random()
+
+    def _wall(self) -> datetime:
+        return START + timedelta(seconds=self._seconds()) + self.clock_is_off
+
+    @staticmethod
+    def _seconds() -> float:
+        try:
+            return asyncio.get_running_loop().time()
+        except RuntimeError:  # a test that has not begun yet
+            return 0
+
+    async def _disk_problem(self) -> str:
+        return self.disk
+
+    def refuse(self, component: Component, why: str) -> None:
+        """Let a component's disk refuse every write; without a reason, take them again."""
+        breakable = {
+            Component.STORE: self.store,
+            Component.LOCAL_STATE: self.bench.local,
+            Component.EVENTS: self.event_log,
+        }[component]
+        breakable.broken = StoreError(why) if why else None
 
     async def put_web(self, *numbers: int) -> None:
         """Store the farm with the service web over declared servers, and reconcile."""

@@ -10,14 +10,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from lvsctl.agent.messages import Finding, Membership, Registration, Report, Severity
-from lvsctl.director.agent_watch import LOST_AFTER
+from lvsctl.director.agent_watch import LOST_AFTER_S
 from lvsctl.director.cycle import Cycle, KernelView, KeyState, KeyView
 from lvsctl.director.cycle_events import cycle_events, view_events
 from lvsctl.director.daemon import TIMER_S
 from lvsctl.director.edits import DeleteOverride, PutObject
+from lvsctl.director.event_history import KEEP
 from lvsctl.director.events import Events
 from lvsctl.errors import KernelError, StoreError
-from lvsctl.events import MAX_ITEMS, Event, EventKind, RecordedEvent
+from lvsctl.events import MAX_ITEMS, MAX_TEXT, Event, EventKind, RecordedEvent
 from lvsctl.ipvs_table import (
     AddService,
     DeleteService,
@@ -29,8 +30,9 @@ from lvsctl.ipvs_table import (
 )
 from lvsctl.results import Done, Failed, Result
 from lvsctl.status import AtDeadline
-from lvsctl.store.events import KEEP, MemoryEventLog
+from lvsctl.store.events import MemoryEventLog
 from lvsctl.store.protocol import Mode, ModeName
+from tests.support.stores import BreakableEventLog
 from tests.unit import virtual_time
 from tests.unit.director.farms import WEB_ID, WEB_KEY, rip, web
 from tests.unit.director.test_daemon import DAMAGE, START, Director, InlineWorker
@@ -256,7 +258,7 @@ def test_agents_are_missed_and_welcomed(director: Director) -> None:
         await daemon.report("rs1", quiet)
         await daemon.report("rs1", replace(quiet, findings=(found,)))
         await daemon.report("rs1", replace(quiet, findings=(found,)))
-        await asyncio.sleep(LOST_AFTER.total_seconds() + 3 * TIMER_S)
+        await asyncio.sleep(LOST_AFTER_S + 3 * TIMER_S)
         await daemon.report("rs1", quiet)
         await asyncio.sleep(1)
         assert [("rs1", "repaired: tunl0: it was down")] == of(director, EventKind.AGENT_FINDING)
@@ -280,7 +282,7 @@ def test_an_agent_is_not_missed_at_once_by_a_director_that_was_away(director: Di
         await asyncio.sleep(3600)
         director.restart()
         running = asyncio.create_task(director.daemon.run())
-        await asyncio.sleep(LOST_AFTER.total_seconds() - 1)
+        await asyncio.sleep(LOST_AFTER_S - 1)
         assert [] == of(director, EventKind.AGENT_LOST)
         await asyncio.sleep(TIMER_S + 2)
         assert ["rs1"] == [subject for subject, _ in of(director, EventKind.AGENT_LOST)]
@@ -404,19 +406,14 @@ def test_a_full_disk_does_not_hide_what_happens() -> None:
     """It is shown, and written when there is room again."""
 
     async def scenario() -> None:
-        log = MemoryEventLog()
+        log = BreakableEventLog()
         history = events(log)
-        append = log.append
-
-        def full(_: object) -> None:
-            raise StoreError("the disk is full")
-
-        log.append = full  # type: ignore[method-assign, assignment]
+        log.broken = StoreError("the disk is full")
         with capture_logs():
             history.emit(event(1))
             await history.flush()
         assert ([1], []) == (numbers(history.after(0)), list(log.load()))
-        log.append = append  # type: ignore[method-assign]
+        log.broken = None
         history.emit(event(2))
         await history.flush()
         assert [1, 2] == numbers(log.load())
@@ -447,6 +444,56 @@ def test_the_history_is_bounded_in_memory_too() -> None:
         history.emit(*[event(1)] * (KEEP + 5))
         await history.flush()
         assert (6, KEEP + 5) == (history.first_id, history.last_id)
+
+    virtual_time.run(scenario())
+
+
+def test_what_was_forgotten_is_off_the_disk_too() -> None:
+    """So the file stays as bounded as the memory."""
+
+    async def scenario() -> None:
+        event_log = MemoryEventLog()
+        history = events(event_log)
+        for _ in range(3):
+            history.emit(*[event(1)] * (KEEP // 2))
+            await history.flush()
+        history.emit(event(1))
+        await history.flush()
+        assert KEEP + 1 == len(event_log.load())  # the last one forgotten goes with the next
+
+    virtual_time.run(scenario())
+
+
+def test_what_the_disk_refuses_is_written_later_and_bounded_meanwhile() -> None:
+    """Nothing is written twice, and the newest are there in the end."""
+
+    async def scenario() -> None:
+        event_log = BreakableEventLog()
+        event_log.broken = StoreError("no space")
+        history = events(event_log)
+        history.emit(*[event(1)] * (KEEP + 7))
+        with capture_logs():
+            await history.flush()
+        assert "no space" == history.problem
+        event_log.broken = None
+        await history.write()
+        assert "" == history.problem
+        assert [*range(8, KEEP + 8)] == numbers(event_log.load())
+
+    virtual_time.run(scenario())
+
+
+def test_a_long_text_is_cut(director: Director) -> None:
+    """A source can fill neither memory nor disk with one event."""
+
+    async def scenario() -> None:
+        history = director.daemon.events
+        long = "x" * 1_000_000
+        history.emit(Event(EventKind.AGENT_FINDING, long, long, (long,) * 100, long))
+        await history.flush()
+        (kept,) = seen(director)
+        assert [MAX_TEXT] * 3 == [*map(len, (kept.subject, kept.detail, kept.by))]
+        assert [MAX_TEXT] * MAX_ITEMS == [*map(len, kept.items)]
 
     virtual_time.run(scenario())
 

@@ -64,7 +64,7 @@ class Probing(State):
 
 
 def probing(aim: State, *paths: TunnelPath) -> Probing:
-    return Probing(aim.farm_id, aim.revision, aim.revisions, aim.farm, aim.status, frozenset(paths))
+    return Probing(**vars(aim), tunnel_paths=frozenset(paths))
 
 
 class RivalledIpvs(MemoryIpvs):

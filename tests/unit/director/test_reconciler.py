@@ -44,7 +44,7 @@ from lvsctl.ipvs_table import (
     VirtualServiceConfig,
 )
 from lvsctl.results import Result
-from lvsctl.store.memory import MemoryLocalState
+from tests.support.stores import BreakableLocalState
 from tests.unit.director.farms import (
     OTHER_VIP,
     VIP,
@@ -111,7 +111,7 @@ class Bench:
             ]
         )
         self.ipvs = RecordingIpvs(self.host)
-        self.local = MemoryLocalState()
+        self.local = BreakableLocalState()
         self.neighbours = TalkativeNeighbours()
         self.restart()
 
@@ -259,7 +259,7 @@ def test_a_lost_local_state_removes_nothing(bench: Bench) -> None:
     """Without claims our own services are foreign to us, and so are the VIPs."""
     bench.cycle(web_farm(1, 2))
     before = bench.ipvs.snapshot()
-    bench.local = MemoryLocalState()
+    bench.local = BreakableLocalState()
     bench.restart()
 
     for farm in (web_farm(1), state()):
@@ -533,7 +533,7 @@ def test_options_of_ours_that_drifted_are_put_right(bench6: Bench) -> None:
     bench6.cycle(farm)
     assert {"eth0": HIDDEN} == of_vip(bench6)
 
-    bench6.local = MemoryLocalState()
+    bench6.local = BreakableLocalState()
     bench6.restart()
     bench6.host.apply([HostChange(key, AddressConfig())])
     cycle = bench6.cycle(farm)
@@ -545,7 +545,7 @@ def test_adopting_takes_the_ipv6_vip_as_it_would_have_been_added(bench6: Bench) 
     """After a lost local state the VIP goes with its service again."""
     farm = web_farm(1, vip=VIP6)
     bench6.cycle(farm)
-    bench6.local = MemoryLocalState()
+    bench6.local = BreakableLocalState()
     bench6.restart()
     bench6.reconciler.adopt(bench6.reconciler.adoption(farm, {"web"}), farm)
 

@@ -142,6 +142,17 @@ def test_a_timeout_is_told_by_what_was_awaited() -> None:
         assert Failed(reason, 1.0, silent=not heard) == outcome
 
 
+def test_what_follows_the_answer_is_not_the_servers_time() -> None:
+    """However long this host takes to judge it."""
+
+    async def ask(attempt: Attempt) -> None:
+        await asyncio.sleep(0.5)
+        attempt.stop_the_clock()
+        await asyncio.sleep(10)
+
+    assert Passed(0.5) == run(outcome_of(ask, ANYWHERE, 1.0))
+
+
 def test_a_tcp_probe_comes_from_where_it_is_bound() -> None:
     """And again from the same port at once, though the server did not close yet."""
     port = _free_port()

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import re
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -253,17 +254,59 @@ def test_an_answer_that_does_not_come_fails_in_time(answer: Answer, expected: st
     assert SHORT_S <= outcome.took_s < SHORT_S + 1
 
 
-def test_a_pattern_that_takes_too_long_says_nothing_of_a_server() -> None:
-    """Nor does it keep all other probes from being made."""
-    body = b"x" * 1000
-    answer = saying(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-    outcome = http_outcome(answer, HttpRequest(body="(x+x+)+y"))
+def of_length(body: bytes) -> Answer:
+    """Return a server that says how long its body is."""
+    return saying(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        pytest.param(
+            "(x{0,99}y){9}",
+            r"the body of 127\.0\.0\.1:\d+ cannot be judged: '\(x\{0,99\}y\)\{9\}' has \d+ steps "
+            r"and is searched for in up to \d+ bytes, not in 1000000: "
+            "write it with fewer repetitions",
+            id="much work",
+        ),
+        pytest.param(
+            "(?=x)",
+            r"body '\(\?=x\)' cannot be searched for: invalid perl operator: \(\?=; "
+            "give the check another pattern",
+            id="stored by a director that read patterns otherwise",
+        ),
+    ],
+)
+def test_a_pattern_that_cannot_be_searched_for_says_nothing_of_a_server(
+    pattern: str, expected: str
+) -> None:
+    """The verdict stays, and a person reads what to do."""
+    outcome = http_outcome(of_length(b"x" * 1_000_000), HttpRequest(body=pattern))
     assert isinstance(outcome, Inconclusive)
-    assert re.fullmatch(
-        r"the body of 127\.0\.0\.1:\d+ cannot be judged: '\(x\+x\+\)\+y' cannot be searched for in "
-        "1000 bytes within 50 ms: write it with fewer repetitions",
-        outcome.reason,
-    )
+    assert re.fullmatch(expected, outcome.reason)
+
+
+def test_a_long_search_does_not_hold_up_other_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The event loop goes on meanwhile."""
+    searching, others_ran = threading.Event(), threading.Event()
+
+    class LongSearch:
+        def work(self, text: bytes) -> int:
+            return 100 * len(text)
+
+        def is_in(self, _: bytes) -> bool:
+            searching.set()
+            return others_ran.wait(LONG_S)
+
+    async def probe() -> Outcome:
+        async with serving(of_length(b"x" * 100_000)) as port:
+            asking = asyncio.create_task(http.probe(HttpRequest(body="x"), target(port), LONG_S))
+            await asyncio.to_thread(searching.wait, LONG_S)
+            others_ran.set()
+            return await asking
+
+    monkeypatch.setattr(http, "compiled", lambda _: LongSearch())
+    assert isinstance(asyncio.run(probe()), Passed)
 
 
 def test_the_request_is_what_was_asked_for() -> None:

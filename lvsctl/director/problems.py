@@ -1,0 +1,81 @@
+"""What is wrong with this director itself, from when it is noticed until it is mended."""
+
+import enum
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from lvsctl.errors import StoreError
+from lvsctl.events import Event, EventKind
+
+log = structlog.get_logger(__name__)
+
+
+class Component(enum.StrEnum):
+    """A part of the director that can fail while the rest goes on; the names are stable."""
+
+    STORE = "store"
+    LOCAL_STATE = "local-state"
+    EVENTS = "events"
+    DISK = "disk"
+
+
+@dataclass(frozen=True, slots=True)
+class DirectorProblem:
+    """Something that is wrong with a part of the director.
+
+    Attributes:
+        detail: What is wrong and the cure, for a person.
+        hinders: The director cannot do all of its work, so it is not ready.
+    """
+
+    detail: str
+    hinders: bool = True
+
+
+class Problems:
+    """The problems that stand, one for each component; lives on the event loop.
+
+    None of them places or withdraws a VIP: disks fill everywhere at the same time.
+
+    Args:
+        emit: Takes an event when a problem comes, changes or goes.
+    """
+
+    def __init__(self, emit: Callable[[Event], None]) -> None:
+        self._emit = emit
+        self._standing: dict[Component, DirectorProblem] = {}
+
+    @property
+    def standing(self) -> Mapping[Component, DirectorProblem]:
+        """The problem of each component that has one."""
+        return dict(self._standing)
+
+    def report(self, component: Component, detail: str, *, hinders: bool = True) -> None:
+        """Note that a component has a problem; the same one again is no news."""
+        problem = DirectorProblem(detail, hinders)
+        if self._standing.get(component) == problem:
+            return
+        self._standing[component] = problem
+        log.error("director problem", component=str(component), reason=detail)
+        self._emit(Event(EventKind.DIRECTOR_PROBLEM, str(component), detail))
+
+    def clear(self, component: Component) -> None:
+        """Note that a component works."""
+        problem = self._standing.pop(component, None)
+        if problem is not None:
+            log.info("director problem is over", component=str(component))
+            over = f"no longer: {problem.detail}"
+            self._emit(Event(EventKind.DIRECTOR_PROBLEM_OVER, str(component), over))
+
+    @contextmanager
+    def watching(self, component: Component) -> Iterator[None]:
+        """Report a write that the disk refuses, and clear the problem where it takes one."""
+        try:
+            yield
+        except StoreError as error:
+            self.report(component, str(error))
+            raise
+        self.clear(component)
