@@ -91,9 +91,10 @@ def test_an_open_stream_of_events_ends_with_the_director(tmp_path: Path) -> None
 def test_a_director_starts_with_a_damaged_history_of_events(tmp_path: Path) -> None:
     """It is set aside and said, by an event and in the status; the director is ready."""
     tmp_path.joinpath("events.db").write_bytes(b"garbage")
-    with director(tmp_path, 0, signal.SIGTERM) as url:
-        printed = lvsctl(url, "status")[1]
-        events = httpx.get(f"{url}/v1/events?after=0&follow=false").text
+    with director_process(tmp_path) as director:
+        printed = director.lvsctl("status")[1]
+        address = f"{director.url}/v1/events?after=0&follow=false"
+        events = httpx.get(address, headers=director.headers).text
     (aside,) = tmp_path.glob("events.db.damaged-*Z")
     assert b"garbage" == aside.read_bytes()
     assert "director: events: the history of events could not be read" in printed
