@@ -300,6 +300,9 @@ class DirectorDaemon:
             self._problems.clear(Component.STORE)
             self._state = written.state
             log.info("stored", revision=written.revision, by=by, changes=written.changes[:10])
+            self._agent_watch.forget(
+                written.before.status.agents.keys() - written.state.status.agents.keys()
+            )
             self.events.emit(*stored_events(written.before, written.state, written.changes, by))
             # A new path for probes is prepared by a look at everything only.
             self.wake(None if written.moves_probes else written.dirty)
