@@ -40,6 +40,7 @@ from lvsctl.host.protocol import Host, SysctlKey
 from lvsctl.ipvs.choice import open_ipvs
 from lvsctl.ipvs.protocol import Ipvs
 from lvsctl.logs import configure_logging
+from lvsctl.sd_notify import notify_ready
 from lvsctl.store.events import MemoryEventLog, OpenedHistory, open_history
 from lvsctl.store.local import SqliteLocalState
 from lvsctl.store.protocol import LocalState, Mode, ModeName, Store
@@ -208,6 +209,10 @@ async def _serve(config: DirectorConfig, token: str | None, listener: socket.soc
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
             yield
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            notify_ready()
 
     observing = Mode(ModeName.OBSERVE, "started with --observe") if config.observe else None
     async with open_daemon(
