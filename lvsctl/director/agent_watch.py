@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from lvsctl.agent.messages import Finding, Membership, Report
 from lvsctl.events import Event, EventKind
 from lvsctl.status import Agent
 
-LOST_AFTER = timedelta(seconds=30)
+LOST_AFTER_S = 30.0
 """An agent that lives is heard of every ten seconds."""
 
 
@@ -18,18 +17,18 @@ class Contact:
 
     Attributes:
         report: What it said.
-        at: When, in UTC.
+        at_s: When, on the director's clock that only runs forward.
     """
 
     report: Report
-    at: datetime
+    at_s: float
 
 
 class AgentWatch:
     """Tells when an agent falls silent, when it is back, and what is new in its reports."""
 
     def __init__(self) -> None:
-        self._since: datetime | None = None
+        self._since_s: float | None = None
         self._contacts: dict[str, Contact] = {}
         self._lost: set[str] = set()
 
@@ -38,31 +37,34 @@ class AgentWatch:
         """The last sign of life of each agent since this director started."""
         return dict(self._contacts)
 
-    def look(self, agents: Mapping[str, Agent], now: datetime) -> Iterator[Event]:
+    def look(self, agents: Mapping[str, Agent], now_s: float) -> Iterator[Event]:
         """Yield the agents that have been silent for too long by now, each once.
 
-        Before its first look this director did not run, and nobody could be heard of.
+        Before its first look this director did not run, and nobody could be heard of. Agents that
+        the farm does not have any more are forgotten.
         """
-        self._since = self._since or now
+        if self._since_s is None:
+            self._since_s = now_s
+        self._contacts = {name: each for name, each in self._contacts.items() if name in agents}
         self._lost &= agents.keys()
         for name, agent in agents.items():
             contact = self._contacts.get(name)
-            last = contact.at if contact else self._since
+            silent_s = now_s - (contact.at_s if contact else self._since_s)
             if agent.membership is Membership.LEFT or name in self._lost:
                 continue
-            if now - last > LOST_AFTER:
+            if silent_s > LOST_AFTER_S:
                 self._lost.add(name)
-                silent_s = int((now - last).total_seconds())
                 yield Event(
                     EventKind.AGENT_LOST,
                     name,
-                    f"not heard of for {silent_s} s; its server at {agent.address} stays as it is",
+                    f"not heard of for {int(silent_s)} s; its server at {agent.address} stays as "
+                    "it is",
                 )
 
-    def heard(self, name: str, report: Report, now: datetime) -> tuple[Event, ...]:
+    def heard(self, name: str, report: Report, now_s: float) -> tuple[Event, ...]:
         """Take note of a report and return what is new with it."""
         before = self._contacts.get(name)
-        self._contacts[name] = Contact(report, now)
+        self._contacts[name] = Contact(report, now_s)
         known = {_what(each) for each in before.report.findings} if before else set()
         events = [_told(name, each) for each in report.findings if _what(each) not in known]
         if name in self._lost:
