@@ -207,10 +207,6 @@ async def _serve(config: DirectorConfig, token: str | None, listener: socket.soc
     from api.server.limits import budget  # noqa: PLC0415
     from api.server.server import Server  # noqa: PLC0415
 
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            notify_ready()
-
     observing = Mode(ModeName.OBSERVE, "started with --observe") if config.observe else None
     async with open_daemon(
         config.name or socket.gethostname(),
@@ -224,7 +220,7 @@ async def _serve(config: DirectorConfig, token: str | None, listener: socket.soc
     ) as daemon:
         app = create_app(daemon, token)
         favour_the_event_loop()
-        server = Server(app, budget(descriptors - reserved_descriptors(descriptors)))
+        server = Server(app, budget(descriptors - reserved_descriptors(descriptors)), notify_ready)
 
         def stop() -> None:
             server.should_exit = True
