@@ -9,7 +9,7 @@ import random
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -20,6 +20,7 @@ import structlog
 from lvsctl.director.clock import Clock
 from lvsctl.director.commits import Commits
 from lvsctl.director.daemon import DirectorDaemon
+from lvsctl.director.descriptors import raise_descriptor_limit, reserved_descriptors
 from lvsctl.director.events import Events
 from lvsctl.director.interpreter import favour_the_event_loop
 from lvsctl.director.local_vips import LocalVips
@@ -42,6 +43,7 @@ from lvsctl.host.protocol import Host, SysctlKey
 from lvsctl.ipvs.choice import open_ipvs
 from lvsctl.ipvs.protocol import Ipvs
 from lvsctl.logs import configure_logging
+from lvsctl.sd_notify import notify_ready
 from lvsctl.store.events import MemoryEventLog, OpenedHistory, open_history
 from lvsctl.store.local import SqliteLocalState
 from lvsctl.store.protocol import LocalState, Mode, ModeName, Store
@@ -50,9 +52,6 @@ from lvsctl.token_file import read_token
 from lvsctl.worker import Worker
 
 log = structlog.get_logger(__name__)
-
-CLOSE_S = 2
-"""How long open requests (an agent's long poll) may hold up a stop."""
 
 IPVS_SYSCTLS = {SysctlKey(("net", "ipv4", "vs", name)): "0" for name in SYSCTL_RANGES}
 """What a host in memory has below net.ipv4.vs."""
@@ -202,17 +201,11 @@ async def open_daemon(
 
 
 async def _serve(config: DirectorConfig, token: str | None, listener: socket.socket) -> int:
+    descriptors = raise_descriptor_limit()
     # The web framework takes a second to load, so only the daemon does.
-    import uvicorn  # noqa: PLC0415
-
     from api.app import create_app  # noqa: PLC0415
-
-    class Server(uvicorn.Server):
-        """Leaves signals to us: uvicorn would die of the one that stopped it."""
-
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield
+    from api.server.limits import budget  # noqa: PLC0415
+    from api.server.server import Server  # noqa: PLC0415
 
     observing = Mode(ModeName.OBSERVE, "started with --observe") if config.observe else None
     async with open_daemon(
@@ -227,16 +220,7 @@ async def _serve(config: DirectorConfig, token: str | None, listener: socket.soc
     ) as daemon:
         app = create_app(daemon, token)
         favour_the_event_loop()
-        server = Server(
-            uvicorn.Config(
-                app,
-                log_config=None,
-                access_log=False,
-                lifespan="off",
-                server_header=False,
-                timeout_graceful_shutdown=CLOSE_S,
-            )
-        )
+        server = Server(app, budget(descriptors - reserved_descriptors(descriptors)), notify_ready)
 
         def stop() -> None:
             server.should_exit = True
