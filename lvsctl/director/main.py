@@ -43,6 +43,7 @@ from lvsctl.host.protocol import Host, SysctlKey
 from lvsctl.ipvs.choice import open_ipvs
 from lvsctl.ipvs.protocol import Ipvs
 from lvsctl.logs import configure_logging
+from lvsctl.sd_notify import notify_ready
 from lvsctl.store.events import MemoryEventLog, OpenedHistory, open_history
 from lvsctl.store.local import SqliteLocalState
 from lvsctl.store.protocol import LocalState, Mode, ModeName, Store
@@ -230,7 +231,7 @@ async def _serve(config: DirectorConfig, token: str, listener: socket.socket) ->
             daemon, token, (socket.gethostname(), config.listen_host, *config.host_names)
         )
         favour_the_event_loop()
-        server = Server(app, budget(descriptors - reserved_descriptors(descriptors)))
+        server = Server(app, budget(descriptors - reserved_descriptors(descriptors)), notify_ready)
 
         def stop() -> None:
             server.should_exit = True
