@@ -128,7 +128,7 @@ class AddressKey:
 
     def __hash__(self) -> int:
         # ipaddress hashes by way of a hexadecimal string; tables of ten thousands feel that.
-        return hash((self.protocol, int(self.vip), self.port))
+        return hash((int(self.vip), self.port))
 
     def __str__(self) -> str:
         host = f"[{self.vip}]" if self.family is Family.IPV6 else str(self.vip)

@@ -14,7 +14,6 @@ from ipaddress import (
     IPv4Interface,
     IPv6Address,
     IPv6Interface,
-    ip_address,
     ip_interface,
 )
 from typing import Any, TypeVar
@@ -22,6 +21,7 @@ from typing import Any, TypeVar
 import cattrs
 from cattrs.strategies import configure_tagged_union
 
+from lvsctl.address_text import parse_address
 from lvsctl.events import RecordedEvent
 from lvsctl.farm import Pool, Service, Settings
 from lvsctl.health.check import Request
@@ -222,11 +222,11 @@ def _converter() -> cattrs.Converter:
     for address in (IPv4Address, IPv6Address, IPv4Interface, IPv6Interface):
         converter.register_unstructure_hook(address, str)
     converter.register_structure_hook(
-        IPv4Address | IPv6Address, lambda text, _: ip_address(_exactly(text, str))
+        IPv4Address | IPv6Address, lambda text, _: parse_address(_exactly(text, str))
     )
     converter.register_structure_hook(
         IPv4Address | IPv6Address | None,
-        lambda text, _: None if text is None else ip_address(_exactly(text, str)),
+        lambda text, _: None if text is None else parse_address(_exactly(text, str)),
     )
     converter.register_structure_hook(
         IPv4Interface | IPv6Interface, lambda text, _: ip_interface(_exactly(text, str))
