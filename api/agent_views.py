@@ -20,7 +20,7 @@ def agent_document(agent: Agent, known: Known) -> AgentStatus:
         "ready": _readiness(agent.ready),
         "awaited": _readiness(known.state.needs.readiness(agent) - agent.ready),
         "accepts": sorted(map(str, contact.report.tunnels)) if contact else [],
-        "age": age(known.now, contact.at) if contact else None,
+        "age": age(known, contact) if contact else None,
         "findings": _findings(contact.report) if contact else [],
     }
 

@@ -21,7 +21,12 @@ MERGE_PATCH = "application/merge-patch+json"
 ValueT = TypeVar("ValueT")
 
 
-async def read_body(request: Request, read: Callable[[Json], ValueT], *types: str) -> ValueT:
+async def read_body(
+    request: Request,
+    read: Callable[[Json], ValueT],
+    *types: str,
+    max_bytes: int = MAX_BODY_BYTES,
+) -> ValueT:
     """Return what ``read`` makes of the JSON value in a request's body.
 
     With a large body the parsing and ``read`` run in a thread: a farm may have ten thousand
@@ -31,7 +36,7 @@ async def read_body(request: Request, read: Callable[[Json], ValueT], *types: st
         RequestRefused: Too long, of another type than JSON or ``types``, or no JSON.
     """
     _refuse_type(request, types or (JSON,))
-    raw = await _received(request)
+    raw = await _received(request, max_bytes)
     if len(raw) <= SMALL_BODY_BYTES:
         return read(parse(raw))
     return await asyncio.to_thread(lambda: read(parse(raw)))
@@ -58,13 +63,13 @@ def _unsupported(header: str, sent: str, allowed: str) -> RequestRefused:
     )
 
 
-async def _received(request: Request) -> bytearray:
+async def _received(request: Request, max_bytes: int) -> bytearray:
     raw = bytearray()
     async for chunk in request.stream():
         raw += chunk
-        if len(raw) > MAX_BODY_BYTES:
+        if len(raw) > max_bytes:
             detail = "the body is too long"
-            allowed = f"up to {MAX_BODY_BYTES} bytes"
+            allowed = f"up to {max_bytes} bytes"
             raise RequestRefused(
                 TOO_LONG,
                 f"{detail}; send {allowed}",

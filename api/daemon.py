@@ -24,7 +24,9 @@ async def known_of(daemon: Daemon) -> Known:
         daemon.view,
         daemon.contacts,
         daemon.now(),
+        daemon.clock.monotonic(),
         daemon.drains.countdowns,
+        daemon.drains.deadlines,
         daemon.health.verdicts.all,
     )
 

@@ -157,7 +157,7 @@ def _agents(known: Known) -> Iterator[MetricFamily]:
         "gauge",
         "When an agent was last heard of since this director started",
         [
-            (labels(agent=name), known.contacts[name].at.timestamp())
+            (labels(agent=name), known.heard_at(known.contacts[name]).timestamp())
             for name in agents
             if name in known.contacts
         ],

@@ -73,10 +73,12 @@ def _why_unknown(
         return f"agent {agent} has left", None
     if contact is None:
         return f"agent {agent} has not reported since this director started", None
-    if known.now - contact.at > SILENT_AFTER:
-        return f"agent {agent} is silent for {age(known.now, contact.at)}", utc(contact.at)
+    silent = timedelta(seconds=known.now_s - contact.at_s)
+    last = utc(known.heard_at(contact))
+    if silent > SILENT_AFTER:
+        return f"agent {agent} is silent for {age(known, contact)}", last
     if reported is None:
-        return f"agent {agent} has not taken it up yet", utc(contact.at)
+        return f"agent {agent} has not taken it up yet", last
     if not reported.up and not reported.reason:
         return "it is down", reported.since
     return "", None

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from api.health_views import health_name, health_status, service_health, worst
@@ -50,7 +50,9 @@ class Known:
         view: The kernel, as the cycles so far have shown it.
         contacts: The last sign of life of each agent.
         now: In UTC.
+        now_s: The same moment on the clock of the contacts.
         countdowns: The connections of each server that is being drained.
+        deadlines: When each drain is over, by this director's clock.
         verdicts: What each health check says of each server for each VIP.
     """
 
@@ -58,8 +60,14 @@ class Known:
     view: KernelView
     contacts: Mapping[str, Contact]
     now: datetime
+    now_s: float
     countdowns: Mapping[ServerId, Countdown]
+    deadlines: Mapping[ServerId, datetime]
     verdicts: Mapping[TargetId, Mapping[ProbeId, Verdict]]
+
+    def heard_at(self, contact: Contact) -> datetime:
+        """Return when an agent was heard of, in UTC."""
+        return self.now - timedelta(seconds=self.now_s - contact.at_s)
 
     @cached_property
     def _standings(self) -> dict[str, ServiceStanding]:
@@ -218,12 +226,12 @@ def _drain_status(member: Member, known: Known) -> DrainStatus | None:
         return None
     countdown = known.countdowns.get(member.id)
     left_s = countdown.left_s if countdown else None
-    deadline = override.deadline
+    ends = known.deadlines.get(member.id)
     return {
         "since": utc_text(override.since),
-        "deadline": utc_text(deadline.at) if deadline else None,
-        "at_deadline": deadline.then.value if deadline else None,
-        "overdue": deadline is not None and deadline.at <= known.now,
+        "deadline": utc_text(ends) if ends else None,
+        "at_deadline": override.deadline.then.value if override.deadline else None,
+        "overdue": ends is not None and ends <= known.now,
         "connections": countdown.connections if countdown else None,
         "gone_in": None if left_s is None else format_duration(math.ceil(left_s)),
         "warnings": [*drain_warnings(known.state, member.id)],
@@ -265,10 +273,10 @@ def agent_contact(agent: Agent, known: Known) -> AgentContact:
     return {
         "name": agent.name,
         "membership": agent.membership.value,
-        "age": age(known.now, contact.at) if contact else None,
+        "age": age(known, contact) if contact else None,
     }
 
 
-def age(now: datetime, then: datetime) -> str:
-    """Write how long ago something was."""
-    return format_duration(max(0, int((now - then).total_seconds())))
+def age(known: Known, contact: Contact) -> str:
+    """Write how long ago an agent was heard of."""
+    return format_duration(max(0, int(known.now_s - contact.at_s)))

@@ -45,6 +45,7 @@ class EventKind(enum.StrEnum):
     DIRECTOR_PROBLEM = "director-problem"
     DIRECTOR_PROBLEM_OVER = "director-problem-over"
     HISTORY_LOST = "history-lost"
+    CLOCK_JUMP = "clock-jump"
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,15 +79,6 @@ class Override:
     since: datetime
     deadline: Deadline | None = None
 
-    def is_to_be_cut(self, now: datetime) -> bool:
-        """Say whether it is a drain whose deadline is over and whose connections are not kept."""
-        return (
-            self.state is AdministrativeState.DRAINING
-            and self.deadline is not None
-            and self.deadline.then is AtDeadline.CUT
-            and self.deadline.at <= now
-        )
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class Readiness:

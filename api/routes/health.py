@@ -1,7 +1,6 @@
 """Whether the director lives and does its work; for those who watch it, without a token."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
 from http import HTTPStatus
 
 from fastapi import APIRouter
@@ -16,7 +15,7 @@ from lvsctl.director.problems import Component, DirectorProblem
 
 router = APIRouter(tags=["health"])
 
-OVERDUE = timedelta(seconds=6 * TIMER_S)
+OVERDUE_S = 6 * TIMER_S
 """A cycle of ten thousand operations takes less; after so long without one the loop hangs."""
 
 
@@ -43,18 +42,18 @@ async def readyz(daemon: Daemon) -> Response:
 
     No VIP depends on it: disks fill on all directors at the same time.
     """
-    answer = readiness(daemon.view, daemon.problems, daemon.now())
+    answer = readiness(daemon.view, daemon.problems, daemon.cycle_age_s)
     return json_response(
         answer, HTTPStatus.OK if answer["ready"] else HTTPStatus.SERVICE_UNAVAILABLE
     )
 
 
 def readiness(
-    view: KernelView, problems: Mapping[Component, DirectorProblem], now: datetime
+    view: KernelView, problems: Mapping[Component, DirectorProblem], cycle_age_s: float | None
 ) -> Readiness:
     """Judge by what the cycles so far have shown, and by what is wrong with the director itself."""
     checks: list[Check] = [
-        {"name": "cycle", "detail": (problem := _cycle_problem(view, now)), "ok": not problem},
+        {"name": "cycle", "detail": (problem := _cycle_problem(cycle_age_s)), "ok": not problem},
         {"name": "kernel", "detail": view.error, "ok": not view.error},
         *(_component_check(component, problems.get(component)) for component in Component),
     ]
@@ -67,9 +66,7 @@ def _component_check(component: Component, problem: DirectorProblem | None) -> C
     return {"name": component.value, "detail": problem.detail, "ok": not problem.hinders}
 
 
-def _cycle_problem(view: KernelView, now: datetime) -> str:
-    if view.at is None:
+def _cycle_problem(age_s: float | None) -> str:
+    if age_s is None:
         return "the first cycle has not ended yet"
-    if now - view.at > OVERDUE:
-        return f"the last cycle ended {int((now - view.at).total_seconds())} s ago"
-    return ""
+    return f"the last cycle ended {int(age_s)} s ago" if age_s > OVERDUE_S else ""

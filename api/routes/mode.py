@@ -35,8 +35,9 @@ async def put_mode(request: Request, daemon: Daemon, by: By) -> Response:
     """``observe`` keeps hands off the kernel, ``enforce`` ends that; it survives a restart."""
     asked = await read_body(request, lambda document: validated(ModeRequest, document))
     asked.refuse_wrong_end()
-    until = None if asked.lasts_s is None else daemon.now() + timedelta(seconds=asked.lasts_s)
-    mode = Mode(ModeName(asked.mode), asked.reason, until, by)
+    now = daemon.now()
+    until = None if asked.lasts_s is None else now + timedelta(seconds=asked.lasts_s)
+    mode = Mode(ModeName(asked.mode), asked.reason, until, by, now)
     await daemon.set_mode(mode)
     return json_response(mode_document(mode))
 

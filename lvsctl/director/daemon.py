@@ -17,6 +17,7 @@ from lvsctl.director.adoption import latches, refuse_removals
 from lvsctl.director.agent_edits import AcceptReport, LatchReady, RegisterAgent
 from lvsctl.director.agent_watch import AgentWatch, Contact
 from lvsctl.director.assignments import Assignments
+from lvsctl.director.clock import Clock, ClockJump
 from lvsctl.director.commits import Commits, Surroundings, Written
 from lvsctl.director.cycle import Cycle, KernelView, KeyState, TableReading
 from lvsctl.director.cycle_events import cycle_events, stored_events, view_events
@@ -38,6 +39,7 @@ from lvsctl.health.verdict import KeptVerdict
 from lvsctl.ipvs_table import ServiceKey
 from lvsctl.objects import ObjectId
 from lvsctl.results import Done
+from lvsctl.sd_notify import feed_watchdog
 from lvsctl.store.protocol import LocalState, Mode, ModeName
 from lvsctl.worker import Worker
 
@@ -78,7 +80,7 @@ class DirectorDaemon:
         random: Gives a number from 0 to 1.
         events: Told of what happens.
         self_check: Finds what is wrong with this director itself.
-        now: The time of day, in UTC.
+        clock: The time of day.
     """
 
     def __init__(
@@ -96,21 +98,23 @@ class DirectorDaemon:
         random: Callable[[], float],
         events: Events,
         self_check: SelfCheck,
-        now: Callable[[], datetime],
+        clock: Clock,
     ) -> None:
         self.name = name
         self.events = events
         self.self_check = self_check
         self._problems = self_check.problems
-        self.now = now
+        self.clock = clock
         self._commits = commits
         self._store = store
         self._reconciler = reconciler
         self._local = local
         self._kernel = kernel
         self._mode = mode
+        self._mode_is_kept = True
         self._state = commits.state
         self._view = KernelView()
+        self._cycle_ended_s: float | None = None
         self.statistics = CycleStatistics()
         self._assignments: Assignments | None = None
         self._tunnel_use = TunnelUse()
@@ -126,7 +130,7 @@ class DirectorDaemon:
             count=lambda names: kernel.run(reconciler.open_connections, names),
             end=lambda edit: self.write(edit, by=f"director {name}"),
             tell=events.emit,
-            now=now,
+            now=clock.now,
         )
         self.health = HealthChecks(
             kept=verdicts,
@@ -136,14 +140,32 @@ class DirectorDaemon:
             turned=self._turned,
             tell=events.emit,
             findings=self._findings,
-            now=now,
+            now=clock.now,
             random=random,
         )
+        clock.follow(self._clock_jumped)
 
     @property
     def state(self) -> State:
         """The farm and its status, as far as the reconciler has been woken for it."""
-        return self._state.seen(self.health.verdicts.health, self.now())
+        now = self.now()  # first: what is known of health moves with it
+        return self._state.seen(self.health.verdicts.health, now)
+
+    def now(self) -> datetime:
+        """Return the time of day, in UTC."""
+        return self.clock.now()
+
+    def _clock_jumped(self, jump: ClockJump) -> None:
+        """Let everything that goes by the time of day keep the time that it had left."""
+        log.warning("the clock jumped", what=str(jump))
+        self.drains.clock_jumped(jump)
+        self.health.clock_jumped(jump)
+        if self._mode.until:
+            self._mode = replace(self._mode, until=jump.moved(self._mode.until, self._mode.since))
+            self._mode_is_kept = False
+        kept = "drains, pauses and slow starts keep the time that they had left"
+        self.events.emit(Event(EventKind.CLOCK_JUMP, detail=f"{jump}; {kept}"))
+        self.wake(None)
 
     @property
     def mode(self) -> Mode:
@@ -154,6 +176,11 @@ class DirectorDaemon:
     def view(self) -> KernelView:
         """What the cycles so far have shown."""
         return self._view
+
+    @property
+    def cycle_age_s(self) -> float | None:
+        """How long ago the last cycle ended, in s; None before the first."""
+        return None if self._cycle_ended_s is None else self.clock.monotonic() - self._cycle_ended_s
 
     @property
     def problems(self) -> Mapping[Component, DirectorProblem]:
@@ -172,6 +199,7 @@ class DirectorDaemon:
             tasks.create_task(self.health.run())
             tasks.create_task(self.drains.run())
             tasks.create_task(self.events.run())
+            tasks.create_task(feed_watchdog(self._kernel.responds))
             tasks.create_task(self.self_check.run())
 
     async def _reconcile(self) -> None:
@@ -221,7 +249,8 @@ class DirectorDaemon:
             log.exception("cycle failed")
             self._cycle_failed(f"internal error: {error!r}; the journal has the details")
         else:
-            seen, self._view = self._view, self._view.after(cycle, self.now())
+            now = self.now()
+            seen, self._view = self._view, self._view.after(cycle, now)
             self.events.emit(*cycle_events(seen, cycle, self._view))
             self._tunnel_use = self._tunnel_use.after(
                 cycle.tunnels, asyncio.get_running_loop().time(), complete=dirty is None
@@ -229,9 +258,10 @@ class DirectorDaemon:
             self._assignments = Assignments(stored, cycle.lingering, self._tunnel_use)
             self.health.saw(stored, cycle)
             _log_cycle(cycle)
+        self._cycle_ended_s = self.clock.monotonic()
         took_s = asyncio.get_running_loop().time() - began
         self.statistics = self.statistics.after(cycle, took_s)
-        self.events.emit(*self._agent_watch.look(state.status.agents, self.now()))
+        self.events.emit(*self._agent_watch.look(self._state.status.agents, self.clock.monotonic()))
         self._answered = asked
         async with self._news:
             self._news.notify_all()
@@ -239,7 +269,8 @@ class DirectorDaemon:
     def _cycle_failed(self, why: str) -> None:
         if why != self._view.error:
             log.error("the kernel could not be compared", reason=why)
-        seen, self._view = self._view, replace(self._view, at=self.now(), error=why)
+        now = self.now()
+        seen, self._view = self._view, replace(self._view, at=now, error=why)
         self.events.emit(*view_events(seen, self._view))
         self._look_at_all = True
 
@@ -271,6 +302,9 @@ class DirectorDaemon:
             self._problems.clear(Component.STORE)
             self._state = written.state
             log.info("stored", revision=written.revision, by=by, changes=written.changes[:10])
+            self._agent_watch.forget(
+                written.before.status.agents.keys() - written.state.status.agents.keys()
+            )
             self.events.emit(*stored_events(written.before, written.state, written.changes, by))
             # A new path for probes is prepared by a look at everything only.
             self.wake(None if written.moves_probes else written.dirty)
@@ -284,7 +318,8 @@ class DirectorDaemon:
         )
 
     def _surroundings(self) -> Surroundings:
-        return Surroundings(self._view.taken, self.health.verdicts.health, self.now())
+        now = self.now()
+        return Surroundings(self._view.taken, self.health.verdicts.health, now)
 
     def _turned(self, targets: Collection[TargetId]) -> None:
         """Have the services of servers looked at whose health became another."""
@@ -351,11 +386,14 @@ class DirectorDaemon:
         self.wake(None)
 
     async def _end_expired_mode(self) -> None:
-        if self._mode.until is not None and self._mode.until <= self.now():
+        now = self.now()
+        if self._mode.until is not None and self._mode.until <= now:
             log.warning("pause has ended", reason=self._mode.reason)
             ended = Event(EventKind.MODE, str(ModeName.ENFORCE), "the pause is over")
             self.events.emit(ended)
-            self._mode = Mode()
+            self._mode, self._mode_is_kept = Mode(), False
+        if not self._mode_is_kept:
+            self._mode_is_kept = True
             with contextlib.suppress(StoreError), self._problems.watching(Component.LOCAL_STATE):
                 await self._kernel.run(self._local.set_mode, self._mode)
 
@@ -430,7 +468,7 @@ class DirectorDaemon:
         """
         edit = AcceptReport(name, report)
         changes = edit.changes(self.state)
-        self.events.emit(*self._agent_watch.heard(name, report, self.now()))
+        self.events.emit(*self._agent_watch.heard(name, report, self.clock.monotonic()))
         if any(self.state.value(object_id) != value for object_id, value in changes.items()):
             await self.write(edit, by=f"agent {name}")
 

@@ -10,6 +10,7 @@ from datetime import datetime
 
 import structlog
 
+from lvsctl.director.clock import ClockJump
 from lvsctl.director.countdown import (
     Connections,
     Countdown,
@@ -21,7 +22,7 @@ from lvsctl.director.edits import EndDrain
 from lvsctl.director.state import State
 from lvsctl.errors import BoundaryError
 from lvsctl.events import Event, EventKind
-from lvsctl.status import ServerId
+from lvsctl.status import AdministrativeState, AtDeadline, Deadline, ServerId
 
 COUNT_EVERY_S = 1.0
 SHARE_OF_TIME = 0.05
@@ -58,6 +59,7 @@ class Drains:
         self._now = now
         self._looked_at: datetime | None = None
         self._countdowns: dict[ServerId, Countdown] = {}
+        self._moved: dict[ServerId, tuple[Deadline, datetime]] = {}
         self._woken = asyncio.Event()
         self._count_every_s = COUNT_EVERY_S
 
@@ -65,6 +67,34 @@ class Drains:
     def countdowns(self) -> Mapping[ServerId, Countdown]:
         """The connections of each server that is being drained and was counted already."""
         return dict(self._countdowns)
+
+    def clock_jumped(self, jump: ClockJump) -> None:
+        """Let drains keep the time that they had left.
+
+        What is stored stays: other directors, whose clocks were not set, go by it too.
+        """
+        moved: dict[ServerId, tuple[Deadline, datetime]] = {}
+        for server, override in self._state().status.overrides.items():
+            if override.deadline:
+                ends = self._ends(server, override.deadline)
+                made = override.since + (ends - override.deadline.at)
+                moved[server] = (override.deadline, jump.moved(ends, made))
+        self._moved = moved
+        if self._looked_at:
+            self._looked_at += jump.by
+
+    @property
+    def deadlines(self) -> Mapping[ServerId, datetime]:
+        """When the deadline of each override that has one is over by this host's clock, in UTC."""
+        return {
+            server: self._ends(server, override.deadline)
+            for server, override in self._state().status.overrides.items()
+            if override.deadline
+        }
+
+    def _ends(self, server: ServerId, deadline: Deadline) -> datetime:
+        stored, at = self._moved.get(server, (None, deadline.at))
+        return at if stored == deadline else deadline.at
 
     def wake(self) -> None:
         """Look again: the state has changed."""
@@ -100,10 +130,17 @@ class Drains:
         now = self._now()
         before, self._looked_at = self._looked_at or now, now
         for server, override in self._state().status.overrides.items():
-            cut = override.is_to_be_cut(now)
+            if override.deadline is None:
+                continue
+            ends = self._ends(server, override.deadline)
+            cut = (
+                override.state is AdministrativeState.DRAINING
+                and override.deadline.then is AtDeadline.CUT
+                and ends <= now
+            )
             if cut:
-                await self._end(EndDrain(server, now))
-            if cut or (override.deadline and before < override.deadline.at <= now):
+                await self._end(EndDrain(server, override, now))
+            if cut or before < ends <= now:
                 log.info("drain is over", server=str(server))
                 self._tell(Event(EventKind.DRAIN_OVER, str(server), self._what_is_left(server)))
 
@@ -137,14 +174,14 @@ class Drains:
 
     def _wait_s(self) -> float | None:
         """Return how long nothing needs to be done; None until something changes."""
+        now = self._now()
         state = self._state()
         servers = drained(state)
         if not servers:
             return None
-        now = self._now()
-        ends = [
-            (override.deadline.at - now).total_seconds()
-            for override in (state.status.overrides[server] for server in servers)
-            if override.deadline and override.deadline.at > now
+        left_s = [
+            (self._ends(server, deadline) - now).total_seconds()
+            for server in servers
+            if (deadline := state.status.overrides[server].deadline)
         ]
-        return min(self._count_every_s, *ends) if ends else self._count_every_s
+        return min([self._count_every_s, *(each for each in left_s if each > 0)])

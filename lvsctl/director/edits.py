@@ -215,16 +215,18 @@ class EndDrain(Edit):
 
     Attributes:
         id: Of the server.
+        override: Whose deadline is over.
         now: In UTC.
     """
 
     id: ServerId
+    override: Override
     now: datetime
 
     def changes(self, state: State) -> Changes:
         """Return nothing where somebody has changed their mind meanwhile."""
-        override = state.status.overrides.get(self.id)
-        if override is None or not override.is_to_be_cut(self.now):
+        override = self.override
+        if state.status.overrides.get(self.id) != override:
             return {}
         because = f": {override.reason}" if override.reason else ""
         ended = replace(

@@ -67,11 +67,13 @@ class Events:
 
     def emit(self, *events: Event) -> None:
         """Take note of what has happened; it is on the disk, and shown, soon."""
+        if not events:
+            return
+        now = self._now()  # first: that the time of day was set is an event too
         for event in events:
-            self._new.append(RecordedEvent(self._next_id, self._now(), event.cut))
+            self._new.append(RecordedEvent(self._next_id, now, event.cut))
             self._next_id += 1
-        if events:
-            self._emitted.set()
+        self._emitted.set()
 
     async def run(self) -> None:
         """Write and show events until cancelled."""

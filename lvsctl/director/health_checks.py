@@ -12,6 +12,7 @@ from itertools import islice
 
 import structlog
 
+from lvsctl.director.clock import ClockJump
 from lvsctl.director.cycle import Cycle
 from lvsctl.director.direct_questions import DirectQuestions
 from lvsctl.director.health_events import health_events
@@ -137,6 +138,11 @@ class HealthChecks:
         if self._outdated:
             self._has_outdated.set()
 
+    def clock_jumped(self, jump: ClockJump) -> None:
+        """Let slow starts and times of grace keep the time that they had left."""
+        self.verdicts.move(lambda at: jump.moved(at, made=at))
+        self._announce()
+
     # --- what is asked ----------------------------------------------------------------------
 
     async def _follow(self) -> None:
@@ -186,16 +192,17 @@ class HealthChecks:
 
     def _begin(self, asked: Mapping[ProbeId, CheckedServer]) -> None:
         """Give each question a verdict; what serves already is not taken out for want of one."""
+        now = self._now()
         health = self.verdicts.health  # as it is now: the first new question would change it
         for probe_id, each in asked.items():
             verdict = self.verdicts.get(probe_id)
             if verdict is None:
                 known = health.get(probe_id.target)
                 serves = probe_id.target in self._presumed or (known and known.healthy)
-                verdict = (presumed_healthy if serves else unchecked)(self._now())
+                verdict = (presumed_healthy if serves else unchecked)(now)
                 self.verdicts.set(probe_id, verdict)
             if each.obstacle:
-                stopped = judge(verdict, Inconclusive(each.obstacle), each.check, self._now())
+                stopped = judge(verdict, Inconclusive(each.obstacle), each.check, now)
                 self.verdicts.set(probe_id, stopped)
 
     def _attend(self, name: str, asked: Mapping[ProbeId, CheckedServer]) -> None:
@@ -216,8 +223,9 @@ class HealthChecks:
 
     def _reported(self, report: Report) -> Verdict:
         """Judge a probe, or let it wait for a look; return by what the next one is due."""
+        now = self._now()
         asked = self._asked(report)
-        verdict = self.verdicts.get(report.planned.id) or unchecked(self._now())
+        verdict = self.verdicts.get(report.planned.id) or unchecked(now)
         if asked is None:
             return verdict
         if asked.way is None:
@@ -229,7 +237,7 @@ class HealthChecks:
         self._looks.ask()
         if isinstance(report.outcome, Failed):
             self._direct.ask(asked)
-        return judge(verdict, report.outcome, asked.check, self._now())
+        return judge(verdict, report.outcome, asked.check, now)
 
     def _asked(self, report: Report) -> CheckedServer | None:
         """Return who was asked; None where that is not asked any more, or not so."""
@@ -330,10 +338,11 @@ class HealthChecks:
         )
 
     def _judge(self, asked: CheckedServer, outcome: Outcome) -> Verdict:
-        before = self.verdicts.get(asked.id) or unchecked(self._now())
+        now = self._now()  # first: the verdicts move with it
+        before = self.verdicts.get(asked.id) or unchecked(now)
         if isinstance(outcome, Failed):
             outcome = replace(outcome, meaning=self._meaning(asked, outcome))
-        verdict = judge(before, outcome, asked.check, self._now())
+        verdict = judge(before, outcome, asked.check, now)
         self.verdicts.set(asked.id, verdict)
         return verdict
 

@@ -8,7 +8,8 @@ import pwd
 import random
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -16,8 +17,10 @@ from pathlib import Path
 
 import structlog
 
+from lvsctl.director.clock import Clock
 from lvsctl.director.commits import Commits
 from lvsctl.director.daemon import DirectorDaemon
+from lvsctl.director.descriptors import raise_descriptor_limit, reserved_descriptors
 from lvsctl.director.events import Events
 from lvsctl.director.interpreter import favour_the_event_loop
 from lvsctl.director.local_vips import LocalVips
@@ -40,6 +43,7 @@ from lvsctl.host.protocol import Host, SysctlKey
 from lvsctl.ipvs.choice import open_ipvs
 from lvsctl.ipvs.protocol import Ipvs
 from lvsctl.logs import configure_logging
+from lvsctl.sd_notify import notify_ready
 from lvsctl.store.events import MemoryEventLog, OpenedHistory, open_history
 from lvsctl.store.local import SqliteLocalState
 from lvsctl.store.protocol import LocalState, Mode, ModeName, Store
@@ -48,9 +52,6 @@ from lvsctl.token_file import read_token
 from lvsctl.worker import Worker
 
 log = structlog.get_logger(__name__)
-
-CLOSE_S = 2
-"""How long open requests (an agent's long poll) may hold up a stop."""
 
 IPVS_SYSCTLS = {SysctlKey(("net", "ipv4", "vs", name)): "0" for name in SYSCTL_RANGES}
 """What a host in memory has below net.ipv4.vs."""
@@ -124,6 +125,7 @@ async def open_daemon(
     open_events: Callable[[], OpenedHistory] = lambda: OpenedHistory(MemoryEventLog()),
     disk_problem: Callable[[], str] = str,
     now: Callable[[], datetime] = utc_now,
+    monotonic: Callable[[], float] = time.monotonic,
     take_sysctls: bool = False,
     mode: Mode | None = None,
 ) -> AsyncIterator[DirectorDaemon]:
@@ -137,6 +139,7 @@ async def open_daemon(
         open_events: Opens the history of events.
         disk_problem: Says why the state folder's disk is not enough; empty where it is.
         now: The time of day.
+        monotonic: Seconds on a clock that only runs forward.
         take_sysctls: Write IPVS parameters even where foreign services feel them.
         mode: For this run, instead of the one that was kept.
     """
@@ -149,7 +152,8 @@ async def open_daemon(
         commits = await store_worker.run(Commits, store)
         history = await store_worker.run(open_events)
         stack.push_async_callback(store_worker.run, history.log.close)
-        events = Events(history.recorded, history.log, store_worker, now)
+        clock = Clock(now, monotonic)
+        events = Events(history.recorded, history.log, store_worker, clock.now)
         stack.push_async_callback(events.flush)
         problems = Problems(events.emit)
         if history.lost:
@@ -192,22 +196,16 @@ async def open_daemon(
                     Component.LOCAL_STATE: partial(kernel_worker.run, kernel.local.check_writable),
                 },
             ),
-            now=now,
+            clock=clock,
         )
 
 
 async def _serve(config: DirectorConfig, token: str | None, listener: socket.socket) -> int:
+    descriptors = raise_descriptor_limit()
     # The web framework takes a second to load, so only the daemon does.
-    import uvicorn  # noqa: PLC0415
-
     from api.app import create_app  # noqa: PLC0415
-
-    class Server(uvicorn.Server):
-        """Leaves signals to us: uvicorn would die of the one that stopped it."""
-
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield
+    from api.server.limits import budget  # noqa: PLC0415
+    from api.server.server import Server  # noqa: PLC0415
 
     observing = Mode(ModeName.OBSERVE, "started with --observe") if config.observe else None
     async with open_daemon(
@@ -222,16 +220,7 @@ async def _serve(config: DirectorConfig, token: str | None, listener: socket.soc
     ) as daemon:
         app = create_app(daemon, token)
         favour_the_event_loop()
-        server = Server(
-            uvicorn.Config(
-                app,
-                log_config=None,
-                access_log=False,
-                lifespan="off",
-                server_header=False,
-                timeout_graceful_shutdown=CLOSE_S,
-            )
-        )
+        server = Server(app, budget(descriptors - reserved_descriptors(descriptors)), notify_ready)
 
         def stop() -> None:
             server.should_exit = True

@@ -1,10 +1,11 @@
 """Every verdict of one director, what they come to for each server, and what of that is news."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from lvsctl.health.target import ProbeId, TargetId
-from lvsctl.health.verdict import KeptVerdict, Verdict, resumed
+from lvsctl.health.verdict import KeptVerdict, Verdict, moved, resumed
 from lvsctl.health.weights import Health, health_of
 
 
@@ -111,6 +112,12 @@ class Verdicts:
             self._drop(probe_id.target)
         self._sum_up(probe_id.target)
         self._freeze(probe_id.target)
+
+    def move(self, move: Callable[[datetime], datetime]) -> None:
+        """Move all times along with the time of day, which was set."""
+        for verdicts in list(self._by_target.values()):
+            for probe_id, verdict in verdicts.items():
+                self.set(probe_id, moved(verdict, move))
 
     def take_news(self) -> News:
         """Return what has changed since this was called last."""

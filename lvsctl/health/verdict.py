@@ -82,6 +82,17 @@ def resumed(kept: KeptVerdict) -> Verdict:
     return Verdict(kept.healthy, kept.since, kept.reason)
 
 
+def moved(verdict: Verdict, move: Callable[[datetime], datetime]) -> Verdict:
+    """Return a verdict after the time of day was set, with its times moved along."""
+    frozen = verdict.frozen
+    return replace(
+        verdict,
+        since=move(verdict.since) if verdict.since else None,
+        starting=move(verdict.starting) if verdict.starting else None,
+        frozen=replace(frozen, since=move(frozen.since)) if frozen else None,
+    )
+
+
 def judge(verdict: Verdict, outcome: Outcome, check: HealthCheck, at: datetime) -> Verdict:
     """Return what a verdict becomes by the outcome of one more probe.
 

@@ -177,12 +177,14 @@ class Mode:
         reason: Why, in a person's words.
         until: When it goes back to enforce, in UTC; None stays until it is changed.
         by: Who set it.
+        since: When it was set, in UTC; None where nobody did.
     """
 
     name: ModeName = ModeName.ENFORCE
     reason: str = ""
     until: datetime | None = None
     by: str = ""
+    since: datetime | None = None
 
 
 HostClaim = LinkKey | AddressKey

@@ -97,17 +97,27 @@ class Sent(TypedDict, total=False):
 
 
 class Clock:
-    """The time of day, which stands until it is moved."""
+    """The time of day and a monotonic clock, which stand until they are moved."""
 
     def __init__(self) -> None:
         self.now = START
+        self.monotonic_s = 0.0
 
     def __call__(self) -> datetime:
         return self.now
 
+    def monotonic(self) -> float:
+        """Return the seconds that have passed."""
+        return self.monotonic_s
+
     def advance(self, seconds: float) -> None:
-        """Move it on."""
+        """Let time pass."""
         self.now += timedelta(seconds=seconds)
+        self.monotonic_s += seconds
+
+    def set(self, by: timedelta) -> None:
+        """Set the time of day, as somebody does whose clock was wrong."""
+        self.now += by
 
 
 class BreakableIpvs(MemoryIpvs):
@@ -269,6 +279,7 @@ def open_bench(portal: BlockingPortal) -> Iterator[Bench]:
         probe=servers.probe,
         disk_problem=lambda: disk[0],
         now=clock,
+        monotonic=clock.monotonic,
     )
     with portal.wrap_async_context_manager(daemon) as opened:
         yield Bench(portal, opened, kernel, ipvs, made[0], clock, servers, disk)

@@ -1,9 +1,11 @@
 """Pausing and resuming; whether the director lives and does its work."""
 
+from datetime import timedelta
+
 import pytest
 
 from lvsctl.errors import KernelError, StoreError
-from tests.api.bench import CLIENT, Bench
+from tests.api.bench import CLIENT, EXAMPLE, START, Bench
 from tests.api.command_line import Run
 
 
@@ -76,6 +78,27 @@ def test_a_director_whose_cycles_have_stopped_is_not_ready(fresh: Bench) -> None
     answer = fresh.get("/readyz")
     assert 503 == answer.status_code
     assert "31 s ago" in details(answer.json())["cycle"]
+
+
+@pytest.mark.parametrize("by", [timedelta(hours=1), -timedelta(hours=1)])
+def test_a_clock_that_is_set_hides_and_invents_nothing(fresh: Bench, by: timedelta) -> None:
+    """Neither cycles that stopped, nor how long ago an agent reported; deadlines move along."""
+    fresh.put("/v1/farm", json=EXAMPLE)
+    fresh.put("/v1/agents/rs3", json={"address": "192.0.2.13", "pools": ["web"]})
+    fresh.put("/v1/agents/rs3/report", json={"farm_id": "x", "ready": [], "tunnels": []})
+    override = {"state": "draining", "deadline_in": "10m"}
+    fresh.put("/v1/pools/web/real-servers/rs1/override", json=override)
+    fresh.portal.call(fresh.daemon.turn)
+    fresh.clock.advance(12)
+    fresh.clock.set(by)
+    assert {} == details(fresh.get("/readyz").json())
+    agents = {each["name"]: each["age"] for each in fresh.get("/v1/agents").json()["agents"]}
+    assert {"rs3": "12s"} == agents
+    drain = fresh.get("/v1/pools/web/real-servers/rs1").json()["status"]["drain"]
+    assert f"{START + timedelta(minutes=10) + by:%Y-%m-%dT%H:%M:%SZ}" == drain["deadline"]
+    assert not drain["overdue"]
+    fresh.clock.advance(31)
+    assert "43 s ago" in details(fresh.get("/readyz").json())["cycle"]
 
 
 @pytest.mark.parametrize("what", ["disk", "store"])

@@ -10,7 +10,7 @@ from deploy.lab.daemons import FarmDaemons, Json
 from deploy.lab.fixtures import BuildNetwork
 from deploy.lab.poll import poll
 from deploy.lab.topology import farm_topology
-from lvsctl.director.agent_watch import LOST_AFTER
+from lvsctl.director.agent_watch import LOST_AFTER_S
 from lvsctl.director.daemon import TIMER_S
 from tests.kernel.farms import SERVERS, VIP, start
 
@@ -47,7 +47,7 @@ def test_drift_a_kill_and_a_silent_agent_are_told(network: BuildNetwork, tmp_pat
     daemons.agents["rs1"].kill()
     after = told(daemons)
     assert before == after[: len(before)]
-    poll(lambda: "agent-lost" in kinds(daemons), 3 * LOST_AFTER.total_seconds())
+    poll(lambda: "agent-lost" in kinds(daemons), 3 * LOST_AFTER_S)
     assert {"rs1"} == {e["subject"] for e in told(daemons) if e["kind"] == "agent-lost"}
     daemons.start_agent("rs1")
     poll(lambda: "agent-returned" in kinds(daemons), BY_THE_TIMER_S)

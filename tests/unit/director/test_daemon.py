@@ -12,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from lvsctl.agent.messages import Membership, Registration, Report, Tunnel
+from lvsctl.director.clock import Clock
 from lvsctl.director.commits import Commits
 from lvsctl.director.daemon import TIMER_S, DirectorDaemon
 from lvsctl.director.edits import PutFarm, PutObject
@@ -61,6 +62,7 @@ class Director:
         self.store = BreakableStore()
         self.event_log = BreakableEventLog()
         self.disk = ""
+        self.clock_is_off = timedelta()
         self.servers = Servers(self.bench.local.probe_marks)
         self.random: Callable[[], float] = lambda: 0.5
         self._start()
@@ -74,6 +76,7 @@ class Director:
 
     def _start(self) -> None:
         worker = InlineWorker("test")
+        clock = Clock(self._wall, self._seconds)
         events = Events(self.event_log.load(), self.event_log, worker, lambda: START)
         self.problems = Problems(events.emit)
         self.daemon = DirectorDaemon(
@@ -97,11 +100,21 @@ class Director:
                     Component.LOCAL_STATE: partial(worker.run, self.bench.local.check_writable),
                 },
             ),
-            now=lambda: START + timedelta(seconds=asyncio.get_running_loop().time()),
+            clock=clock,
         )
 
     def _draw(self) -> float:
         return self.random()
+
+    def _wall(self) -> datetime:
+        return START + timedelta(seconds=self._seconds()) + self.clock_is_off
+
+    @staticmethod
+    def _seconds() -> float:
+        try:
+            return asyncio.get_running_loop().time()
+        except RuntimeError:  # a test that has not begun yet
+            return 0
 
     async def _disk_problem(self) -> str:
         return self.disk

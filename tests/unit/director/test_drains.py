@@ -217,7 +217,8 @@ def test_an_end_that_comes_too_late_changes_nothing(director: Director) -> None:
 
     async def scenario() -> None:
         await director.put_web(1, 2)
-        end = EndDrain(RS1, START + timedelta(seconds=60))
+        override = drain(60).override
+        end = EndDrain(RS1, override, START + timedelta(seconds=60))
         assert not (await director.daemon.write(end, by="director")).changed
         for edit in (drain(), drain(61), drain(60, AtDeadline.KEEP)):
             await director.daemon.write(edit, by="ada")

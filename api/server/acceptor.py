@@ -1,0 +1,100 @@
+"""Takes connections from a listening socket, no faster than the others can make way."""
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable
+
+from api.server.connections import Connections, source_of
+from api.server.protocol import HttpProtocol
+from api.server.refusals import RefusalLog
+
+BACKLOG = 1024
+AT_ONCE = 16
+"""Connections taken before the event loop does something else, such as reading from them."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
+OUT_OF_RESOURCES = "not accepted: out of file descriptors or memory; raise LimitNOFILE in the unit"
+NO_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+class Acceptor:
+    """Accepts on one socket.
+
+    asyncio's own servers take up to two thousand connections before any of them can be closed,
+    and where they run out of descriptors they log it as often.
+
+    Args:
+        listener: The socket.
+        connections: Where each connection is added.
+        protocol: Makes what serves a connection, from its source.
+        refusals: Where it is counted that none could be accepted.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        connections: Connections,
+        protocol: Callable[[str], HttpProtocol],
+        refusals: RefusalLog,
+    ) -> None:
+        self._listener = listener
+        self._connections = connections
+        self._protocol = protocol
+        self._refusals = refusals
+        self._loop = asyncio.get_running_loop()
+        self._tasks = set[asyncio.Task[None]]()
+        self._resume: asyncio.TimerHandle | None = None
+        self._pause_s = 0.0
+
+    def start(self) -> None:
+        """Begin."""
+        self._listener.setblocking(False)  # noqa: FBT003 - the standard library's
+        self._listener.listen(BACKLOG)
+        self._loop.add_reader(self._listener, self._accept)
+
+    def close(self) -> None:
+        """Accept no more."""
+        self._loop.remove_reader(self._listener)
+        if self._resume is not None:
+            self._resume.cancel()
+
+    async def wait_closed(self) -> None:
+        """Return, as nothing goes on after a close."""
+
+    def _accept(self) -> None:
+        # Descriptors of those that had to go are free after a round of the event loop.
+        for _ in range(AT_ONCE - self._connections.leaving):
+            try:
+                accepted, peer = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in NO_RESOURCES:
+                    self._pause()
+                    return
+                # The connection broke before it was accepted (accept(2)).
+                continue
+            self._pause_s = 0.0
+            self._serve(accepted, peer)
+
+    def _serve(self, accepted: socket.socket, peer: object) -> None:
+        protocol = self._protocol(source_of(peer))
+        self._connections.add(protocol)
+        task = self._loop.create_task(self._connect(accepted, protocol))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, accepted: socket.socket, protocol: HttpProtocol) -> None:
+        try:
+            await self._loop.connect_accepted_socket(lambda: protocol, accepted)
+        except OSError:
+            accepted.close()
+            self._connections.remove(protocol)
+
+    def _pause(self) -> None:
+        self._refusals.record(OUT_OF_RESOURCES)
+        self._pause_s = min(LONGEST_PAUSE_S, 2 * self._pause_s or FIRST_PAUSE_S)
+        self._loop.remove_reader(self._listener)
+        self._resume = self._loop.call_later(
+            self._pause_s, self._loop.add_reader, self._listener, self._accept
+        )

@@ -1,0 +1,281 @@
+"""HTTP on one connection: uvicorn's protocol, with bounds on what the client sends and takes."""
+
+import asyncio
+from enum import Enum, auto
+
+from httptools import HttpParserError, HttpParserUpgrade
+from starlette.responses import Response
+from uvicorn import Config
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+from uvicorn.server import ServerState
+
+from api.problems import BAD_REQUEST, TOO_SLOW, RequestRefused, problem_response
+from api.server.connections import Connections
+from api.server.limits import (
+    ANONYMOUS_IDLE_S,
+    AUTHENTICATED_IDLE_S,
+    BODY_S,
+    HEAD_S,
+    LINGER_S,
+    MAX_PIPELINED,
+    UNREAD_S,
+)
+from api.server.refusals import RefusalLog
+from api.server.request_size import RequestSize
+
+AUTHENTICATED = "lvsctl.authenticated"
+"""In a request's state, what is to be called once it has shown a valid credential."""
+NEVER_S = float("inf")
+
+
+class Awaited(Enum):
+    """What a connection waits for, and the deadline is about."""
+
+    REQUEST = auto()
+    HEAD = auto()
+    BODY = auto()
+    ANSWER = auto()
+    CLOSE = auto()
+
+
+class TooManyPipelined(Exception):
+    """The client sends requests without waiting for answers."""
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One connection.
+
+    Deadlines are looked at by the server once a second: a timer for each request would cost more.
+
+    Args:
+        config: Of uvicorn.
+        server_state: Of uvicorn.
+        connections: All of them, with this one once it is made.
+        refusals: Where refusals are counted.
+        source: Who is at the other end.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        connections: Connections,
+        refusals: RefusalLog,
+        source: str,
+    ) -> None:
+        super().__init__(config, server_state, {AUTHENTICATED: self.authenticated})
+        self.source = source
+        self._all = connections
+        self._refusals = refusals
+        self._size = RequestSize()
+        self._idle_s = ANONYMOUS_IDLE_S
+        self._answering: RequestResponseCycle | None = None
+        self._in_body = self._input_ended = self._aborted = False
+        self._unread_deadline_s = NEVER_S
+        self._await(Awaited.REQUEST, HEAD_S)
+
+    # --- the connection
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin, unless it had to go before."""
+        super().connection_made(transport)
+        if self._aborted:
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End, with the answer that is being made."""
+        self._all.remove(self)
+        self._disconnect()
+        super().connection_lost(exc)
+        # They refer to this: what lived for long is rarely collected otherwise.
+        self.app_state.clear()
+        self.pipeline.clear()
+        self.scope = self.cycle = self._answering = None  # type: ignore[assignment]
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is under way."""
+        return self._awaited is Awaited.REQUEST
+
+    def abort(self) -> None:
+        """Close it now; it is removed once its descriptor is free."""
+        self._aborted = True
+        if self.transport is not None:
+            self.transport.abort()
+
+    def authenticated(self) -> None:
+        """Note that a valid credential has come."""
+        self._idle_s = AUTHENTICATED_IDLE_S
+        self._all.authenticated(self)
+
+    # --- what the client sends
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what has come, unless nothing more is taken."""
+        if self._input_ended:
+            return
+        try:
+            self.parser.feed_data(data)
+            self._size.fed(data)
+        except RequestRefused as refused:
+            self._refuse(refused)
+        except HttpParserError as error:
+            self._cannot_parse(error)
+        except HttpParserUpgrade:
+            # What follows is in another protocol, which is not spoken here.
+            self._close_after_answers()
+
+    def on_message_begin(self) -> None:
+        """Begin to take a request."""
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise TooManyPipelined
+        super().on_message_begin()
+        self._size.begin()
+        if self._awaited is Awaited.REQUEST:
+            self._await(Awaited.HEAD, HEAD_S)
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the target."""
+        self._size.target(url)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header field, and drop a trailer field, which is no header (RFC 9110, 6.5.1)."""
+        self._size.field(name, value)
+        if not self._in_body:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Have the app answer, or the answers before it come first."""
+        super().on_headers_complete()
+        self._in_body = True
+        self._all.requested(self)
+        self._await(Awaited.BODY, BODY_S)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        self._size.body(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Wait for the app."""
+        super().on_message_complete()
+        self._in_body = False
+        if not self.cycle.response_complete:
+            self._await(Awaited.ANSWER, NEVER_S)
+
+    def _should_upgrade(self) -> bool:
+        return False
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Leave it out of the log: anybody can ask for it."""
+
+    # --- what the app answers
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request."""
+        if self.pipeline and not self.transport.is_closing():
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        # Also where it is being closed: the client may leave the end of the answer unread.
+        self._await(Awaited.REQUEST, self._idle_s)
+        self.flow.resume_reading()
+
+    def pause_writing(self) -> None:
+        """Wait for the client to read."""
+        super().pause_writing()
+        self._unread_deadline_s = self.loop.time() + UNREAD_S
+
+    def resume_writing(self) -> None:
+        """Go on, as the client has read."""
+        super().resume_writing()
+        self._unread_deadline_s = NEVER_S
+
+    # --- time
+
+    def _await(self, awaited: Awaited, within_s: float) -> None:
+        self._awaited = awaited
+        self._deadline_s = self.loop.time() + within_s
+
+    def enforce_deadlines(self, now_s: float) -> None:
+        """Close it if the client has taken too long."""
+        if now_s >= self._unread_deadline_s:
+            self._refusals.record("answer not read")
+            self.abort()
+        elif now_s < self._deadline_s:
+            return
+        elif self._awaited is Awaited.BODY and self._holds_up_the_client():
+            self._await(Awaited.BODY, BODY_S)
+        elif self._awaited in {Awaited.HEAD, Awaited.BODY}:
+            detail = f"the head has to come within {HEAD_S:g} s, the body within {BODY_S:g} s more"
+            self._refuse(RequestRefused(TOO_SLOW, detail))
+        else:
+            self.abort()
+
+    def _holds_up_the_client(self) -> bool:
+        return (
+            self.flow.read_paused
+            or self._answering is not self.cycle
+            or self.cycle.waiting_for_100_continue
+        )
+
+    # --- refusals
+
+    def _cannot_parse(self, error: HttpParserError) -> None:
+        cause = error.__context__
+        if isinstance(cause, TooManyPipelined):
+            self._refusals.record("too many pipelined requests")
+            self._close_after_answers()
+        elif isinstance(cause, RequestRefused):
+            self._refuse(cause)
+        else:
+            self._refuse(RequestRefused(BAD_REQUEST, f"this is not HTTP/1.1: {error}"))
+
+    def _refuse(self, refused: RequestRefused) -> None:
+        self._refusals.record(refused.kind.title)
+        unanswered = self._answering is not None and not self._answering.response_complete
+        if not unanswered:
+            # A body that nobody waits for any more has had its answer.
+            self._say_and_close(None if self._in_body else problem_response(refused))
+        elif not self._in_body:
+            self._close_after_answers()
+        elif self._answering is not self.cycle or self.cycle.response_started:
+            self.abort()
+        else:
+            self._disconnect()
+            self._say_and_close(problem_response(refused))
+
+    def _close_after_answers(self) -> None:
+        self._input_ended = True
+        self.cycle.keep_alive = False
+
+    def _disconnect(self) -> None:
+        if self._answering is not None and not self._answering.response_complete:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
+
+    def _say_and_close(self, response: Response | None) -> None:
+        self._input_ended = True
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if response is not None:
+            headers = [
+                *self.server_state.default_headers,
+                *response.raw_headers,
+                (b"connection", b"close"),
+            ]
+            lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+            head = STATUS_LINE[response.status_code] + lines + b"\r\n"
+            self.transport.write(head + bytes(response.body))
+        self.transport.write_eof()
+        self._await(Awaited.CLOSE, LINGER_S)
