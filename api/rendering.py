@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from api.schemas.base import Json
 
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 MEDIA_TYPE = "application/json"
 
 
@@ -31,8 +32,7 @@ def _list(values: list[Json]) -> bytes:
 
 
 def _written(value: Json) -> bytes:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "backslashreplace")
+    return _JSON.encode(value).encode("utf-8", "backslashreplace")
 
 
 def json_response(

@@ -5,9 +5,8 @@ A problem's pointer is relative to that object, so that the same rule serves a w
 and a single object.
 """
 
-import functools
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Address
 
 from lvsctl.agent.messages import Membership
@@ -130,35 +129,56 @@ def _sorry_server(address: IPAddress, pool: Pool) -> Iterator[Problem]:
             yield Problem("/sorry_server", detail, "a server outside the pool")
 
 
-def _name(name: str) -> Iterator[Problem]:
-    if not _NAME.fullmatch(name):
-        yield Problem("/name", f"{name!r} is not a name", NAME_ALLOWED)
+def _name(name: str) -> Sequence[Problem]:
+    if _NAME.fullmatch(name):
+        return ()
+    return (Problem("/name", f"{name!r} is not a name", NAME_ALLOWED),)
 
 
-def _unicast(pointer: str, address: IPAddress) -> Iterator[Problem]:
-    if nature := _nature(address):
-        yield Problem(pointer, f"{address} is {nature}", "an address that hosts can route to")
+def _unicast(pointer: str, address: IPAddress) -> Sequence[Problem]:
+    nature = _nature(address)
+    if not nature:
+        return ()
+    return (Problem(pointer, f"{address} is {nature}", "an address that hosts can route to"),)
 
 
-_THIS_NETWORK = IPv4Network("0.0.0.0/8")  # RFC 1122, 3.2.1.3; is_reserved does not cover it
+_UNUSABLE_IPV4 = tuple(
+    (int(network[0]), int(network[-1]), nature)
+    for network, nature in (
+        (IPv4Network("0.0.0.0/32"), "the unspecified address"),
+        (IPv4Network("0.0.0.0/8"), "an address of 'this network'"),  # RFC 1122, 3.2.1.3
+        (IPv4Network("127.0.0.0/8"), "a loopback address"),
+        (IPv4Network("224.0.0.0/4"), "a multicast address"),
+        (IPv4Network("169.254.0.0/16"), "a link-local address"),
+        (IPv4Network("240.0.0.0/4"), "a reserved address"),
+    )
+)
+"""First and last of each range as numbers: a farm has ten thousands of addresses."""
 
 
-@functools.lru_cache(maxsize=1 << 16)  # each test is slow, and a farm has thousands of addresses
 def _nature(address: IPAddress) -> str:
     """Return what makes an address unusable; empty where nothing does."""
-    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+    if isinstance(address, IPv6Address):
+        return _nature_of_ipv6(address)
+    number = int(address)
+    for first, last, nature in _UNUSABLE_IPV4:
+        if first <= number <= last:
+            return nature
+    return ""
+
+
+def _nature_of_ipv6(address: IPv6Address) -> str:
+    if address.ipv4_mapped:
         return f"{address.ipv4_mapped} written as IPv6"
     if address.is_unspecified:
         return "the unspecified address"
-    if address in _THIS_NETWORK:
-        return "an address of 'this network'"
     if address.is_loopback:
         return "a loopback address"
     if address.is_multicast:
         return "a multicast address"
     if address.is_link_local:
         return "a link-local address"
-    if isinstance(address, IPv6Address) and address.is_site_local:
+    if address.is_site_local:
         return "a site-local address, which RFC 3879 withdrew"
     return "a reserved address" if address.is_reserved else ""
 
@@ -213,7 +233,8 @@ def _pool(pool: Pool) -> Iterator[Problem]:
     names: set[str] = set()
     by_address: dict[IPAddress, str] = {}
     for index, server in enumerate(pool.real_servers):
-        yield from (problem.below(f"/real_servers/{index}") for problem in _real_server(server))
+        for problem in _real_server(server):
+            yield problem.below(f"/real_servers/{index}")
         if server.name in names:
             yield Problem(
                 f"/real_servers/{index}/name",
@@ -321,9 +342,10 @@ def _settings(settings: Settings) -> Iterator[Problem]:
     yield from _within("/probe_ports", ports.last, ports.first, MAX_PORT)
 
 
-def _within(pointer: str, value: int, low: int, high: int) -> Iterator[Problem]:
-    if not low <= value <= high:
-        yield Problem(pointer, f"{value} is out of range", f"{low} to {high}")
+def _within(pointer: str, value: int, low: int, high: int) -> Sequence[Problem]:
+    if low <= value <= high:
+        return ()
+    return (Problem(pointer, f"{value} is out of range", f"{low} to {high}"),)
 
 
 def _keys_are_unique(farm: Farm) -> Iterator[BrokenRule]:
@@ -352,14 +374,11 @@ def _addresses_have_one_meaning(
         **{address: f"the sorry server of {name}" for name, address in sorry_servers.items()},
         **{agent.address: f"agent {agent.name}" for agent in agents},
     }
-    for pool in farm.pools.values():
-        for index, server in enumerate(pool.real_servers):
-            servers[server.address] = f"real server {pool.name}/{server.name}"
-            for problem in _is_no_director(server.address, directors):
-                yield (
-                    ObjectId(Kind.POOL, pool.name),
-                    problem.below(f"/real_servers/{index}/address"),
-                )
+    vips = {service.vip for service in farm.services.values()}
+    for pool, index, server in _servers_at(vips.union(directors), farm):
+        servers[server.address] = f"real server {pool.name}/{server.name}"
+        for problem in _is_no_director(server.address, directors):
+            yield ObjectId(Kind.POOL, pool.name), problem.below(f"/real_servers/{index}/address")
     for agent in agents:
         for problem in _is_no_director(agent.address, directors):
             yield ObjectId(Kind.AGENT, agent.name), problem.below("/address")
@@ -372,6 +391,16 @@ def _addresses_have_one_meaning(
             detail = f"{service.vip} is the address of {what}"
             problem = Problem("/vip", detail, "an address of its own")
             yield ObjectId(Kind.SERVICE, service.name), problem
+
+
+def _servers_at(
+    addresses: Collection[IPAddress], farm: Farm
+) -> Iterator[tuple[Pool, int, RealServer]]:
+    """Yield the declared servers at some addresses, with their pools and places there."""
+    for pool in farm.pools.values():
+        for index, server in enumerate(pool.real_servers):
+            if server.address in addresses:
+                yield pool, index, server
 
 
 def _is_no_director(address: IPAddress, directors: Mapping[IPAddress, str]) -> Iterator[Problem]:

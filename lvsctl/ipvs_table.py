@@ -7,6 +7,7 @@ Source: ``include/uapi/linux/ip_vs.h``.
 """
 
 import enum
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
@@ -128,11 +129,16 @@ class AddressKey:
 
     def __hash__(self) -> int:
         # ipaddress hashes by way of a hexadecimal string; tables of ten thousands feel that.
-        return hash((self.protocol, int(self.vip), self.port))
+        return hash((int(self.vip), self.port))
 
     def __str__(self) -> str:
-        host = f"[{self.vip}]" if self.family is Family.IPV6 else str(self.vip)
-        return f"{self.protocol} {host}:{self.port}"
+        return _address_key_text(self)
+
+
+@functools.lru_cache(maxsize=1024)  # said of every destination of a service
+def _address_key_text(key: AddressKey) -> str:
+    host = f"[{key.vip}]" if key.family is Family.IPV6 else str(key.vip)
+    return f"{key.protocol} {host}:{key.port}"
 
 
 @dataclass(frozen=True, slots=True)

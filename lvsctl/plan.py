@@ -5,6 +5,7 @@ for, ``diff`` which operations lead from the table as it is to the table as it s
 pure; their laws are in ``tests/unit/test_plan.py``.
 """
 
+import functools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +20,9 @@ from lvsctl.ipvs_table import (
     DestinationKey,
     EditDestination,
     EditService,
+    Encapsulation,
     FwmarkKey,
+    IPAddress,
     IpvsTable,
     Operation,
     ServiceFlag,
@@ -66,31 +69,49 @@ def compile_standing(service: Service, pool: Pool, stands: ServiceStanding) -> I
     for name in service.effective_flags:
         flags |= SERVICE_FLAGS[name]
     config = VirtualServiceConfig(service.scheduler, flags, service.persistence)
-    by_address = {
-        member.address: DestinationConfig(
-            weight=part.weight,
-            encapsulation=part.encapsulation,
-            upper_threshold=member.upper_threshold,
-            lower_threshold=member.lower_threshold,
+    destinations = [
+        (
+            member.address,
+            _destination_config(
+                part.weight, part.encapsulation, member.upper_threshold, member.lower_threshold
+            ),
         )
         for member in stands.members
         if (part := stands.parts[member.id.server]).weight is not None
-    }
+    ]
     if stands.sorry and service.sorry_server is not None:
-        by_address[service.sorry_server] = DestinationConfig(
-            SORRY_WEIGHT, encapsulation=pool.tunnel.encapsulation
+        destinations.append(
+            (
+                service.sorry_server,
+                DestinationConfig(SORRY_WEIGHT, encapsulation=pool.tunnel.encapsulation),
+            )
         )
-    ordered = sorted(by_address.items(), key=lambda item: (item[0].version, int(item[0])))
-    return {
-        key: VirtualService(
+    destinations.sort(key=_by_address)
+    table: dict[ServiceKey, VirtualService] = {}
+    for key in service_keys(service):
+        port = key.port if isinstance(key, AddressKey) else 0
+        table[key] = VirtualService(
             config,
-            {
-                DestinationKey(address, key.port if isinstance(key, AddressKey) else 0): dest
-                for address, dest in ordered
-            },
+            {DestinationKey(address, port): destination for address, destination in destinations},
         )
-        for key in service_keys(service)
-    }
+    return table
+
+
+@functools.lru_cache(maxsize=4096)  # most destinations of a farm have the same
+def _destination_config(
+    weight: int, encapsulation: Encapsulation | None, upper_threshold: int, lower_threshold: int
+) -> DestinationConfig:
+    return DestinationConfig(
+        weight,
+        encapsulation=encapsulation,
+        upper_threshold=upper_threshold,
+        lower_threshold=lower_threshold,
+    )
+
+
+def _by_address(destination: tuple[IPAddress, DestinationConfig]) -> tuple[int, int]:
+    address = destination[0]
+    return address.version, int(address)
 
 
 def compile_farm(farm: Farm, status: Status) -> IpvsTable:

@@ -1,6 +1,7 @@
 """Who is a server of a pool, and whether it serves, with what weight and tunnel, and why. Pure."""
 
 import enum
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -82,7 +83,7 @@ def members(pool: Pool, status: Status) -> Sequence[Member]:
             server.tunnel.encapsulation if server.tunnel else of_pool,
             server.upper_threshold,
             server.lower_threshold,
-            agents.pop(server.address, None),
+            agents.pop(server.address, None) if agents else None,
             server.tunnel,
         )
         for server in pool.real_servers
@@ -139,10 +140,11 @@ def standing(member: Member, vip: IPAddress, status: Status) -> Standing:
 
     The order of the cases is their precedence.
     """
-    override = status.overrides.get(member.id)
+    agent, override = member.agent, status.overrides.get(member.id)
+    if agent is None and override is None:
+        return _as_declared(member.weight, member.encapsulation)
     state = override.state if override else AdministrativeState.ENABLED
     because = f": {override.reason}" if override and override.reason else ""
-    agent = member.agent
     if agent and agent.membership is Membership.LEFT:
         return Standing(None, f"agent {agent.name} has left; it returns when the agent joins again")
     if state is AdministrativeState.DISABLED:
@@ -164,6 +166,11 @@ def standing(member: Member, vip: IPAddress, status: Status) -> Standing:
         return Standing(weight, why, used)
     pending = f"pending: {awaited}; still over {used}"
     return Standing(weight, f"{why}; {pending}" if why else pending, used, pending=True)
+
+
+@functools.lru_cache(maxsize=4096)  # most servers of a farm have the same
+def _as_declared(weight: int, encapsulation: Encapsulation) -> Standing:
+    return Standing(weight, "", encapsulation)
 
 
 def _until(override: Override | None) -> str:

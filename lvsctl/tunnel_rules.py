@@ -69,12 +69,13 @@ def _tunnels(
     outer: dict[Family, str] = {}
     own = set()
     for index, server in enumerate(pool.real_servers):
-        family, whose = family_of(server.address), f"real server {server.name}"
-        if server.tunnel is None:
-            outer.setdefault(family, whose)
-        else:
+        family = family_of(server.address)
+        if server.tunnel is not None:
             own.add(server.address)
+            whose = f"real server {server.name}"
             yield f"/real_servers/{index}/tunnel", server.tunnel, {family: whose}
+        elif family not in outer:
+            outer[family] = f"real server {server.name}"
     for agent in agents:
         if agent.address not in own:
             outer.setdefault(family_of(agent.address), f"agent {agent.name}")

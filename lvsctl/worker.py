@@ -21,6 +21,10 @@ class Worker:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, partial(call, *args, **kwargs))
 
+    async def responds(self) -> None:
+        """Return once the thread has done what it was asked for so far."""
+        await self.run(lambda: None)
+
     def close(self) -> None:
         """Finish what was asked for and end the thread."""
         self._executor.shutdown()

@@ -19,6 +19,7 @@ from api.schemas.agents import Agents, AgentWithConnections, Assignment, Registr
 from api.schemas.answers import WriteAnswer
 from api.writes import MAX_WAIT_S, Wait, written_response
 from lvsctl.agent.documents import assignment_document, read_registration, read_report
+from lvsctl.agent.report_limits import MAX_REPORT_BYTES
 from lvsctl.director.agent_edits import RemoveAgent
 from lvsctl.errors import NotFound
 
@@ -122,5 +123,6 @@ async def put_report(request: Request, agent: AgentName, daemon: Daemon) -> Resp
     """What an agent sees on its host; it is its sign of life too."""
     if agent not in daemon.state.status.agents:
         raise NotFound(f"there is no agent {agent}")
-    await daemon.report(agent, await read_body(request, read_report))
+    report = await read_body(request, read_report, max_bytes=MAX_REPORT_BYTES)
+    await daemon.report(agent, report)
     return Response(status_code=HTTPStatus.NO_CONTENT)

@@ -9,6 +9,7 @@ from api.schemas.base import Document
 from api.schemas.fields import Address, Name, Weight
 from api.schemas.status import MembershipName
 from api.schemas.tunnel import Interface
+from lvsctl.agent.report_limits import MAX_FINDINGS
 
 
 class Lenient(Document):
@@ -47,10 +48,12 @@ class Finding(Lenient):
     """One thing on a real server that was not as it should be."""
 
     severity: Literal["broken", "repaired"]
-    subject: str = Field(description="As ip(8) or sysctl(8) names it.")
-    detail: str = Field(description="What was found, what it should be, and why.")
-    cure: str = Field(description="What a person can do; empty where it was mended.")
-    at: str = Field(description="When, ISO 8601 in UTC.")
+    subject: str = Field(max_length=200, description="As ip(8) or sysctl(8) names it.")
+    detail: str = Field(max_length=1000, description="What was found, what it should be, and why.")
+    cure: str = Field(
+        max_length=1000, description="What a person can do; empty where it was mended."
+    )
+    at: str = Field(max_length=40, description="When, ISO 8601 in UTC.")
 
 
 class TunnelEndState(Lenient):
@@ -94,7 +97,9 @@ class Report(Lenient):
     farm_id: str = Field(description="Of the assignment that it follows; empty before the first.")
     ready: list[Address] = Field(description="VIPs that are up with all they need.")
     tunnels: list[AcceptedTunnel]
-    findings: list[Finding] = Field(default=[], description="What was or is wrong.")
+    findings: list[Finding] = Field(
+        default=[], max_length=MAX_FINDINGS, description="What was or is wrong."
+    )
     tunnel_ends: list[TunnelEndState] = Field(default=[], description="Point-to-point tunnels.")
 
 

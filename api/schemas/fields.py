@@ -1,14 +1,13 @@
 """The kinds of fields: how each is read, written and described."""
 
-import functools
 import re
 from datetime import datetime
-from ipaddress import ip_address
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
 from api.schemas.base import shown, wrong
+from lvsctl.address_text import parse_address
 from lvsctl.duration import (
     DURATION_ALLOWED,
     DURATION_PATTERN,
@@ -41,14 +40,9 @@ def read_address(value: object) -> IPAddress:
     if "%" in value:
         raise wrong(f"{shown(value)} names an interface", ADDRESS_ALLOWED)
     try:
-        return _parse_address(value)
+        return parse_address(value)
     except ValueError:
         raise wrong(f"{shown(value)} is no IP address", ADDRESS_ALLOWED) from None
-
-
-@functools.lru_cache(maxsize=1 << 16)  # a server is in many pools; parsing is slow
-def _parse_address(text: str) -> IPAddress:
-    return ip_address(text)
 
 
 def read_duration(value: object) -> int:

@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
+from api.access import AUTHENTICATED
 from api.problems import BAD_REQUEST, TOO_SLOW, RequestRefused, problem_response
 from api.server.connections import Connections
 from api.server.limits import (
@@ -29,8 +30,6 @@ from api.server.limits import (
 from api.server.refusals import RefusalLog
 from api.server.request_size import RequestSize
 
-AUTHENTICATED = "lvsctl.authenticated"
-"""In a request's state, what is to be called once it has shown a valid credential."""
 NEVER_S = float("inf")
 
 

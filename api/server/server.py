@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import uvicorn
@@ -28,9 +28,12 @@ class Server(uvicorn.Server):
     Args:
         app: What answers.
         budget: How many connections there may be.
+        on_started: Called when connections are accepted.
     """
 
-    def __init__(self, app: ASGIApp, budget: Budget) -> None:
+    def __init__(
+        self, app: ASGIApp, budget: Budget, on_started: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 InPieces(app),
@@ -44,6 +47,7 @@ class Server(uvicorn.Server):
             )
         )
         self._budget = budget
+        self._on_started = on_started
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -63,6 +67,7 @@ class Server(uvicorn.Server):
             acceptor.start()
         self.servers = acceptors  # type: ignore[assignment] # all that it does is close them
         self.started = True
+        self._on_started()
 
     async def on_tick(self, counter: int) -> bool:
         """Close what takes too long."""

@@ -31,6 +31,7 @@ from lvsctl.errors import (
     Problem,
     StoreError,
 )
+from lvsctl.sd_notify import feed_watchdog
 from lvsctl.worker import Worker
 
 _log = structlog.get_logger()
@@ -115,6 +116,7 @@ class Agent:
             self._checking = group.create_task(self._check_again_and_again())
             reporting = group.create_task(self._report_again_and_again())
             probing = group.create_task(self._tunnels.probe_again_and_again())
+            feeding = group.create_task(feed_watchdog(self._worker.responds))
             while True:
                 following = group.create_task(self._follow())
                 request = await self._leave_requested()
@@ -126,6 +128,7 @@ class Agent:
                     self._checking = group.create_task(self._check_again_and_again())
             reporting.cancel()
             probing.cancel()
+            feeding.cancel()
 
     def host_changed(self) -> None:
         """Take note that something happened on the host; it is compared soon."""

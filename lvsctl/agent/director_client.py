@@ -17,6 +17,7 @@ from lvsctl.agent.documents import (
     report_document,
 )
 from lvsctl.agent.messages import Assignment, Registration, Report
+from lvsctl.agent.report_limits import within_limits
 from lvsctl.errors import (
     ConfigurationError,
     Conflict,
@@ -138,8 +139,8 @@ class HttpDirectorClient:
         return answer.headers.get("ETag", ""), read_assignment(self._object(answer))
 
     async def report(self, agent: str, report: Report) -> None:
-        """Tell how the host is."""
-        content = json.dumps(report_document(report))
+        """Tell how the host is, as far as a report may be long."""
+        content = json.dumps(report_document(within_limits(report)))
         await self._ask("PUT", _path(agent, "/report"), content=content)
 
     async def connections(self, agent: str) -> int:

@@ -5,6 +5,8 @@ from typing import Any
 
 from lvsctl.agent.conversion import strict_converter, structured
 from lvsctl.agent.messages import Assignment, Registration, Report
+from lvsctl.agent.report_limits import report_problems
+from lvsctl.errors import InvalidInput
 
 Document = Mapping[str, Any]
 
@@ -48,9 +50,13 @@ def read_report(document: object) -> Report:
     """Return the report of a parsed JSON document.
 
     Raises:
-        InvalidInput: It is none; each problem points into the document.
+        InvalidInput: It is none, or too large; each problem points into the document.
     """
-    return structured(_CONVERTER, document, Report)
+    report = structured(_CONVERTER, document, Report)
+    problems = tuple(report_problems(report))
+    if problems:
+        raise InvalidInput(problems)
+    return report
 
 
 def _plain(value: Registration | Assignment | Report) -> Document:

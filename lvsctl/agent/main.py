@@ -20,7 +20,6 @@ from lvsctl.agent.directors import Backoff, Directors
 from lvsctl.agent.faults import Fault
 from lvsctl.agent.leave import Leave
 from lvsctl.agent.messages import Registration
-from lvsctl.agent.notify import notify_ready
 from lvsctl.agent.point_to_point import HostEnds
 from lvsctl.agent.real_server import RealServer
 from lvsctl.agent.recall import Recalled, recall
@@ -35,6 +34,7 @@ from lvsctl.logs import configure_logging
 from lvsctl.point_to_point.echo import echo
 from lvsctl.point_to_point.ends import Ends
 from lvsctl.point_to_point.record import EndsFile
+from lvsctl.sd_notify import notify_ready
 from lvsctl.token_file import read_token
 from lvsctl.worker import Worker
 

@@ -1,6 +1,6 @@
 """Which agents are heard of, and what they find."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from lvsctl.agent.messages import Finding, Membership, Report
@@ -9,6 +9,9 @@ from lvsctl.status import Agent
 
 LOST_AFTER_S = 30.0
 """An agent that lives is heard of every ten seconds."""
+
+TOLD_AT_ONCE = 5
+"""So many new findings of one report are events of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +40,19 @@ class AgentWatch:
         """The last sign of life of each agent since this director started."""
         return dict(self._contacts)
 
+    def forget(self, names: Collection[str]) -> None:
+        """Forget agents that were removed: a later one of the same name is another."""
+        for name in names:
+            self._contacts.pop(name, None)
+            self._lost.discard(name)
+
     def look(self, agents: Mapping[str, Agent], now_s: float) -> Iterator[Event]:
         """Yield the agents that have been silent for too long by now, each once.
 
-        Before its first look this director did not run, and nobody could be heard of. Agents that
-        the farm does not have any more are forgotten.
+        Before its first look this director did not run, and nobody could be heard of.
         """
         if self._since_s is None:
             self._since_s = now_s
-        self._contacts = {name: each for name, each in self._contacts.items() if name in agents}
-        self._lost &= agents.keys()
         for name, agent in agents.items():
             contact = self._contacts.get(name)
             silent_s = now_s - (contact.at_s if contact else self._since_s)
@@ -66,7 +72,11 @@ class AgentWatch:
         before = self._contacts.get(name)
         self._contacts[name] = Contact(report, now_s)
         known = {_what(each) for each in before.report.findings} if before else set()
-        events = [_told(name, each) for each in report.findings if _what(each) not in known]
+        new = [each for each in report.findings if _what(each) not in known]
+        events = [_told(name, each) for each in new[:TOLD_AT_ONCE]]
+        if len(new) > TOLD_AT_ONCE:
+            more = f"{len(new) - TOLD_AT_ONCE} more new findings; lvsctl agent show {name} has all"
+            events.append(Event(EventKind.AGENT_FINDING, name, more))
         if name in self._lost:
             self._lost.discard(name)
             events.insert(0, Event(EventKind.AGENT_RETURNED, name, "it reports again"))

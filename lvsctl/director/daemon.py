@@ -39,6 +39,7 @@ from lvsctl.health.verdict import KeptVerdict
 from lvsctl.ipvs_table import ServiceKey
 from lvsctl.objects import ObjectId
 from lvsctl.results import Done
+from lvsctl.sd_notify import feed_watchdog
 from lvsctl.store.protocol import LocalState, Mode, ModeName
 from lvsctl.worker import Worker
 
@@ -198,6 +199,7 @@ class DirectorDaemon:
             tasks.create_task(self.health.run())
             tasks.create_task(self.drains.run())
             tasks.create_task(self.events.run())
+            tasks.create_task(feed_watchdog(self._kernel.responds))
             tasks.create_task(self.self_check.run())
 
     async def _reconcile(self) -> None:
@@ -300,6 +302,9 @@ class DirectorDaemon:
             self._problems.clear(Component.STORE)
             self._state = written.state
             log.info("stored", revision=written.revision, by=by, changes=written.changes[:10])
+            self._agent_watch.forget(
+                written.before.status.agents.keys() - written.state.status.agents.keys()
+            )
             self.events.emit(*stored_events(written.before, written.state, written.changes, by))
             # A new path for probes is prepared by a look at everything only.
             self.wake(None if written.moves_probes else written.dirty)

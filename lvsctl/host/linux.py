@@ -14,7 +14,7 @@ from lvsctl.host import sysctls
 from lvsctl.host.fallback import FALLBACK_DEVICES, why_absent
 from lvsctl.host.fou import fou_ports, set_fou_port
 from lvsctl.host.link_messages import Message, link_config, tunnel_request
-from lvsctl.host.modules import load_module
+from lvsctl.host.modules import load_module_of
 from lvsctl.host.plan import satisfies
 from lvsctl.host.protocol import (
     MAIN_TABLE,
@@ -190,7 +190,7 @@ class LinuxHost:
     def _create_link(self, name: str, wanted: LinkConfig) -> Failed | None:
         fallback = FALLBACK_DEVICES.get(name)
         if fallback is not None:
-            load_module(fallback.module)
+            load_module_of(name, fallback.module)
             return None if self._index(name) else Failed(errno.ENODEV, why_absent(name))
         if not wanted.kind:
             return Failed(errno.ENODEV, f"there is no device {name}")

@@ -1,6 +1,7 @@
 """Loading kernel modules."""
 
 import contextlib
+import socket
 import subprocess
 
 
@@ -11,3 +12,14 @@ def load_module(module: str) -> None:
     """
     with contextlib.suppress(OSError):
         subprocess.run(["modprobe", "-q", module], check=False, capture_output=True)
+
+
+def load_module_of(device: str, module: str) -> None:
+    """Ask for the module that brings a device, also as somebody who may not load modules.
+
+    The kernel loads a module itself (``MODULE_ALIAS_NETDEV``) for whoever has CAP_NET_ADMIN and
+    asks for a device that is missing by an ioctl (``dev_load``, net/core/dev_ioctl.c).
+    """
+    load_module(module)
+    with contextlib.suppress(OSError):
+        socket.if_nametoindex(device)

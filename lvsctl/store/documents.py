@@ -7,14 +7,14 @@ what somebody stored. Reading is strict, since what does not fit was not written
 
 import enum
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
     IPv6Address,
     IPv6Interface,
-    ip_address,
     ip_interface,
 )
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import cattrs
 from cattrs.strategies import configure_tagged_union
 
+from lvsctl.address_text import parse_address
 from lvsctl.events import RecordedEvent
 from lvsctl.farm import Pool, Service, Settings
 from lvsctl.health.check import Request
@@ -190,7 +191,7 @@ def decode_event(text: str) -> RecordedEvent:
 
 
 def _encode(value: object) -> str:
-    return json.dumps(_CONVERTER.unstructure(value), separators=(",", ":"))
+    return _JSON.encode(_CONVERTER.unstructure(value))
 
 
 def _decode(text: str, form: Any) -> Any:  # noqa: ANN401 - cattrs' own signature; typed above
@@ -221,12 +222,13 @@ def _converter() -> cattrs.Converter:
     converter.register_unstructure_hook(enum.IntFlag, _names_of)
     for address in (IPv4Address, IPv6Address, IPv4Interface, IPv6Interface):
         converter.register_unstructure_hook(address, str)
+    converter.register_unstructure_hook(IPv4Address | IPv6Address, str)
     converter.register_structure_hook(
-        IPv4Address | IPv6Address, lambda text, _: ip_address(_exactly(text, str))
+        IPv4Address | IPv6Address, lambda text, _: parse_address(_exactly(text, str))
     )
     converter.register_structure_hook(
         IPv4Address | IPv6Address | None,
-        lambda text, _: None if text is None else ip_address(_exactly(text, str)),
+        lambda text, _: None if text is None else parse_address(_exactly(text, str)),
     )
     converter.register_structure_hook(
         IPv4Interface | IPv6Interface, lambda text, _: ip_interface(_exactly(text, str))
@@ -244,6 +246,9 @@ def _converter() -> cattrs.Converter:
             converter.structure(value, form.__args__[0]) for value in _exactly(values, list)
         ),
     )
+    converter.register_unstructure_hook_factory(
+        lambda form: _origin(form) is tuple, partial(_writer_of_tuples, converter)
+    )
     converter.register_unstructure_hook_func(
         lambda form: _origin(form) is frozenset,
         lambda values: sorted(map(converter.unstructure, values), key=json.dumps),
@@ -255,6 +260,15 @@ def _converter() -> cattrs.Converter:
         tag_generator=lambda form: form.__name__.removesuffix("Request").lower(),
     )
     return converter
+
+
+def _writer_of_tuples(
+    converter: cattrs.Converter,
+    form: Any,  # noqa: ANN401 - typing has no type for types
+) -> Callable[[tuple[object, ...]], list[object]]:
+    """Return what writes tuples of one type; cattrs' own looks the type up for each element."""
+    write = converter.get_unstructure_hook(form.__args__[0])
+    return lambda values: [write(value) for value in values]
 
 
 def _number(value: object, _: object) -> float:
@@ -299,3 +313,4 @@ def _by_name(name: object, form: type[E]) -> E:
 
 
 _CONVERTER = _converter()
+_JSON = json.JSONEncoder(separators=(",", ":"))

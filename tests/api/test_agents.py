@@ -5,11 +5,19 @@ from typing import Any
 import httpx
 import pytest
 
+from lvsctl.events import EventKind
 from tests.api.bench import Bench, Request
 
 AGENT = "/v1/agents/rs3"
 ASSIGNMENT = f"{AGENT}/assignment"
 REGISTRATION: dict[str, Any] = {"address": "192.0.2.13", "pools": ["web"]}
+FINDING = {
+    "severity": "repaired",
+    "subject": "tunl0",
+    "detail": "it was down",
+    "cure": "",
+    "at": "2026-01-01T00:00:00Z",
+}
 VIPS = ["198.51.100.10", "198.51.100.20"]
 
 
@@ -171,15 +179,8 @@ def test_a_server_of_an_agent_can_be_declared(bench: Bench) -> None:
 
 def test_an_agent_shows_its_last_report(bench: Bench) -> None:
     """What is ready, what is awaited, what was wrong."""
-    finding = {
-        "severity": "repaired",
-        "subject": "tunl0",
-        "detail": "it was down",
-        "cure": "",
-        "at": "2026-01-01T00:00:00Z",
-    }
     join(bench)
-    report(bench, VIPS[0], findings=[finding])
+    report(bench, VIPS[0], findings=[FINDING])
     bench.clock.advance(90)
     assert {
         "name": "rs3",
@@ -191,7 +192,7 @@ def test_an_agent_shows_its_last_report(bench: Bench) -> None:
         "awaited": [{"vip": VIPS[1], "tunnel": "ipip"}],
         "accepts": ["ipip"],
         "age": "90s",
-        "findings": [finding],
+        "findings": [FINDING],
         "connections": 0,
     } == bench.get(AGENT).json()
     (listed,) = bench.get("/v1/agents").json()["agents"]
@@ -238,6 +239,61 @@ def test_a_removed_agent_is_forgotten(bench: Bench) -> None:
     for gone in (AGENT, ASSIGNMENT):
         assert 404 == bench.get(gone).status_code
     assert 404 == report(bench).status_code
+
+
+def test_an_agent_that_joins_again_after_it_was_removed_is_another(bench: Bench) -> None:
+    """Nothing of its last report is left: not its age, its findings, its metrics."""
+    serve(bench)
+    report(bench, *VIPS, findings=[FINDING])
+    bench.delete(AGENT)
+    join(bench)
+    shown = bench.get(AGENT).json()
+    assert (None, []) == (shown["age"], shown["findings"])
+    assert "last_report_timestamp" not in "".join(
+        line for line in bench.get("/metrics").text.splitlines() if 'agent="rs3"' in line
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "pointer", "allowed"),
+    [
+        ({"findings": [FINDING] * 51}, "/findings", "up to 50"),
+        ({"findings": [FINDING, {**FINDING, "detail": "x" * 1001}]}, "/findings/1/detail", "1000"),
+        ({"findings": [{**FINDING, "subject": "x" * 201}]}, "/findings/0/subject", "up to 200"),
+        ({"tunnels": [{"type": "ipip"}] * 101}, "/tunnels", "up to 100"),
+        ({"tunnels": [{"type": "x" * 41}]}, "/tunnels/0/type", "up to 40"),
+        ({"farm_id": "x" * 101}, "/farm_id", "up to 100"),
+    ],
+)
+def test_a_report_that_says_too_much_is_refused(
+    bench: Bench, more: dict[str, object], pointer: str, allowed: str
+) -> None:
+    """With the limit; what was there before stays."""
+    join(bench)
+    answer = report(bench, **more)
+    (error,) = answer.json()["errors"]
+    assert (422, pointer) == (answer.status_code, error["pointer"])
+    assert allowed in error["allowed"]
+    assert None is bench.get(AGENT).json()["age"]
+
+
+def test_a_report_of_megabytes_is_refused_before_it_is_read(bench: Bench) -> None:
+    """With the limit in bytes."""
+    join(bench)
+    answer = report(bench, findings=[{**FINDING, "more": "x" * 600_000}])
+    assert 413 == answer.status_code
+    assert "524288 bytes" in answer.json()["detail"]
+
+
+def test_many_new_findings_are_few_events(bench: Bench) -> None:
+    """The first ones, and how many there are."""
+    join(bench)
+    report(bench, findings=[{**FINDING, "subject": f"link {n}"} for n in range(30)])
+    bench.portal.call(bench.daemon.events.flush)
+    found = [each.event for each in bench.daemon.events.after(0)]
+    told = [each.detail for each in found if each.kind is EventKind.AGENT_FINDING]
+    assert 6 == len(told)
+    assert "25 more new findings; lvsctl agent show rs3 has all" == told[-1]
 
 
 @pytest.mark.parametrize(

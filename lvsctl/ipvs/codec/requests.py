@@ -19,32 +19,28 @@ from lvsctl.ipvs_table import (
     SetTimeouts,
 )
 
+_NEW_DEST, _SET_DEST = GENERIC_HEADERS[Command.NEW_DEST], GENERIC_HEADERS[Command.SET_DEST]
+
 
 def encode_operation(operation: Operation) -> bytes:
     """Return the payload of the message that carries out one operation."""
     match operation:
-        case AddDestination(service, key, config):
+        case AddDestination() | EditDestination():
             return (
-                GENERIC_HEADERS[Command.NEW_DEST]
-                + encode_service_key(service)
-                + encode_destination(key, config)
+                (_NEW_DEST if isinstance(operation, AddDestination) else _SET_DEST)
+                + encode_service_key(operation.service)
+                + encode_destination(operation.key, operation.config)
             )
-        case EditDestination(service, key, config):
-            return (
-                GENERIC_HEADERS[Command.SET_DEST]
-                + encode_service_key(service)
-                + encode_destination(key, config)
-            )
-        case DeleteDestination(service, destination):
+        case DeleteDestination():
             return (
                 GENERIC_HEADERS[Command.DEL_DEST]
-                + encode_service_key(service)
-                + encode_destination_key(destination)
+                + encode_service_key(operation.service)
+                + encode_destination_key(operation.key)
             )
-        case AddService(service, service_config):
-            return GENERIC_HEADERS[Command.NEW_SERVICE] + encode_service(service, service_config)
-        case EditService(service, service_config):
-            return GENERIC_HEADERS[Command.SET_SERVICE] + encode_service(service, service_config)
+        case AddService(service, config):
+            return GENERIC_HEADERS[Command.NEW_SERVICE] + encode_service(service, config)
+        case EditService(service, config):
+            return GENERIC_HEADERS[Command.SET_SERVICE] + encode_service(service, config)
         case DeleteService(service):
             return GENERIC_HEADERS[Command.DEL_SERVICE] + encode_service_key(service)
         case SetTimeouts(timeouts):

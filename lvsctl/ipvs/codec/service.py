@@ -73,6 +73,7 @@ def _netmask(family: Family, prefix_length: int) -> bytes:
     return (0xFFFFFFFF << (32 - prefix_length) & 0xFFFFFFFF).to_bytes(4, "big")
 
 
+@functools.lru_cache(maxsize=1024)  # most services of a farm have the same
 def _configuration(family: Family, config: VirtualServiceConfig) -> bytes:
     # The kernel wants timeout and netmask of every service, persistent or not.
     persistence = config.persistence or Persistence(0, family.bits)
