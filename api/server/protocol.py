@@ -147,11 +147,6 @@ class HttpProtocol(HttpToolsProtocol):
         if self._awaited is Awaited.REQUEST:
             self._await(Awaited.HEAD, HEAD_S)
 
-    def on_url(self, url: bytes) -> None:
-        """Take a part of the target."""
-        self._size.target(url)
-        super().on_url(url)
-
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header field, and drop a trailer field, which is no header (RFC 9110, 6.5.1)."""
         self._size.field(name, value)
@@ -159,7 +154,8 @@ class HttpProtocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Have the app answer, or the answers before it come first."""
+        """Have the app answer, after the requests before it."""
+        self._size.target(self.url)
         super().on_headers_complete()
         self._in_body = True
         self._all.requested(self)
