@@ -1,7 +1,9 @@
 """The REST surface of a director, as an ASGI app."""
 
+import asyncio
 import copy
 import functools
+from collections.abc import Callable, Collection
 from importlib.metadata import version
 
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -10,8 +12,9 @@ from starlette.datastructures import State
 from starlette.middleware import Middleware
 
 from api import problems
-from api.access import BearerToken
+from api.access import Access
 from api.documentation import EVERY, Contract
+from api.failed_attempts import FailedAttempts
 from api.routes import (
     agents,
     events,
@@ -25,6 +28,7 @@ from api.routes import (
     services,
     tunnels,
 )
+from api.same_origin import SameOrigin
 from lvsctl.director.daemon import DirectorDaemon
 
 DESCRIPTION = """
@@ -38,19 +42,27 @@ what is known at run time: it may be sent back and is passed over.
 """
 
 
-def create_app(daemon: DirectorDaemon, token: str | None) -> FastAPI:
+def create_app(daemon: DirectorDaemon, token: str, host_names: Collection[str] = ()) -> FastAPI:
     """Return the app that speaks for a director.
 
     Args:
         daemon: Whose farm and kernel it is about.
-        token: That requests must carry; None asks for none.
+        token: That requests must carry unless they come over the UNIX socket.
+        host_names: Under which it is reached, beside its addresses and its own name.
     """
     app = copy.copy(prepared_app())
     app.state = State({"daemon": daemon, "contract": app.state.contract})
     app.state.farm_text = farm.FarmText()
     app.state.scrapes = metrics.Scrapes()
-    app.user_middleware = [Middleware(BearerToken, token=token)]
+    app.user_middleware = [
+        Middleware(SameOrigin, host_names=(daemon.name, *host_names)),
+        Middleware(Access, token=token, failed=FailedAttempts(_later)),
+    ]
     return app
+
+
+def _later(after_s: float, call: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_later(after_s, call)
 
 
 @functools.cache

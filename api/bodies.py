@@ -2,30 +2,24 @@
 
 import asyncio
 from collections.abc import Callable, Collection
-from email.message import Message
 from typing import TypeVar
 
 from fastapi import Request
 
 from api.json_text import parse
-from api.problems import TOO_LONG, WRONG_TYPE, RequestRefused
+from api.problems import TOO_LONG, RequestRefused
 from api.schemas.base import Json
 from lvsctl.errors import InvalidInput, Problem
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 SMALL_BODY_BYTES = 16 * 1024
 """So much is read at once; handing it to a thread would take longer."""
-JSON = "application/json"
-MERGE_PATCH = "application/merge-patch+json"
 
 ValueT = TypeVar("ValueT")
 
 
 async def read_body(
-    request: Request,
-    read: Callable[[Json], ValueT],
-    *types: str,
-    max_bytes: int = MAX_BODY_BYTES,
+    request: Request, read: Callable[[Json], ValueT], max_bytes: int = MAX_BODY_BYTES
 ) -> ValueT:
     """Return what ``read`` makes of the JSON value in a request's body.
 
@@ -33,34 +27,12 @@ async def read_body(
     servers.
 
     Raises:
-        RequestRefused: Too long, of another type than JSON or ``types``, or no JSON.
+        RequestRefused: Too long, or no JSON.
     """
-    _refuse_type(request, types or (JSON,))
     raw = await _received(request, max_bytes)
     if len(raw) <= SMALL_BODY_BYTES:
         return read(parse(raw))
     return await asyncio.to_thread(lambda: read(parse(raw)))
-
-
-def _refuse_type(request: Request, types: tuple[str, ...]) -> None:
-    sent = request.headers.get("content-type", "")
-    message = Message()
-    message["content-type"] = sent
-    if not sent or message.get_content_type() not in types:
-        raise _unsupported("content-type", sent or "missing", " or ".join(types))
-    encoding = request.headers.get("content-encoding", "identity")
-    if encoding != "identity":
-        raise _unsupported("content-encoding", encoding, "none")
-
-
-def _unsupported(header: str, sent: str, allowed: str) -> RequestRefused:
-    detail = f"the {header} is {sent}"
-    return RequestRefused(
-        WRONG_TYPE,
-        f"{detail}; send {allowed}",
-        [Problem("", detail, allowed)],
-        {"Accept": allowed.replace(" or ", ", ")} if header == "content-type" else None,
-    )
 
 
 async def _received(request: Request, max_bytes: int) -> bytearray:

@@ -10,9 +10,9 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 from starlette.routing import compile_path
 
-from api.bodies import JSON, MERGE_PATCH
 from api.examples import ANSWERS
 from api.problems import MEDIA_TYPE
+from api.same_origin import JSON, MERGE_PATCH
 from api.schemas.agents import Registration, Report
 from api.schemas.answers import ProblemDetails, WriteAnswer
 from api.schemas.base import Document
@@ -52,6 +52,8 @@ def refusals(*statuses: HTTPStatus) -> Responses:
 EVERY = refusals(
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.MISDIRECTED_REQUEST,
     HTTPStatus.UNPROCESSABLE_ENTITY,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )

@@ -73,6 +73,8 @@ class RequestRefused(LvsctlError):
 
 BAD_REQUEST = ProblemType(HTTPStatus.BAD_REQUEST, "Bad request")
 NO_TOKEN = ProblemType(HTTPStatus.UNAUTHORIZED, "No token")
+FOREIGN_ORIGIN = ProblemType(HTTPStatus.FORBIDDEN, "Foreign origin")
+FOREIGN_HOST = ProblemType(HTTPStatus.MISDIRECTED_REQUEST, "Foreign host")
 NO_ADDRESS = ProblemType(HTTPStatus.NOT_FOUND, "No such address")
 NO_METHOD = ProblemType(HTTPStatus.METHOD_NOT_ALLOWED, "No such method")
 TOO_SLOW = ProblemType(HTTPStatus.REQUEST_TIMEOUT, "Too slow")

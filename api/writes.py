@@ -8,7 +8,7 @@ from fastapi import Depends, Query, Request
 from starlette.responses import Response
 
 from api.access import By
-from api.bodies import JSON, MERGE_PATCH, read_body
+from api.bodies import read_body
 from api.daemon import Daemon
 from api.edits import ResourceEdit
 from api.merge_patch import merge_patch
@@ -64,7 +64,7 @@ class Writes:
 
     async def patch(self, resource: Patchable) -> Response:
         """Change it by the merge patch in the request."""
-        patch = await read_body(self.request, lambda document: document, MERGE_PATCH, JSON)
+        patch = await read_body(self.request, lambda document: document)
         edit = ResourceEdit(
             resource,
             self.preconditions,

@@ -93,13 +93,13 @@ async def measure(services: int, servers: int) -> None:
         ),
         probe=Probes(ExecProbes(None, None, None)).probe,
     ) as daemon:
-        app = create_app(daemon, None)
+        app = create_app(daemon, "token")
         favour_the_event_loop()
         reconciling = asyncio.create_task(daemon.run())
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app),
             base_url="http://lb1",
-            headers={"Content-Type": "application/json"},
+            headers={"Authorization": "Bearer token", "Content-Type": "application/json"},
         ) as client:
             for method, address, sent in requests:
                 watch = Watch()

@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 import httpx
 
+from lvsctl.client.address import socket_of
+from lvsctl.client.unix import base_url_of, unix_transport
 from lvsctl.errors import ConfigurationError, DirectorUnreachable, LvsctlError, Problem
 from lvsctl.farm_rules import NAME_ALLOWED
 
@@ -73,7 +75,7 @@ class DirectorClient:
     """Asks one director.
 
     Args:
-        url: Its base address, ``http://127.0.0.1:8080``.
+        url: Its address, ``http://192.0.2.10:8080`` or ``unix:/run/lvsctl/director.sock``.
         token: The bearer token, None for none.
         transport: Instead of the network.
 
@@ -90,10 +92,10 @@ class DirectorClient:
             headers[b"Authorization"] = f"Bearer {token}".encode()
         try:
             self._client = httpx.Client(
-                base_url=self._url,
+                base_url=base_url_of(self._url),
                 headers=headers,
                 timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
-                transport=transport,
+                transport=transport or unix_transport(self._url),
                 trust_env=False,  # the director is near; a proxy for the Internet is in the way
             )
         except (httpx.InvalidURL, ValueError) as error:
@@ -198,10 +200,16 @@ class DirectorClient:
         raise self._refusal(response)
 
     def _unreachable(self, error: httpx.HTTPError) -> DirectorUnreachable:
+        if socket_of(self._url):
+            cure = (
+                "It is for root and the director's own user (sudo lvsctl …), while a director runs "
+                "(systemctl status lvsctl-director)"
+            )
+        else:
+            cure = f"Look whether one runs there (curl {self._url}/healthz)"
         return DirectorUnreachable(
             f"no director answers at {self._url}: {str(error) or type(error).__name__}. "
-            f"Look whether one runs there (curl {self._url}/healthz), or name another with --url "
-            "or LVSCTL_URL"
+            f"{cure}, or name another with --url or LVSCTL_URL"
         )
 
     def _json(self, response: httpx.Response) -> Json:

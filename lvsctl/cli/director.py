@@ -22,7 +22,15 @@ def director() -> None:
     default="127.0.0.1:8080",
     envvar="LVSCTL_LISTEN",
     show_default=True,
-    help="Address of the REST API; beyond loopback it needs --token-file.",
+    help="Address of the REST API, which needs --token-file.",
+)
+@click.option(
+    "--host-name",
+    "host_names",
+    metavar="NAME",
+    multiple=True,
+    envvar="LVSCTL_HOST_NAME",
+    help="A DNS name of that address, such as lb1.example.com; requests for others are refused.",
 )
 @click.option(
     "--state-dir",
@@ -44,7 +52,14 @@ def director() -> None:
     "--token-file",
     type=click.Path(path_type=Path),
     envvar="LVSCTL_TOKEN_FILE",
-    help="Holds the token that every request must carry.",
+    help="Holds the token that every request must carry. Nobody else may read it.",
+)
+@click.option(
+    "--socket",
+    type=click.Path(path_type=Path),
+    envvar="LVSCTL_SOCKET",
+    help="UNIX socket where root needs no token.  [director.sock in /run/lvsctl under systemd, "
+    "else in --state-dir]",
 )
 @click.option(
     "--observe", is_flag=True, envvar="LVSCTL_OBSERVE", help="Look and plan, write nothing."
@@ -70,6 +85,8 @@ def run(
     token_file: Path | None,
     name: str,
     *,
+    host_names: tuple[str, ...],
+    socket: Path | None,
     exec_dir: Path | None,
     observe: bool,
     take_sysctls: bool,
@@ -87,7 +104,9 @@ def run(
         listen_port=port,
         state_dir=state_dir,
         ipvs=ipvs,
+        host_names=host_names,
         token_file=token_file,
+        socket=socket,
         observe=observe,
         take_sysctls=take_sysctls,
         name=name,

@@ -10,6 +10,7 @@ import click
 from lvsctl.agent.config import DEFAULT_STATE_DIR
 from lvsctl.cli.options import prints, token_of
 from lvsctl.cli.output import Format, Json, cell, columns, sections, show
+from lvsctl.client.address import local_address
 
 if TYPE_CHECKING:
     from lvsctl.agent.messages import Tunnel
@@ -117,7 +118,7 @@ def _tunnels(
     "--url",
     envvar="LVSCTL_URL",
     show_envvar=True,
-    help="The director's API, on a director.  [not asked]",
+    help="The director's API, on a director, or unix:PATH.  [its UNIX socket, if there is one]",
 )
 @click.option(
     "--token-file",
@@ -161,7 +162,7 @@ def doctor(
         address=address[-1] if address else None,
         directors=directors,
         clients=clients,
-        url=url,
+        url=url or local_address(),
         token=token_of(token_file),
     )
     answer = document(examine(options))

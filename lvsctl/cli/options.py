@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import click
 
 from lvsctl.cli.output import Format
+from lvsctl.client.address import LOCAL_ADDRESS, local_address
 from lvsctl.duration import parse_duration
 from lvsctl.token_file import read_token
 
@@ -21,7 +22,6 @@ T = TypeVar("T")
 Command = TypeVar("Command", bound=Callable[..., Any])
 Callback = Callable[[click.Context, click.Parameter, Any], Any]
 
-DEFAULT_URL = "http://127.0.0.1:8080"
 MAX_PORT = 65535
 
 
@@ -47,16 +47,14 @@ def asks_director(
     @functools.wraps(command)
     def asking(*args: P.args, **kwargs: P.kwargs) -> None:
         url, token_file = kwargs.pop("url"), kwargs.pop("token_file")
-        with closing(_client(str(url), token_file)) as client:
+        with closing(_client(url, token_file)) as client:
             command(client, *args, **kwargs)
 
     to_whom = click.option(
         "--url",
-        default=DEFAULT_URL,
         envvar="LVSCTL_URL",
-        show_default=True,
         show_envvar=True,
-        help="The director's address.",
+        help="The director's address, or unix:PATH.  [the UNIX socket of the one on this host]",
     )
     with_what = click.option(
         "--token-file",
@@ -67,10 +65,11 @@ def asks_director(
     return prints(to_whom(with_what(asking)))
 
 
-def _client(url: str, token_file: Any) -> "DirectorClient":  # noqa: ANN401 - a path or None
+def _client(url: Any, token_file: Any) -> "DirectorClient":  # noqa: ANN401 - texts or None
     from lvsctl.cli.client import DirectorClient  # noqa: PLC0415 - httpx takes 0.1 s to load
 
-    return DirectorClient(url, token_of(token_file), click.get_current_context().obj)
+    address = url or local_address() or LOCAL_ADDRESS
+    return DirectorClient(address, token_of(token_file), click.get_current_context().obj)
 
 
 def token_of(path: Path | None) -> str | None:

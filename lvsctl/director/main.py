@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import os
 import pwd
 import random
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import structlog
 
+from lvsctl.director.access.unix_socket import default_path, unix_listener
 from lvsctl.director.clock import Clock
 from lvsctl.director.commits import Commits
 from lvsctl.director.daemon import DirectorDaemon
@@ -66,7 +66,9 @@ class DirectorConfig:
         listen_port: Its port.
         state_dir: Where the farm and this director's own state are kept.
         ipvs: Which backend: auto, netlink, ipvsadm or memory.
-        token_file: Holds the bearer token; None for no access control, on loopback only.
+        host_names: Under which the REST API is reached, beside this host's names and addresses.
+        token_file: Holds the bearer token, which the REST API asks for.
+        socket: The UNIX socket, by which root needs no token; None for the usual place.
         observe: Look and plan, write nothing.
         take_sysctls: Write IPVS parameters even where foreign services feel them.
         name: Of this director.
@@ -77,7 +79,9 @@ class DirectorConfig:
     listen_port: int = 8080
     state_dir: Path = Path("/var/lib/lvsctl")
     ipvs: str = "auto"
+    host_names: tuple[str, ...] = ()
     token_file: Path | None = None
+    socket: Path | None = None
     observe: bool = False
     take_sysctls: bool = False
     name: str = ""
@@ -200,7 +204,7 @@ async def open_daemon(
         )
 
 
-async def _serve(config: DirectorConfig, token: str | None, listener: socket.socket) -> int:
+async def _serve(config: DirectorConfig, token: str, listener: socket.socket) -> int:
     descriptors = raise_descriptor_limit()
     # The web framework takes a second to load, so only the daemon does.
     from api.app import create_app  # noqa: PLC0415
@@ -208,17 +212,24 @@ async def _serve(config: DirectorConfig, token: str | None, listener: socket.soc
     from api.server.server import Server  # noqa: PLC0415
 
     observing = Mode(ModeName.OBSERVE, "started with --observe") if config.observe else None
-    async with open_daemon(
-        config.name or socket.gethostname(),
-        lambda: SqliteStore(config.state_dir / "farm.db", utc_now),
-        lambda: _open_kernel(config),
-        probe=Probes(_programs(config.exec_dir)).probe,
-        open_events=lambda: open_history(config.state_dir / "events.db", utc_now),
-        disk_problem=lambda: disk_problem(config.state_dir),
-        take_sysctls=config.take_sysctls,
-        mode=observing,
-    ) as daemon:
-        app = create_app(daemon, token)
+    async with contextlib.AsyncExitStack() as stack:
+        opening = open_daemon(
+            config.name or socket.gethostname(),
+            lambda: SqliteStore(config.state_dir / "farm.db", utc_now),
+            lambda: _open_kernel(config),
+            probe=Probes(_programs(config.exec_dir)).probe,
+            open_events=lambda: open_history(config.state_dir / "events.db", utc_now),
+            disk_problem=lambda: disk_problem(config.state_dir),
+            take_sysctls=config.take_sysctls,
+            mode=observing,
+        )
+        daemon = await stack.enter_async_context(opening)
+        # In the state folder, which the store has made and holds for this process alone.
+        path = config.socket or default_path(config.state_dir)
+        local = stack.enter_context(unix_listener(path))
+        app = create_app(
+            daemon, token, (socket.gethostname(), config.listen_host, *config.host_names)
+        )
         favour_the_event_loop()
         server = Server(app, budget(descriptors - reserved_descriptors(descriptors)), notify_ready)
 
@@ -230,8 +241,13 @@ async def _serve(config: DirectorConfig, token: str | None, listener: socket.soc
             asyncio.get_running_loop().add_signal_handler(number, stop)
         reconciling = asyncio.create_task(daemon.run())
         reconciling.add_done_callback(lambda _: stop())
-        log.info("director runs", name=daemon.name, listen=listener.getsockname()[:2])
-        await server.serve(sockets=[listener])
+        log.info(
+            "director runs",
+            name=daemon.name,
+            listen=listener.getsockname()[:2],
+            socket=local and str(path),
+        )
+        await server.serve(sockets=[listener, local] if local else [listener])
         reconciling.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await reconciling
@@ -254,22 +270,14 @@ def _programs(folder: Path | None) -> ExecProbes:
     return ExecProbes(folder, nobody.pw_uid, nobody.pw_gid)
 
 
-def _token(config: DirectorConfig) -> str | None:
+def _token(config: DirectorConfig) -> str:
     if config.token_file is None:
-        if not _is_loopback(config.listen_host):
-            raise ConfigurationError(
-                f"--listen {config.listen_host}: everybody on the network could change the farm; "
-                "give --token-file, or listen on 127.0.0.1"
-            )
-        return None
+        raise ConfigurationError(
+            f"--listen {config.listen_host}:{config.listen_port} needs --token-file, or every user "
+            "and every web page that reaches it could change the farm; make a token: "
+            "(umask 077; openssl rand -hex 32 > /etc/lvsctl/token)"
+        )
     return read_token(config.token_file)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _listening(config: DirectorConfig) -> socket.socket:

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from lvsctl.client.unix import base_url_of, unix_transport
 from lvsctl.ipvs_table import IPAddress
 
 _PATIENCE_S = 5
@@ -30,7 +31,11 @@ def ask(url: str, token: str | None) -> ApiAnswer:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         with httpx.Client(
-            base_url=url.rstrip("/"), headers=headers, timeout=_PATIENCE_S, trust_env=False
+            base_url=base_url_of(url.rstrip("/")),
+            headers=headers,
+            timeout=_PATIENCE_S,
+            transport=unix_transport(url),
+            trust_env=False,
         ) as client:
             ready = client.get("/readyz")
             if not ready.is_success:

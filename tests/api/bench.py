@@ -93,7 +93,7 @@ class Sent(TypedDict, total=False):
 
     json: object
     content: bytes | AsyncIterator[bytes]
-    headers: Mapping[str, str] | Mapping[bytes, bytes]
+    headers: Mapping[str, str] | Mapping[bytes, bytes] | Sequence[tuple[str, str]]
 
 
 class Clock:

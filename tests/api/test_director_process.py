@@ -1,86 +1,100 @@
 """The installed commands as processes: a director is killed and comes back with its farm."""
 
-import json
+import os
 import signal
+import socket
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 
-LVSCTL = Path(sys.executable).with_name("lvsctl")
+from tests.support.director_process import LVSCTL, director_command, director_process
+
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "examples" / "farm.yaml"
-DIRECTOR = (LVSCTL, "director", "run", "--ipvs", "memory", "--listen", "127.0.0.1:0")
 KILLED = -signal.SIGKILL
-
-
-@contextmanager
-def director(state_dir: Path, ends: int, by: signal.Signals) -> Iterator[str]:
-    """Run a director whose kernel is in memory; yield its address, then end it by a signal."""
-    command = [*DIRECTOR, "--state-dir", state_dir]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr
-        try:
-            lines = (json.loads(line) for line in process.stderr)
-            host, port = next(line["listen"] for line in lines if "listen" in line)
-            yield f"http://{host}:{port}"
-        finally:
-            process.send_signal(by)
-            status = process.wait()
-    assert ends == status
-
-
-def lvsctl(url: str, *arguments: str | Path) -> tuple[int, str]:
-    """Run a command against a director and return its status and what it printed."""
-    done = subprocess.run(
-        [LVSCTL, *arguments, "--url", url], capture_output=True, text=True, check=False
-    )
-    return done.returncode, done.stdout + done.stderr
 
 
 def test_a_killed_director_comes_back_with_its_farm(tmp_path: Path) -> None:
     """What was answered is on the disk; SIGTERM ends it with status 0."""
-    with director(tmp_path, KILLED, signal.SIGKILL) as url:
-        status, printed = lvsctl(url, "apply", "-f", EXAMPLE)
+    with director_process(tmp_path, KILLED, signal.SIGKILL) as director:
+        status, printed = director.lvsctl("apply", "-f", EXAMPLE)
         assert (0, True) == (status, "stored as revision 1" in printed)
-        assert 0 == lvsctl(url, "server", "drain", "rs1")[0]
-    with director(tmp_path, 0, signal.SIGTERM) as url:
-        assert (0, "nothing to change\n") == lvsctl(url, "diff", "-f", EXAMPLE)
-        assert "rs1   192.0.2.11  declared  draining" in lvsctl(url, "server", "list")[1]
+        assert 0 == director.lvsctl("server", "drain", "rs1")[0]
+    with director_process(tmp_path) as director:
+        assert (0, "nothing to change\n") == director.lvsctl("diff", "-f", EXAMPLE)
+        assert "rs1   192.0.2.11  declared  draining" in director.lvsctl("server", "list")[1]
 
 
 def test_a_second_director_on_one_state_folder_is_refused(tmp_path: Path) -> None:
-    """With status 1 and the first one's process."""
-    with director(tmp_path, 0, signal.SIGTERM):
+    """With status 1 and the first one's process; the first keeps its socket."""
+    with director_process(tmp_path) as director:
         second = subprocess.run(
-            [*DIRECTOR, "--state-dir", tmp_path],
-            capture_output=True,
-            text=True,
-            check=False,
+            director_command(tmp_path), capture_output=True, text=True, check=False
         )
+        assert 0 == director.lvsctl("service", "list")[0]
     assert 1 == second.returncode
     assert f"lvsctl: {tmp_path}/farm.db is in use by process " in second.stderr
+
+
+def test_root_needs_no_token_over_the_unix_socket_and_everybody_does_over_tcp(
+    tmp_path: Path,
+) -> None:
+    """Whoever may connect there is root or the director's own user."""
+    with director_process(tmp_path) as director:
+        assert 401 == httpx.get(f"{director.url}/v1/farm").status_code
+        assert 200 == httpx.get(f"{director.url}/v1/farm", headers=director.headers).status_code
+        transport = httpx.HTTPTransport(uds=str(director.socket))
+        with httpx.Client(transport=transport, base_url="http://localhost") as client:
+            assert 200 == client.get("/v1/farm").status_code
+            event = client.put("/v1/mode", json={"mode": "observe"})
+            assert 200 == event.status_code
+        assert 0o600 == director.socket.stat().st_mode & 0o777
+    assert not director.socket.exists()
+
+
+def test_a_director_without_a_token_does_not_start(tmp_path: Path) -> None:
+    """The message has the command that makes one."""
+    command = [LVSCTL, "director", "run", "--ipvs", "memory", "--state-dir", tmp_path]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (1, "") == (refused.returncode, refused.stdout)
+    assert refused.stderr.startswith("lvsctl: --listen 127.0.0.1:8080 needs --token-file")
+    assert "(umask 077; openssl rand -hex 32 > " in refused.stderr
+    assert [] == [*tmp_path.iterdir()]
+
+
+def test_a_socket_that_is_in_use_is_left_alone(tmp_path: Path) -> None:
+    """Whoever listens there keeps it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+        other.bind(str(tmp_path / "s"))
+        other.listen()
+        refused = subprocess.run(
+            director_command(tmp_path), capture_output=True, text=True, check=False
+        )
+    assert (1, True) == (refused.returncode, f"process {os.getpid()} listens" in refused.stderr)
 
 
 def test_an_open_stream_of_events_ends_with_the_director(tmp_path: Path) -> None:
     """In order, with the last event on it, rather than broken when the stop loses its patience."""
     with ExitStack() as stack:
-        with director(tmp_path, 0, signal.SIGTERM) as url:
-            stream = stack.enter_context(httpx.stream("GET", f"{url}/v1/events", timeout=60))
+        with director_process(tmp_path) as director:
+            events = f"{director.url}/v1/events"
+            stream = stack.enter_context(
+                httpx.stream("GET", events, headers=director.headers, timeout=60)
+            )
             lines = stream.iter_lines()
             assert "id: 0" == next(lines)
-            assert 0 == lvsctl(url, "apply", "-f", EXAMPLE)[0]
+            assert 0 == director.lvsctl("apply", "-f", EXAMPLE)[0]
         assert "event: stored" in list(lines)
 
 
 def test_a_director_starts_with_a_damaged_history_of_events(tmp_path: Path) -> None:
     """It is set aside and said, by an event and in the status; the director is ready."""
     tmp_path.joinpath("events.db").write_bytes(b"garbage")
-    with director(tmp_path, 0, signal.SIGTERM) as url:
-        printed = lvsctl(url, "status")[1]
-        events = httpx.get(f"{url}/v1/events?after=0&follow=false").text
+    with director_process(tmp_path) as director:
+        printed = director.lvsctl("status")[1]
+        address = f"{director.url}/v1/events?after=0&follow=false"
+        events = httpx.get(address, headers=director.headers).text
     (aside,) = tmp_path.glob("events.db.damaged-*Z")
     assert b"garbage" == aside.read_bytes()
     assert "director: events: the history of events could not be read" in printed

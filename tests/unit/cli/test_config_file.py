@@ -50,7 +50,9 @@ def test_a_directors_file_has_its_flags_as_keys(path: Path, started: list[object
         listen = "[::1]:9090"
         state-dir = "/srv/lvsctl"
         ipvs = "ipvsadm"
+        host-name = ["lvs.example.com"]
         token-file = "/etc/lvsctl/token"
+        socket = "/run/lvs.sock"
         observe = true
         take-sysctls = true
         name = "lb1"
@@ -63,7 +65,9 @@ def test_a_directors_file_has_its_flags_as_keys(path: Path, started: list[object
             listen_port=9090,
             state_dir=Path("/srv/lvsctl"),
             ipvs="ipvsadm",
+            host_names=("lvs.example.com",),
             token_file=Path("/etc/lvsctl/token"),
+            socket=Path("/run/lvs.sock"),
             observe=True,
             take_sysctls=True,
             name="lb1",
@@ -127,7 +131,7 @@ def test_lists_in_the_environment_are_separated_by_spaces(started: list[object])
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('listn = "x"', "there is no 'listn'; allowed: exec-dir, ipvs, listen, name, observe,"),
+        ('listn = "x"', "there is no 'listn'; allowed: exec-dir, host-name, ipvs, listen, name,"),
         ('config = "x"', "there is no 'config'; allowed:"),
         ("observe = 1", "observe cannot be of type int"),
         ("name = true", "name cannot be of type bool"),
@@ -155,8 +159,8 @@ def test_a_missing_file_is_refused(path: Path, started: list[object]) -> None:
     assert f"{path}: No such file or directory" in result.stderr
 
 
-def test_listening_for_everybody_without_a_token_is_refused() -> None:
+def test_listening_without_a_token_is_refused() -> None:
     """The director's own check reaches the person."""
     result = CliRunner().invoke(lvsctl, ["director", "run", "--listen", "192.0.2.1:8080"])
     assert 1 == result.exit_code
-    assert "give --token-file, or listen on 127.0.0.1" in result.stderr
+    assert "--listen 192.0.2.1:8080 needs --token-file" in result.stderr

@@ -1,15 +1,21 @@
 """The command's start: what it lists, and what it does not load."""
 
+import gc
 import json
+import socket
 import subprocess
 import sys
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
+from lvsctl.cli import options
 from lvsctl.cli.main import COMMANDS, lvsctl
+from lvsctl.client import address
 
 HEAVY = (
     *("fastapi", "pydantic", "uvicorn", "pyroute2", "httpx", "yaml", "rich", "cattrs", "asyncio"),
@@ -108,7 +114,10 @@ def test_wrong_use_ends_with_status_2(arguments: list[str]) -> None:
     [
         ({"LVSCTL_URL": "http://127.0.0.1:1"}, "lvsctl: no director answers at http://127.0.0.1:1"),
         ({"LVSCTL_URL": "lb1"}, "lvsctl: --url lb1: it begins with http:// or https://"),
-        ({"LVSCTL_TOKEN_FILE": "/missing"}, "lvsctl: --token-file /missing: "),
+        (
+            {"LVSCTL_URL": "http://lb1", "LVSCTL_TOKEN_FILE": "/missing"},
+            "lvsctl: --token-file /missing: ",
+        ),
     ],
 )
 def test_a_failure_ends_with_status_1_and_a_sentence(
@@ -125,7 +134,7 @@ def test_a_failure_ends_with_status_1_and_a_sentence(
     [
         ["director", "run", "--listen", "127.0.0.1:0"],
         ["agent", "run", "--director", "http://127.0.0.1:1", "--state-dir", "agent"],
-        ["service", "list"],
+        ["service", "list", "--url", "http://127.0.0.1:1"],
         ["doctor", "--role", "director"],
     ],
     ids=" ".join,
@@ -142,6 +151,45 @@ def test_a_token_that_others_can_read_is_refused(
     assert (1, "") == (result.exit_code, result.stdout)
     assert result.stderr.splitlines()[-1].startswith("lvsctl: --token-file token: others can read")
     assert result.stderr.endswith("chmod 0600 token\n")
+
+
+@pytest.fixture
+def unclosed() -> Iterator[None]:
+    """Pass over what httpcore leaves to the garbage collector: a UNIX socket without a peer."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
+        gc.collect()
+
+
+@pytest.mark.usefixtures("unclosed")
+def test_where_no_director_is_named_the_one_on_this_host_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over its socket; one that nobody listens on is said, with who may use it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(address, "LOCAL_SOCKETS", ("missing", "director.sock"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as killed:
+        killed.bind("director.sock")
+    result = CliRunner().invoke(lvsctl, ["service", "list"])
+    assert (1, "") == (result.exit_code, result.stdout)
+    message = "lvsctl: no director answers at unix:director.sock: [Errno 111] Connection refused"
+    assert result.stderr.startswith(message)
+    assert "root and the director's own user" in result.stderr
+
+
+@pytest.mark.usefixtures("unclosed")
+def test_where_no_director_is_named_or_seen_the_ways_to_one_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And none is guessed."""
+    monkeypatch.setattr(address, "LOCAL_SOCKETS", ("/missing/director.sock",))
+    monkeypatch.setattr(options, "LOCAL_ADDRESS", "unix:/missing/director.sock")
+    result = CliRunner().invoke(lvsctl, ["service", "list"])
+    assert (1, "") == (result.exit_code, result.stdout)
+    assert "at unix:/missing/director.sock: [Errno 2] No such file" in result.stderr
+    for told in ("systemctl status lvsctl-director", "sudo", "--url", "LVSCTL_URL"):
+        assert told in result.stderr
 
 
 def test_an_agent_that_never_ran_has_no_status() -> None:

@@ -1,0 +1,21 @@
+"""HTTP over a director's UNIX socket."""
+
+import ssl
+
+import httpx
+
+from lvsctl.client.address import socket_of
+
+
+def base_url_of(address: str) -> str:
+    """Return what requests to an address begin with."""
+    return address if socket_of(address) is None else "http://localhost"
+
+
+def unix_transport(address: str) -> httpx.HTTPTransport | None:
+    """Return what carries requests to ``unix:PATH``; None for any other address."""
+    path = socket_of(address)
+    if path is None:
+        return None
+    no_certificates = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loading them takes 30 ms
+    return httpx.HTTPTransport(verify=no_certificates, uds=path)

@@ -1,0 +1,1 @@
+"""Who may use the director, and by which way they reach it."""
