@@ -1,8 +1,9 @@
 """Which VIPs to put on which device of the director, and which of ours to take off. Pure."""
 
+import functools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_interface
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 
 from lvsctl.host.protocol import (
     AddressConfig,
@@ -117,10 +118,15 @@ def vip_key(
         networks: As of :func:`networks_of`.
         ours: Addresses that we added; one that is in the right place stays there.
     """
-    address = ip_interface(vip)
+    address = _alone_in_its_network(vip)
     on_link = [AddressKey(key.link, address) for key in networks if vip in key.address.network]
     standing = [key for key in on_link if key in ours]
     return next(iter([*standing, *on_link]), AddressKey(VIP_LINK.name, address))
+
+
+@functools.lru_cache(maxsize=4096)  # each cycle asks for the same
+def _alone_in_its_network(vip: IPAddress) -> IPv4Interface | IPv6Interface:
+    return ip_interface(vip)
 
 
 def vip_config(key: AddressKey) -> AddressConfig:
