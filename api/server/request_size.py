@@ -45,7 +45,7 @@ class RequestSize:
         self._reported = True
         self._body_bytes += len(part)
 
-    def fed(self, data: bytes) -> None:
+    def fed(self, data: bytes | memoryview) -> None:
         """Count what the parser was fed, after it has reported what was complete in it."""
         self._unreported_bytes = 0 if self._reported else self._unreported_bytes + len(data)
         # The end of the request before it may be in the same data.

@@ -55,6 +55,12 @@ class Director:
         url = f"http://{host}:{port}{path}"
         return httpx.request(method, url, json=document, headers=HEADERS, timeout=60)
 
+    def ask_locally(self, path: str) -> httpx.Response:
+        """Send a GET over the UNIX socket."""
+        transport = httpx.HTTPTransport(uds=str(self.log.with_name("director.sock")))
+        with httpx.Client(transport=transport, timeout=60) as client:
+            return client.get(f"http://localhost{path}")
+
     def get(self, path: str) -> int:
         """Return the status of a GET."""
         return self.ask("GET", path).status_code

@@ -27,6 +27,7 @@ def test_connections_that_ask_nothing_shut_out_nobody(director: Director) -> Non
             if count % 64 == 0:
                 assert 200 == director.get("/v1/farm")
         assert 200 == director.get("/v1/farm")
+        assert 200 == director.ask_locally("/v1/farm").status_code
         assert director.descriptors < DESCRIPTORS * 3 // 4
     assert len(director.log.read_text().splitlines()) < 10
 
