@@ -38,7 +38,7 @@ def service_keys(service: Service) -> Sequence[ServiceKey]:
     """Return the keys of the virtual services that a service stands for."""
     if service.fwmark is not None:
         return (FwmarkKey(family_of(service.vip), service.fwmark),)
-    assert service.protocol is not None  # noqa: S101 - farm_rules: None only with a fwmark
+    assert service.protocol is not None  # noqa: S101 - farm.rules: None only with a fwmark
     return tuple(AddressKey(service.protocol, service.vip, port) for port in service.ports)
 
 
