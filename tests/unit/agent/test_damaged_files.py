@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 from lvsctl.agent import files
 from lvsctl.agent.config import AgentConfig
 from lvsctl.agent.main import _address, _remember
-from lvsctl.agent.messages import Registration, TunnelEnd, TunnelMode
-from lvsctl.agent.recall import recall
+from lvsctl.agent.restored_state import recall
 from lvsctl.agent.state_dir import LeaveProgress, LeaveRequest
 from lvsctl.errors import LvsctlError, StoreError
-from lvsctl.host.protocol import AddressConfig, AddressKey, HostChange, LinkConfig, LinkKey
+from lvsctl.host.interface import AddressConfig, AddressKey, HostChange, LinkConfig, LinkKey
+from lvsctl.messages.model import Registration, TunnelEnd, TunnelMode
 from tests.unit.agent.bench import RIP, VIPS
 from tests.unit.agent.site import BOOT, Site
 from tests.unit.virtual_time import run
