@@ -8,7 +8,7 @@ from api.views import Known, age
 from lvsctl.agent.findings import utc
 from lvsctl.director.state import State
 from lvsctl.errors import NotFound
-from lvsctl.farm.model import tunnels as tunnel
+from lvsctl.farm import tunnels as tunnel
 from lvsctl.messages.model import Membership, TunnelEndState
 
 SILENT_AFTER = timedelta(seconds=30)

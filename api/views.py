@@ -28,9 +28,9 @@ from lvsctl.director.reconcile.cycle import KernelView, KeyState, KeyView
 from lvsctl.director.state import State
 from lvsctl.director.write.edits import pool_of
 from lvsctl.errors import NotFound
+from lvsctl.farm import model as farm
 from lvsctl.farm.compile import service_keys
 from lvsctl.farm.members import PoolMember, ServerState, ServiceState, members, service_state
-from lvsctl.farm.model import model as farm
 from lvsctl.farm.status import AdministrativeState, Agent, ServerId
 from lvsctl.health.target import ProbeId, TargetId
 from lvsctl.health.verdict import Verdict

@@ -11,7 +11,7 @@ from api.schemas.pool import Pool
 from api.schemas.service import Service
 from api.schemas.tunnel import PointToPointTunnel
 from lvsctl.errors import InvalidInput, Problem
-from lvsctl.farm.model import model as farm
+from lvsctl.farm import model as farm
 from lvsctl.farm.tunnels import Tunnel
 
 

@@ -14,8 +14,8 @@ from pydantic.config import JsonDict
 
 from api.schemas.base import Document, shown, wrong
 from api.schemas.fields import Address, Port, ShortDuration
+from lvsctl.farm import checks as check
 from lvsctl.farm.checks import RecordType, StatusRange, Through
-from lvsctl.farm.model import checks as check
 from lvsctl.farm.rules import health as rules
 
 _DEFAULT = check.HealthCheck(check.TcpRequest())

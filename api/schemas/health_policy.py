@@ -6,7 +6,7 @@ from pydantic import Field
 
 from api.schemas.base import Document
 from api.schemas.fields import Duration
-from lvsctl.farm.model import policy
+from lvsctl.farm import policy
 from lvsctl.farm.rules import health as rules
 
 OnDown = Literal["remove", "quiesce"]

@@ -8,8 +8,8 @@ from api.schemas.base import Document, wrong
 from api.schemas.fields import Address, Mtu, Name, Port, Threshold, Weight
 from api.schemas.health_check import HealthCheck, document_of
 from api.schemas.health_policy import OnDown, Percent, Quorum, SlowStart
-from lvsctl.farm.model import model as farm
-from lvsctl.farm.model import policy
+from lvsctl.farm import model as farm
+from lvsctl.farm import policy
 from lvsctl.farm.rules.farm import MAX_PORT
 from lvsctl.ipvs.table import TunnelType
 

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 
 from api.schemas.base import Document
 from api.schemas.fields import Address, Duration, Mark, Name, Port, PrefixLength, Protocol
-from lvsctl.farm.model import model as farm
+from lvsctl.farm import model as farm
 from lvsctl.farm.rules.farm import SCHEDULER_FLAGS, SCHEDULERS
 from lvsctl.ipvs import table as ipvs_table
 from lvsctl.net import IpProtocol, family_of

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from api.schemas.base import Document, shown, wrong
 from api.schemas.fields import Address, Name
-from lvsctl.farm.model import tunnels as tunnel
+from lvsctl.farm import tunnels as tunnel
 from lvsctl.farm.tunnels import LINK_PATTERN, MAX_KEY, MAX_TTL, IPInterface
 from lvsctl.messages.model import TunnelMode
 

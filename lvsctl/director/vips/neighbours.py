@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Protocol
 
-from lvsctl.director.vips.plan import arp
-from lvsctl.director.vips.plan import ndp as neighbour_discovery
+from lvsctl.director.vips import arp
+from lvsctl.director.vips import ndp as neighbour_discovery
 from lvsctl.net import Family, IPAddress, family_of
 
 PROBES = 3
