@@ -8,7 +8,7 @@ from functools import cached_property
 from lvsctl.director.agent_edits import without_stale_readiness
 from lvsctl.director.edits import Edit, describe_changes, describe_operations
 from lvsctl.director.state import State, server_id, state_of
-from lvsctl.errors import InvalidInput
+from lvsctl.errors import InvalidInput, first_problems
 from lvsctl.farm import Pool, Service
 from lvsctl.farm_rules import broken_rules
 from lvsctl.health.target import TargetId
@@ -164,9 +164,9 @@ def _written(
 
 def _refuse_broken(edit: Edit, after: State, taken: Mapping[IPAddress, str]) -> None:
     agents = after.status.agents.values()
-    problems = [
+    problems = first_problems(
         edit.locate(broken, problem) for broken, problem in broken_rules(after.farm, taken, agents)
-    ]
+    )
     if problems:
         raise InvalidInput(problems)
 
