@@ -8,6 +8,8 @@ MAX_FIELDS = 100
 """Header and trailer fields of one request."""
 MAX_FRAMING_FACTOR = 8
 """Bytes of chunk sizes and extensions for each byte of body: a chunk of one byte has five."""
+PARSED_BYTES = 16 * 1024
+"""Data is parsed in parts of this size, after each of which what is unfinished is counted."""
 MAX_PIPELINED = 8
 """Requests that may wait for the answer to the one before them."""
 PIECE_BYTES = 64 * 1024
@@ -23,7 +25,9 @@ ANONYMOUS_IDLE_S = 10.0
 AUTHENTICATED_IDLE_S = 75.0
 """Longer than clients keep unused connections: the client should be the one to close."""
 LINGER_S = 2.0
-"""Input is dropped for so long after a refusal: a client whose data is unread may not see it."""
+LINGER_BYTES = 1024 * 1024
+"""How long, and how much, input is dropped after a refusal: a client whose data is unread may not
+see the answer."""
 
 MAX_ANONYMOUS = 512
 MAX_AUTHENTICATED = 8192

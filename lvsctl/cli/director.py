@@ -6,6 +6,7 @@ import click
 
 from lvsctl.cli.config_file import reads_config
 from lvsctl.cli.options import host_and_port, read_by
+from lvsctl.duration import parse_duration
 from lvsctl.errors import ConfigurationError
 
 
@@ -76,6 +77,23 @@ def director() -> None:
     envvar="LVSCTL_EXEC_DIR",
     help="Folder of root's with the programs that health checks may run; without it they run none.",
 )
+@click.option(
+    "--history-age",
+    metavar="DURATION",
+    callback=read_by(parse_duration),
+    default="90d",
+    envvar="LVSCTL_HISTORY_AGE",
+    show_default=True,
+    help="Forget changes of the farm that are older; what they led to stays.",
+)
+@click.option(
+    "--history-commits",
+    type=click.IntRange(min=1),
+    default=10_000,
+    envvar="LVSCTL_HISTORY_COMMITS",
+    show_default=True,
+    help="Keep no more than this many of the latest changes of the farm.",
+)
 @click.option("--name", default="", envvar="LVSCTL_NAME", help="Of this director.  [the host's]")
 @reads_config
 def run(
@@ -88,6 +106,8 @@ def run(
     host_names: tuple[str, ...],
     socket: Path | None,
     exec_dir: Path | None,
+    history_age: int,
+    history_commits: int,
     observe: bool,
     take_sysctls: bool,
 ) -> None:
@@ -111,6 +131,8 @@ def run(
         take_sysctls=take_sysctls,
         name=name,
         exec_dir=exec_dir,
+        history_age_s=history_age,
+        history_commits=history_commits,
     )
     try:
         status = run_director(config)
