@@ -12,9 +12,9 @@ from api.schemas.items import Items
 from api.schemas.pool import Pool
 from api.schemas.service import Service
 from api.schemas.tunnel import PointToPointTunnel
-from lvsctl import farm
 from lvsctl.errors import InvalidInput, Problem, first_problems
-from lvsctl.point_to_point.tunnel import Tunnel
+from lvsctl.farm import model as farm
+from lvsctl.farm.tunnels import Tunnel
 
 
 class Director(Document):

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 
 from lvsctl.errors import Problem
-from lvsctl.point_to_point.tunnel import End, IPNetwork, Tunnel, overlap
+from lvsctl.farm.tunnels import End, IPNetwork, Tunnel, overlap
 
 _Mark = tuple[object, ...]
 
