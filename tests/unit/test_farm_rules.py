@@ -24,7 +24,6 @@ from lvsctl.farm.model import (
 from lvsctl.farm.objects import Kind, ObjectId
 from lvsctl.farm.rules.changes import drastic
 from lvsctl.farm.rules.farm import (
-    MAX_DESTINATIONS,
     MAX_MARK,
     MAX_NAMED,
     SCHEDULER_FLAGS,
@@ -32,6 +31,7 @@ from lvsctl.farm.rules.farm import (
     SYSCTL_RANGES,
     broken_rules,
 )
+from lvsctl.farm.rules.table_size import MAX_DESTINATIONS
 from lvsctl.farm.status import Agent
 from lvsctl.ipvs.table import Persistence
 from lvsctl.messages.model import Membership

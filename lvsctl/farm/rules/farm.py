@@ -6,21 +6,22 @@ and a single object.
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 
 from lvsctl.errors import Problem
 from lvsctl.farm.compile import service_keys
 from lvsctl.farm.model import Farm, Pool, RealServer, Service, Settings
 from lvsctl.farm.objects import Kind, ObjectId
+from lvsctl.farm.rules.clashes import clashes
 from lvsctl.farm.rules.health import broken_health_rules
+from lvsctl.farm.rules.table_size import table_too_large
 from lvsctl.farm.rules.tunnels import broken_tunnel_rules
 from lvsctl.farm.status import AdministrativeState, Agent, AtDeadline, Deadline, Override
 from lvsctl.farm.tunnels import tunnel_problems
 from lvsctl.ipvs.table import FwmarkKey, Persistence, ServiceKey
 from lvsctl.messages.model import Membership
 from lvsctl.net import IPAddress, IpProtocol, family_of
-from lvsctl.point_to_point.clashes import clashes
 from lvsctl.unicast import why_not_unicast
 
 NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
@@ -33,8 +34,6 @@ MAX_MARK = 0xFFFFFFFF
 MAX_PORT = 65535
 MIN_PROBE_PORT = 1024
 """Below it are the ports that programs listen on by right."""
-MAX_DESTINATIONS = 500_000
-"""Of all virtual services: each server of a pool for each port. They take half a gigabyte."""
 MAX_NAMED = 20
 """Names that a message lists."""
 MAX_TIMEOUT_S = 31 * 86400
@@ -89,7 +88,7 @@ def broken_rules(
         for problem in _service(service, farm):
             yield ObjectId(Kind.SERVICE, service.name), problem
     yield from _sorry_servers(farm)
-    yield from _not_too_large(farm)
+    yield from table_too_large(farm)
     for pool in farm.pools.values():
         for problem in _pool(pool):
             yield ObjectId(Kind.POOL, pool.name), problem
@@ -149,19 +148,6 @@ def _sorry_servers(farm: Farm) -> Iterator[BrokenRule]:
                 detail = f"{address} is the address of {servers[address]} in the pool itself"
                 problem = Problem("/sorry_server", detail, "a server outside the pool")
                 yield ObjectId(Kind.SERVICE, name), problem
-
-
-def _not_too_large(farm: Farm) -> Iterator[BrokenRule]:
-    """Yield a problem where few lines of a farm would make a table that no memory holds."""
-    servers = {pool.name: len(pool.real_servers) for pool in farm.pools.values()}
-    count = 0
-    for service in farm.services.values():
-        count += max(1, len(service.ports)) * servers.get(service.pool, 0)
-        if count > MAX_DESTINATIONS:
-            detail = f"with this service the farm has {count} destinations"
-            problem = Problem("/pool", detail, f"up to {MAX_DESTINATIONS} in all")
-            yield ObjectId(Kind.SERVICE, service.name), problem
-            return
 
 
 def _name(name: str) -> Sequence[Problem]:

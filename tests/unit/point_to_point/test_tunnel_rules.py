@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lvsctl.farm.rules.clashes import _clashes, clashes
 from lvsctl.farm.tunnels import (
     MAX_ADDRESSES,
     End,
@@ -20,7 +21,6 @@ from lvsctl.farm.tunnels import (
 )
 from lvsctl.messages.model import TunnelEnd, TunnelMode
 from lvsctl.net import Family
-from lvsctl.point_to_point.clashes import _clashes, clashes
 
 C = End("c", ip_address("192.0.2.11"), (ip_interface("192.168.2.1/24"),), "eth0", "c2d")
 D = End("d", ip_address("192.0.2.12"), (ip_interface("192.168.2.2/24"),), "eth0", "d2c")
