@@ -127,6 +127,8 @@ def end_problems(end: TunnelEnd) -> Iterator[Problem]:
         yield from _device(end)
     for pointer, address in (("/local", end.local), ("/remote", end.remote)):
         yield from _unicast(pointer, address)
+    for index, peer in enumerate(end.peers):
+        yield from _unicast(f"/peers/{index}", peer)
     yield from _outside(end)
     yield from _options(end)
     yield from _inside(end)
@@ -268,6 +270,8 @@ def _at(problem: Problem, tunnel: Tunnel, index: int) -> Problem:
     field, _, rest = problem.pointer.removeprefix("/").partition("/")
     if f"/{field}" in _AT_TUNNEL:
         return problem
+    if field == "peers":
+        return Problem(f"/ends/{1 - index}/addresses/{rest}", problem.detail, problem.allowed)
     if field == "remote":
         return Problem(f"/ends/{1 - index}/underlay", problem.detail, problem.allowed)
     if field == "link" and tunnel.ends[index].link is None:

@@ -175,6 +175,12 @@ WRONG = {
         "too wide for a link",
         "/48 or narrower",
     ),
+    "loopback inside": (
+        at_both(IPIP, {}, {"addresses": inside("127.0.0.1/24")}),
+        "/ends/1/addresses/0",
+        "loopback",
+        "",
+    ),
     "the network itself": (
         at_both(IPIP, {"addresses": inside("192.168.2.0/24")}, {}),
         "/ends/0/addresses/0",
