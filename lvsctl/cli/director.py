@@ -76,6 +76,12 @@ def director() -> None:
     envvar="LVSCTL_EXEC_DIR",
     help="Folder of root's with the programs that health checks may run; without it they run none.",
 )
+@click.option(
+    "--exec-socket",
+    type=click.Path(path_type=Path),
+    envvar="LVSCTL_EXEC_SOCKET",
+    help="Socket of lvsctl-exec, which runs them instead, under a user of its own.",
+)
 @click.option("--name", default="", envvar="LVSCTL_NAME", help="Of this director.  [the host's]")
 @reads_config
 def run(
@@ -88,6 +94,7 @@ def run(
     host_names: tuple[str, ...],
     socket: Path | None,
     exec_dir: Path | None,
+    exec_socket: Path | None,
     observe: bool,
     take_sysctls: bool,
 ) -> None:
@@ -111,6 +118,7 @@ def run(
         take_sysctls=take_sysctls,
         name=name,
         exec_dir=exec_dir,
+        exec_socket=exec_socket,
     )
     try:
         status = run_director(config)

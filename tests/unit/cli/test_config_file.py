@@ -131,7 +131,10 @@ def test_lists_in_the_environment_are_separated_by_spaces(started: list[object])
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('listn = "x"', "there is no 'listn'; allowed: exec-dir, host-name, ipvs, listen, name,"),
+        (
+            'listn = "x"',
+            "there is no 'listn'; allowed: exec-dir, exec-socket, host-name, ipvs, listen, name,",
+        ),
         ('config = "x"', "there is no 'config'; allowed:"),
         ("observe = 1", "observe cannot be of type int"),
         ("name = true", "name cannot be of type bool"),

@@ -1,0 +1,107 @@
+"""Whatever a program starts is dead when it is judged, however it tries to get away."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.lab.poll import poll
+from lvsctl.health.check import ExecRequest
+from lvsctl.health.outcome import Failed, Passed
+from lvsctl.health.probes import exec  # noqa: A004 - the check's type
+from lvsctl.health.programs.client import OwnPrograms
+from tests.unit.health.programs.program_folders import ROOT, TARGET, is_dead
+
+LONG_S, SHORT_S = 20.0, 0.5
+NOBODY_ELSE = 65533 if ROOT else None
+"""So that a fork bomb leaves the programs of other tests their share of processes."""
+PYTHON = "#!/usr/bin/env -S python3 -IS\n"
+
+DOUBLE_FORK = """
+import os, sys, time
+started = sys.argv[1]
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.close(1), os.close(2)
+        with open(started, "a") as file:
+            print(os.getpid(), file=file)
+        time.sleep(1000)
+    os._exit(0)
+os.wait()
+while not open(started).read().endswith("\\n"):
+    time.sleep(0.01)
+"""
+BOMB = """
+import os, sys, time
+os.close(1), os.close(2)
+started = sys.argv[1]
+with open(started, "a") as file:
+    print(os.getpid(), file=file)
+while True:
+    try:
+        if os.fork() == 0:
+            os.setsid()
+            with open(started, "a") as file:
+                print(os.getpid(), file=file)
+    except OSError:
+        time.sleep(0.001)
+"""
+CHAIN = """
+import os, sys
+import time
+file = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND)
+if os.fork():
+    time.sleep(1000)
+os.close(1), os.close(2)
+while True:
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    os.write(file, b"%d\\n" % os.getpid())
+"""
+
+
+@contextlib.contextmanager
+def program(folder: Path, script: str) -> Iterator[tuple[OwnPrograms, ExecRequest]]:
+    """Write a program that notes its processes in the file "started", and a service for it."""
+    started = folder / "started"
+    started.touch()
+    started.chmod(0o666)
+    (folder / "check").write_text(PYTHON + script)
+    (folder / "check").chmod(0o755)
+    with contextlib.closing(OwnPrograms(folder, NOBODY_ELSE, os.geteuid())) as programs:
+        yield programs, ExecRequest("check", (str(started),))
+
+
+def started(folder: Path) -> set[int]:
+    """Return the processes that have been noted so far; whoever is alive goes on noting."""
+    lines = (folder / "started").read_text().splitlines()
+    return {int(line) for line in lines if line.isdecimal()}
+
+
+def test_a_child_in_a_session_of_its_own_is_dead_when_its_program_is_judged(folder: Path) -> None:
+    """Though its parent has ended before the program, and it holds none of its output."""
+    with program(folder, DOUBLE_FORK) as (programs, request):
+        outcome = asyncio.run(exec.probe(request, TARGET, LONG_S, programs))
+        assert isinstance(outcome, Passed)
+        assert 1 == len(started(folder))
+        assert all(map(is_dead, started(folder)))
+
+
+@pytest.mark.parametrize(
+    "script",
+    [DOUBLE_FORK + "time.sleep(1000)", BOMB, CHAIN],
+    ids=["double fork", "fork bomb", "chain of forks"],
+)
+def test_nobody_outlives_the_end_of_time(folder: Path, script: str) -> None:
+    """Not even those that were forked by one that has died a moment ago."""
+    with program(folder, script) as (programs, request):
+        outcome = asyncio.run(exec.probe(request, TARGET, SHORT_S, programs))
+        assert isinstance(outcome, Failed)
+        assert "timed out after 0.5 s, waiting for check to end" in outcome.reason
+        assert started(folder)
+        poll(lambda: all(map(is_dead, started(folder))), LONG_S)
