@@ -23,7 +23,9 @@ ANONYMOUS_IDLE_S = 10.0
 AUTHENTICATED_IDLE_S = 75.0
 """Longer than clients keep unused connections: the client should be the one to close."""
 LINGER_S = 2.0
-"""Input is dropped for so long after a refusal: a client whose data is unread may not see it."""
+LINGER_BYTES = 1024 * 1024
+"""How long, and how much, input is dropped after a refusal: a client whose data is unread may not
+see the answer."""
 
 MAX_ANONYMOUS = 512
 MAX_AUTHENTICATED = 8192

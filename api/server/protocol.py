@@ -22,6 +22,7 @@ from api.server.limits import (
     AUTHENTICATED_IDLE_S,
     BODY_S,
     HEAD_S,
+    LINGER_BYTES,
     LINGER_S,
     MAX_PIPELINED,
     UNREAD_S,
@@ -75,6 +76,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._idle_s = ANONYMOUS_IDLE_S
         self._answering: RequestResponseCycle | None = None
         self._in_body = self._input_ended = self._aborted = False
+        self._dropped_bytes = 0
         self._unread_deadline_s = NEVER_S
         self._await(Awaited.REQUEST, HEAD_S)
 
@@ -117,6 +119,7 @@ class HttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what has come, unless nothing more is taken."""
         if self._input_ended:
+            self._drop(data)
             return
         try:
             self.parser.feed_data(data)
@@ -128,6 +131,12 @@ class HttpProtocol(HttpToolsProtocol):
         except HttpParserUpgrade:
             # What follows is in another protocol, which is not spoken here.
             self._close_after_answers()
+
+    def _drop(self, data: bytes) -> None:
+        if self._awaited is Awaited.CLOSE:
+            self._dropped_bytes += len(data)
+            if self._dropped_bytes > LINGER_BYTES:
+                self.abort()
 
     def on_message_begin(self) -> None:
         """Begin to take a request."""

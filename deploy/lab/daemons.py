@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import resource
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -180,10 +181,11 @@ class FarmDaemons:
             path.write_text(self.token)
         return path
 
-    def start_director(self, **changes: object) -> NodeProcess:
+    def start_director(self, *, descriptors: int | None = None, **changes: object) -> NodeProcess:
         """Start the director and wait until it has compared its kernel.
 
         Args:
+            descriptors: How many it may have open; by default as many as this process.
             changes: Of its configuration.
         """
         config = DirectorConfig(
@@ -194,7 +196,13 @@ class FarmDaemons:
             **changes,  # type: ignore[arg-type]
         )
         node = self.network[self.director_on]
-        self.director = node.fork(lambda: director_main.run(config), "director")
+
+        def run() -> None:
+            if descriptors is not None:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+            director_main.run(config)
+
+        self.director = node.fork(run, "director")
         poll(self.api.is_ready, READY_WITHIN_S)
         return self.director
 

@@ -276,10 +276,10 @@ class Reconciler:
 
     def table(self) -> TableReading:
         """Read the whole table with its counters."""
-        observed, probes = self._ipvs.snapshot(), self._probes.keys
+        (observed, counters), probes = self._ipvs.counted_snapshot(), self._probes.keys
         return TableReading(
             {key: service for key, service in observed.items() if key not in probes},
-            self._ipvs.counters(),
+            counters,
             self._ipvs.timeouts(),
             dict(self._claims),
             {key: service for key, service in observed.items() if key in probes},

@@ -86,6 +86,10 @@ class IpvsadmIpvs:
             for key in sorted(wanted, key=lambda key: key.sort_key)
         }
 
+    def counted_snapshot(self) -> tuple[IpvsTable, Mapping[ServiceKey, ServiceCounters]]:
+        """Return all virtual services and their counters."""
+        return self.snapshot(), self.counters()
+
     def timeouts(self) -> Timeouts:
         """Return the idle times that are in force."""
         return parse_timeouts(_read("-Ln", "--timeout"))

@@ -195,6 +195,10 @@ class MemoryIpvs:
             for key, service in self.snapshot(keys).items()
         }
 
+    def counted_snapshot(self) -> tuple[IpvsTable, Mapping[ServiceKey, ServiceCounters]]:
+        """Return all virtual services and their counters."""
+        return self.snapshot(), self.counters()
+
     def timeouts(self) -> Timeouts:
         """Return the idle times that are in force."""
         return self._kernel.timeouts

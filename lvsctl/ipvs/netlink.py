@@ -7,7 +7,11 @@ from typing import TypeVar
 
 from lvsctl.errors import KernelError, KernelLacks
 from lvsctl.ipvs.codec.commands import FAMILY_NAME
-from lvsctl.ipvs.codec.destination import parse_destination, parse_destination_counters
+from lvsctl.ipvs.codec.destination import (
+    parse_counted_destination,
+    parse_destination,
+    parse_destination_counters,
+)
 from lvsctl.ipvs.codec.requests import (
     destinations_request,
     encode_operation,
@@ -15,7 +19,11 @@ from lvsctl.ipvs.codec.requests import (
     services_request,
     timeouts_request,
 )
-from lvsctl.ipvs.codec.service import parse_service, parse_service_traffic
+from lvsctl.ipvs.codec.service import (
+    parse_counted_service,
+    parse_service,
+    parse_service_traffic,
+)
 from lvsctl.ipvs.codec.timeouts import parse_timeouts
 from lvsctl.ipvs.lacking import NO_MODULE, NO_PRIVILEGE
 from lvsctl.ipvs.rounds import apply_in_rounds
@@ -77,6 +85,16 @@ class NetlinkIpvs:
             key: ServiceCounters(traffic, self._destinations(key, parse_destination_counters))
             for key, traffic in self._services(keys, parse_service_traffic).items()
         }
+
+    def counted_snapshot(self) -> tuple[IpvsTable, Mapping[ServiceKey, ServiceCounters]]:
+        """Return all virtual services and their counters."""
+        table: dict[ServiceKey, VirtualService] = {}
+        counters: dict[ServiceKey, ServiceCounters] = {}
+        for key, (config, traffic) in self._services(None, parse_counted_service).items():
+            found = self._destinations(key, parse_counted_destination)
+            table[key] = VirtualService(config, {at: config for at, (config, _) in found.items()})
+            counters[key] = ServiceCounters(traffic, {at: each for at, (_, each) in found.items()})
+        return table, counters
 
     def timeouts(self) -> Timeouts:
         """Return the idle times that are in force."""

@@ -28,6 +28,10 @@ class Ipvs(Protocol):
         """Return the counters of the same services; they lag up to 2 s behind the traffic."""
         ...
 
+    def counted_snapshot(self) -> tuple[IpvsTable, Mapping[ServiceKey, ServiceCounters]]:
+        """Return all virtual services and their counters, which takes half of reading each."""
+        ...
+
     def timeouts(self) -> Timeouts:
         """Return the idle times that are in force."""
         ...

@@ -16,7 +16,7 @@ U64 = struct.Struct("=Q")
 PORT = struct.Struct(">H")  # ports travel in network byte order
 
 NESTED = 0x8000
-_TYPE_MASK = 0x3FFF  # without NLA_F_NESTED and NLA_F_NET_BYTEORDER
+TYPE_MASK = 0x3FFF  # without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 
 Attributes = Mapping[int, bytes]
 
@@ -45,7 +45,7 @@ def parse_attributes(data: bytes, offset: int = 0) -> Attributes:
         length, kind = unpack(data, offset)
         if length < 4 or offset + length > end:  # noqa: PLR2004
             raise MalformedMessage(f"a netlink attribute at byte {offset} has length {length}")
-        found[kind & _TYPE_MASK] = data[offset + 4 : offset + length]
+        found[kind & TYPE_MASK] = data[offset + 4 : offset + length]
         offset += (length + 3) & ~3
     return found
 

@@ -377,6 +377,7 @@ def test_counters_of_a_table_without_traffic_are_zero(ipvs: Ipvs) -> None:
         for key, service in FEW.items()
     }
     assert list(ipvs.snapshot()) == list(counters)
+    assert (ipvs.snapshot(), counters) == ipvs.counted_snapshot()
 
 
 def test_timeouts_start_as_the_kernel_has_them(ipvs: Ipvs) -> None:

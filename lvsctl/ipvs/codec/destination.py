@@ -2,10 +2,12 @@
 
 import functools
 import struct
+from collections.abc import Mapping
+from ipaddress import IPv4Address
 
 from lvsctl.ipvs.codec.commands import CommandAttribute
 from lvsctl.ipvs.codec.service import parse_address
-from lvsctl.ipvs.codec.traffic import parse_traffic
+from lvsctl.ipvs.codec.traffic import COUNTERS, parse_traffic
 from lvsctl.ipvs_table import (
     DestinationConfig,
     DestinationCounters,
@@ -13,6 +15,7 @@ from lvsctl.ipvs_table import (
     Encapsulation,
     Family,
     ForwardingMethod,
+    Traffic,
     TunnelFlag,
     TunnelType,
 )
@@ -28,6 +31,7 @@ from lvsctl.netlink.attributes import (
     required,
 )
 from lvsctl.netlink.messages import GENERIC_HEADER
+from lvsctl.netlink.shapes import Path, ShapeReader
 
 _ADDR, _PORT, _FWD_METHOD, _WEIGHT, _U_THRESH, _L_THRESH = range(1, 7)
 _ACTIVE_CONNS, _INACT_CONNS, _PERSIST_CONNS = range(7, 10)
@@ -38,7 +42,8 @@ _PLAIN_TUNNEL = Encapsulation()
 _FORWARDING_METHODS = dict(enumerate(ForwardingMethod))
 
 # Nest header, then every attribute with its header and padding, in ipvsadm's order.
-_DEST = CommandAttribute.DEST | NESTED
+_DEST_TYPE = int(CommandAttribute.DEST)
+_DEST = _DEST_TYPE | NESTED
 _IPV4, _IPV6 = int(Family.IPV4), int(Family.IPV6)
 _KEY = struct.Struct("=HH HHHxx HH16s HH2sxx")
 _CONFIG = struct.Struct("=HHI HHI HHBxxx HH2sxx HHHxx HHI HHI")
@@ -80,7 +85,76 @@ def _configuration(config: DestinationConfig) -> bytes:
     )
 
 
-@functools.lru_cache(maxsize=64)
+# What of a destination is told in which form; ports in network byte order.
+_KEY_FIELDS: Mapping[Path, str] = {
+    (_DEST_TYPE, _ADDR_FAMILY): "H",
+    (_DEST_TYPE, _ADDR): "16s",
+    (_DEST_TYPE, _PORT): "2s",
+}
+_CONFIG_FIELDS: Mapping[Path, str] = {
+    (_DEST_TYPE, _WEIGHT): "I",
+    (_DEST_TYPE, _FWD_METHOD): "I",
+    (_DEST_TYPE, _TUN_TYPE): "B",
+    (_DEST_TYPE, _TUN_PORT): "2s",
+    (_DEST_TYPE, _TUN_FLAGS): "H",
+    (_DEST_TYPE, _U_THRESH): "I",
+    (_DEST_TYPE, _L_THRESH): "I",
+}
+_COUNTER_FIELDS: Mapping[Path, str] = {
+    **{(_DEST_TYPE, kind): "I" for kind in (_ACTIVE_CONNS, _INACT_CONNS, _PERSIST_CONNS)},
+    **{(_DEST_TYPE, _STATS64, kind): "Q" for kind in COUNTERS},
+}
+_CONFIGS = ShapeReader(GENERIC_HEADER.size, {**_KEY_FIELDS, **_CONFIG_FIELDS})
+_WHOLES = ShapeReader(GENERIC_HEADER.size, {**_KEY_FIELDS, **_CONFIG_FIELDS, **_COUNTER_FIELDS})
+
+
+def parse_destination(payload: bytes) -> tuple[DestinationKey, DestinationConfig]:
+    """Decode a destination.
+
+    A forwarding method that this code does not know is shown as bypass, which lvsctl never asks
+    for, so that it differs from every wish and is put right in a service of ours.
+
+    Raises:
+        MalformedMessage: It is not a destination.
+    """
+    found = _CONFIGS.read(payload)
+    if found is None:
+        return _parse_destination(_destination_attributes(payload))
+    family, address, port, weight, method, kind, tunnel_port, flags, upper, lower = found
+    tunnel = (kind, int.from_bytes(tunnel_port, "big"), flags)
+    return _key_of(family, address, port), _config(weight, method, tunnel, upper, lower)
+
+
+def _parse_destination(attributes: Attributes) -> tuple[DestinationKey, DestinationConfig]:
+    config = _config(
+        number(U32, attributes, _WEIGHT, "a destination's weight"),
+        number(U32, attributes, _FWD_METHOD, "a destination's forwarding method"),
+        _parse_tunnel(attributes),
+        number(U32, attributes, _U_THRESH, "a destination's upper threshold"),
+        number(U32, attributes, _L_THRESH, "a destination's lower threshold"),
+    )
+    return _parse_key(attributes), config
+
+
+def _parse_tunnel(attributes: Attributes) -> tuple[int, int, int]:
+    if _TUN_TYPE not in attributes:  # kernels before 5.2 know IPIP only
+        return (TunnelType.IPIP, 0, 0)
+    return (
+        number(U8, attributes, _TUN_TYPE, "a tunnel's type"),
+        number(PORT, attributes, _TUN_PORT, "a tunnel's port"),
+        number(U16, attributes, _TUN_FLAGS, "a tunnel's flags"),
+    )
+
+
+@functools.lru_cache(maxsize=4096)  # most destinations of a farm have the same
+def _config(
+    weight: int, method: int, tunnel: tuple[int, int, int], upper: int, lower: int
+) -> DestinationConfig:
+    forwarding = _FORWARDING_METHODS.get(method & _FORWARDING_MASK, ForwardingMethod.BYPASS)
+    encapsulation = _encapsulation(*tunnel) if forwarding is ForwardingMethod.TUNNEL else None
+    return DestinationConfig(weight, forwarding, encapsulation, upper, lower)
+
+
 def _encapsulation(kind: int, port: int, flags: int) -> Encapsulation | None:
     """Return the outer header; None for a type that is newer than this code."""
     if kind not in TunnelType.__members__.values():
@@ -88,13 +162,43 @@ def _encapsulation(kind: int, port: int, flags: int) -> Encapsulation | None:
     return Encapsulation(TunnelType(kind), port, TunnelFlag(flags))
 
 
-def _parse_encapsulation(attributes: Attributes) -> Encapsulation | None:
-    if _TUN_TYPE not in attributes:  # kernels before 5.2 know IPIP only
-        return _PLAIN_TUNNEL
-    return _encapsulation(
-        number(U8, attributes, _TUN_TYPE, "a tunnel's type"),
-        number(PORT, attributes, _TUN_PORT, "a tunnel's port"),
-        number(U16, attributes, _TUN_FLAGS, "a tunnel's flags"),
+def parse_destination_counters(payload: bytes) -> tuple[DestinationKey, DestinationCounters]:
+    """Decode the counters of a destination.
+
+    Raises:
+        MalformedMessage: It is not a destination.
+    """
+    key, (_, counters) = parse_counted_destination(payload)
+    return key, counters
+
+
+def parse_counted_destination(
+    payload: bytes,
+) -> tuple[DestinationKey, tuple[DestinationConfig, DestinationCounters]]:
+    """Decode a destination with its counters.
+
+    Raises:
+        MalformedMessage: It is not a destination.
+    """
+    found = _WHOLES.read(payload)
+    if found is None:
+        attributes = _destination_attributes(payload)
+        key, config = _parse_destination(attributes)
+        return key, (config, _parse_counters(attributes))
+    family, address, port, weight, method, kind, tunnel_port, flags, upper, lower = found[:10]
+    tunnel = (kind, int.from_bytes(tunnel_port, "big"), flags)
+    config = _config(weight, method, tunnel, upper, lower)
+    counters = DestinationCounters(Traffic(*found[13:]), *found[10:13])
+    return _key_of(family, address, port), (config, counters)
+
+
+def _parse_counters(attributes: Attributes) -> DestinationCounters:
+    return DestinationCounters(
+        parse_traffic(required(attributes, _STATS64, "64-bit counters (Linux 4.1)")),
+        *(
+            number(U32, attributes, kind, "a destination's connections")
+            for kind in (_ACTIVE_CONNS, _INACT_CONNS, _PERSIST_CONNS)
+        ),
     )
 
 
@@ -111,41 +215,8 @@ def _parse_key(attributes: Attributes) -> DestinationKey:
     )
 
 
-def parse_destination(payload: bytes) -> tuple[DestinationKey, DestinationConfig]:
-    """Decode a destination.
-
-    A forwarding method that this code does not know is shown as bypass, which lvsctl never asks
-    for, so that it differs from every wish and is put right in a service of ours.
-
-    Raises:
-        MalformedMessage: It is not a destination.
-    """
-    attributes = _destination_attributes(payload)
-    method = number(U32, attributes, _FWD_METHOD, "a destination's forwarding method")
-    forwarding = _FORWARDING_METHODS.get(method & _FORWARDING_MASK, ForwardingMethod.BYPASS)
-    tunnelled = forwarding is ForwardingMethod.TUNNEL
-    config = DestinationConfig(
-        number(U32, attributes, _WEIGHT, "a destination's weight"),
-        forwarding,
-        _parse_encapsulation(attributes) if tunnelled else None,
-        number(U32, attributes, _U_THRESH, "a destination's upper threshold"),
-        number(U32, attributes, _L_THRESH, "a destination's lower threshold"),
+def _key_of(family: int, address: bytes, port: bytes) -> DestinationKey:
+    return DestinationKey(
+        IPv4Address(address[:4]) if family == _IPV4 else parse_address(family, address),
+        int.from_bytes(port, "big"),
     )
-    return _parse_key(attributes), config
-
-
-def parse_destination_counters(payload: bytes) -> tuple[DestinationKey, DestinationCounters]:
-    """Decode the counters of a destination.
-
-    Raises:
-        MalformedMessage: It is not a destination.
-    """
-    attributes = _destination_attributes(payload)
-    counters = DestinationCounters(
-        parse_traffic(required(attributes, _STATS64, "64-bit counters (Linux 4.1)")),
-        *(
-            number(U32, attributes, kind, "a destination's connections")
-            for kind in (_ACTIVE_CONNS, _INACT_CONNS, _PERSIST_CONNS)
-        ),
-    )
-    return _parse_key(attributes), counters

@@ -194,8 +194,21 @@ def parse_service_traffic(payload: bytes) -> tuple[ServiceKey, Traffic] | None:
     Raises:
         MalformedMessage: It is not a service.
     """
+    counted = parse_counted_service(payload)
+    return (counted[0], counted[1][1]) if counted else None
+
+
+def parse_counted_service(
+    payload: bytes,
+) -> tuple[ServiceKey, tuple[VirtualServiceConfig, Traffic]] | None:
+    """Decode a service with its counters; None as for :func:`parse_service`.
+
+    Raises:
+        MalformedMessage: It is not a service.
+    """
     attributes = _service_attributes(payload)
     key = _parse_key(attributes)
     if key is None:
         return None
-    return key, parse_traffic(required(attributes, _STATS64, "64-bit counters (Linux 4.1)"))
+    traffic = parse_traffic(required(attributes, _STATS64, "64-bit counters (Linux 4.1)"))
+    return key, (_parse_config(key.family, attributes), traffic)

@@ -2,8 +2,10 @@
 
 from lvsctl.ipvs_table import Traffic
 from lvsctl.netlink.attributes import U64, number, parse_attributes
+from lvsctl.netlink.shapes import ShapeReader
 
-_COUNTERS = range(1, 11)  # in the order of Traffic's fields; 11 is padding
+COUNTERS = range(1, 11)  # in the order of Traffic's fields; 11 is padding
+_ALIKE = ShapeReader(0, {(kind,): "Q" for kind in COUNTERS})
 
 
 def parse_traffic(value: bytes) -> Traffic:
@@ -12,5 +14,8 @@ def parse_traffic(value: bytes) -> Traffic:
     Raises:
         MalformedMessage: A counter is missing or too short.
     """
+    found = _ALIKE.read(value)
+    if found is not None:
+        return Traffic(*found)
     attributes = parse_attributes(value)
-    return Traffic(*(number(U64, attributes, kind, "a counter") for kind in _COUNTERS))
+    return Traffic(*(number(U64, attributes, kind, "a counter") for kind in COUNTERS))

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from api.server.limits import LINGER_BYTES
 from tests.api.server.served import App, Served, settle
 from tests.unit import virtual_time
 
@@ -38,6 +39,21 @@ def test_what_is_no_request_is_refused(garbage: bytes) -> None:
         served.protocol.data_received(GET)
         await settle()
         assert [400] == served.statuses
+
+    virtual_time.run(scenario())
+
+
+def test_input_is_dropped_after_a_refusal_for_a_while() -> None:
+    """So that the client sees the answer, however much it sends before it looks."""
+
+    async def scenario() -> None:
+        served = Served(App())
+        await served.send(b"garbage")
+        for _ in range(LINGER_BYTES // 65536):
+            served.protocol.data_received(b"x" * 65536)
+        assert served.is_open
+        served.protocol.data_received(b"x")
+        assert not served.is_open
 
     virtual_time.run(scenario())
 
