@@ -49,7 +49,7 @@ class Cgroup:
     """A cgroup (v2) for one program, below one that was delegated to this process.
 
     Args:
-        path: Its folder, which is made.
+        path: Its folder, which is made; one that a killed watcher left behind is used again.
 
     Raises:
         OSError: It cannot be made.
@@ -57,7 +57,7 @@ class Cgroup:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        path.mkdir()
+        path.mkdir(exist_ok=True)
 
     def open_entrance(self) -> int:
         """Return a descriptor; whoever writes ``0`` to it is in."""
