@@ -10,11 +10,14 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi_offline import FastAPIOffline
 from starlette.datastructures import State
 from starlette.middleware import Middleware
+from starlette.responses import Response
+from starlette.routing import Route
 
 from api import problems
 from api.access import Access
 from api.documentation import EVERY, Contract
 from api.failed_attempts import FailedAttempts
+from api.rendering import MEDIA_TYPE, json_bytes
 from api.routes import (
     agents,
     events,
@@ -31,6 +34,7 @@ from api.routes import (
 from api.same_origin import SameOrigin
 from lvsctl.director.daemon import DirectorDaemon
 
+OPENAPI_PATH = "/openapi.json"
 DESCRIPTION = """
 Web farms behind Linux Virtual Server in IP-tunnel mode: what people declare, what is known at run
 time, and what this director's kernel has.
@@ -70,6 +74,7 @@ def prepared_app() -> FastAPI:
     """Return what all apps of this process have in common; it takes a quarter of a second."""
     app = FastAPIOffline(
         title="lvsctl",
+        openapi_url=OPENAPI_PATH,
         version=version("lvsctl"),
         summary="Control plane for Linux Virtual Server in IP-tunnel mode",
         description=DESCRIPTION,
@@ -83,7 +88,18 @@ def prepared_app() -> FastAPI:
     # Made now: the first to ask for it would hold up the event loop.
     app.state.contract = contract = Contract(app)
     app.openapi = lambda: contract.document  # type: ignore[method-assign]
+    _serve_contract(app, contract)
     return app
+
+
+def _serve_contract(app: FastAPI, contract: Contract) -> None:
+    # FastAPI would write it anew for everybody, and anybody may ask.
+    text = json_bytes(contract.document)
+
+    async def openapi(_: Request) -> Response:
+        return Response(text, media_type=MEDIA_TYPE)
+
+    app.router.routes.insert(0, Route(OPENAPI_PATH, openapi, include_in_schema=False))
 
 
 def _version_1() -> APIRouter:

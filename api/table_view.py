@@ -1,5 +1,6 @@
 """The kernel's table as a document. Pure."""
 
+import functools
 from collections.abc import Iterator, Sequence
 
 from api.schemas.table import (
@@ -16,6 +17,8 @@ from lvsctl.ipvs_table import (
     DestinationConfig,
     DestinationCounters,
     DestinationKey,
+    Encapsulation,
+    ForwardingMethod,
     IpvsTable,
     Persistence,
     ServiceCounters,
@@ -28,6 +31,8 @@ from lvsctl.ipvs_table import (
 
 FALLBACK_AND_PORT = {ServiceFlag.SCHED1: "fallback", ServiceFlag.SCHED2: "port"}
 """What sh and mh mean by their flags; with other schedulers ipvsadm only numbers them."""
+
+FORWARDING = {method: method.name.lower().replace("_", "-") for method in ForwardingMethod}
 
 NO_TRAFFIC = ServiceCounters(Traffic(), {})
 NO_COUNTERS = DestinationCounters(Traffic(), 0, 0, 0)
@@ -109,8 +114,8 @@ def _destination(
         "address": str(at.address),
         "port": at.port,
         "weight": config.weight,
-        "forwarding": config.forwarding.name.lower().replace("_", "-"),
-        "tunnel": str(config.encapsulation) if config.encapsulation else None,
+        "forwarding": FORWARDING[config.forwarding],
+        "tunnel": _tunnel(config.encapsulation),
         "upper_threshold": config.upper_threshold,
         "lower_threshold": config.lower_threshold,
         "active_connections": counters.active_connections,
@@ -118,6 +123,11 @@ def _destination(
         "persistent_connections": counters.persistent_connections,
         "traffic": _traffic(counters.traffic),
     }
+
+
+@functools.lru_cache(maxsize=1024)  # a farm has few, and each of its destinations has one
+def _tunnel(encapsulation: Encapsulation | None) -> str | None:
+    return str(encapsulation) if encapsulation else None
 
 
 def _traffic(traffic: Traffic) -> TrafficDocument:

@@ -12,9 +12,12 @@
     │   ├── KernelError         the kernel refused a whole request (not one operation of it)
     │   │   ├── KernelLacks     it has not what is needed: a module, a privilege
     │   │   └── MalformedMessage  what it answered is not understood
+    │   ├── StaleBase           the store moved on while a change was judged
     │   ├── StoreError          the disk or its database failed
+    │   │   ├── StoreBehind     the store lost commits that it had acknowledged
     │   │   ├── StoreCorrupt    the file is damaged
-    │   │   └── StoreTooNew     the file was written by a newer lvsctl
+    │   │   ├── StoreTooNew     the file was written by a newer lvsctl
+    │   │   └── OutcomeUnknown  whether a commit was stored cannot be told
     │   └── DirectorUnreachable the director did not answer
     └── ConfigurationError      a flag, an environment variable or a file of ours is wrong
 
@@ -97,8 +100,16 @@ class MalformedMessage(KernelError):
     """What the kernel answered breaks the rules of its own protocol."""
 
 
+class StaleBase(BoundaryError):
+    """The store is not where it was when a change was judged; nothing was stored."""
+
+
 class StoreError(BoundaryError):
     """The disk, or the database on it, failed; nothing was stored."""
+
+
+class StoreBehind(StoreError):
+    """The store no longer holds commits that it had acknowledged, and takes no new ones."""
 
 
 class StoreCorrupt(StoreError):
@@ -107,6 +118,10 @@ class StoreCorrupt(StoreError):
 
 class StoreTooNew(StoreError):
     """The database file was written by a newer lvsctl."""
+
+
+class OutcomeUnknown(StoreError):
+    """The disk failed during a commit and after it: it may be stored or not."""
 
 
 class DirectorUnreachable(BoundaryError):

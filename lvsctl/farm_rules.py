@@ -7,7 +7,6 @@ and a single object.
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from ipaddress import IPv4Network, IPv6Address
 
 from lvsctl.agent.messages import Membership
 from lvsctl.errors import Problem
@@ -19,6 +18,7 @@ from lvsctl.plan import service_keys
 from lvsctl.point_to_point.tunnel import clashes, tunnel_problems
 from lvsctl.status import AdministrativeState, Agent, AtDeadline, Deadline, Override
 from lvsctl.tunnel_rules import broken_tunnel_rules
+from lvsctl.unicast import why_not_unicast
 
 NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
 _NAME = re.compile(NAME_PATTERN)
@@ -136,51 +136,10 @@ def _name(name: str) -> Sequence[Problem]:
 
 
 def _unicast(pointer: str, address: IPAddress) -> Sequence[Problem]:
-    nature = _nature(address)
+    nature = why_not_unicast(address)
     if not nature:
         return ()
     return (Problem(pointer, f"{address} is {nature}", "an address that hosts can route to"),)
-
-
-_UNUSABLE_IPV4 = tuple(
-    (int(network[0]), int(network[-1]), nature)
-    for network, nature in (
-        (IPv4Network("0.0.0.0/32"), "the unspecified address"),
-        (IPv4Network("0.0.0.0/8"), "an address of 'this network'"),  # RFC 1122, 3.2.1.3
-        (IPv4Network("127.0.0.0/8"), "a loopback address"),
-        (IPv4Network("224.0.0.0/4"), "a multicast address"),
-        (IPv4Network("169.254.0.0/16"), "a link-local address"),
-        (IPv4Network("240.0.0.0/4"), "a reserved address"),
-    )
-)
-"""First and last of each range as numbers: a farm has ten thousands of addresses."""
-
-
-def _nature(address: IPAddress) -> str:
-    """Return what makes an address unusable; empty where nothing does."""
-    if isinstance(address, IPv6Address):
-        return _nature_of_ipv6(address)
-    number = int(address)
-    for first, last, nature in _UNUSABLE_IPV4:
-        if first <= number <= last:
-            return nature
-    return ""
-
-
-def _nature_of_ipv6(address: IPv6Address) -> str:
-    if address.ipv4_mapped:
-        return f"{address.ipv4_mapped} written as IPv6"
-    if address.is_unspecified:
-        return "the unspecified address"
-    if address.is_loopback:
-        return "a loopback address"
-    if address.is_multicast:
-        return "a multicast address"
-    if address.is_link_local:
-        return "a link-local address"
-    if address.is_site_local:
-        return "a site-local address, which RFC 3879 withdrew"
-    return "a reserved address" if address.is_reserved else ""
 
 
 def _selector(service: Service, settings: Settings) -> Iterator[Problem]:

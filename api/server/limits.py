@@ -8,6 +8,8 @@ MAX_FIELDS = 100
 """Header and trailer fields of one request."""
 MAX_FRAMING_FACTOR = 8
 """Bytes of chunk sizes and extensions for each byte of body: a chunk of one byte has five."""
+PARSED_BYTES = 16 * 1024
+"""Data is parsed in parts of this size, after each of which what is unfinished is counted."""
 MAX_PIPELINED = 8
 """Requests that may wait for the answer to the one before them."""
 PIECE_BYTES = 64 * 1024

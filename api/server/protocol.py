@@ -1,6 +1,7 @@
 """HTTP on one connection: uvicorn's protocol, with bounds on what the client sends and takes."""
 
 import asyncio
+from collections.abc import Iterable
 from enum import Enum, auto
 
 from httptools import HttpParserError, HttpParserUpgrade
@@ -25,6 +26,7 @@ from api.server.limits import (
     LINGER_BYTES,
     LINGER_S,
     MAX_PIPELINED,
+    PARSED_BYTES,
     UNREAD_S,
 )
 from api.server.refusals import RefusalLog
@@ -122,8 +124,9 @@ class HttpProtocol(HttpToolsProtocol):
             self._drop(data)
             return
         try:
-            self.parser.feed_data(data)
-            self._size.fed(data)
+            for part in _parts(data):
+                self.parser.feed_data(part)
+                self._size.fed(part)
         except RequestRefused as refused:
             self._refuse(refused)
         except HttpParserError as error:
@@ -147,11 +150,6 @@ class HttpProtocol(HttpToolsProtocol):
         if self._awaited is Awaited.REQUEST:
             self._await(Awaited.HEAD, HEAD_S)
 
-    def on_url(self, url: bytes) -> None:
-        """Take a part of the target."""
-        self._size.target(url)
-        super().on_url(url)
-
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header field, and drop a trailer field, which is no header (RFC 9110, 6.5.1)."""
         self._size.field(name, value)
@@ -159,7 +157,8 @@ class HttpProtocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Have the app answer, or the answers before it come first."""
+        """Have the app answer, after the requests before it."""
+        self._size.target(self.url)
         super().on_headers_complete()
         self._in_body = True
         self._all.requested(self)
@@ -287,3 +286,10 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.write(head + bytes(response.body))
         self.transport.write_eof()
         self._await(Awaited.CLOSE, LINGER_S)
+
+
+def _parts(data: bytes) -> Iterable[bytes | memoryview]:
+    if len(data) <= PARSED_BYTES:
+        return (data,)
+    view = memoryview(data)
+    return (view[begin : begin + PARSED_BYTES] for begin in range(0, len(data), PARSED_BYTES))

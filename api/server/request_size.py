@@ -9,9 +9,8 @@ FIELD_OVERHEAD = len(": \r\n")
 class RequestSize:
     """Counts one request of a connection after another, and refuses what is too large.
 
-    The parser reports a field or a part of the body once it is complete. What is not, such as a
-    header value, a trailer or a chunk extension, it holds or skips, so what it was fed since its
-    last report is bounded too.
+    The target, a field or a part of the body is reported once it is complete. What is not, and
+    chunk extensions, which are never reported, are counted as bytes since the last report.
     """
 
     def __init__(self) -> None:
@@ -27,9 +26,10 @@ class RequestSize:
         self._fields = self._head_bytes = self._body_bytes = 0
         self._begun = self._reported = True
 
-    def target(self, part: bytes) -> None:
-        """Count a part of the request's target."""
-        self._add_to_head(len(part))
+    def target(self, target: bytes) -> None:
+        """Count the request's target."""
+        self._reported = True
+        self._add_to_head(len(target))
 
     def field(self, name: bytes, value: bytes) -> None:
         """Count a header or trailer field."""
@@ -45,7 +45,7 @@ class RequestSize:
         self._reported = True
         self._body_bytes += len(part)
 
-    def fed(self, data: bytes) -> None:
+    def fed(self, data: bytes | memoryview) -> None:
         """Count what the parser was fed, after it has reported what was complete in it."""
         self._unreported_bytes = 0 if self._reported else self._unreported_bytes + len(data)
         # The end of the request before it may be in the same data.

@@ -1,5 +1,6 @@
 """Which address a real server is known by."""
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import Collection
@@ -10,6 +11,7 @@ from lvsctl.errors import ConfigurationError
 from lvsctl.ipvs_table import IPAddress
 
 _PORTS = {"http": 80, "https": 443}
+_RESOLVE_WITHIN_S = 5.0
 
 
 def real_server_address(
@@ -24,7 +26,7 @@ def real_server_address(
         given: What a person said; None for nothing.
         remembered: That of the last run, for a start while the network is not up.
         director: URL of the director that it should be seen from.
-        own: Addresses of this host.
+        own: Addresses of this host, without the VIPs that the agent has put there.
 
     Raises:
         ConfigurationError: The given one is not this host's, or none can be found out.
@@ -37,7 +39,8 @@ def real_server_address(
             )
         return given
     source = source_address(director)
-    if source is not None and not source.is_loopback:
+    # Where the name leads to a VIP, by an error or a lie, that is not where packets should go.
+    if source is not None and source in own and not source.is_loopback:
         return source
     if remembered is not None and remembered in own:
         return remembered
@@ -45,6 +48,17 @@ def real_server_address(
         f"the real server's address cannot be found out: there is no route to {director}, or it "
         "is this host itself; give --address"
     )
+
+
+async def addresses_of(host: str) -> frozenset[IPAddress]:
+    """Return the addresses of a host by its name or address; none where nobody knows them."""
+    found: frozenset[IPAddress] = frozenset()
+    with contextlib.suppress(OSError, UnicodeError, ValueError, TimeoutError):
+        async with asyncio.timeout(_RESOLVE_WITHIN_S):
+            loop = asyncio.get_running_loop()
+            entries = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        found = frozenset(ip_address(str(where[0]).partition("%")[0]) for *_, where in entries)
+    return found
 
 
 def source_address(director: str) -> IPAddress | None:

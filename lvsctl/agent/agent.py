@@ -13,13 +13,15 @@ from datetime import datetime
 
 import structlog
 
+from lvsctl.agent.answer import brief
 from lvsctl.agent.director_client import DirectorClient
 from lvsctl.agent.directors import Backoff, Directors
-from lvsctl.agent.faults import Fault
+from lvsctl.agent.faults import Fault, Place, refused_fault, state_fault
 from lvsctl.agent.findings import utc
 from lvsctl.agent.leave import Leave
-from lvsctl.agent.messages import Assignment, Registration, Report
+from lvsctl.agent.messages import Assignment, Finding, Registration, Report, Severity
 from lvsctl.agent.point_to_point import Echo, HostEnds, PointToPoint
+from lvsctl.agent.policy import refuse_unidentified, screened
 from lvsctl.agent.real_server import Condition, RealServer
 from lvsctl.agent.recall import Recalled
 from lvsctl.agent.state_dir import Contact, Known, LeaveRequest, StateDir
@@ -28,7 +30,6 @@ from lvsctl.errors import (
     InvalidInput,
     LvsctlError,
     NotFound,
-    Problem,
     StoreError,
 )
 from lvsctl.sd_notify import feed_watchdog
@@ -96,10 +97,12 @@ class Agent:
         self._backoff = backoff
         self._now = now
         self._on_checked = on_checked
-        self._troubles = recalled.problems
+        place = Place(name)
+        self._lost = [*(state_fault(trouble, place) for trouble in recalled.problems)]
+        self._refusals: Sequence[Fault] = ()
         self._assignments = recalled.assignments
         self._saved = recalled.assignments
-        self._save_trouble = ""
+        self._save_faults: Sequence[Fault] = ()
         self._condition: Condition | None = None
         self._contact = Contact()
         self._etag: str | None = None
@@ -145,16 +148,38 @@ class Agent:
     async def _check_again_and_again(self) -> None:
         while True:
             self._check_due.clear()
-            await self._worker.run(self._save)
-            troubles = (*self._troubles, *filter(None, [self._save_trouble]))
-            condition = await self._worker.run(self._server.check, self._assignments, troubles)
-            self._tunnels.seen(*await self._worker.run(self._ends.check, self._assignments))
-            if self._condition is None:
-                self._on_checked()
-            if condition != self._condition:
-                self._condition = condition
-                self._report_due.set()
+            try:
+                await self._check()
+            except Exception as error:  # noqa: BLE001
+                # A defect of ours must leave the host serving and the agent reporting.
+                _log.exception("the host could not be checked")
+                self._checked(Condition(findings=(self._defect(error),)))
             await _within(CHECK_S, self._check_due)
+
+    async def _check(self) -> None:
+        await self._worker.run(self._save)
+        directors = self._directors.addresses
+        faults = [*self._lost, *self._save_faults, *self._refusals]
+        condition = await self._worker.run(self._server.check, self._assignments, faults, directors)
+        ends = await self._worker.run(self._ends.check, self._assignments, directors)
+        self._tunnels.seen(ends)
+        self._checked(condition)
+
+    def _checked(self, condition: Condition) -> None:
+        if self._condition is None:
+            self._on_checked()
+        if condition != self._condition:
+            self._condition = condition
+            self._report_due.set()
+
+    def _defect(self, error: Exception) -> Finding:
+        return Finding(
+            Severity.BROKEN,
+            "agent",
+            f"the host of {self._name} could not be checked: {brief(repr(error))}",
+            "see the agent's log, and report this as a defect of lvsctl",
+            utc(self._now()),
+        )
 
     def _save(self) -> None:
         if self._saved is self._assignments:
@@ -163,10 +188,11 @@ class Agent:
         try:
             self._state.keep_assignments(assignments)
         except StoreError as error:
-            self._save_trouble = f"{error}; after a restart the agent would not know what to serve"
+            trouble = f"{error}; after a restart the agent would not know what to serve"
+            self._save_faults = [state_fault(trouble, Place(self._name))]
             return
         self._saved = assignments
-        self._save_trouble = ""
+        self._save_faults = ()
 
     # The directors
 
@@ -183,6 +209,11 @@ class Agent:
             except LvsctlError as error:
                 self._directors.failed(director)
                 self._failed(str(error))
+            except Exception as error:  # noqa: BLE001
+                # A defect of ours: whatever a director answered, this host goes on serving.
+                _log.exception("an answer could not be handled", director=director.url)
+                self._directors.failed(director)
+                self._failed(f"{director.url}: {brief(repr(error))}")
             else:
                 self._backoff.reset()
                 continue
@@ -201,30 +232,44 @@ class Agent:
 
     async def _ask(self, director: DirectorClient) -> None:
         loop = asyncio.get_running_loop()
-        asked = loop.time()
-        answer = await director.assignment(self._name, self._etag, POLL_S)
-        self._reached(director)
-        if answer is not None:
-            etag, assignment = answer
-            self._take(assignment)
-            self._etag = etag
-        elif loop.time() - asked < HASTE_S:
+        asked, before = loop.time(), self._assignments
+        try:
+            answer = await director.assignment(self._name, self._etag, POLL_S)
+            self._reached(director)
+            if answer is not None:
+                etag, assignment = answer
+                self._take(assignment)
+                self._etag = etag
+        except InvalidInput as error:
+            self._refused([refused_fault(director.url, brief(str(error)), Place(self._name))])
+            raise
+        if self._assignments is before and loop.time() - asked < HASTE_S:
             # It does not wait as asked; a proxy, perhaps.
             await asyncio.sleep(HASTE_S)
 
-    def _take(self, assignment: Assignment) -> None:
-        if assignment.agent != self._name:
-            raise InvalidInput([Problem("/agent", f"{assignment.agent!r} is not {self._name!r}")])
-        farm_id = self._assignments.farm_id
-        if farm_id and assignment.farm_id != farm_id:
-            _log.warning("another farm", was=farm_id, now=assignment.farm_id)
+    def _take(self, new: Assignment) -> None:
+        held = self._assignments
+        refuse_unidentified(new, self._name, held)
+        if held.farm_id and new.farm_id != held.farm_id:
+            _log.warning("another farm", was=held.farm_id, now=new.farm_id)
             self._joined = False
-        after = self._assignments.after(assignment)
-        if after != self._assignments:
-            _log.info("assigned", vips=[str(vip) for vip in assignment.vips])
+        others = [farm for farm in held.farms if farm.farm_id != new.farm_id]
+        admitted = screened(new, others, Place(self._name))
+        self._refused(admitted.refusals)
+        after = held.after(admitted.assignment)
+        if after != held:
+            _log.info("assigned", vips=[str(vip) for vip in admitted.assignment.vips])
             self._assignments = after
             self._check_due.set()
             self._report_due.set()
+
+    def _refused(self, refusals: Sequence[Fault]) -> None:
+        """Take note of what the last assignment asks for and is not done."""
+        if tuple(refusals) != tuple(self._refusals):
+            for fault in refusals:
+                _log.warning("refused", subject=fault.subject, detail=fault.detail)
+            self._refusals = refusals
+            self._check_due.set()
 
     def _reached(self, director: DirectorClient) -> None:
         self._contact = Contact(director.url, utc(self._now()))
@@ -249,6 +294,10 @@ class Agent:
                     self._joined = False
                 except LvsctlError:
                     # The question for the assignment meets the same trouble, and tells it.
+                    pause_s = RETRY_S
+                except Exception:  # noqa: BLE001
+                    # A defect of ours must not end the agent.
+                    _log.exception("the report could not be sent")
                     pause_s = RETRY_S
             await _within(pause_s, self._report_due)
 

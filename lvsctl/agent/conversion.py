@@ -18,11 +18,11 @@ from ipaddress import (
     ip_interface,
     ip_network,
 )
-from types import GenericAlias
+from itertools import islice
 from typing import Any, TypeVar, get_args
 
 import cattrs
-from cattrs import AttributeValidationNote, IterableValidationNote
+from cattrs import AttributeValidationNote, IterableValidationError, IterableValidationNote
 from cattrs.gen import make_dict_structure_fn
 
 from lvsctl.errors import InvalidInput, Problem
@@ -36,6 +36,8 @@ _TEXTS: tuple[tuple[Any, Callable[[str], object], str], ...] = (
     (IPv4Network | IPv6Network, ip_network, "an IP network"),
 )
 _NAMES = {str: "a string", int: "a whole number", bool: "true or false"}
+MOST_PROBLEMS = 100
+"""Of one document; a million wrong members cost no more than their text."""
 
 
 class _Unfit(ValueError):
@@ -56,7 +58,7 @@ def structured(converter: cattrs.Converter, document: object, form: type[T]) -> 
     try:
         return converter.structure(document, form)
     except (cattrs.BaseValidationError, _Unfit, KeyError) as error:
-        raise InvalidInput(tuple(_problems(error, ""))) from error
+        raise InvalidInput(tuple(islice(_problems(error, ""), MOST_PROBLEMS))) from error
 
 
 def strict_converter() -> cattrs.Converter:
@@ -90,8 +92,21 @@ def _dataclass_hook(converter: cattrs.Converter, form: Any) -> Any:  # noqa: ANN
 def _tuple(converter: cattrs.Converter, value: object, form: Any) -> tuple[object, ...]:  # noqa: ANN401
     if not isinstance(value, list):
         raise _Unfit(f"{_shown(value)} is no list", "a list")
-    members: Any = GenericAlias(list, form.__args__[0])
-    return tuple(converter.structure(value, members))
+    member = form.__args__[0]
+    structure = converter.get_structure_hook(member)
+    members: list[object] = []
+    errors: list[Exception] = []
+    for index, each in enumerate(value):
+        try:
+            members.append(structure(each, member))
+        except Exception as error:  # noqa: BLE001 - as cattrs does; told with the member's place
+            error.add_note(IterableValidationNote(f"member {index}", index, member))
+            errors.append(error)
+            if len(errors) == MOST_PROBLEMS:
+                break
+    if errors:
+        raise IterableValidationError("a list has wrong members", errors, form)
+    return tuple(members)
 
 
 def _object(document: object) -> dict[str, object]:
@@ -116,10 +131,13 @@ def _member(plain: type, value: object, form: type[enum.Enum]) -> enum.Enum:
 
 def _text_hook(parse: Callable[[str], object], what: str) -> _Hook:
     def structure(value: object, _: object) -> object:
+        text = _exactly(value, str)
+        if "%" in text:
+            raise _Unfit(f"{_shown(text)} names a device, which is another on each host", what)
         try:
-            return parse(_exactly(value, str))
+            return parse(text)
         except ValueError as error:
-            raise _Unfit(f"{_shown(value)} is not {what}", what) from error
+            raise _Unfit(f"{_shown(text)} is not {what}", what) from error
 
     return structure
 

@@ -1,7 +1,6 @@
 """The director as an agent sees it: one Protocol, and HTTP behind it."""
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -10,6 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
+from lvsctl.agent.answer import Answer, ask, brief
 from lvsctl.agent.documents import (
     Document,
     read_assignment,
@@ -26,10 +26,21 @@ from lvsctl.errors import (
     NotFound,
     Problem,
 )
+from lvsctl.ipvs_table import IPAddress
 from lvsctl.token_file import read_token
 
-_ANSWER_WITHIN_S = 10.0
+ANSWER_WITHIN_S = 10.0
 """Beyond the time that the director was asked to wait."""
+_MOST_CONNECTIONS = 2**63 - 1
+_MOST_PROBLEMS = 20
+"""Of a refusal; more help nobody."""
+
+Resolve = Callable[[str], Awaitable[Collection[IPAddress]]]
+"""Returns the addresses of a host by its name, none where they cannot be found out."""
+
+
+async def _unresolved(_: str) -> Collection[IPAddress]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +68,11 @@ class DirectorClient(Protocol):
     @property
     def url(self) -> str:
         """Where it is."""
+        ...
+
+    @property
+    def addresses(self) -> Collection[IPAddress]:
+        """Addresses that it is known to have."""
         ...
 
     async def register(self, agent: str, registration: Registration, wait_s: int = 0) -> Stored:
@@ -90,6 +106,7 @@ class HttpDirectorClient:
         token_file: File with the bearer token, read for every request, so that it can be
             replaced; None for no token.
         transport: In place of the network.
+        resolve: Asks for the addresses behind the URL's name.
     """
 
     def __init__(
@@ -97,14 +114,19 @@ class HttpDirectorClient:
         url: str,
         token_file: Path | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        resolve: Resolve = _unresolved,
     ) -> None:
         self.url = url.rstrip("/")
+        self._resolve = resolve
+        self._resolved: frozenset[IPAddress] = frozenset()
+        self._peer: IPAddress | None = None
         try:
             self._http = httpx.AsyncClient(
                 base_url=self.url,
                 auth=None if token_file is None else _TokenFile(token_file),
-                headers={"User-Agent": "lvsctl-agent"},
+                headers={"User-Agent": "lvsctl-agent", "Accept-Encoding": "identity"},
                 transport=transport,
+                timeout=None,  # noqa: S113 - every question has its own limit
             )
         except httpx.InvalidURL as error:
             raise ConfigurationError(f"--director {url} is no URL: {error}") from error
@@ -113,16 +135,20 @@ class HttpDirectorClient:
                 f"--director {url} is no URL of a director, such as https://lb1:8080"
             )
 
+    @property
+    def addresses(self) -> Collection[IPAddress]:
+        """Addresses behind its name when the agent last joined, and whence it last answered."""
+        return self._resolved | ({self._peer} if self._peer else set())
+
     async def register(self, agent: str, registration: Registration, wait_s: int = 0) -> Stored:
         """Say who the agent is and where it stands."""
+        self._resolved = frozenset(await self._resolve(self._http.base_url.host))
         answer = await self._ask(
-            "PUT",
-            _path(agent),
-            content=json.dumps(registration_document(registration)),
-            wait_s=wait_s,
+            "PUT", _path(agent), content=registration_document(registration), wait_s=wait_s
         )
         document = self._object(answer)
-        return Stored(document.get("applied") is True, str(document.get("reason") or ""))
+        reason = brief(str(document.get("reason") or ""))
+        return Stored(document.get("applied") is True, reason)
 
     async def assignment(
         self, agent: str, etag: str | None, wait_s: int
@@ -131,22 +157,25 @@ class HttpDirectorClient:
         answer = await self._ask(
             "GET",
             _path(agent, "/assignment"),
-            headers={} if etag is None else {"If-None-Match": etag},
+            headers={"If-None-Match": etag} if etag else {},
             wait_s=wait_s,
         )
-        if answer.status_code == HTTPStatus.NOT_MODIFIED:
+        if answer.status == HTTPStatus.NOT_MODIFIED:
             return None
-        return answer.headers.get("ETag", ""), read_assignment(self._object(answer))
+        if answer.status != HTTPStatus.OK:
+            # A part of an assignment would be an order to remove the rest.
+            raise DirectorUnreachable(f"{self.url} answers with status {answer.status}, not 200")
+        return answer.etag, read_assignment(self._object(answer))
 
     async def report(self, agent: str, report: Report) -> None:
         """Tell how the host is, as far as a report may be long."""
-        content = json.dumps(report_document(within_limits(report)))
+        content = report_document(within_limits(report))
         await self._ask("PUT", _path(agent, "/report"), content=content)
 
     async def connections(self, agent: str) -> int:
         """Return how many active connections go to the agent's host."""
         count = self._object(await self._ask("GET", _path(agent))).get("connections")
-        if type(count) is not int:
+        if type(count) is not int or not 0 <= count <= _MOST_CONNECTIONS:
             raise DirectorUnreachable(f"{self.url} does not say how many connections there are")
         return count
 
@@ -159,29 +188,31 @@ class HttpDirectorClient:
         method: str,
         path: str,
         *,
-        content: str | None = None,
+        content: Document | None = None,
         headers: Mapping[str, str] | None = None,
         wait_s: int = 0,
-    ) -> httpx.Response:
-        json_type = {} if content is None else {"Content-Type": "application/json"}
-        try:
-            answer = await self._http.request(
-                method,
-                path,
-                content=content,
-                headers={**json_type, **(headers or {})},
-                params={"wait": wait_s} if wait_s else None,
-                timeout=_ANSWER_WITHIN_S + wait_s,
-            )
-        except httpx.HTTPError as error:
-            why = str(error) or type(error).__name__
-            raise DirectorUnreachable(f"{self.url} does not answer: {why}") from error
-        if not answer.is_success and answer.status_code != HTTPStatus.NOT_MODIFIED:
+    ) -> Answer:
+        request = self._http.build_request(
+            method,
+            path,
+            json=content,
+            headers=headers,
+            params={"wait": wait_s} if wait_s else None,
+        )
+        answer = await ask(self._http, request, ANSWER_WITHIN_S + wait_s)
+        self._peer = answer.peer or self._peer
+        success = HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES
+        if not success and answer.status != HTTPStatus.NOT_MODIFIED:
             raise _refusal(self.url, answer)
         return answer
 
-    def _object(self, answer: httpx.Response) -> Document:
-        document = _json(answer)
+    def _object(self, answer: Answer) -> Document:
+        try:
+            document = answer.json()
+        except ValueError as error:
+            raise DirectorUnreachable(
+                f"{self.url} answers with something else than a JSON object: {brief(str(error))}"
+            ) from error
         if not isinstance(document, dict):
             raise DirectorUnreachable(f"{self.url} answers with something else than a JSON object")
         return document
@@ -200,18 +231,15 @@ def _path(agent: str, below: str = "") -> str:
     return f"/v1/agents/{quote(agent, safe='')}{below}"
 
 
-def _json(answer: httpx.Response) -> Any:  # noqa: ANN401 - JSON can be anything
+def _refusal(url: str, answer: Answer) -> Exception:
     try:
-        return answer.json()
+        document = answer.json()
     except ValueError:
-        return None
-
-
-def _refusal(url: str, answer: httpx.Response) -> Exception:
-    document = _json(answer)
+        document = None
     problem: Mapping[str, Any] = document if isinstance(document, dict) else {}
-    said = f"{url}: {problem.get('detail') or problem.get('title') or answer.reason_phrase}"
-    match answer.status_code:
+    words = problem.get("detail") or problem.get("title") or answer.phrase
+    said = f"{url}: {brief(str(words))}"
+    match answer.status:
         case HTTPStatus.NOT_FOUND:
             return NotFound(said)
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
@@ -226,8 +254,8 @@ def _refusal(url: str, answer: httpx.Response) -> Exception:
 
 def _problems(document: Mapping[str, Any]) -> Iterator[Problem]:
     errors = document.get("errors")
-    for error in errors if isinstance(errors, list) else ():
+    for error in errors[:_MOST_PROBLEMS] if isinstance(errors, list) else ():
         if isinstance(error, dict):
             yield Problem(
-                *(str(error.get(part) or "") for part in ("pointer", "detail", "allowed"))
+                *(brief(str(error.get(part) or "")) for part in ("pointer", "detail", "allowed"))
             )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from random import Random
 
 from lvsctl.agent.director_client import DirectorClient
+from lvsctl.ipvs_table import IPAddress
 
 
 class Directors:
@@ -16,6 +17,11 @@ class Directors:
     def current(self) -> DirectorClient:
         """The one that is asked."""
         return self._clients[0]
+
+    @property
+    def addresses(self) -> frozenset[IPAddress]:
+        """Addresses that any of them is known to have."""
+        return frozenset(address for client in self._clients for address in client.addresses)
 
     def __len__(self) -> int:
         return len(self._clients)

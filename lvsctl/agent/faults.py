@@ -303,6 +303,15 @@ def kept_fault(assignment: Assignment, current: str, place: Place) -> Fault:
     )
 
 
+def refused_fault(director: str, reason: str, place: Place) -> Fault:
+    """Say that a director's assignment is not followed at all."""
+    return Fault(
+        "assignment",
+        f"{place.name} does not follow what {director} assigns, and serves as before: {reason}",
+        f"see what answers at {director}; is it lvsctl's director, and of this version?",
+    )
+
+
 def unreadable_fault(reason: str, place: Place) -> Fault:
     """Say that the host could not be observed."""
     return Fault(place.name, f"the network of {place.name} cannot be read: {reason}", "see the log")

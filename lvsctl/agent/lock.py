@@ -71,6 +71,6 @@ class Lock:
 
     def _open(self, flags: int) -> int:
         try:
-            return os.open(self._path, flags | os.O_CLOEXEC, 0o644)
+            return os.open(self._path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         except OSError as error:
             raise StoreError(f"{self._path} cannot be opened: {error.strerror}") from error

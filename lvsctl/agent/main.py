@@ -12,7 +12,7 @@ from random import Random
 
 import structlog
 
-from lvsctl.agent.addresses import real_server_address
+from lvsctl.agent.addresses import addresses_of, real_server_address
 from lvsctl.agent.agent import Agent, undone
 from lvsctl.agent.config import AgentConfig
 from lvsctl.agent.director_client import HttpDirectorClient
@@ -23,6 +23,7 @@ from lvsctl.agent.messages import Registration
 from lvsctl.agent.point_to_point import HostEnds
 from lvsctl.agent.real_server import RealServer
 from lvsctl.agent.recall import Recalled, recall
+from lvsctl.agent.record import Record
 from lvsctl.agent.state_dir import TUNNEL_ENDS, LeaveRequest, StateDir
 from lvsctl.errors import ConfigurationError, StoreCorrupt, StoreError
 from lvsctl.host.boot import boot_id
@@ -228,11 +229,14 @@ async def _parts(
         stack.push_async_callback(worker.run, host.close)
         recalled = await worker.run(recall, state, boot_id())
         directors = Directors(
-            [HttpDirectorClient(url, config.token_file) for url in config.directors]
+            [
+                HttpDirectorClient(url, config.token_file, resolve=addresses_of)
+                for url in config.directors
+            ]
         )
         stack.push_async_callback(directors.close)
         if address is None:
-            address = await worker.run(_address, config, state, host)
+            address = await worker.run(_address, config, state, host, recalled.record)
         server = RealServer(
             host, recalled.record, state.keep_record, name=config.name, address=address, now=_now
         )
@@ -253,8 +257,9 @@ def _check(config: AgentConfig) -> None:
         read_token(config.token_file)
 
 
-def _address(config: AgentConfig, state: StateDir, host: Host) -> IPAddress:
-    own = {key.address.ip for key in host.addresses()}
+def _address(config: AgentConfig, state: StateDir, host: Host, record: Record) -> IPAddress:
+    vips = {key for key, entry in record.found.items() if entry.found is None}
+    own = {key.address.ip for key in host.addresses().keys() - vips}
     try:
         remembered = state.config()
     except StoreCorrupt as error:

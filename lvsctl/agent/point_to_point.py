@@ -1,7 +1,8 @@
 """The ends of point-to-point tunnels on an agent's host: kept as assigned, probed, reported."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
@@ -25,6 +26,21 @@ Echo = Callable[[IPAddress, str, float], Awaitable[float | None]]
 """Asks an address through a device, within a time; returns the round trip in seconds."""
 
 
+@dataclass(frozen=True, slots=True)
+class CheckedEnds:
+    """What came of one check of the ends on a host.
+
+    Attributes:
+        standings: How each assigned end is.
+        mended: What was put right.
+        refused: Ends that this host cannot or must not have.
+    """
+
+    standings: Mapping[TunnelEnd, Standing] = field(default_factory=dict)
+    mended: tuple[Fault, ...] = ()
+    refused: tuple[Fault, ...] = ()
+
+
 class HostEnds:
     """The one writer of the ends on this host. Belongs to one thread, as its host does.
 
@@ -39,15 +55,17 @@ class HostEnds:
         self._name = name
         self._lost = lost
 
-    def check(
-        self, assignments: Assignments
-    ) -> tuple[Mapping[TunnelEnd, Standing], Sequence[Fault]]:
-        """Make the host have what is assigned; return how each end is, and what was mended.
+    def check(self, assignments: Assignments, directors: Collection[IPAddress] = ()) -> CheckedEnds:
+        """Make the host have what is assigned.
 
         Nothing is touched before a first assignment is known.
+
+        Args:
+            assignments: What is assigned.
+            directors: Addresses of directors; no tunnel may take what is sent there.
         """
         if assignments.current is None:
-            return {}, ()
+            return CheckedEnds()
         wanted = {end.link: end for end in assignments.tunnel_ends}
         for link in self._ends.recorded.keys() - wanted.keys():
             try:
@@ -56,12 +74,21 @@ class HostEnds:
                 _log.error("a tunnel stays", device=link, reason=str(error))
         standings: dict[TunnelEnd, Standing] = {}
         mended: list[Fault] = []
+        refused: list[Fault] = []
         for end in wanted.values():
-            reason, was = self._kept(end)
-            if was:
-                mended.append(Fault(end.link, f"tunnel {end.tunnel} on {self._name}: {was}", ""))
+            reason = ""
+            try:
+                was = self._keep(end, directors)
+            except InvalidInput as error:
+                reason = "; ".join(problem.detail for problem in error.problems)
+                refused.append(self._refusal(end, reason, error))
+            except LvsctlError as error:
+                reason = str(error)
+            else:
+                if was:
+                    mended.append(self._mended(end, was))
             standings[end] = self._standing(end, reason)
-        return standings, mended
+        return CheckedEnds(standings, tuple(mended), tuple(refused))
 
     def undo(self) -> Sequence[Fault]:
         """Take all ends away; return what stood in the way."""
@@ -73,19 +100,25 @@ class HostEnds:
                 faults.append(Fault(link, str(error), f"ip link delete {link}"))
         return faults
 
-    def _kept(self, end: TunnelEnd) -> tuple[str, str]:
-        """Return why the host does not have an end, and what was mended of it."""
+    def _keep(self, end: TunnelEnd, directors: Collection[IPAddress]) -> str:
+        """Make the host have an end; return what was mended of it."""
         problems = list(end_problems(end))
-        try:
-            if problems:
-                raise InvalidInput(problems)
-            if self._lost:
-                self._ends.presume(end)
-            return "", self._ends.bring_up(end)
-        except InvalidInput as refused:
-            return "; ".join(problem.detail for problem in refused.problems), ""
-        except LvsctlError as error:
-            return str(error), ""
+        if problems:
+            raise InvalidInput(problems)
+        if self._lost:
+            self._ends.presume(end)
+        return self._ends.bring_up(end, dict.fromkeys(directors, "a director of this agent"))
+
+    def _refusal(self, end: TunnelEnd, reason: str, error: InvalidInput) -> Fault:
+        allowed = dict.fromkeys(each.allowed for each in error.problems if each.allowed)
+        return Fault(
+            f"tunnel {end.tunnel}",
+            f"{self._name} does not bring up tunnel {end.tunnel}: {reason}",
+            f"change it with lvsctl apply; allowed: {'; '.join(allowed)}",
+        )
+
+    def _mended(self, end: TunnelEnd, was: str) -> Fault:
+        return Fault(end.link, f"tunnel {end.tunnel} on {self._name}: {was}", "")
 
     def _standing(self, end: TunnelEnd, reason: str) -> Standing:
         try:
@@ -117,16 +150,17 @@ class PointToPoint:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What was mended lately."""
+        """What is refused, and what was mended lately."""
         return self._findings.all(self._now())
 
-    def seen(self, standings: Mapping[TunnelEnd, Standing], mended: Sequence[Fault]) -> None:
-        """Take note of how the ends are on this host, and of what was mended."""
-        for fault in mended:
+    def seen(self, checked: CheckedEnds) -> None:
+        """Take note of how the ends are on this host, and of what was mended or refused."""
+        for fault in checked.mended:
             _log.warning("mended", subject=fault.subject, detail=fault.detail)
             self._findings.mended(fault, self._now())
-        self._standings = standings
-        self._windows = {end: self._windows.get(end, Window()) for end in standings}
+        self._findings.standing(checked.refused, self._now())
+        self._standings = checked.standings
+        self._windows = {end: self._windows.get(end, Window()) for end in checked.standings}
         self._judge()
 
     async def probe_again_and_again(self) -> None:

@@ -25,8 +25,11 @@ from lvsctl.agent.faults import (
 from lvsctl.agent.findings import Findings
 from lvsctl.agent.messages import Finding, Tunnel
 from lvsctl.agent.mss import TABLE, Routing
+from lvsctl.agent.policy import unfit_vips
+from lvsctl.agent.readiness import served
 from lvsctl.agent.record import Record, presumed, pruned
 from lvsctl.agent.setup import Seen, SetUp, Task, keys_to_observe, set_up
+from lvsctl.agent.vip_addresses import foreign_vips, host_addresses
 from lvsctl.errors import KernelError, StoreError
 from lvsctl.host.fallback import FALLBACK_DEVICES
 from lvsctl.host.found import Found, extended, restored
@@ -35,13 +38,12 @@ from lvsctl.host.protocol import (
     AddressKey,
     Host,
     HostChange,
-    HostKey,
     HostState,
     LinkKey,
     RouteKey,
     RuleKey,
 )
-from lvsctl.ipvs_table import Family, IPAddress, family_of
+from lvsctl.ipvs_table import Family, IPAddress
 from lvsctl.results import Done, Failed
 
 _log = structlog.get_logger()
@@ -132,30 +134,39 @@ class RealServer:
         # What was in place when it was last looked at, and so can only have been changed since.
         self._in_place = frozenset(record.found) if record.settled else frozenset()
 
-    def check(self, assignments: Assignments, troubles: Sequence[str] = ()) -> Condition:
+    def check(
+        self,
+        assignments: Assignments,
+        faults: Sequence[Fault] = (),
+        directors: Collection[IPAddress] = (),
+    ) -> Condition:
         """Make the host as assigned, and tell how it is.
 
         Nothing is touched before a first assignment is known.
 
         Args:
             assignments: What to serve.
-            troubles: What is wrong with the state folder, to be reported along.
+            faults: What else is wrong, to be reported along.
+            directors: Addresses of directors, which cannot be VIPs.
         """
         place = Place(self._name)
-        standing = [state_fault(trouble, place) for trouble in troubles]
+        standing = [*faults]
         if assignments.current is None:
             return self._condition(standing)
-        task = Task(assignments.vips, assignments.tunnels, self._address, assignments.mtu)
-        standing += unservable_faults(task, place)
         standing += [
             kept_fault(kept, assignments.farm_id, place)
             for kept in assignments.kept
             if kept.vips or kept.tunnel_ends
         ]
         try:
+            known = host_addresses(self._host, self._record, self._address, directors)
+            unfit = unfit_vips(assignments.vips, known, place)
+            vips = tuple(vip for vip in assignments.vips if vip not in unfit)
+            task = Task(vips, assignments.tunnels, self._address, assignments.mtu)
             cycle = self._run(task)
         except KernelError as error:
             return self._condition([*standing, unreadable_fault(str(error), place)])
+        standing += [*unfit.values(), *unservable_faults(task, place)]
         standing += [excluded_fault(tunnel, place) for tunnel in cycle.goal.excluded]
         standing += ipv6_faults(task, cycle.goal, cycle.last.state, place)
         standing += mss_faults(cycle.goal, place)
@@ -203,9 +214,11 @@ class RealServer:
         main = {family: self._host.routes(family) for family in task.families}
         routes = {key: config for routes in main.values() for key, config in routes.items()}
         keys = keys_to_observe(task, self._host.links(), routes)
+        foreign = foreign_vips(self._host, self._record, task.servable_vips)
         return Seen(
-            self._host.observe(dict.fromkeys([*keys, *self._record.found])),
+            self._host.observe(dict.fromkeys([*keys, *foreign.values(), *self._record.found])),
             {family: Routing(main[family], self._foreign(family)) for family in main},
+            foreign,
         )
 
     def _foreign(self, family: Family) -> Sequence[RouteKey]:
@@ -355,43 +368,4 @@ def _no_fallback_device(change: HostChange, failed: Failed) -> bool:
         failed.errno == errno.ENODEV
         and isinstance(change.key, LinkKey)
         and change.key.name in FALLBACK_DEVICES
-    )
-
-
-def served(
-    task: Task, goal: SetUp, state: HostState
-) -> tuple[tuple[IPAddress, ...], tuple[Tunnel, ...]]:
-    """Return the VIPs and tunnels that are seen in place with everything they need.
-
-    A tunnel is accepted when it carries every family of VIPs that any tunnel carries, so that a
-    director that changes to it takes no VIP out of service.
-    """
-    if not goal.whole or (goal.base and changes(goal.base, state)):
-        return (), ()
-    missing = {change.key for change in changes(goal.wanted, state)}
-    carried: dict[Tunnel, set[Family]] = {}
-    for carrier in goal.carriers:
-        if missing.isdisjoint(carrier.needs):
-            carried.setdefault(carrier.tunnel, set()).add(carrier.vip)
-    families = frozenset[Family]().union(*carried.values())
-    accepted = tuple(
-        tunnel
-        for tunnel in task.servable_tunnels
-        if tunnel not in goal.excluded
-        and carried.get(tunnel, set()) >= families
-        and (tunnel in carried or not task.families)
-    )
-    ready = tuple(
-        vip
-        for vip, key in goal.vips.items()
-        if key not in missing and family_of(vip) in families and not _lacks_mss(vip, goal, missing)
-    )
-    return ready, accepted
-
-
-def _lacks_mss(vip: IPAddress, goal: SetUp, missing: Collection[HostKey]) -> bool:
-    return any(
-        rule in missing or any(route in missing for route in plan.routes)
-        for plan in goal.mss
-        if (rule := plan.rules.get(vip)) is not None
     )

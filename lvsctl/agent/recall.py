@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from lvsctl.agent.assignments import UNKNOWN_FARM, Assignments
+from lvsctl.agent.faults import Place
 from lvsctl.agent.messages import Assignment, TunnelEnd
+from lvsctl.agent.policy import screened_whole
 from lvsctl.agent.record import Record
 from lvsctl.agent.state_dir import ASSIGNMENTS, RECORD, TUNNEL_ENDS, StateDir
 from lvsctl.agent.tunnels import tunnels_of
@@ -54,12 +56,17 @@ def recall(state: StateDir, boot: str) -> Recalled:
             "but leaves the sysctls as they are"
         )
     try:
-        assignments = state.assignments()
+        read = state.assignments()
+        assignments, refusals = screened_whole(read, _place(read))
     except StoreCorrupt as error:
         state.keep_damaged(ASSIGNMENTS)
-        assignments = Assignments()
+        assignments, refusals = Assignments(), ()
         state.keep_assignments(assignments)
         problems.append(f"{error}; what it said is asked of the director again")
+    if refusals:
+        state.keep_damaged(ASSIGNMENTS)
+        state.keep_assignments(assignments)
+        problems += [f"{state.path / ASSIGNMENTS}: {fault.detail}" for fault in refusals]
     ends_file = EndsFile(state.path / TUNNEL_ENDS, boot)
     ends: tuple[TunnelEnd, ...] = ()
     ends_lost = False
@@ -73,6 +80,10 @@ def recall(state: StateDir, boot: str) -> Recalled:
     if not assignments.farms:
         assignments = _still_here(record, ends)
     return Recalled(assignments, record, tuple(problems), ends, ends_lost)
+
+
+def _place(assignments: Assignments) -> Place:
+    return Place(assignments.current.agent if assignments.current else "this host")
 
 
 def _still_here(record: Record, ends: tuple[TunnelEnd, ...]) -> Assignments:

@@ -13,10 +13,10 @@ The order is that of KERNEL.md and safe to be interrupted anywhere:
 
 Each of the first two steps is looked at before the next is planned: the next needs its effect.
 
-An IPv4 VIP is on a tunnel device, and stays on the one where it stands for as long as that one is
-wanted. An IPv6 VIP is on ``lo``: neighbour solicitations are answered for the receiving device's
-addresses only, so that nothing has to be kept silent, and no change of tunnel moves it. It is
-deprecated, so that the host never uses it as a source of its own.
+A VIP that somebody else has put on ``lo``, a dummy or a tunnel device is used and left there.
+Otherwise an IPv4 VIP is on a tunnel device, and stays where it is for as long as that device is
+wanted. An IPv6 VIP is on ``lo``, deprecated: neighbour solicitations are answered for the receiving
+device's addresses only, so nothing has to be kept silent, and no change of tunnel moves it.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -131,6 +131,7 @@ class SetUp:
         vips: The address that each VIP needs; none before base and devices are whole.
         carriers: Which tunnels carry what, and through what.
         excluded: Tunnels that another one keeps from being accepted.
+        foreign: Those addresses that somebody else put there, as they are.
         in_the_way: Devices that go before those that are missing can be made.
         whole: Whether this is all that the task needs; else the rest follows once this is seen.
     """
@@ -140,6 +141,7 @@ class SetUp:
     ports: HostState = field(default_factory=dict)
     mss: tuple[MssPlan, ...] = ()
     vips: Mapping[IPAddress, AddressKey] = field(default_factory=dict)
+    foreign: HostState = field(default_factory=dict)
     carriers: tuple[Carrier, ...] = ()
     excluded: tuple[Tunnel, ...] = ()
     in_the_way: tuple[LinkKey, ...] = ()
@@ -148,7 +150,8 @@ class SetUp:
     @property
     def addresses(self) -> HostState:
         """The addresses of the VIPs."""
-        return {key: address_config(vip) for vip, key in self.vips.items()}
+        own: HostState = {key: address_config(vip) for vip, key in self.vips.items()}
+        return {**own, **self.foreign}
 
     @property
     def routing(self) -> HostState:
@@ -175,10 +178,12 @@ class Seen:
     Attributes:
         state: Every key of :func:`keys_to_observe`.
         routing: By family of the VIPs.
+        foreign: Where somebody else has put a VIP on a device that keeps it silent.
     """
 
     state: HostState
     routing: Mapping[Family, Routing] = field(default_factory=dict)
+    foreign: Mapping[IPAddress, AddressKey] = field(default_factory=dict)
 
 
 def ipv6_switch(device: str) -> SysctlKey:
@@ -251,15 +256,14 @@ def set_up(
             base = {**first, **dict(sysctls.present_rp_filter())}
             return SetUp(base, excluded=carrying.excluded, whole=False)
         base = {**first, **dict(sysctls.relaxed_tunnels())}
-    vips = {
-        vip: key for vip in task.servable_vips if (key := _place(vip, carrying, observed, refused))
-    }
+    vips = {vip: key for vip in task.servable_vips if (key := _place(vip, carrying, seen, refused))}
     return SetUp(
         base=base,
         devices=up,
         ports=dict.fromkeys(carrying.ports(), FouPortConfig()),
         mss=tuple(_mss(task, seen, vips, refused)),
         vips=vips,
+        foreign={key: observed[key] for vip, key in vips.items() if key == seen.foreign.get(vip)},
         carriers=tuple(carrying.carriers()),
         excluded=carrying.excluded,
     )
@@ -284,17 +288,20 @@ def ipv6_is_off(device: str, observed: HostState) -> bool:
 
 
 def _place(
-    vip: IPAddress, carrying: "_Carrying", observed: HostState, refused: Collection[HostChange]
+    vip: IPAddress, carrying: "_Carrying", seen: Seen, refused: Collection[HostChange]
 ) -> AddressKey | None:
-    links = carrying.links(family_of(vip))
+    links, observed = carrying.links(family_of(vip)), seen.state
     if not links:
         return None
+    foreign = seen.foreign.get(vip)
+    if foreign is not None and observed[foreign] is not None:
+        return foreign
     if family_of(vip) is Family.IPV6:
         return None if ipv6_is_off("lo", observed) else vip_key("lo", vip)
     keys = [vip_key(link.name, vip) for link in links]
-    standing = [key for key in keys if observed[key] is not None]
+    present = [key for key in keys if observed[key] is not None]
     offered = [key for key in keys if HostChange(key, address_config(vip)) not in refused]
-    return (standing or offered or keys)[0]
+    return (present or offered or keys)[0]
 
 
 def _mss(

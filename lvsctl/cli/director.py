@@ -6,6 +6,7 @@ import click
 
 from lvsctl.cli.config_file import reads_config
 from lvsctl.cli.options import host_and_port, read_by
+from lvsctl.duration import parse_duration
 from lvsctl.errors import ConfigurationError
 
 
@@ -82,6 +83,23 @@ def director() -> None:
     envvar="LVSCTL_EXEC_SOCKET",
     help="Socket of lvsctl-exec, which runs them instead, under a user of its own.",
 )
+@click.option(
+    "--history-age",
+    metavar="DURATION",
+    callback=read_by(parse_duration),
+    default="90d",
+    envvar="LVSCTL_HISTORY_AGE",
+    show_default=True,
+    help="Forget changes of the farm that are older; what they led to stays.",
+)
+@click.option(
+    "--history-commits",
+    type=click.IntRange(min=1),
+    default=10_000,
+    envvar="LVSCTL_HISTORY_COMMITS",
+    show_default=True,
+    help="Keep no more than this many of the latest changes of the farm.",
+)
 @click.option("--name", default="", envvar="LVSCTL_NAME", help="Of this director.  [the host's]")
 @reads_config
 def run(
@@ -95,6 +113,8 @@ def run(
     socket: Path | None,
     exec_dir: Path | None,
     exec_socket: Path | None,
+    history_age: int,
+    history_commits: int,
     observe: bool,
     take_sysctls: bool,
 ) -> None:
@@ -119,6 +139,8 @@ def run(
         name=name,
         exec_dir=exec_dir,
         exec_socket=exec_socket,
+        history_age_s=history_age,
+        history_commits=history_commits,
     )
     try:
         status = run_director(config)

@@ -1,22 +1,27 @@
 """The one place that changes the state: an edit in, checks, a durable commit, a new state out."""
 
-from collections.abc import Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
 from lvsctl.director.agent_edits import without_stale_readiness
 from lvsctl.director.edits import Edit, describe_changes, describe_operations
-from lvsctl.director.state import State, server_id, state_of
-from lvsctl.errors import InvalidInput
-from lvsctl.farm import Pool, Service
+from lvsctl.director.state import State
+from lvsctl.director.write.advance import Advance, advance, services_affected
+from lvsctl.director.write.replica import Replica
+from lvsctl.errors import InvalidInput, OutcomeUnknown, StaleBase, StoreError
 from lvsctl.farm_rules import broken_rules
 from lvsctl.health.target import TargetId
 from lvsctl.health.weights import Health
 from lvsctl.ipvs_table import IPAddress
 from lvsctl.objects import Changes, Kind, ObjectId
-from lvsctl.status import EPOCH, Agent
+from lvsctl.status import EPOCH
 from lvsctl.store.protocol import Store, check_expected
+
+ATTEMPTS = 8
+"""How often an edit is judged anew because somebody else committed in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,6 @@ class Written:
         changes: Which objects it added, changed and removed, in words.
         dirty: Names of the services that it bears on; None for everything.
         changed: Whether anything was different from before.
-        moves_probes: Health checks take other ways through the tunnel than before.
     """
 
     before: State
@@ -54,7 +58,6 @@ class Written:
     changes: tuple[str, ...]
     dirty: frozenset[str] | None
     changed: bool
-    moves_probes: bool
 
     @property
     def revision(self) -> int:
@@ -75,24 +78,51 @@ class Written:
 class Commits:
     """Applies edits one after the other; lives in the store's worker thread.
 
+    An edit is judged by the state that the store then still has when it is written, or judged
+    anew: what two writers may each do alone they may not do together.
+
     Args:
         store: Where the state is kept.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._state = state_of(store.load())
+        self._replica = Replica(store)
 
     @property
     def state(self) -> State:
         """The present state; readers in other threads get a frozen value."""
-        return self._state
+        return self._replica.state
+
+    def catch_up(self) -> None:
+        """Take in what others have committed.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        self._replica.catch_up()
+
+    def fetch(self) -> Iterator[Advance]:
+        """Yield the steps of the state that were not fetched yet, in order; from another thread."""
+        return self._replica.fetch()
+
+    def subscribe(self, announce: Callable[[], None]) -> Callable[[], None]:
+        """Have a function called, in whichever thread, when there may be something to take in.
+
+        Returns:
+            What ends it.
+        """
+        return self._replica.subscribe(announce)
+
+    def compact(self) -> bool:
+        """Forget a part of the history that is beyond what is kept; return if there is more."""
+        return self._store.compact()
 
     def dry_run(self, edit: Edit, expect: Mapping[ObjectId, int], around: Surroundings) -> Written:
         """Check an edit as :meth:`commit` does and say what it would do; store nothing."""
-        before = self._state.seen(around.health, around.at)
-        asked, changes, after = self._checked(before, edit, expect, around)
-        return _written(before, after, before, asked, changes)
+        self.catch_up()
+        step, asked = self._judged(edit, expect, around, "")
+        return _written(step, asked, stored=False)
 
     def commit(
         self,
@@ -114,22 +144,53 @@ class Commits:
             NotFound: It is about an object that does not stand.
             StaleRevision: An object is not at the revision that ``expect`` names.
             Conflict: The present state forbids it.
+            StaleBase: Others committed first each time; nothing was stored.
+            OutcomeUnknown: The disk failed, and so it is not known whether it was stored.
             StoreError: The disk failed; the state is as before.
         """
-        before = self._state.seen(around.health, around.at)
-        asked, changes, after = self._checked(before, edit, expect, around)
-        if changes:
-            self._store.commit(changes, expect, by)
-            self._state = after  # at that revision: nobody else writes the store
-        return _written(before, after, self._state, asked, changes)
+        for _ in range(ATTEMPTS):
+            self.catch_up()
+            step, asked = self._judged(edit, expect, around, by)
+            if not step.changes:
+                return _written(step, asked, stored=False)
+            try:
+                self._store_step(step, expect)
+            except StaleBase:
+                continue
+            self._replica.enter(step)
+            return _written(step, asked, stored=True)
+        raise StaleBase(
+            f"others changed the farm each of the {ATTEMPTS} times that this change was checked; "
+            "nothing was stored. Repeat it when they are done"
+        )
 
-    def _checked(
-        self,
-        before: State,
-        edit: Edit,
-        expect: Mapping[ObjectId, int],
-        around: Surroundings,
-    ) -> tuple[Changes, Changes, State]:
+    def _store_step(self, step: Advance, expect: Mapping[ObjectId, int]) -> None:
+        """Commit a step; where the answer is lost, look whether it was stored.
+
+        Raises:
+            StaleBase, OutcomeUnknown, StoreError: See :meth:`commit`.
+        """
+        base, commit_id = step.before.position, uuid.uuid4().hex
+        try:
+            self._store.commit(
+                step.changes, base=base, expect=expect, by=step.by, commit_id=commit_id
+            )
+        except StoreError as error:
+            try:
+                revision = self._store.find_commit(commit_id, base)
+            except StoreError:
+                raise OutcomeUnknown(
+                    f"{error}. Whether this change was stored is not known: look before you "
+                    "repeat it"
+                ) from error
+            if revision is None:
+                raise
+
+    def _judged(
+        self, edit: Edit, expect: Mapping[ObjectId, int], around: Surroundings, by: str
+    ) -> tuple[Advance, Changes]:
+        """Return what an edit leads to, and what it asks for, unchanged values included."""
+        before = self.state.seen(around.health, around.at)
         check_expected(expect, before.revisions)
         asked = edit.changes(before)
         changes = {
@@ -142,23 +203,21 @@ class Commits:
             _refuse_broken(edit, after, around.taken)
         edit.guard(before, after)
         stale = without_stale_readiness(after)
-        if not stale:
-            return asked, changes, after
-        changes |= stale
-        return asked, changes, before.after(changes, before.revision + 1)
+        if stale:
+            changes |= stale
+            after = before.after(changes, before.revision + 1)
+        return advance(before, after, changes, by), asked
 
 
-def _written(
-    before: State, after: State, state: State, asked: Changes, changes: Changes
-) -> Written:
+def _written(step: Advance, asked: Changes, *, stored: bool) -> Written:
+    before, after, changes = step.before, step.after, step.changes
     return Written(
         before,
         after,
-        state,
+        after if stored else before,
         describe_changes(before, changes),
-        _dirty(before, after, changes or asked),
+        step.dirty if changes else services_affected(before, after, asked),
         bool(changes),
-        before.tunnel_paths != after.tunnel_paths,
     )
 
 
@@ -169,27 +228,3 @@ def _refuse_broken(edit: Edit, after: State, taken: Mapping[IPAddress, str]) -> 
     ]
     if problems:
         raise InvalidInput(problems)
-
-
-def _dirty(before: State, after: State, changes: Changes) -> frozenset[str] | None:
-    """Return the services whose part of the table, or VIP, the changes may alter."""
-    names: set[str] = set()
-    pools: set[str] = set()
-    for object_id in changes:
-        for state in (before, after):
-            match state.value(object_id):
-                case Service(name=name):
-                    names.add(name)
-                case Pool(name=name):
-                    pools.add(name)
-                case Agent(pools=joined):
-                    pools.update(joined)
-                case _:
-                    pass
-        if object_id.kind is Kind.OVERRIDE:
-            pools.add(server_id(object_id.name).pool)
-        if object_id.kind in (Kind.SETTINGS, Kind.DIRECTORS):
-            return None
-    for state in (before, after):
-        names.update(s.name for s in state.farm.services.values() if s.pool in pools)
-    return frozenset(names)

@@ -1,10 +1,12 @@
 """What a cycle shows that people want to hear of. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TypeVar
 
 from lvsctl.director.cycle import Cycle, KernelView, KeyState, ServiceHealth
-from lvsctl.director.state import State
+from lvsctl.director.edits import describe_changes
+from lvsctl.director.write.advance import Advance
 from lvsctl.events import MAX_ITEMS, Event, EventKind
 from lvsctl.ipvs_table import Operation, service_of
 from lvsctl.results import Done, Result, Skipped
@@ -146,20 +148,23 @@ def _differences(
             yield Event(ended, "" if subject == why else subject, f"no longer: {why}")
 
 
-def stored_events(before: State, after: State, changes: Sequence[str], by: str) -> Iterator[Event]:
-    """Yield what a write changed, and each server whose administrative state it changed."""
+def stored_events(step: Advance) -> Iterator[Event]:
+    """Yield what a commit changed, and each server whose administrative state it changed."""
+    first = dict(islice(step.changes.items(), MAX_ITEMS))
     yield Event(
         EventKind.STORED,
-        f"revision {after.revision}",
-        f"changed objects: {len(changes)}",
-        tuple(changes[:MAX_ITEMS]),
-        by,
+        f"revision {step.after.revision}",
+        f"changed objects: {len(step.changes)}",
+        describe_changes(step.before, first),
+        step.by,
     )
-    old, new = before.status.overrides, after.status.overrides
+    old, new = step.before.status.overrides, step.after.status.overrides
     if old is not new:
         for server in sorted({*old, *new}):
             if old.get(server) != new.get(server):
-                yield Event(EventKind.SERVER_STATE, str(server), _standing(new.get(server)), by=by)
+                yield Event(
+                    EventKind.SERVER_STATE, str(server), _standing(new.get(server)), by=step.by
+                )
 
 
 def _standing(override: Override | None) -> str:

@@ -31,6 +31,8 @@ from lvsctl.director.self_check import SelfCheck
 from lvsctl.director.state import State
 from lvsctl.director.statistics import CycleStatistics
 from lvsctl.director.tunnel_use import TunnelUse
+from lvsctl.director.write.advance import Advance
+from lvsctl.director.write.follower import Follower
 from lvsctl.errors import BoundaryError, NotFound, StoreError
 from lvsctl.events import Event, EventKind
 from lvsctl.health.prober import Probe
@@ -143,6 +145,12 @@ class DirectorDaemon:
             now=clock.now,
             random=random,
         )
+        self._follower = Follower(
+            commits,
+            store,
+            on_advance=self._advanced,
+            on_error=lambda why: self._problems.report(Component.STORE, why),
+        )
         clock.follow(self._clock_jumped)
 
     @property
@@ -201,6 +209,8 @@ class DirectorDaemon:
             tasks.create_task(self.events.run())
             tasks.create_task(feed_watchdog(self._kernel.responds))
             tasks.create_task(self.self_check.run())
+            tasks.create_task(self._follower.run())
+            tasks.create_task(self._follower.compact())
 
     async def _reconcile(self) -> None:
         """Run cycles: at every wake what is dirty, at every timer everything."""
@@ -298,18 +308,21 @@ class DirectorDaemon:
         except StoreError as error:
             self._problems.report(Component.STORE, str(error))
             raise
+        finally:
+            self._follower.take_in()
         if written.changed:
             self._problems.clear(Component.STORE)
-            self._state = written.state
-            log.info("stored", revision=written.revision, by=by, changes=written.changes[:10])
-            self._agent_watch.forget(
-                written.before.status.agents.keys() - written.state.status.agents.keys()
-            )
-            self.events.emit(*stored_events(written.before, written.state, written.changes, by))
-            # A new path for probes is prepared by a look at everything only.
-            self.wake(None if written.moves_probes else written.dirty)
-            self.drains.wake()
         return written
+
+    def _advanced(self, step: Advance) -> None:
+        """Act on a step of the stored state, whoever made it."""
+        self._state = step.after
+        log.info("stored", revision=step.after.revision, by=step.by, objects=len(step.changes))
+        self._agent_watch.forget(step.before.status.agents.keys() - step.after.status.agents.keys())
+        self.events.emit(*stored_events(step))
+        # A new path for probes is prepared by a look at everything only.
+        self.wake(None if step.moves_probes else step.dirty)
+        self.drains.wake()
 
     async def dry_run(self, edit: Edit, *, expect: Mapping[ObjectId, int] | None = None) -> Written:
         """Check an edit as :meth:`write` does and say what it would do."""

@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -44,6 +44,7 @@ from lvsctl.ipvs.choice import open_ipvs
 from lvsctl.ipvs.protocol import Ipvs
 from lvsctl.logs import configure_logging
 from lvsctl.sd_notify import notify_ready
+from lvsctl.store.commits import Retention
 from lvsctl.store.events import MemoryEventLog, OpenedHistory, open_history
 from lvsctl.store.local import SqliteLocalState
 from lvsctl.store.protocol import LocalState, Mode, ModeName, Store
@@ -74,6 +75,8 @@ class DirectorConfig:
         name: Of this director.
         exec_dir: Where the programs of health checks are; None runs none.
         exec_socket: Of the service that runs them instead.
+        history_age_s: How old the farm's history gets, in s.
+        history_commits: How many commits it has at most.
     """
 
     listen_host: str = "127.0.0.1"
@@ -88,6 +91,8 @@ class DirectorConfig:
     name: str = ""
     exec_dir: Path | None = None
     exec_socket: Path | None = None
+    history_age_s: int = 90 * 86400
+    history_commits: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +223,7 @@ async def _serve(config: DirectorConfig, token: str, listener: socket.socket) ->
         programs = stack.enter_context(_programs(config))
         opening = open_daemon(
             config.name or socket.gethostname(),
-            lambda: SqliteStore(config.state_dir / "farm.db", utc_now),
+            lambda: _open_store(config),
             lambda: _open_kernel(config),
             probe=Probes(programs).probe,
             open_events=lambda: open_history(config.state_dir / "events.db", utc_now),
@@ -255,6 +260,11 @@ async def _serve(config: DirectorConfig, token: str, listener: socket.socket) ->
         with contextlib.suppress(asyncio.CancelledError):
             await reconciling
     return 0
+
+
+def _open_store(config: DirectorConfig) -> Store:
+    retention = Retention(timedelta(seconds=config.history_age_s), config.history_commits)
+    return SqliteStore(config.state_dir / "farm.db", utc_now, retention)
 
 
 def _open_kernel(config: DirectorConfig) -> Kernel:

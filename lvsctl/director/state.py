@@ -1,6 +1,6 @@
 """What the director knows at one revision of its store, as one frozen value."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -14,7 +14,9 @@ from lvsctl.health.weights import Health
 from lvsctl.objects import Changes, Directors, Kind, ObjectId, StoredObject
 from lvsctl.point_to_point.tunnel import Tunnel
 from lvsctl.status import Agent, Override, ServerId, Status
-from lvsctl.store.protocol import Contents, Position
+from lvsctl.store.commits import Batch
+from lvsctl.store.position import Position
+from lvsctl.store.protocol import Contents
 
 
 @dataclass(frozen=True)
@@ -73,23 +75,36 @@ class State:
 
     def after(self, changes: Changes, revision: int) -> "State":
         """Return the state that a commit of ``changes`` at ``revision`` leads to."""
-        held = dict(self._objects())
-        for object_id, value in changes.items():
-            if value is None:
-                held.pop(object_id, None)
-            else:
-                held[object_id] = value
-        revisions = {
-            **{key: at for key, at in self.revisions.items() if changes.get(key, True) is not None},
-            **{key: revision for key, value in changes.items() if value is not None},
-        }
+        return self._after([(changes, revision)])
+
+    def following(self, commits: Batch) -> "State":
+        """Return the state that the next commits lead to."""
+        return self._after([(commit.changes, commit.revision) for commit in commits])
+
+    def _after(self, steps: Sequence[tuple[Changes, int]]) -> "State":
+        held = dict(self.objects())
+        revisions = dict(self.revisions)
+        for changes, revision in steps:
+            for object_id, value in changes.items():
+                if value is None:
+                    held.pop(object_id, None)
+                    revisions.pop(object_id, None)
+                else:
+                    held[object_id] = value
+                    revisions[object_id] = revision
         return replace(
             self,
-            revision=revision,
+            revision=steps[-1][1],
             revisions=revisions,
             farm=_farm(held),
             status=_status(held).seen(self.status.health, self.status.at),
         )
+
+    def changes_to(self, other: "State") -> Changes:
+        """Return the changes that lead from this state to another."""
+        held, wanted = dict(self.objects()), dict(other.objects())
+        changed = {key: value for key, value in wanted.items() if held.get(key) != value}
+        return {**dict.fromkeys(held.keys() - wanted.keys()), **changed}
 
     def seen(self, health: Mapping[TargetId, Health], at: datetime) -> "State":
         """Return the same state with what is known of health at a moment."""
@@ -100,7 +115,8 @@ class State:
                 seen.__dict__[name] = self.__dict__[name]
         return seen
 
-    def _objects(self) -> Iterator[tuple[ObjectId, StoredObject]]:
+    def objects(self) -> Iterator[tuple[ObjectId, StoredObject]]:
+        """Yield every object with its name, in creation order within each kind."""
         for service in self.farm.services.values():
             yield ObjectId(Kind.SERVICE, service.name), service
         for pool in self.farm.pools.values():

@@ -1,8 +1,9 @@
 """Which VIPs to put on which device of the director, and which of ours to take off. Pure."""
 
+import functools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_interface
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 
 from lvsctl.host.protocol import (
     AddressConfig,
@@ -14,6 +15,7 @@ from lvsctl.host.protocol import (
     SysctlKey,
 )
 from lvsctl.ipvs_table import Family, IPAddress, family_of
+from lvsctl.unicast import broadcast_addresses
 
 VIP_LINK = LinkKey("lvs0")
 """A dummy device of our own: a VIP there is local, and never a source towards a real server."""
@@ -117,10 +119,15 @@ def vip_key(
         networks: As of :func:`networks_of`.
         ours: Addresses that we added; one that is in the right place stays there.
     """
-    address = ip_interface(vip)
+    address = _alone_in_its_network(vip)
     on_link = [AddressKey(key.link, address) for key in networks if vip in key.address.network]
     standing = [key for key in on_link if key in ours]
     return next(iter([*standing, *on_link]), AddressKey(VIP_LINK.name, address))
+
+
+@functools.lru_cache(maxsize=4096)  # each cycle asks for the same
+def _alone_in_its_network(vip: IPAddress) -> IPv4Interface | IPv6Interface:
+    return ip_interface(vip)
 
 
 def vip_config(key: AddressKey) -> AddressConfig:
@@ -156,20 +163,22 @@ def answering_links(key: AddressKey, links: Mapping[Family, frozenset[str]]) -> 
 def own_addresses(
     present: Addresses, gateways: Collection[tuple[str, IPAddress]]
 ) -> Mapping[IPAddress, str]:
-    """Return this director's own addresses and its gateways, which can be no VIPs.
+    """Return addresses of this director, its networks and its gateways, which can be no VIPs.
 
     A device's own address is the first that has a network around it: one that stands alone (/32),
     or came later, may well be a VIP that somebody put there.
     """
     found: dict[IPAddress, str] = {gateway: f"the gateway on {link}" for link, gateway in gateways}
     seen: set[tuple[str, int]] = set()
+    own: list[AddressKey] = []
     for key in present:
         of = (key.link, key.address.version)
         its_own = not (key.link == VIP_LINK.name or _alone(key) or key.address.is_link_local)
         if its_own and of not in seen:
             seen.add(of)
-            found[key.address.ip] = f"this director ({key.link})"
-    return found
+            own.append(key)
+    found |= broadcast_addresses((key.link, key.address) for key in own)
+    return found | {key.address.ip: f"this director ({key.link})" for key in own}
 
 
 def _alone(key: AddressKey) -> bool:

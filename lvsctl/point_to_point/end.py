@@ -1,7 +1,8 @@
 """One host's end of a tunnel: what the host must have for it, and what stands in the way. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 
 from lvsctl.agent.messages import TunnelEnd, TunnelMode
 from lvsctl.errors import Problem
@@ -14,7 +15,8 @@ from lvsctl.host.protocol import (
     LinkConfig,
     LinkKey,
 )
-from lvsctl.ipvs_table import Family, family_of
+from lvsctl.ipvs_table import Family, IPAddress, family_of
+from lvsctl.point_to_point.routes import HostView, loops, taken_traffic
 from lvsctl.point_to_point.tunnel import overlap
 
 _KINDS: Mapping[tuple[TunnelMode, Family], str] = {
@@ -24,30 +26,24 @@ _KINDS: Mapping[tuple[TunnelMode, Family], str] = {
     (TunnelMode.GRE, Family.IPV6): "ip6gre",
 }
 """What rtnetlink calls each mode, by the family of the outer packets."""
+_NOBODY: Mapping[IPAddress, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class HostView:
-    """A host as far as tunnels are concerned.
-
-    Attributes:
-        links: Its devices.
-        addresses: Its addresses.
-    """
-
-    links: Mapping[str, LinkConfig]
-    addresses: Sequence[AddressKey]
-
-
-def view_of(host: Host) -> HostView:
+def view_of(host: Host, protected: Mapping[IPAddress, str] = _NOBODY) -> HostView:
     """Look at a host.
+
+    Args:
+        host: The host.
+        protected: Addresses that no tunnel may take, each with whose it is.
 
     Raises:
         KernelError: It cannot be read.
     """
     observed = host.observe([LinkKey(name) for name in host.links()])
     links = {str(key): link for key, link in observed.items() if isinstance(link, LinkConfig)}
-    return HostView(links, tuple(host.addresses()))
+    routes = {key: route for family in Family for key, route in host.routes(family).items()}
+    gateways = {gateway: f"the gateway on {link}" for link, gateway in host.gateways()}
+    return HostView(links, tuple(host.addresses()), routes, {**gateways, **protected})
 
 
 def wanted_link(end: TunnelEnd) -> LinkConfig:
@@ -119,6 +115,8 @@ def obstacles(end: TunnelEnd, host: HostView, *, present: bool) -> Iterator[Prob
         yield Problem("/link", f"this host has a device {end.link} already", "another name")
     yield from _pair_in_use(end, host)
     yield from _overlaps(end, host)
+    yield from taken_traffic(end, host)
+    yield from loops(end, host)
 
 
 def _pair_in_use(end: TunnelEnd, host: HostView) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ therefore known, and its device goes with all that is on it: addresses and route
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import structlog
 
@@ -13,6 +14,7 @@ from lvsctl.agent.messages import TunnelEnd
 from lvsctl.errors import InvalidInput, KernelError, Problem
 from lvsctl.host.plan import changes
 from lvsctl.host.protocol import AddressKey, Host, HostChange, LinkConfig, LinkKey
+from lvsctl.ipvs_table import IPAddress
 from lvsctl.point_to_point.end import (
     fits_in_place,
     has_to_be_made_again,
@@ -25,6 +27,8 @@ from lvsctl.point_to_point.end import (
 from lvsctl.results import Failed
 
 _log = structlog.get_logger()
+
+_NOBODY: Mapping[IPAddress, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +78,12 @@ class Ends:
         link = host.links.get(end.link)
         return Standing(link.mtu if link else None, why_down(end, host))
 
-    def bring_up(self, end: TunnelEnd) -> str:
+    def bring_up(self, end: TunnelEnd, protected: Mapping[IPAddress, str] = _NOBODY) -> str:
         """Make the host have an end; return what was mended of one that had been there.
+
+        Args:
+            end: The end.
+            protected: Addresses that no tunnel may take, each with whose it is.
 
         Raises:
             InvalidInput: The host cannot have it, and nothing was touched.
@@ -84,14 +92,14 @@ class Ends:
         """
         old = self._recorded.get(end.link)
         if old is not None and not fits_in_place(old, end):
-            self._refuse(end, old)
+            self._refuse(end, old, protected)
             self.take_down(old.link)
             old = None
         host = view_of(self._host)
         seen = host.links.get(end.link)
         present = old is not None and is_device_of(old, seen)
-        if not present:
-            self._refuse(end, None)
+        if not present or old != end:
+            self._refuse(end, old if present else None, protected)
         was = "" if old is None else why_down(end, host)
         self._record(end, old)
         if present and seen is not None and has_to_be_made_again(end, seen):
@@ -130,18 +138,25 @@ class Ends:
         self._keep(tuple(rest.values()))
         self._recorded = rest
 
-    def _refuse(self, end: TunnelEnd, replaced: TunnelEnd | None) -> None:
-        problems = self.obstacles(end, replaced)
+    def _refuse(
+        self, end: TunnelEnd, replaced: TunnelEnd | None, protected: Mapping[IPAddress, str]
+    ) -> None:
+        problems = self.obstacles(end, replaced, protected)
         if problems:
             raise InvalidInput(problems)
 
-    def obstacles(self, end: TunnelEnd, replaced: TunnelEnd | None = None) -> Sequence[Problem]:
+    def obstacles(
+        self,
+        end: TunnelEnd,
+        replaced: TunnelEnd | None = None,
+        protected: Mapping[IPAddress, str] = _NOBODY,
+    ) -> Sequence[Problem]:
         """Return why the host cannot have an end, once the one that it replaces is gone.
 
         Raises:
             KernelError: The host cannot be read.
         """
-        host = view_of(self._host)
+        host = view_of(self._host, protected)
         present = replaced is not None and is_device_of(replaced, host.links.get(end.link))
         return tuple(obstacles(end, host, present=present))
 

@@ -9,6 +9,7 @@ from lvsctl.agent.messages import TunnelEnd, TunnelMode
 from lvsctl.errors import Problem
 from lvsctl.ipvs_table import Family, IPAddress, family_of
 from lvsctl.packet_size import IP_HEADER
+from lvsctl.unicast import why_not_unicast
 
 IPInterface = IPv4Interface | IPv6Interface
 IPNetwork = IPv4Network | IPv6Network
@@ -143,17 +144,8 @@ def _device(end: TunnelEnd) -> Iterator[Problem]:
 
 
 def _unicast(pointer: str, address: IPAddress) -> Iterator[Problem]:
-    natures = {
-        "the unspecified address": address.is_unspecified,
-        "a loopback address": address.is_loopback,
-        "a multicast address": address.is_multicast,
-        "a link-local address": address.is_link_local,
-        "a reserved address": address.is_reserved,
-    }
-    for nature, applies in natures.items():
-        if applies:
-            yield Problem(pointer, f"{address} is {nature}", "an address of a host")
-            return
+    if nature := why_not_unicast(address):
+        yield Problem(pointer, f"{address} is {nature}", "an address of a host")
 
 
 def _outside(end: TunnelEnd) -> Iterator[Problem]:

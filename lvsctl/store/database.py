@@ -5,23 +5,19 @@ is dealt with here, once. A file appears under its name only when it is complete
 which is empty or lacks its tables is always damage and never a beginning.
 """
 
-import fcntl
 import os
 import sqlite3
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from io import FileIO
 from itertools import chain
 from pathlib import Path
-from typing import Any, Never
+from typing import Never
 
 from lvsctl.errors import StoreCorrupt, StoreError, StoreTooNew
-
-Row = tuple[Any, ...]
-"""Cells of a row: str, int or None, as its table says."""
+from lvsctl.store.digest import Row, checksum
+from lvsctl.store.lock import take_lock
 
 _META = {"meta": "key TEXT PRIMARY KEY, value TEXT NOT NULL"}
 # Our statements are right, so where SQLite finds fault with one (ERROR), the file is not.
@@ -50,22 +46,29 @@ class Format:
         application_id: Mark in the file's header that tells this format from any other.
         version: Of the tables; a file with a higher one is refused.
         tables: Name and columns of each; a checksum over each row is kept beside them.
+        cure: What to do about a damaged file, for a person; never what would take traffic away.
         since: The version in which a table came, for those that the first did not have.
-        loss: What to do once the file is gone, for a person.
+        older: All tables of an older version, where this one has others in their place.
+        upgrade: Fills the tables that came in place of others, before those are dropped.
+        read_in_part: Tables without a limit, of which opening the file checks nothing.
     """
 
     what: str
     application_id: int
     version: int
     tables: Mapping[str, str]
-    loss: str
+    cure: str
     since: Mapping[str, int] = field(default_factory=dict)
+    older: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    upgrade: "Callable[[Database], None] | None" = None
+    read_in_part: frozenset[str] = frozenset()
 
     def statements(self, version: int) -> Mapping[str, str]:
         """Return the statement that makes each table of a version."""
+        tables = self.older.get(version, self.tables)
         return {
             table: f"CREATE TABLE {table} (checksum INTEGER NOT NULL, {columns})"
-            for table, columns in {**_META, **self.tables}.items()
+            for table, columns in {**_META, **tables}.items()
             if self.since.get(table, 1) <= version
         }
 
@@ -77,6 +80,7 @@ class Database:
         path: The file. It and its folder are made where they are missing.
         form: What it holds.
         meta: First entries of the table ``meta`` of a new file.
+        rows: First rows of its other tables.
 
     Raises:
         StoreCorrupt: The file is damaged, or is something else.
@@ -84,15 +88,23 @@ class Database:
         StoreError: The disk refuses, or another process holds the file.
     """
 
-    def __init__(self, path: Path, form: Format, meta: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        form: Format,
+        meta: Mapping[str, str],
+        rows: Mapping[str, Sequence[Row]] | None = None,
+    ) -> None:
         self._path = path
         self._form = form
-        self._lock = self._take_lock()
+        self._lock = take_lock(path)
         try:
             with self._translated():
                 if not path.exists():
-                    self._create(meta)
+                    self._create({"meta": list(meta.items()), **(rows or {})})
+                self._identity = _identity(path)
                 self._connection = self._connect()
+                self._prepare()
         except BaseException:
             self._lock.close()
             raise
@@ -107,6 +119,7 @@ class Database:
     def transaction(self) -> Iterator[None]:
         """Make everything that is written inside durable at once, or nothing of it."""
         with self._translated():
+            self._check_place()
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -129,18 +142,34 @@ class Database:
         with self._translated():
             return self._connection.execute(sql, values).fetchall()
 
-    def rows(self, table: str) -> Sequence[Row]:
-        """Return every row of a table in the order of writing, without its checksum.
+    def rows(self, table: str, clause: str = "ORDER BY rowid", *values: str | int) -> Sequence[Row]:
+        """Return rows of a table, all in the order of writing or those of a clause of ours.
 
         Raises:
             StoreCorrupt: A row is not as it was written.
         """
-        with self._translated():
-            return self._rows(self._connection, table)
+        return list(self.each(table, clause, *values))
 
-    def meta(self) -> Mapping[str, str]:
-        """Return the entries of the table ``meta``."""
-        return {str(key): str(value) for key, value in self.rows("meta")}
+    def each(self, table: str, clause: str = "ORDER BY rowid", *values: str | int) -> Iterator[Row]:
+        """Yield what :meth:`rows` returns, for a table that is too long for memory."""
+        query = f"SELECT * FROM {table} {clause}"  # noqa: S608 - our own words
+        with self._translated():
+            for found, *cells in self._connection.execute(query, values):
+                row = tuple(cells)
+                if found != checksum(row):
+                    self.corrupt(f"a row of its table {table} is not as it was written")
+                yield row
+
+    def meta(self, key: str) -> str:
+        """Return an entry of the table ``meta``.
+
+        Raises:
+            StoreCorrupt: It is not there, or not as it was written.
+        """
+        entries: dict[str, str] = dict(self.rows("meta"))
+        if key not in entries:
+            self.corrupt(f"its table meta has no entry {key}")
+        return entries[key]
 
     def corrupt(self, cause: object) -> Never:
         """Refuse the file.
@@ -148,11 +177,9 @@ class Database:
         Raises:
             StoreCorrupt: Always.
         """
-        name = self._path.name
         raise StoreCorrupt(
-            f"{self._path}: {self._form.what} is damaged: {cause}. Restore a copy of it, or move "
-            f"it away together with {name}-wal and {name}-shm and start anew; then "
-            f"{self._form.loss}. What the kernel forwards stays as it is meanwhile."
+            f"{self._path}: {self._form.what} is damaged: {cause}. What the kernel forwards stays "
+            f"as it is. {self._form.cure}"
         )
 
     def check_writable(self) -> None:
@@ -164,35 +191,23 @@ class Database:
         with self.transaction():
             self.write("meta", [("written_by", version("lvsctl"))])
 
-    def _take_lock(self) -> FileIO:
-        """Lock a file beside the database: locks on that itself are SQLite's affair."""
-        path = self._path.with_name(self._path.name + ".lock")
-        try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = FileIO(path, "a+")
-        except OSError as error:
-            raise StoreError(
-                f"cannot make {error.filename}: {error.strerror}; the state folder must be a "
-                "folder that is writable for the user that runs this"
-            ) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            lock.seek(0)
-            holder = lock.read().decode(errors="replace").strip() or "?"
-            lock.close()
-            if not isinstance(error, BlockingIOError):
-                raise StoreError(f"cannot lock {path}: {error.strerror}") from error
-            raise StoreError(
-                f"{self._path} is in use by process {holder}: a state folder serves one director "
-                "at a time. End that process, or choose another folder with --state-dir"
-            ) from error
-        with suppress(OSError):  # a full disk: the lock holds, only its holder is not named
-            lock.truncate(0)
-            lock.write(f"{os.getpid()}\n".encode())
-        return lock
+    def _check_place(self) -> None:
+        """Refuse to write a file that nobody would find again.
 
-    def _create(self, meta: Mapping[str, str]) -> None:
+        Another process could have opened what is under its name now.
+        """
+        try:
+            found = _identity(self._path)
+        except FileNotFoundError:
+            found = None
+        if found != self._identity:
+            raise StoreError(
+                f"{self._path} is not the file that this process ({os.getpid()}) has open: it or "
+                "its folder was moved or replaced; nothing was stored. Move it back, or end this "
+                "process and start it with the --state-dir that is meant"
+            )
+
+    def _create(self, rows: Mapping[str, Sequence[Row]]) -> None:
         """Make the file under another name, and rename it once it is complete on the disk."""
         journal = self._path.with_name(self._path.name + "-wal")
         if journal.exists():
@@ -206,7 +221,9 @@ class Database:
             connection.execute(f"PRAGMA user_version = {self._form.version}")
             for statement in self._form.statements(self._form.version).values():
                 connection.execute(statement)
-            _write(connection, "meta", [*meta.items(), ("written_by", version("lvsctl"))])
+            for table, first in rows.items():
+                _write(connection, table, first)
+            _write(connection, "meta", [("written_by", version("lvsctl"))])
             connection.execute("COMMIT")
         unfinished.rename(self._path)
         folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
@@ -218,65 +235,66 @@ class Database:
     def _connect(self) -> sqlite3.Connection:
         if self._path.stat().st_size == 0:
             self.corrupt("it is empty")
-        connection = sqlite3.connect(
+        return sqlite3.connect(
             f"{self._path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None
         )
+
+    def _prepare(self) -> None:
+        """Check the file that was opened, and bring it to this version."""
         try:
             # Without it SQLite needs a file of shared memory, for which a full disk has no room.
-            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-            found = self._check(connection)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            self._upgrade(connection, found)
+            self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            found = self._check()
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            if found < self._form.version:
+                self._upgrade(found)
         except BaseException:
-            connection.close()
+            self._connection.close()
             raise
-        return connection
 
-    def _upgrade(self, connection: sqlite3.Connection, found: int) -> None:
-        """Make the tables that a file of an older version lacks, all at once."""
-        if found == self._form.version:
-            return
-        old = self._form.statements(found)
-        connection.execute("BEGIN IMMEDIATE")
-        for table, statement in self._form.statements(self._form.version).items():
-            if table not in old:
-                connection.execute(statement)
-        _write(connection, "meta", [("written_by", version("lvsctl"))])
-        connection.execute(f"PRAGMA user_version = {self._form.version}")
-        connection.execute("COMMIT")
+    def _upgrade(self, found: int) -> None:
+        """Give a file of an older version the tables of this one, all at once."""
+        old, new = self._form.statements(found), self._form.statements(self._form.version)
+        with self.transaction():
+            for table in new.keys() - old.keys():
+                self._connection.execute(new[table])
+            if self._form.upgrade and found in self._form.older:
+                self._form.upgrade(self)
+            for table in old.keys() - new.keys():
+                self._connection.execute(f"DROP TABLE {table}")
+            self.write("meta", [("written_by", version("lvsctl"))])
+            self._connection.execute(f"PRAGMA user_version = {self._form.version}")
 
-    def _check(self, connection: sqlite3.Connection) -> int:
+    def _check(self) -> int:
         """Refuse a file that is not ours or not whole, and return its version."""
-        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+        (application_id,) = self._connection.execute("PRAGMA application_id").fetchone()
         if application_id != self._form.application_id:
             self.corrupt("it is no file of lvsctl, or one of another purpose")
-        (found,) = connection.execute("PRAGMA user_version").fetchone()
+        (found,) = self._connection.execute("PRAGMA user_version").fetchone()
+        writer = self.meta("written_by")
         if found > self._form.version:
-            entries: dict[str, str] = dict(self._rows(connection, "meta"))
-            writer = entries.get("written_by", "of another version")
             raise StoreTooNew(
                 f"{self._path}: {self._form.what} has format {found}, written by lvsctl {writer}; "
                 f"this is lvsctl {version('lvsctl')}, which knows format {self._form.version}. "
                 "Install that version again, or restore a copy from before the upgrade"
             )
-        statements = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table'")
+        statements = self._connection.execute(
+            "SELECT name, sql FROM sqlite_schema WHERE type = 'table'"
+        )
         if dict(statements) != self._form.statements(found):
             self.corrupt("its tables are not as they were made")
-        for (finding,) in connection.execute("PRAGMA integrity_check(1)"):
-            if finding != "ok":
-                self.corrupt(finding)
+        for what in self._checked_tables(found):
+            for (finding,) in self._connection.execute(f"PRAGMA integrity_check({what})"):
+                if finding != "ok":
+                    self.corrupt(finding)
         return int(found)
 
-    def _rows(self, connection: sqlite3.Connection, table: str) -> list[Row]:
-        rows: list[Row] = []
-        query = f"SELECT * FROM {table} ORDER BY rowid"  # noqa: S608 - our own name
-        for checksum, *cells in connection.execute(query):
-            row = tuple(cells)
-            if checksum != _checksum(row):
-                self.corrupt(f"a row of its table {table} is not as it was written")
-            rows.append(row)
-        return rows
+    def _checked_tables(self, found: int) -> Iterable[str]:
+        """Return what to check the structure of: everything, or all tables that have a limit."""
+        if not self._form.read_in_part:
+            return ("1",)
+        return self._form.statements(found).keys() - self._form.read_in_part
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -307,10 +325,11 @@ def _write(connection: sqlite3.Connection, table: str, rows: Iterable[Row]) -> N
         marks = ",".join("?" * (1 + len(first)))
         connection.executemany(
             f"INSERT OR REPLACE INTO {table} VALUES ({marks})",  # noqa: S608 - our own name
-            ((_checksum(row), *row) for row in chain([first], following)),
+            ((checksum(row), *row) for row in chain([first], following)),
         )
 
 
-def _checksum(row: Row) -> int:
-    """Return a checksum over the cells: SQLite guards its own structure, not what they hold."""
-    return zlib.crc32(ascii(row).encode())
+def _identity(path: Path) -> tuple[int, int]:
+    """Return what tells a file from every other, whatever its name."""
+    found = path.stat()
+    return found.st_dev, found.st_ino

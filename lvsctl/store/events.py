@@ -20,7 +20,7 @@ FORMAT = Format(
     application_id=0x4C56_5365,
     version=1,
     tables={"events": "id INTEGER PRIMARY KEY, document TEXT NOT NULL"},
-    loss="the history begins anew; nothing else depends on it",
+    cure="The history begins anew; nothing else depends on it",
 )
 
 

@@ -36,7 +36,8 @@ FORMAT = Format(
         "verdicts": "probe TEXT PRIMARY KEY, verdict TEXT NOT NULL",
     },
     since={"probe_marks": 2, "verdicts": 3},
-    loss="adopt the farm's services in the kernel (lvsctl service adopt --all)",
+    cure="Stop the director, move it aside and start anew; then adopt the farm's services as they "
+    "are in the kernel (lvsctl service adopt --all)",
 )
 
 
@@ -64,7 +65,7 @@ class SqliteLocalState:
             raise
 
     def _void_claims_of_another_boot(self, boot_id: str) -> None:
-        if self._database.meta()["boot_id"] == boot_id:
+        if self._database.meta("boot_id") == boot_id:
             return
         with self._database.transaction():
             self._database.delete("DELETE FROM claims")
@@ -88,7 +89,7 @@ class SqliteLocalState:
                 decode_probe_id(probe): decode_kept_verdict(verdict)
                 for probe, verdict in self._database.rows("verdicts")
             }
-            self._mode = decode_mode(self._database.meta()["mode"])
+            self._mode = decode_mode(self._database.meta("mode"))
         except ValueError as error:
             self._database.corrupt(error)
 

@@ -2,7 +2,10 @@
 
 import threading
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import islice
 
 from lvsctl.errors import StoreError
 from lvsctl.health.marks import ProbeMarks
@@ -10,17 +13,17 @@ from lvsctl.health.target import ProbeId
 from lvsctl.health.verdict import KeptVerdict
 from lvsctl.ipvs_table import ServiceKey
 from lvsctl.objects import Changes, ObjectId
-from lvsctl.store.documents import decode_object, encode_object
+from lvsctl.store.commits import Batch, Commit, Reload, Retention, reason_to_reload
+from lvsctl.store.documents import decode_object
+from lvsctl.store.log_entries import Documents, encode_changes, pack, unpack
+from lvsctl.store.position import FIRST_EPOCH, Position, check_base, check_later_epoch
 from lvsctl.store.protocol import (
-    FIRST_EPOCH,
     Contents,
     HostClaim,
     Mode,
-    Position,
     Stored,
     changed_verdicts,
     check_expected,
-    check_later_epoch,
 )
 
 
@@ -50,51 +53,123 @@ class MemoryStore(_OneThread):
     """The farm and its status, gone with the process.
 
     It keeps documents rather than values, so that what cannot be stored cannot be kept here.
+
+    Args:
+        clock: The time of day, in UTC; for the history.
+        retention: How much history is kept.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        retention: Retention = Retention(),  # noqa: B008 - a frozen value
+    ) -> None:
         super().__init__()
-        self._farm_id = uuid.uuid4().hex
-        self._epoch = FIRST_EPOCH
-        self._revision = 0
+        self._clock = clock
+        self._retention = retention
+        self._head = Position(uuid.uuid4().hex, FIRST_EPOCH, 0)
         self._documents: dict[ObjectId, tuple[str, int]] = {}
+        self._log: list[tuple[Commit, bytes]] = []
+        self._subscribers: list[Callable[[], None]] = []
 
     def load(self) -> Contents:
-        """Return everything that stands."""
+        """Return the live objects."""
         self._check()
         objects = {
             object_id: Stored(decode_object(object_id.kind, document), revision)
             for object_id, (document, revision) in self._documents.items()
         }
-        return Contents(self._farm_id, self._epoch, self._revision, objects)
+        return Contents(self._head.farm_id, self._head.epoch, self._head.revision, objects)
 
-    def commit(self, changes: Changes, expect: Mapping[ObjectId, int], by: str) -> int:  # noqa: ARG002
-        """Keep all changes at once and return the new revision; there is no history."""
+    def commit(
+        self,
+        changes: Changes,
+        *,
+        base: Position,
+        expect: Mapping[ObjectId, int],
+        by: str,
+        commit_id: str,
+    ) -> int:
+        """Keep all changes at once and return the new revision."""
         self._check()
-        documents = {
-            object_id: None if value is None else encode_object(object_id.kind, value)
-            for object_id, value in changes.items()
-        }
+        documents = encode_changes(changes)
+        check_base(base, self._head)
         check_expected(expect, {name: at for name, (_, at) in self._documents.items()})
-        if all(
-            document is None and name not in self._documents for name, document in documents.items()
-        ):
-            return self._revision
-        self._revision += 1
-        for object_id, document in documents.items():
+        stored = {
+            object_id: document
+            for object_id, document in documents.items()
+            if document is not None or object_id in self._documents
+        }
+        if not stored:
+            return self._head.revision
+        self._advance(self._head.farm_id, self._head.epoch, by, commit_id, stored)
+        return self._head.revision
+
+    def find_commit(self, commit_id: str, base: Position) -> int | None:
+        """Return the revision that a commit made; None where it was not stored."""
+        self._check()
+        for commit, _ in self._log:
+            if commit.id == commit_id and commit.revision == base.revision + 1:
+                return commit.revision
+        return None
+
+    def changes_after(self, position: Position, limit: int) -> Batch | Reload:
+        """Return what was committed after a position."""
+        self._check()
+        oldest = self._log[0][0].revision if self._log else self._head.revision + 1
+        reason = reason_to_reload(position, self._head, oldest)
+        if reason:
+            return Reload(reason)
+        after = [each for each in self._log if each[0].revision > position.revision]
+        return [_read(each) for each in after[:limit]]
+
+    def subscribe(self, announce: Callable[[], None]) -> Callable[[], None]:
+        """Have a function called whenever somebody has committed, and return what ends it."""
+        self._subscribers.append(announce)
+        return lambda: self._subscribers.remove(announce)
+
+    def history(self, limit: int, before: int | None = None) -> Sequence[Commit]:
+        """Return the latest commits, newest first."""
+        self._check()
+        newest = reversed([each for each in self._log if not before or each[0].revision < before])
+        return [_read(each) for each in islice(newest, limit)]
+
+    def compact(self) -> bool:
+        """Forget the history that is beyond what is kept."""
+        self._check()
+        since = self._clock() - self._retention.age
+        first = self._head.revision - self._retention.commits + 1
+        self._log = [
+            each for each in self._log if each[0].revision >= first and each[0].at >= since
+        ]
+        return False
+
+    def begin_epoch(self, farm_id: str, epoch: int, by: str) -> Position:
+        """Go on as that farm in that epoch."""
+        self._check()
+        check_later_epoch(self._head, farm_id, epoch)
+        self._advance(farm_id, epoch, by, uuid.uuid4().hex, {})
+        return self._head
+
+    def _advance(
+        self, farm_id: str, epoch: int, by: str, commit_id: str, stored: Documents
+    ) -> None:
+        revision = self._head.revision + 1
+        self._head = Position(farm_id, epoch, revision)
+        for object_id, document in stored.items():
             if document is None:
                 self._documents.pop(object_id, None)
             else:
-                self._documents[object_id] = (document, self._revision)
-        return self._revision
+                self._documents[object_id] = (document, revision)
+        commit = Commit(commit_id, epoch, revision, self._clock(), by, {})
+        self._log.append((commit, pack(stored)))
+        for announce in self._subscribers:
+            announce()
 
-    def begin_epoch(self, farm_id: str, epoch: int, by: str) -> Position:  # noqa: ARG002
-        """Go on as that farm in that epoch."""
-        self._check()
-        check_later_epoch(Position(self._farm_id, self._epoch, self._revision), farm_id, epoch)
-        self._farm_id, self._epoch = farm_id, epoch
-        self._revision += 1
-        return Position(farm_id, epoch, self._revision)
+
+def _read(entry: tuple[Commit, bytes]) -> Commit:
+    commit, body = entry
+    return replace(commit, changes=unpack(body))
 
 
 class MemoryLocalState(_OneThread):

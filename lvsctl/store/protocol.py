@@ -1,18 +1,20 @@
 """What every store does."""
 
 import enum
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from lvsctl.errors import Conflict, StaleRevision
+from lvsctl.errors import StaleRevision
 from lvsctl.health.marks import ProbeMarks
 from lvsctl.health.target import ProbeId
 from lvsctl.health.verdict import KeptVerdict
 from lvsctl.host.protocol import AddressKey, LinkKey
 from lvsctl.ipvs_table import ServiceKey
 from lvsctl.objects import Changes, ObjectId, StoredObject
+from lvsctl.store.commits import Batch, Commit, Reload
+from lvsctl.store.position import Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,30 +23,6 @@ class Stored:
 
     value: StoredObject
     revision: int
-
-
-FIRST_EPOCH = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Which state of which farm: what orders the states of a store.
-
-    Within one farm a state follows another when its (epoch, revision) is higher. States of two
-    farms have no order.
-
-    Attributes:
-        farm_id: Made with the store; tells one farm from another.
-        epoch: Rises when a person restores a store or puts another in its place.
-        revision: Of the latest commit; 0 in a new store.
-    """
-
-    farm_id: str
-    epoch: int
-    revision: int
-
-    def __str__(self) -> str:
-        return f"revision {self.revision} of epoch {self.epoch} of farm {self.farm_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +34,16 @@ class Contents:
         epoch: Rises when a person restores a store or puts another in its place.
         revision: Of the latest commit; 0 in a new store.
         objects: In creation order; a new value keeps an object's place.
+        lost: The latest position that the store had acknowledged, where it holds it no longer:
+            its file went back to an older state, or another was put in its place. None where
+            nothing is lost. Such a store takes no commit until a person begins a new epoch.
     """
 
     farm_id: str
     epoch: int
     revision: int
     objects: Mapping[ObjectId, Stored]
+    lost: Position | None = None
 
     @property
     def position(self) -> Position:
@@ -89,19 +71,6 @@ def check_expected(expect: Mapping[ObjectId, int], present: Mapping[ObjectId, in
         )
 
 
-def check_later_epoch(position: Position, farm_id: str, epoch: int) -> None:
-    """Compare the epoch that is to begin with the present one of that farm.
-
-    Raises:
-        Conflict: It is not above it.
-    """
-    if farm_id == position.farm_id and epoch <= position.epoch:
-        raise Conflict(
-            f"the store is in epoch {position.epoch} of farm {farm_id} already; "
-            f"a new epoch must be above it, {epoch} is not"
-        )
-
-
 def changed_verdicts(
     known: Mapping[ProbeId, KeptVerdict], changes: Mapping[ProbeId, KeptVerdict | None]
 ) -> dict[ProbeId, KeptVerdict]:
@@ -111,29 +80,102 @@ def changed_verdicts(
 
 
 class Store(Protocol):
-    """The farm and its status: objects with revisions, append-only.
+    """The farm and its status: live objects, and a log of the commits that led to them.
 
     An instance belongs to the thread that made it. What fails on the disk raises
-    :class:`lvsctl.errors.StoreError`, and then nothing of the call was stored.
+    :class:`lvsctl.errors.StoreError`, and then nothing of the call was stored, except that after
+    one from :meth:`commit` only :meth:`find_commit` can tell.
     """
 
     def load(self) -> Contents:
-        """Return everything that stands."""
+        """Return the live objects."""
         ...
 
-    def commit(self, changes: Changes, expect: Mapping[ObjectId, int], by: str) -> int:
+    def commit(
+        self,
+        changes: Changes,
+        *,
+        base: Position,
+        expect: Mapping[ObjectId, int],
+        by: str,
+        commit_id: str,
+    ) -> int:
         """Store all changes at once, durably, and return the new revision.
 
-        Deleting what does not stand is no error and stores nothing for it. A commit that stores
-        nothing at all makes no revision and returns the present one.
+        Deleting an object that does not exist is no error and stores nothing for it. A commit
+        that stores nothing at all makes no revision and returns the present one.
 
         Args:
             changes: New values; None deletes.
-            expect: Revisions that objects must still be at; 0 for an object that must not stand.
+            base: Where the store was when the changes were judged. Compared in the transaction
+                that writes: two changes that are each right alone may be wrong together.
+            expect: Revisions that objects must still be at; 0 for an object that must not exist.
             by: Who asked for it, for the history.
+            commit_id: Made for this commit, to find it by.
 
         Raises:
+            StaleBase: The store has moved on. From now on :meth:`changes_after` leads on to where
+                it is.
             StaleRevision: An object is at another revision.
+            StoreBehind: The store has lost commits.
+        """
+        ...
+
+    def find_commit(self, commit_id: str, base: Position) -> int | None:
+        """Return the revision that a commit made; None where it was not stored.
+
+        For a commit whose answer was lost. It must not be repeated before this was asked.
+
+        Args:
+            commit_id: Of the commit.
+            base: That it was made with.
+        """
+        ...
+
+    def changes_after(self, position: Position, limit: int) -> Batch | Reload:
+        """Return what was committed after a position, without waiting for more.
+
+        Args:
+            position: Where the follower is.
+            limit: How many commits at most.
+        """
+        ...
+
+    def subscribe(self, announce: Callable[[], None]) -> Callable[[], None]:
+        """Have a function called whenever somebody has committed, in whichever thread.
+
+        It must return at once and must not use the store.
+
+        Returns:
+            What ends it.
+        """
+        ...
+
+    def history(self, limit: int, before: int | None = None) -> Sequence[Commit]:
+        """Return the latest commits, newest first.
+
+        Args:
+            limit: How many at most.
+            before: Only those of revisions below this one.
+        """
+        ...
+
+    def compact(self) -> bool:
+        """Forget a bounded part of the history that is beyond what is kept.
+
+        Returns:
+            Whether there is more to forget.
+        """
+        ...
+
+    def begin_epoch(self, farm_id: str, epoch: int, by: str) -> Position:
+        """Let the store go on as that farm in that epoch, durably, and return where it is then.
+
+        The objects stay as they are, with their revisions. It makes a revision of its own, so
+        that nobody takes the states before and after it for the same. What was lost is given up.
+
+        Raises:
+            Conflict: The epoch is not above the present one of that farm.
         """
         ...
 
@@ -142,17 +184,6 @@ class Store(Protocol):
 
         Raises:
             StoreError: The disk refuses it.
-        """
-        ...
-
-    def begin_epoch(self, farm_id: str, epoch: int, by: str) -> Position:
-        """Let the store go on as that farm in that epoch, durably, and return where it is then.
-
-        The objects stay as they are, with their revisions. It makes a revision of its own, so
-        that nobody takes the states before and after it for the same.
-
-        Raises:
-            Conflict: The epoch is not above the present one of that farm.
         """
         ...
 

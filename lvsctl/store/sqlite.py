@@ -1,35 +1,26 @@
 """The store in one SQLite file."""
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from lvsctl.errors import StoreBehind, StoreError
 from lvsctl.objects import Changes, Kind, ObjectId
-from lvsctl.store.database import Database, Format, Row
-from lvsctl.store.documents import decode_object, encode_object
-from lvsctl.store.protocol import (
-    FIRST_EPOCH,
-    Contents,
-    Position,
-    Stored,
-    check_expected,
-    check_later_epoch,
-)
+from lvsctl.store.acknowledged import Acknowledged
+from lvsctl.store.commits import Batch, Commit, Reload, Retention, reason_to_reload
+from lvsctl.store.database import Database
+from lvsctl.store.documents import decode_object
+from lvsctl.store.live import LiveRows
+from lvsctl.store.log import CommitLog
+from lvsctl.store.log_entries import encode_changes
+from lvsctl.store.position import Position, check_base, check_later_epoch
+from lvsctl.store.protocol import Contents, Stored, check_expected
+from lvsctl.store.schema import FORMAT, Head, new_head, read_head
 
-FORMAT = Format(
-    what="the farm's store",
-    application_id=0x4C56_5366,
-    version=1,
-    tables={
-        "commits": "revision INTEGER PRIMARY KEY, at TEXT NOT NULL, by TEXT NOT NULL",
-        # Append-only; a document of NULL says that the object was deleted.
-        "objects": "kind TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL,"
-        " document TEXT, UNIQUE (kind, name, revision)",
-    },
-    loss="apply the farm file again (lvsctl apply -f FILE) and adopt what the kernel has of it "
-    "(lvsctl service adopt --all)",
-)
+COMPACTED_AT_ONCE = 50
+"""How many commits one call of :meth:`SqliteStore.compact` forgets."""
 
 
 class SqliteStore:
@@ -38,6 +29,7 @@ class SqliteStore:
     Args:
         path: The file, ``farm.db`` in the state folder. Made where it is missing.
         clock: What time it is, in UTC; for the history.
+        retention: How much history is kept.
 
     Raises:
         StoreCorrupt: The file is damaged, or is something else.
@@ -45,95 +37,164 @@ class SqliteStore:
         StoreError: The disk refuses, or another process holds the file.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], datetime]) -> None:
-        self._database = Database(path, FORMAT, {"farm_id": uuid.uuid4().hex})
+    def __init__(
+        self,
+        path: Path,
+        clock: Callable[[], datetime],
+        retention: Retention = Retention(),  # noqa: B008 - a frozen value
+    ) -> None:
+        self._path = path
         self._clock = clock
+        self._retention = retention
+        self._subscribers: list[Callable[[], None]] = []
+        self._database = Database(path, FORMAT, {}, {"head": [new_head().row]})
+        self._live = LiveRows(self._database)
+        self._log = CommitLog(self._database)
+        try:
+            head = read_head(self._database)
+            self._acknowledged = _open_acknowledged(path)
+        except BaseException:
+            self._database.close()
+            raise
+        self._lost = self._what_is_lost(head)
+        if self._lost is None:
+            self._acknowledged.write(head.position, head.commit_id)
 
     def load(self) -> Contents:
-        """Return everything that stands."""
-        commits = self._database.rows("commits")
-        rows = self._database.rows("objects")
+        """Return the live objects."""
+        head = read_head(self._database)
+        rows = self._live.read(head)
         try:
-            objects = _standing(rows)
+            objects = {
+                ObjectId(Kind(kind), name): Stored(decode_object(Kind(kind), document), revision)
+                for _, kind, name, revision, document in rows
+            }
         except ValueError as error:
             self._database.corrupt(error)
-        farm_id, epoch = self._farm()
-        revision = commits[-1][0] if commits else 0
-        return Contents(farm_id, epoch, revision, objects)
+        position = head.position
+        return Contents(position.farm_id, position.epoch, position.revision, objects, self._lost)
 
-    def commit(self, changes: Changes, expect: Mapping[ObjectId, int], by: str) -> int:
+    def commit(
+        self,
+        changes: Changes,
+        *,
+        base: Position,
+        expect: Mapping[ObjectId, int],
+        by: str,
+        commit_id: str,
+    ) -> int:
         """Store all changes at once, durably, and return the new revision."""
-        removed = {object_id for object_id, value in changes.items() if value is None}
+        self._refuse_if_behind()
+        documents = encode_changes(changes)
         with self._database.transaction():
-            present = {
-                object_id: self._revision_of(object_id) for object_id in removed | expect.keys()
-            }
+            head = read_head(self._database)
+            check_base(base, head.position)
+            self._live.refresh(head)
+            present = self._live.revisions({*expect, *documents})
             check_expected(expect, present)
-            revision = self._revision() + 1
             stored = {
-                object_id: value
-                for object_id, value in changes.items()
-                if value is not None or present[object_id]
+                object_id: document
+                for object_id, document in documents.items()
+                if document is not None or object_id in present
             }
             if not stored:
-                return revision - 1
-            self._database.write("commits", [(revision, self._clock().isoformat(), by)])
-            self._database.write("objects", _rows(stored, revision))
-        return revision
+                return head.position.revision
+            position = replace(head.position, revision=head.position.revision + 1)
+            after = self._live.write(stored, replace(head, position=position, commit_id=commit_id))
+            self._log.append(after, self._clock(), by, stored)
+            self._database.write("head", [after.row])
+        self._announce(after)
+        return position.revision
 
-    def check_writable(self) -> None:
-        """Write what is there already, durably."""
-        self._database.check_writable()
+    def find_commit(self, commit_id: str, base: Position) -> int | None:
+        """Return the revision that a commit made; None where it was not stored."""
+        return self._log.revision_of(commit_id, base.revision + 1)
+
+    def changes_after(self, position: Position, limit: int) -> Batch | Reload:
+        """Return what was committed after a position."""
+        head = read_head(self._database)
+        reason = reason_to_reload(position, head.position, head.oldest)
+        if reason:
+            return Reload(reason)
+        last = min(position.revision + limit, head.position.revision)
+        return self._log.between(position.revision + 1, last)
+
+    def subscribe(self, announce: Callable[[], None]) -> Callable[[], None]:
+        """Have a function called whenever somebody has committed, and return what ends it."""
+        self._subscribers.append(announce)
+        return lambda: self._subscribers.remove(announce)
+
+    def history(self, limit: int, before: int | None = None) -> Sequence[Commit]:
+        """Return the latest commits, newest first."""
+        head = read_head(self._database)
+        last = head.position.revision if before is None else before - 1
+        return self._log.between(max(head.oldest, last - limit + 1), last)[::-1]
+
+    def compact(self) -> bool:
+        """Forget a bounded part of the history that is beyond what is kept."""
+        head = read_head(self._database)
+        revision = head.position.revision
+        last = min(head.oldest + COMPACTED_AT_ONCE - 1, revision)
+        by_number = min(revision - self._retention.commits, last) + 1
+        by_age = self._log.first_since(self._clock() - self._retention.age, head.oldest, last)
+        oldest = max(by_number, by_age, head.oldest)
+        if oldest > head.oldest:
+            with self._database.transaction():
+                self._log.forget_before(oldest)
+                self._database.write("head", [replace(head, oldest=oldest).row])
+        return last < revision and oldest > last
 
     def begin_epoch(self, farm_id: str, epoch: int, by: str) -> Position:
         """Go on as that farm in that epoch, durably."""
         with self._database.transaction():
-            revision = self._revision()
-            check_later_epoch(Position(*self._farm(), revision), farm_id, epoch)
-            self._database.write("meta", [("farm_id", farm_id), ("epoch", str(epoch))])
-            self._database.write("commits", [(revision + 1, self._clock().isoformat(), by)])
-        return Position(farm_id, epoch, revision + 1)
+            head = read_head(self._database)
+            check_later_epoch(head.position, farm_id, epoch)
+            position = Position(farm_id, epoch, head.position.revision + 1)
+            after = replace(head, position=position, commit_id=uuid.uuid4().hex)
+            self._log.append(after, self._clock(), by, {})
+            self._database.write("head", [after.row])
+        self._lost = None
+        self._announce(after)
+        return position
+
+    def check_writable(self) -> None:
+        """Write what is there already, durably."""
+        self._refuse_if_behind()
+        self._database.check_writable()
 
     def close(self) -> None:
         """Let go of the file."""
         self._database.close()
+        self._acknowledged.close()
 
-    def _farm(self) -> tuple[str, int]:
-        """Return the farm's id and its epoch."""
-        meta = self._database.meta()
-        return meta["farm_id"], int(meta.get("epoch", FIRST_EPOCH))
+    def _announce(self, head: Head) -> None:
+        self._acknowledged.write(head.position, head.commit_id)
+        for announce in self._subscribers:
+            announce()
 
-    def _revision(self) -> int:
-        ((revision,),) = self._database.query("SELECT coalesce(max(revision), 0) FROM commits")
-        return int(revision)
+    def _what_is_lost(self, head: Head) -> Position | None:
+        """Return the position that was acknowledged and is not in the file any more."""
+        acknowledged = self._acknowledged.read()
+        if acknowledged is None:
+            return None
+        position, commit_id = acknowledged
+        is_another = position == head.position and commit_id != head.commit_id
+        return position if is_another or not head.position.holds(position) else None
 
-    def _revision_of(self, object_id: ObjectId) -> int:
-        """Return the revision at which an object got its value, 0 where it does not stand."""
-        rows = self._database.query(
-            "SELECT CASE WHEN document IS NULL THEN 0 ELSE revision END FROM objects"
-            " WHERE kind = ? AND name = ? ORDER BY revision DESC LIMIT 1",
-            object_id.kind,
-            object_id.name,
-        )
-        return rows[0][0] if rows else 0
+    def _refuse_if_behind(self) -> None:
+        if self._lost:
+            position = read_head(self._database).position
+            raise StoreBehind(
+                f"{self._path} is at {position}, but {self._lost} was acknowledged: its latest "
+                "commits are lost, or another file was put in its place; nothing was stored. "
+                "Restore the file that has them, or go on with this one: "
+                "lvsctl director run --accept-new-farm"
+            )
 
 
-def _rows(changes: Changes, revision: int) -> Iterator[Row]:
-    for object_id, value in changes.items():
-        document = None if value is None else encode_object(object_id.kind, value)
-        yield object_id.kind.value, object_id.name, revision, document
-
-
-def _standing(rows: Sequence[Row]) -> Mapping[ObjectId, Stored]:
-    """Return what the whole history leaves standing, in the order in which it came to stand."""
-    latest: dict[ObjectId, tuple[int, str]] = {}
-    for kind, name, revision, document in rows:
-        object_id = ObjectId(Kind(kind), name)
-        if document is None:
-            latest.pop(object_id, None)
-        else:
-            latest[object_id] = (revision, document)
-    return {
-        object_id: Stored(decode_object(object_id.kind, document), revision)
-        for object_id, (revision, document) in latest.items()
-    }
+def _open_acknowledged(path: Path) -> Acknowledged:
+    beside = path.with_name(path.name + ".acknowledged")
+    try:
+        return Acknowledged(beside)
+    except OSError as error:
+        raise StoreError(f"{beside}: {error.strerror}; make it writable for this user") from error

@@ -207,7 +207,9 @@ def test_whatever_answers_is_understood_or_refused(
     def respond(_: httpx.Request) -> httpx.Response:
         if isinstance(answer, httpx.HTTPError):
             raise answer
-        return answer
+        return httpx.Response(
+            answer.status_code, headers=answer.headers, stream=httpx.ByteStream(answer.content)
+        )
 
     client = HttpDirectorClient("http://lb1:8080", transport=httpx.MockTransport(respond))
     with pytest.raises(expected, match=told):

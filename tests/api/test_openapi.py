@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import jsonschema_rs
 import pytest
+from anyio.from_thread import BlockingPortal
+from starlette.types import Message
 
 from tests.api.bench import TUNNEL, Bench
 
@@ -186,3 +188,23 @@ def validator(document: dict[str, Any], name: str) -> jsonschema_rs.Draft202012V
         {"$ref": f"#/components/schemas/{name}", "components": document["components"]},
         validate_formats=True,
     )
+
+
+def test_the_document_is_written_once(portal: BlockingPortal, bench: Bench) -> None:
+    """Whoever does not read it holds no copy of it."""
+
+    async def body() -> bytes:
+        bodies = []
+
+        async def send(message: Message) -> None:
+            bodies.append(message.get("body"))
+
+        async def receive() -> Message:
+            return {"type": "http.request"}
+
+        host = [(b"host", b"localhost")]
+        scope = {"type": "http", "method": "GET", "path": "/openapi.json", "headers": host}
+        await bench.app({**scope, "query_string": b"", "server": ("localhost", 80)}, receive, send)
+        return bodies[-1]
+
+    assert portal.call(body) is portal.call(body)

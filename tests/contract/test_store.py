@@ -1,21 +1,18 @@
 """What every store keeps to, on a disk and in memory."""
 
 import threading
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from ipaddress import IPv4Address
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lvsctl.errors import Conflict, StaleRevision, StoreError
+from lvsctl.errors import StaleRevision, StoreError
 from lvsctl.farm import Pool, RealServer, Service
 from lvsctl.objects import Changes, Kind, ObjectId, StoredObject
-from lvsctl.store.memory import MemoryStore
-from lvsctl.store.protocol import Position, Store
-from lvsctl.store.sqlite import SqliteStore
+from lvsctl.store.protocol import Store
+from tests.contract.conftest import MakeStore
+from tests.support.stores import commit
 from tests.unit import strategies
 
 BLUE = ObjectId(Kind.POOL, "blue")
@@ -24,33 +21,7 @@ WEB = ObjectId(Kind.SERVICE, "web")
 SERVICE = Service("web", IPv4Address("198.51.100.10"), "blue", ports=(80,))
 
 
-def clock() -> datetime:
-    """Tell a time that stands still."""
-    return datetime(2026, 1, 2, tzinfo=UTC)
-
-
-@pytest.fixture(params=["sqlite", "memory"])
-def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Store]:
-    """Return what makes a new, empty store."""
-    count = iter(range(10_000))
-
-    def make() -> Store:
-        if request.param == "memory":
-            return MemoryStore()
-        return SqliteStore(tmp_path / f"{next(count)}.db", clock)
-
-    return make
-
-
-@pytest.fixture
-def store(make_store: Callable[[], Store]) -> Iterator[Store]:
-    """Return a new, empty store."""
-    store = make_store()
-    yield store
-    store.close()
-
-
-def test_a_new_store_is_empty_and_has_a_farm_id(make_store: Callable[[], Store]) -> None:
+def test_a_new_store_is_empty_and_has_a_farm_id(make_store: MakeStore) -> None:
     """Nothing stands at revision 0, and no two stores are of the same farm."""
     first, second = make_store(), make_store()
     loaded = [first.load(), second.load()]
@@ -63,7 +34,7 @@ def test_a_new_store_is_empty_and_has_a_farm_id(make_store: Callable[[], Store])
 
 def test_a_commit_stores_everything_under_one_revision(store: Store) -> None:
     """Both objects carry the revision that the commit returned."""
-    revision = store.commit({BLUE: Pool("blue"), WEB: SERVICE}, {}, "test")
+    revision = commit(store, {BLUE: Pool("blue"), WEB: SERVICE})
     contents = store.load()
     assert 1 == revision == contents.revision
     assert {BLUE: (Pool("blue"), 1), WEB: (SERVICE, 1)} == {
@@ -73,8 +44,8 @@ def test_a_commit_stores_everything_under_one_revision(store: Store) -> None:
 
 def test_an_object_keeps_the_revision_of_its_own_last_change(store: Store) -> None:
     """Another object's commit does not touch it."""
-    store.commit({BLUE: Pool("blue")}, {}, "test")
-    store.commit({GREEN: Pool("green")}, {}, "test")
+    commit(store, {BLUE: Pool("blue")})
+    commit(store, {GREEN: Pool("green")})
     assert {BLUE: 1, GREEN: 2} == {
         object_id: stored.revision for object_id, stored in store.load().objects.items()
     }
@@ -82,31 +53,31 @@ def test_an_object_keeps_the_revision_of_its_own_last_change(store: Store) -> No
 
 def test_a_deleted_object_is_gone(store: Store) -> None:
     """None deletes, and makes a revision."""
-    store.commit({BLUE: Pool("blue"), GREEN: Pool("green")}, {}, "test")
-    assert 2 == store.commit({BLUE: None}, {}, "test")
+    commit(store, {BLUE: Pool("blue"), GREEN: Pool("green")})
+    assert 2 == commit(store, {BLUE: None})
     assert [GREEN] == list(store.load().objects)
 
 
 def test_deleting_what_does_not_stand_makes_no_revision(store: Store) -> None:
     """Neither for a name never used nor for one deleted before."""
-    store.commit({BLUE: Pool("blue")}, {}, "test")
-    store.commit({BLUE: None}, {}, "test")
-    assert [2, 2] == [store.commit({name: None}, {}, "test") for name in (BLUE, GREEN)]
+    commit(store, {BLUE: Pool("blue")})
+    commit(store, {BLUE: None})
+    assert [2, 2] == [commit(store, {name: None}) for name in (BLUE, GREEN)]
     assert 2 == store.load().revision
 
 
 def test_an_empty_commit_makes_no_revision(store: Store) -> None:
     """Nothing to store is nothing stored."""
-    assert 0 == store.commit({}, {}, "test")
+    assert 0 == commit(store, {})
 
 
 def test_objects_keep_the_order_in_which_they_came_to_stand(store: Store) -> None:
     """A new value keeps an object's place; deleted and made again, it goes to the end."""
     red = ObjectId(Kind.POOL, "red")
-    store.commit({GREEN: Pool("green"), BLUE: Pool("blue"), red: Pool("red")}, {}, "test")
-    store.commit({BLUE: Pool("blue", real_servers=())}, {}, "test")
-    store.commit({GREEN: None}, {}, "test")
-    store.commit({GREEN: Pool("green")}, {}, "test")
+    commit(store, {GREEN: Pool("green"), BLUE: Pool("blue"), red: Pool("red")})
+    commit(store, {BLUE: Pool("blue", real_servers=())})
+    commit(store, {GREEN: None})
+    commit(store, {GREEN: Pool("green")})
     assert [BLUE, red, GREEN] == list(store.load().objects)
 
 
@@ -129,27 +100,27 @@ def test_a_stale_writer_is_refused(
     store: Store, expect: dict[ObjectId, int], sentence: str
 ) -> None:
     """The error names the object, the revision that it has and the one that was expected."""
-    store.commit({WEB: SERVICE, BLUE: Pool("blue")}, {}, "test")
-    store.commit({BLUE: Pool("blue"), WEB: None}, {}, "test")
+    commit(store, {WEB: SERVICE, BLUE: Pool("blue")})
+    commit(store, {BLUE: Pool("blue"), WEB: None})
     before = store.load()
     with pytest.raises(StaleRevision) as refusal:
-        store.commit({BLUE: None, GREEN: Pool("green"), WEB: SERVICE}, expect, "test")
+        commit(store, {BLUE: None, GREEN: Pool("green"), WEB: SERVICE}, expect)
     assert sentence == str(refusal.value)
     assert before == store.load()
 
 
 def test_a_writer_who_saw_the_present_revision_wins(store: Store) -> None:
     """Also for an object that must not stand, and for one that is not written itself."""
-    store.commit({BLUE: Pool("blue")}, {BLUE: 0}, "test")
-    assert 2 == store.commit({WEB: SERVICE}, {BLUE: 1, WEB: 0}, "test")
-    store.commit({WEB: None}, {WEB: 2}, "test")
-    assert 4 == store.commit({WEB: SERVICE}, {WEB: 0}, "test")
+    commit(store, {BLUE: Pool("blue")}, {BLUE: 0})
+    assert 2 == commit(store, {WEB: SERVICE}, {BLUE: 1, WEB: 0})
+    commit(store, {WEB: None}, {WEB: 2})
+    assert 4 == commit(store, {WEB: SERVICE}, {WEB: 0})
 
 
 def test_a_value_of_another_kind_is_refused(store: Store) -> None:
     """A service under a pool's identity is a mistake of the program; nothing is stored."""
     with pytest.raises(TypeError):
-        store.commit({GREEN: Pool("green"), BLUE: SERVICE}, {}, "test")
+        commit(store, {GREEN: Pool("green"), BLUE: SERVICE})
     assert 0 == store.load().revision
 
 
@@ -157,32 +128,9 @@ def test_a_large_commit_is_one(store: Store) -> None:
     """A thousand pools of ten servers are one revision."""
     servers = tuple(RealServer(f"rs{n}", IPv4Address(0xC0000200 + n)) for n in range(10))
     pools = {ObjectId(Kind.POOL, f"p{n}"): Pool(f"p{n}", real_servers=servers) for n in range(1000)}
-    assert 1 == store.commit(pools, {}, "test")
+    assert 1 == commit(store, pools)
     loaded = store.load().objects
     assert pools == {object_id: stored.value for object_id, stored in loaded.items()}
-
-
-def test_a_new_epoch_keeps_the_objects_and_is_a_revision_of_its_own(store: Store) -> None:
-    """The store goes on as the farm that is named, at a position that it never had before."""
-    store.commit({BLUE: Pool("blue")}, {}, "test")
-    before = store.load()
-
-    assert Position("other", 7, 2) == store.begin_epoch("other", 7, "anna")
-
-    after = store.load()
-    assert (before.objects, Position("other", 7, 2)) == (after.objects, after.position)
-    assert 3 == store.commit({GREEN: Pool("green")}, {}, "test")
-    assert Position("other", 7, 3) == store.load().position
-
-
-@pytest.mark.parametrize("epoch", [0, 1])
-def test_an_epoch_that_is_not_above_the_present_one_is_refused(store: Store, epoch: int) -> None:
-    """In the same farm; another farm's epochs are counted for themselves."""
-    before = store.load()
-    with pytest.raises(Conflict, match=f"is in epoch 1 of farm {before.farm_id} already"):
-        store.begin_epoch(before.farm_id, epoch, "anna")
-    assert before == store.load()
-    assert Position("other", epoch, 1) == store.begin_epoch("other", epoch, "anna")
 
 
 def test_another_thread_is_refused(store: Store) -> None:
@@ -203,12 +151,13 @@ def test_another_thread_is_refused(store: Store) -> None:
 
 def test_a_closed_store_is_refused(store: Store) -> None:
     """After close every call fails; closing again does not."""
+    base = store.load().position
     store.close()
     store.close()
     with pytest.raises(StoreError):
         store.load()
     with pytest.raises(StoreError):
-        store.commit({BLUE: Pool("blue")}, {}, "test")
+        store.commit({BLUE: Pool("blue")}, base=base, expect={}, by="test", commit_id="1")
 
 
 CHANGES = st.lists(
@@ -223,7 +172,7 @@ CHANGES = st.lists(
 )
 @given(st.lists(CHANGES, max_size=6))
 def test_any_history_leaves_what_a_mapping_would(
-    make_store: Callable[[], Store], history: list[Changes]
+    make_store: MakeStore, history: list[Changes]
 ) -> None:
     """Commits act like updates of a dictionary, in contents, order and revisions."""
     store = make_store()
@@ -237,7 +186,7 @@ def test_any_history_leaves_what_a_mapping_would(
                 model.pop(object_id, None)
             else:
                 model[object_id] = (value, revision)
-        assert revision == store.commit(changes, {}, "test")
+        assert revision == commit(store, changes)
     loaded = store.load()
     store.close()
     assert list(model.items()) == [

@@ -12,6 +12,7 @@ from lvsctl.errors import StoreError
 from lvsctl.farm import Pool
 from lvsctl.objects import Kind, ObjectId
 from lvsctl.store.sqlite import SqliteStore
+from tests.support.stores import commit
 
 ROOM_BYTES = 512 * 1024
 
@@ -45,15 +46,15 @@ def test_a_commit_on_a_full_disk_stores_nothing_and_the_next_does(small_disk: Pa
     """It is refused with the cure; with room again the store goes on, and over a restart."""
     path, ballast = small_disk / "farm.db", small_disk / "ballast"
     store = SqliteStore(path, clock)
-    store.commit({ObjectId(Kind.POOL, "a"): Pool("a")}, {}, "test")
+    commit(store, {ObjectId(Kind.POOL, "a"): Pool("a")})
     before = store.load()
     fill(ballast)
     many = {ObjectId(Kind.POOL, f"p{n}"): Pool(f"p{n}") for n in range(500)}
     with pytest.raises(StoreError, match=r"farm\.db: .*full; nothing was stored; free some space"):
-        store.commit(many, {}, "test")
+        commit(store, many)
     assert before == store.load()
     ballast.unlink()
-    assert 2 == store.commit({ObjectId(Kind.POOL, "b"): Pool("b")}, {}, "test")
+    assert 2 == commit(store, {ObjectId(Kind.POOL, "b"): Pool("b")})
     after = store.load()
     store.close()
     again = SqliteStore(path, clock)
@@ -77,15 +78,15 @@ def test_a_director_starts_on_a_full_disk(small_disk: Path) -> None:
     """What is stored is read, so that the director can do its work; writes are refused."""
     path, ballast = small_disk / "farm.db", small_disk / "ballast"
     store = SqliteStore(path, clock)
-    store.commit({ObjectId(Kind.POOL, "a"): Pool("a")}, {}, "test")
+    commit(store, {ObjectId(Kind.POOL, "a"): Pool("a")})
     before = store.load()
     store.close()
     fill(ballast)
     again = SqliteStore(path, clock)
     found = again.load()
     with pytest.raises(StoreError, match="free some space"):
-        again.commit({ObjectId(Kind.POOL, "b"): Pool("b")}, {}, "test")
+        commit(again, {ObjectId(Kind.POOL, "b"): Pool("b")})
     ballast.unlink()
-    assert 2 == again.commit({ObjectId(Kind.POOL, "b"): Pool("b")}, {}, "test")
+    assert 2 == commit(again, {ObjectId(Kind.POOL, "b"): Pool("b")})
     again.close()
     assert before == found

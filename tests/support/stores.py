@@ -1,5 +1,6 @@
 """Stores in memory whose disk can be full."""
 
+import uuid
 from collections.abc import Collection, Mapping, Sequence
 
 from lvsctl.events import RecordedEvent
@@ -9,7 +10,26 @@ from lvsctl.ipvs_table import ServiceKey
 from lvsctl.objects import Changes, ObjectId
 from lvsctl.store.events import MemoryEventLog
 from lvsctl.store.memory import MemoryLocalState, MemoryStore
-from lvsctl.store.protocol import Mode
+from lvsctl.store.position import Position
+from lvsctl.store.protocol import Mode, Store
+
+
+def commit(
+    store: Store,
+    changes: Changes,
+    expect: Mapping[ObjectId, int] | None = None,
+    *,
+    by: str = "test",
+    commit_id: str = "",
+) -> int:
+    """Commit to a store as it is now, under an id that no other commit has."""
+    return store.commit(
+        changes,
+        base=store.load().position,
+        expect=expect or {},
+        by=by,
+        commit_id=commit_id or uuid.uuid4().hex,
+    )
 
 
 class BreakableStore(MemoryStore):
@@ -18,11 +38,19 @@ class BreakableStore(MemoryStore):
     broken: Exception | None = None
     last_by = ""
 
-    def commit(self, changes: Changes, expect: Mapping[ObjectId, int], by: str) -> int:
+    def commit(
+        self,
+        changes: Changes,
+        *,
+        base: Position,
+        expect: Mapping[ObjectId, int],
+        by: str,
+        commit_id: str,
+    ) -> int:
         if self.broken:
             raise self.broken
         self.last_by = by
-        return super().commit(changes, expect, by)
+        return super().commit(changes, base=base, expect=expect, by=by, commit_id=commit_id)
 
     def check_writable(self) -> None:
         if self.broken:

@@ -8,9 +8,11 @@ from contextlib import ExitStack
 
 import pytest
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.testing import capture_logs
 from uvicorn.server import ServerState
 
+from api.access import AUTHENTICATED
 from api.server.acceptor import AT_ONCE, FIRST_PAUSE_S, LONGEST_PAUSE_S, Acceptor
 from api.server.connections import Connections
 from api.server.limits import Budget
@@ -44,12 +46,12 @@ class Listener(socket.socket):
 class Accepting:
     """An acceptor whose connections an app serves."""
 
-    def __init__(self, budget: Budget = SIXTEEN) -> None:
+    def __init__(self, budget: Budget = SIXTEEN, app: ASGIApp | None = None) -> None:
         self.listener = Listener()
         self.refusals = RefusalLog(asyncio.get_running_loop().time)
         self.connections = Connections(budget, self.refusals.record)
         config = uvicorn.Config(
-            App(), http=HttpProtocol, ws="none", lifespan="off", log_config=None
+            app or App(), http=HttpProtocol, ws="none", lifespan="off", log_config=None
         )
         config.load()
         state = ServerState()
@@ -77,6 +79,13 @@ class Accepting:
         self.listener.close()
 
 
+async def authenticating(scope: Scope, _: Receive, send: Send) -> None:
+    """Take every request for one with a valid credential."""
+    scope["state"][AUTHENTICATED]()
+    await send({"type": "http.response.start", "status": 204})
+    await send({"type": "http.response.body"})
+
+
 def is_open(client: socket.socket) -> bool:
     """Say whether the server has left a connection open."""
     try:
@@ -97,6 +106,22 @@ def test_no_more_connections_are_open_than_there_may_be() -> None:
             most = max(most, len(list(accepting.connections)))
         assert [False] * 96 + [True] * 4 == [is_open(client) for client in clients]
         assert most <= 4 + AT_ONCE
+        await accepting.close()
+
+    virtual_time.run(scenario())
+
+
+def test_a_crowd_with_credentials_is_let_in() -> None:
+    """As when a director returns to a thousand agents behind one address."""
+
+    async def scenario() -> None:
+        accepting = Accepting(Budget(anonymous=64, authenticated=1000), app=authenticating)
+        clients = [accepting.connect() for _ in range(400)]
+        for client in clients:
+            client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        for _ in range(2000):
+            await asyncio.sleep(0)
+        assert [b"HTTP/1.1 204"] * 400 == [client.recv(12) for client in clients]
         await accepting.close()
 
     virtual_time.run(scenario())

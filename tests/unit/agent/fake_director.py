@@ -29,6 +29,8 @@ class FakeDirector:
         applies: Whether its kernel follows.
         open: Active connections to the agent's host.
         waits: Whether it waits as asked.
+        named: For whom its assignments are; empty for who asks.
+        addresses: Its own.
     """
 
     url: str = "http://lb1:8080"
@@ -45,6 +47,7 @@ class FakeDirector:
     open: int = 0
     waits: bool = True
     named: str = ""
+    addresses: tuple[IPAddress, ...] = ()
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def assign(self, *vips: IPAddress) -> None:

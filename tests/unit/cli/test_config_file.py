@@ -55,6 +55,8 @@ def test_a_directors_file_has_its_flags_as_keys(path: Path, started: list[object
         socket = "/run/lvs.sock"
         observe = true
         take-sysctls = true
+        history-age = "30d"
+        history-commits = 500
         name = "lb1"
         """
     )
@@ -70,6 +72,8 @@ def test_a_directors_file_has_its_flags_as_keys(path: Path, started: list[object
             socket=Path("/run/lvs.sock"),
             observe=True,
             take_sysctls=True,
+            history_age_s=30 * 86400,
+            history_commits=500,
             name="lb1",
         )
     ] == started
@@ -133,7 +137,7 @@ def test_lists_in_the_environment_are_separated_by_spaces(started: list[object])
     [
         (
             'listn = "x"',
-            "there is no 'listn'; allowed: exec-dir, exec-socket, host-name, ipvs, listen, name,",
+            "there is no 'listn'; allowed: exec-dir, exec-socket, history-age, history-commits,",
         ),
         ('config = "x"', "there is no 'config'; allowed:"),
         ("observe = 1", "observe cannot be of type int"),

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from lvsctl.agent.messages import Membership, Registration, Report, Tunnel
 from lvsctl.director.clock import Clock
-from lvsctl.director.commits import Commits
+from lvsctl.director.commits import Commits, Surroundings
 from lvsctl.director.daemon import TIMER_S, DirectorDaemon
 from lvsctl.director.edits import PutFarm, PutObject
 from lvsctl.director.events import Events
@@ -185,6 +185,24 @@ def test_a_write_is_applied_at_once(director: Director) -> None:
         assert (await director.daemon.applied(written, 5)).applied
         assert asyncio.get_running_loop().time() == began
         assert "lc" == director.bench.ipvs.snapshot()[WEB_KEY].config.scheduler
+        running.cancel()
+
+    virtual_time.run(scenario())
+
+
+def test_what_another_director_commits_is_applied(director: Director) -> None:
+    """As soon as the store announces it, and it is an event as one's own write is."""
+
+    async def scenario() -> None:
+        await director.put_web(1)
+        running = asyncio.create_task(director.daemon.run())
+        await asyncio.sleep(1)
+        edit = PutObject(WEB_ID, web(scheduler="lc"))
+        Commits(director.store).commit(edit, {}, "lb2", Surroundings())
+        await asyncio.sleep(0.1)
+        assert "lc" == director.bench.ipvs.snapshot()[WEB_KEY].config.scheduler
+        events = [each.event for each in director.daemon.events.after(0)]
+        assert ("revision 2", "lb2") in [(each.subject, each.by) for each in events]
         running.cancel()
 
     virtual_time.run(scenario())

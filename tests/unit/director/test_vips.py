@@ -165,6 +165,8 @@ def test_own_addresses_are_the_oldest_with_a_network_and_the_gateways() -> None:
         gateway: "the gateway on eth0",
         DIP4.address.ip: "this director (eth0)",
         DIP6.address.ip: "this director (eth0)",
+        ip_address("192.0.2.0"): "every host of 192.0.2.0/24 on eth0",
+        ip_address("192.0.2.255"): "every host of 192.0.2.0/24 on eth0",
     } == own_addresses(present, [("eth0", gateway)])
 
 

@@ -1,0 +1,48 @@
+"""Which VIPs a host is seen to serve, and which tunnels to accept. Pure."""
+
+from collections.abc import Collection
+
+from lvsctl.agent.messages import Tunnel
+from lvsctl.agent.setup import SetUp, Task
+from lvsctl.host.plan import changes
+from lvsctl.host.protocol import HostKey, HostState
+from lvsctl.ipvs_table import Family, IPAddress, family_of
+
+
+def served(
+    task: Task, goal: SetUp, state: HostState
+) -> tuple[tuple[IPAddress, ...], tuple[Tunnel, ...]]:
+    """Return the VIPs and tunnels that are seen in place with everything they need.
+
+    A tunnel is accepted when it carries every family of VIPs that any tunnel carries, so that a
+    director that changes to it takes no VIP out of service.
+    """
+    if not goal.whole or (goal.base and changes(goal.base, state)):
+        return (), ()
+    missing = {change.key for change in changes(goal.wanted, state)}
+    carried: dict[Tunnel, set[Family]] = {}
+    for carrier in goal.carriers:
+        if missing.isdisjoint(carrier.needs):
+            carried.setdefault(carrier.tunnel, set()).add(carrier.vip)
+    families = frozenset[Family]().union(*carried.values())
+    accepted = tuple(
+        tunnel
+        for tunnel in task.servable_tunnels
+        if tunnel not in goal.excluded
+        and carried.get(tunnel, set()) >= families
+        and (tunnel in carried or not task.families)
+    )
+    ready = tuple(
+        vip
+        for vip, key in goal.vips.items()
+        if key not in missing and family_of(vip) in families and not _lacks_mss(vip, goal, missing)
+    )
+    return ready, accepted
+
+
+def _lacks_mss(vip: IPAddress, goal: SetUp, missing: Collection[HostKey]) -> bool:
+    return any(
+        rule in missing or any(route in missing for route in plan.routes)
+        for plan in goal.mss
+        if (rule := plan.rules.get(vip)) is not None
+    )

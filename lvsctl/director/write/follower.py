@@ -1,0 +1,86 @@
+"""Brings what was committed, by this director or another, from the store's thread to the loop."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from lvsctl.director.commits import Commits
+from lvsctl.director.write.advance import Advance
+from lvsctl.errors import StoreError
+from lvsctl.worker import Worker
+
+COMPACT_EVERY_S = 3600.0
+
+log = structlog.get_logger(__name__)
+
+
+class Follower:
+    """Takes in each step of the replica, in order; lives on the event loop.
+
+    Args:
+        commits: Whose replica is followed; used in ``store`` alone.
+        store: The store's thread.
+        on_advance: Acts on a step.
+        on_error: Told why the store could not be read.
+    """
+
+    def __init__(
+        self,
+        commits: Commits,
+        store: Worker,
+        on_advance: Callable[[Advance], None],
+        on_error: Callable[[str], None],
+    ) -> None:
+        self._commits = commits
+        self._store = store
+        self._on_advance = on_advance
+        self._on_error = on_error
+
+    def take_in(self) -> None:
+        """Act on the steps that the replica has made so far."""
+        for step in self._commits.fetch():
+            self._on_advance(step)
+
+    async def run(self) -> None:
+        """Follow the store until cancelled."""
+        loop = asyncio.get_running_loop()
+        announced = asyncio.Event()
+        announced.set()  # something may have been committed before this is subscribed
+
+        def announce() -> None:
+            loop.call_soon_threadsafe(announced.set)
+
+        unsubscribe = self._commits.subscribe(announce)
+        try:
+            while True:
+                await announced.wait()
+                announced.clear()
+                await self._catch_up()
+        finally:
+            unsubscribe()
+
+    async def _catch_up(self) -> None:
+        try:
+            await self._store.run(self._commits.catch_up)
+        except StoreError as error:
+            self._on_error(str(error))
+        except Exception:
+            # A defect of ours must leave the kernel serving and the API answering.
+            log.exception("the store could not be followed")
+        self.take_in()
+
+    async def compact(self) -> None:
+        """Have the history forgotten that is beyond what is kept, a bit at a time, until cancelled.
+
+        Between two bits the store's thread serves writes.
+        """
+        while True:
+            try:
+                while await self._store.run(self._commits.compact):
+                    pass
+            except StoreError as error:
+                log.warning("the history could not be compacted", reason=str(error))
+            except Exception:
+                log.exception("the history could not be compacted")
+            await asyncio.sleep(COMPACT_EVERY_S)

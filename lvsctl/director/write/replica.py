@@ -1,0 +1,75 @@
+"""The state of the farm in memory, which follows the store wherever a commit came from."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+
+import structlog
+
+from lvsctl.director.state import State, state_of
+from lvsctl.director.write.advance import Advance, advance
+from lvsctl.store.commits import Reload
+from lvsctl.store.protocol import Store
+
+BATCH = 1000
+"""How many commits are taken in at once."""
+
+log = structlog.get_logger(__name__)
+
+
+class Replica:
+    """The state at the latest commit that was taken in; lives in the store's worker thread.
+
+    Own commits and those of others enter it by :meth:`enter`; what they did is then fetched, in
+    that order, by whoever acts on it.
+
+    Args:
+        store: That it follows.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._state = state_of(store.load())
+        self._advances: deque[Advance] = deque()
+
+    @property
+    def state(self) -> State:
+        """The present state; readers in other threads get a frozen value."""
+        return self._state
+
+    def catch_up(self) -> None:
+        """Take in all that was committed since.
+
+        Raises:
+            StoreError: The store cannot be read; the state is as far as it was.
+        """
+        while batch := self._store.changes_after(self._state.position, BATCH):
+            if isinstance(batch, Reload):
+                self._reload(batch.reason)
+                return
+            changes = {name: value for each in batch for name, value in each.changes.items()}
+            by = ", ".join(dict.fromkeys(each.by for each in batch))
+            self.enter(advance(self._state, self._state.following(batch), changes, by))
+
+    def _reload(self, reason: str) -> None:
+        log.warning("the farm is loaded anew", reason=reason)
+        after = state_of(self._store.load())
+        changes = self._state.changes_to(after)
+        self.enter(advance(self._state, after, changes, "the store, loaded anew"))
+
+    def enter(self, step: Advance) -> None:
+        """Take in a step from the present state."""
+        self._state = step.after
+        self._advances.append(step)
+
+    def fetch(self) -> Iterator[Advance]:
+        """Yield the steps that were not fetched yet, in order; from one other thread."""
+        while self._advances:
+            yield self._advances.popleft()
+
+    def subscribe(self, announce: Callable[[], None]) -> Callable[[], None]:
+        """Have a function called, in whichever thread, when there may be something to take in.
+
+        Returns:
+            What ends it.
+        """
+        return self._store.subscribe(announce)

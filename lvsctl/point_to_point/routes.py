@@ -1,0 +1,132 @@
+"""Whose packets a tunnel would take, and whether its own would come back to it. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_network
+from types import MappingProxyType
+
+from lvsctl.agent.messages import TunnelEnd
+from lvsctl.errors import Problem
+from lvsctl.host.protocol import AddressKey, IPNetwork, LinkConfig, RouteConfig, RouteKey
+from lvsctl.ipvs_table import IPAddress
+from lvsctl.point_to_point.tunnel import overlap
+
+_PRIVATE: Mapping[int, tuple[IPNetwork, ...]] = MappingProxyType(
+    {
+        4: tuple(
+            map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"))
+        ),
+        6: (ip_network("fc00::/7"),),
+    }
+)
+"""By IP version: RFC 1918, RFC 6598 and RFC 4193."""
+_WIDEST: Mapping[int, int] = MappingProxyType({4: 16, 6: 48})
+"""Shortest prefix of an inner network, by IP version."""
+_TWO_HOSTS = 4
+"""Addresses of a network that holds both ends and nobody else."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    """A host as far as tunnels are concerned.
+
+    Attributes:
+        links: Its devices.
+        addresses: Its addresses.
+        routes: Those of the main table.
+        protected: Addresses that must stay reachable as they are, each with whose it is.
+    """
+
+    links: Mapping[str, LinkConfig]
+    addresses: tuple[AddressKey, ...]
+    routes: Mapping[RouteKey, RouteConfig] = field(default_factory=dict)
+    protected: Mapping[IPAddress, str] = field(default_factory=dict)
+
+    def output(self, remote: IPAddress) -> str | None:
+        """Return the device by which packets to an address leave; None for none."""
+        connected = [(key.address.network, key.link) for key in self.addresses]
+        routed = [(key.destination, config.link) for key, config in self.routes.items()]
+        found = [
+            (network.prefixlen, link)
+            for network, link in [*connected, *routed]
+            if remote in network
+        ]
+        return max(found, key=lambda each: each[0])[1] if found else None
+
+
+def taken_traffic(end: TunnelEnd, host: HostView) -> Iterator[Problem]:
+    """Yield whose packets the inner networks of an end would take."""
+    for index, address in enumerate(end.addresses):
+        pointer, network = f"/addresses/{index}", address.network
+        for protected, whose in host.protected.items():
+            if protected in network:
+                yield Problem(
+                    pointer,
+                    f"{network} would take what is sent to {protected}, {whose}",
+                    "a network without it",
+                )
+        for name, link in host.links.items():
+            if name != end.link and link.remote is not None and link.remote in network:
+                yield Problem(
+                    pointer,
+                    f"{network} would take the packets of tunnel {name} to {link.remote}",
+                    "a network without it",
+                )
+        if network.prefixlen < _WIDEST[network.version]:
+            allowed = f"a network of /{_WIDEST[network.version]} or less"
+            yield Problem(pointer, f"{network} is too wide for two hosts", allowed)
+        yield from _routes(pointer, network, end, host)
+
+
+def _routes(pointer: str, network: IPNetwork, end: TunnelEnd, host: HostView) -> Iterator[Problem]:
+    connected = {key.address.network for key in host.addresses}
+    for key, config in host.routes.items():
+        if config.link == end.link or key.destination.version != network.version:
+            continue
+        by = f"the route {key.destination} by {config.link or config.type}"
+        if key.destination.prefixlen == 0:
+            if not _is_nobody_elses(network):
+                yield Problem(
+                    pointer,
+                    f"{network} would take clients' packets from {by}",
+                    "a private network, or one of two hosts",
+                )
+        elif key.destination not in connected and overlap(key.destination, network):
+            yield Problem(
+                pointer, f"{network} would take packets of {by}", "a network without a route"
+            )
+
+
+def _is_nobody_elses(network: IPNetwork) -> bool:
+    """Tell whether a network cannot hold clients of a public service."""
+    private = any(overlap(network, each) for each in _PRIVATE[network.version])
+    return private or network.num_addresses <= _TWO_HOSTS
+
+
+def loops(end: TunnelEnd, host: HostView) -> Iterator[Problem]:
+    """Yield why an end's packets would come back to its device, through other tunnels or not."""
+    through: list[str] = []
+    remote, device = end.remote, end.device
+    while True:
+        out = device or _output(remote, end, host)
+        if out is None:
+            return
+        if out == end.link or out in through:
+            way = " and ".join(through) or "its own device"
+            yield Problem(
+                "/remote",
+                f"the packets to {end.remote} would go round: they leave through {way}",
+                "another way to the other host, or another network inside",
+            )
+            return
+        link = host.links.get(out)
+        if link is None or link.remote is None:
+            return
+        through.append(out)
+        remote, device = link.remote, link.underlay
+
+
+def _output(remote: IPAddress, end: TunnelEnd, host: HostView) -> str | None:
+    if any(remote in address.network for address in end.addresses):
+        return end.link
+    return host.output(remote)
