@@ -16,10 +16,11 @@ from api.exposition import MetricFamily, Sample, exposition, labels
 from api.health_metrics import health_metrics
 from api.histograms import histogram_samples
 from api.views import Known
-from lvsctl.director.cycle import KeyState, TableReading
-from lvsctl.director.probe_statistics import ProbeCounts
-from lvsctl.director.statistics import CycleStatistics
-from lvsctl.ipvs_table import DestinationCounters, IPAddress, Traffic
+from lvsctl.director.checks.statistics import ProbeCounts
+from lvsctl.director.reconcile.cycle import KeyState, TableReading
+from lvsctl.director.reconcile.statistics import CycleStatistics
+from lvsctl.ipvs.table import DestinationCounters, Traffic
+from lvsctl.net import IPAddress
 
 TRAFFIC: Mapping[str, tuple[str, Callable[[Traffic], int]]] = {
     "connections": ("Connections scheduled", lambda traffic: traffic.connections),

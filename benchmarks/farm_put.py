@@ -29,15 +29,15 @@ from deploy.lab.network import Network
 from deploy.lab.poll import poll
 from deploy.lab.topology import farm_topology
 from lvsctl.ipvs.netlink import NetlinkIpvs
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.table import (
     AddressKey,
     DestinationConfig,
     DestinationKey,
-    IpProtocol,
     IpvsTable,
     VirtualService,
     VirtualServiceConfig,
 )
+from lvsctl.net import IpProtocol
 
 ROUNDS = 3
 SERVICES, SERVERS, VIPS = 1000, 10, 250

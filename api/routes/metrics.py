@@ -13,7 +13,7 @@ from api.documentation import refusals
 from api.metrics import Observed, metrics_text
 from lvsctl.director.daemon import DirectorDaemon
 from lvsctl.errors import KernelError
-from lvsctl.store.protocol import ModeName
+from lvsctl.store.interface import ModeName
 
 router = APIRouter(tags=["metrics"])
 

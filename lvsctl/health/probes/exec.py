@@ -2,7 +2,7 @@
 
 import signal
 
-from lvsctl.health.check import ExecRequest
+from lvsctl.farm.checks import ExecRequest
 from lvsctl.health.outcome import Outcome
 from lvsctl.health.probes.attempt import Attempt, OwnFault, WrongAnswer, outcome_of
 from lvsctl.health.programs.client import NoService, Programs

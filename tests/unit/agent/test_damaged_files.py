@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 from lvsctl.agent import files
 from lvsctl.agent.config import AgentConfig
 from lvsctl.agent.main import _address, _remember
-from lvsctl.agent.messages import Registration, TunnelEnd, TunnelMode
-from lvsctl.agent.recall import recall
+from lvsctl.agent.restored_state import restore_state
 from lvsctl.agent.state_dir import LeaveProgress, LeaveRequest
 from lvsctl.errors import LvsctlError, StoreError
-from lvsctl.host.protocol import AddressConfig, AddressKey, HostChange, LinkConfig, LinkKey
+from lvsctl.host.interface import AddressConfig, AddressKey, HostChange, LinkConfig, LinkKey
+from lvsctl.messages.model import Registration, TunnelEnd, TunnelMode
 from tests.unit.agent.bench import RIP, VIPS
 from tests.unit.agent.site import BOOT, Site
 from tests.unit.virtual_time import run
@@ -207,7 +207,7 @@ async def restarted(site: Site) -> str:
     try:
         assert state.lock.try_acquire()
         config = replace(CONFIG, address=None, directors=("http://[::1",))
-        record = recall(state, site.boot).record
+        record = restore_state(state, site.boot).record
         assert RIP == _address(config, state, site.memory, record)
         _remember(state, CONFIG, Registration(RIP, ("web",)))
         site.director.goes_down()

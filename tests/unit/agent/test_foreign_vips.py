@@ -4,8 +4,8 @@ from ipaddress import ip_address, ip_interface
 
 import pytest
 
+from lvsctl.host.interface import AddressConfig, AddressKey, LinkConfig, LinkKey
 from lvsctl.host.memory import Hardware, MemoryHost
-from lvsctl.host.protocol import AddressConfig, AddressKey, LinkConfig, LinkKey
 from tests.unit.agent.bench import RIP, TUNL0, VIPS, Bench, assigned, vip_key
 
 VIP6 = ip_address("2001:db8:51::10")

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from lvsctl.agent.assignments import UNKNOWN_FARM, Assignments
 from lvsctl.agent.faults import Place
-from lvsctl.agent.messages import Assignment, Tunnel, TunnelEnd, TunnelMode
 from lvsctl.agent.policy import (
     MOST_FARM_ID,
     MOST_FARMS,
@@ -25,7 +24,8 @@ from lvsctl.agent.policy import (
     unfit_vips,
 )
 from lvsctl.errors import InvalidInput
-from lvsctl.host.protocol import AddressKey
+from lvsctl.host.interface import AddressKey
+from lvsctl.messages.model import Assignment, Tunnel, TunnelEnd, TunnelMode
 from lvsctl.unicast import why_not_unicast
 
 PLACE = Place("rs2")

@@ -6,8 +6,8 @@ from ipaddress import ip_address, ip_interface, ip_network
 
 import pytest
 
-from lvsctl.agent.messages import TunnelEnd, TunnelMode
-from lvsctl.host.protocol import MAIN_TABLE, AddressKey, LinkConfig, RouteConfig, RouteKey
+from lvsctl.host.interface import MAIN_TABLE, AddressKey, LinkConfig, RouteConfig, RouteKey
+from lvsctl.messages.model import TunnelEnd, TunnelMode
 from lvsctl.point_to_point.routes import HostView, loops, taken_traffic
 
 END = TunnelEnd(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.lab.poll import poll
-from lvsctl.health.check import ExecRequest
+from lvsctl.farm.checks import ExecRequest
 from lvsctl.health.outcome import Failed, Inconclusive, Passed
 from lvsctl.health.probes import exec  # noqa: A004 - the check's type
 from lvsctl.health.programs.client import OwnPrograms
