@@ -1,9 +1,6 @@
 """Addresses, families and transport protocols, as the kernel numbers them. Pure."""
 
 import enum
-import functools
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -12,7 +9,6 @@ from ipaddress import (
     IPv6Interface,
     IPv6Network,
 )
-from types import MappingProxyType
 
 IPAddress = IPv4Address | IPv6Address
 IPInterface = IPv4Interface | IPv6Interface

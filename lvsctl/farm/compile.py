@@ -3,28 +3,18 @@
 Its laws are in ``tests/unit/test_plan.py``.
 """
 
-import functools
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from lvsctl.farm.members import SORRY_WEIGHT, ServiceState, service_state
 from lvsctl.farm.model import Farm, Pool, Service
 from lvsctl.farm.status import Status
 from lvsctl.ipvs.diff import _by_address, _destination_config
 from lvsctl.ipvs.table import (
-    AddDestination,
     AddressKey,
-    AddService,
-    DeleteDestination,
-    DeleteService,
     DestinationConfig,
     DestinationKey,
-    EditDestination,
-    EditService,
-    Encapsulation,
     FwmarkKey,
     IpvsTable,
-    Operation,
     ServiceFlag,
     ServiceKey,
     SetTimeouts,
@@ -32,7 +22,7 @@ from lvsctl.ipvs.table import (
     VirtualService,
     VirtualServiceConfig,
 )
-from lvsctl.net import IPAddress, family_of
+from lvsctl.net import family_of
 
 SERVICE_FLAGS: Mapping[str, ServiceFlag] = {
     "ops": ServiceFlag.ONE_PACKET,
@@ -48,7 +38,7 @@ def service_keys(service: Service) -> Sequence[ServiceKey]:
     """Return the keys of the virtual services that a service stands for."""
     if service.fwmark is not None:
         return (FwmarkKey(family_of(service.vip), service.fwmark),)
-    assert service.protocol is not None  # noqa: S101 - farm_rules: None only with a fwmark
+    assert service.protocol is not None  # noqa: S101 - farm.rules: None only with a fwmark
     return tuple(AddressKey(service.protocol, service.vip, port) for port in service.ports)
 
 

@@ -6,34 +6,24 @@ pure; their laws are in ``tests/unit/test_plan.py``.
 """
 
 import functools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from lvsctl.farm.members import SORRY_WEIGHT, ServiceState, service_state
-from lvsctl.farm.model import Farm, Pool, Service
-from lvsctl.farm.status import Status
 from lvsctl.ipvs.table import (
     AddDestination,
-    AddressKey,
     AddService,
     DeleteDestination,
     DeleteService,
     DestinationConfig,
-    DestinationKey,
     EditDestination,
     EditService,
     Encapsulation,
-    FwmarkKey,
     IpvsTable,
     Operation,
-    ServiceFlag,
     ServiceKey,
-    SetTimeouts,
-    Timeouts,
     VirtualService,
-    VirtualServiceConfig,
 )
-from lvsctl.net import IPAddress, family_of
+from lvsctl.net import IPAddress
 
 
 @functools.lru_cache(maxsize=4096)  # most destinations of a farm have the same
