@@ -27,6 +27,8 @@ _OWN_PREFIX = "lvs"  # lvs0, lvs-ipip: devices that serve VIPs
 
 MAX_KEY = 0xFFFFFFFF
 MAX_TTL = 255
+MAX_ADDRESSES = 16
+"""At one end."""
 MIN_MTU: Mapping[Family, int] = {Family.IPV4: 68, Family.IPV6: 1280}
 """RFC 791, 3.2; RFC 8200, 5."""
 _MAX_PACKET = 0xFFFF
@@ -180,6 +182,9 @@ def _options(end: TunnelEnd) -> Iterator[Problem]:
 def _inside(end: TunnelEnd) -> Iterator[Problem]:
     if not end.addresses:
         yield Problem("/addresses", "there is no address inside", "one, like 192.168.2.1/24")
+    if len(end.addresses) > MAX_ADDRESSES:
+        yield Problem("/addresses", f"{len(end.addresses)} are too many", f"up to {MAX_ADDRESSES}")
+        return
     for index, address in enumerate(end.addresses):
         pointer = f"/addresses/{index}"
         yield from _unicast(pointer, address.ip)
@@ -243,7 +248,8 @@ def tunnel_problems(tunnel: Tunnel) -> Iterator[Problem]:
         for problem in end_problems(end_of(tunnel, index)):
             found.setdefault(_at(problem, tunnel, index))
     yield from found
-    yield from _ends_match(tunnel)
+    if all(len(end.addresses) <= MAX_ADDRESSES for end in tunnel.ends):
+        yield from _ends_match(tunnel)
 
 
 def _at(problem: Problem, tunnel: Tunnel, index: int) -> Problem:
@@ -283,49 +289,3 @@ def _ends_match(tunnel: Tunnel) -> Iterator[Problem]:
 
 def _listed(names: Sequence[str]) -> str:
     return "an address in " + " or ".join(names) if names else ""
-
-
-def clashes(tunnels: Mapping[str, Tunnel]) -> Iterator[tuple[str, Problem]]:
-    """Yield where a tunnel stands in the way of an earlier one, with its name."""
-    earlier: list[Tunnel] = []
-    for tunnel in tunnels.values():
-        for other in earlier:
-            for problem in _clashes(tunnel, other):
-                yield tunnel.name, problem
-        earlier.append(tunnel)
-
-
-def _clashes(tunnel: Tunnel, other: Tunnel) -> Iterator[Problem]:
-    if _endpoints(tunnel) == _endpoints(other):
-        key = "" if tunnel.key is None else f" with key {tunnel.key}"
-        pair = " and ".join(str(end.underlay) for end in tunnel.ends)
-        yield Problem(
-            "/ends",
-            f"tunnel {other.name} joins {pair} by {tunnel.mode}{key} already",
-            "other addresses, or keys of their own",
-        )
-    for index, end in enumerate(tunnel.ends):
-        for there in other.ends:
-            if end.agent == there.agent and _name(tunnel, end) == _name(other, there):
-                yield Problem(
-                    f"/ends/{index}/link",
-                    f"{_name(tunnel, end)} on {end.agent} belongs to tunnel {other.name}",
-                    "another name",
-                )
-        for position, address in enumerate(end.addresses):
-            for taken in (address for there in other.ends for address in there.addresses):
-                if overlap(address.network, taken.network):
-                    yield Problem(
-                        f"/ends/{index}/addresses/{position}",
-                        f"{address.network} overlaps {taken.network} of tunnel {other.name}",
-                        "a network of its own",
-                    )
-                    break
-
-
-def _name(tunnel: Tunnel, end: End) -> str:
-    return end.link or tunnel.name
-
-
-def _endpoints(tunnel: Tunnel) -> tuple[TunnelMode, frozenset[IPAddress], int | None]:
-    return tunnel.mode, frozenset(end.underlay for end in tunnel.ends), tunnel.key
