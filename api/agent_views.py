@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from api.schemas.agents import AgentStatus, FindingStatus, ReadinessStatus
 from api.views import Known, age
-from lvsctl.agent.messages import Report
-from lvsctl.status import Agent, Readiness
+from lvsctl.farm.status import Agent, Readiness
+from lvsctl.messages.model import Report
 
 
 def agent_document(agent: Agent, known: Known) -> AgentStatus:
@@ -18,7 +18,7 @@ def agent_document(agent: Agent, known: Known) -> AgentStatus:
         "weight": agent.weight,
         "membership": agent.membership.value,
         "ready": _readiness(agent.ready),
-        "awaited": _readiness(known.state.needs.readiness(agent) - agent.ready),
+        "awaited": _readiness(known.state.requirements.readiness(agent) - agent.ready),
         "accepts": sorted(map(str, contact.report.tunnels)) if contact else [],
         "age": age(known, contact) if contact else None,
         "findings": _findings(contact.report) if contact else [],

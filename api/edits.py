@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from api.preconditions import Preconditions
 from api.resources import Resource
-from lvsctl.director.edits import Edit
 from lvsctl.director.state import State
+from lvsctl.director.write.edits import Edit
 from lvsctl.errors import Problem
-from lvsctl.objects import Changes, ObjectId
+from lvsctl.farm.objects import Changes, ObjectId
 
 
 class ResourceEdit(Edit):

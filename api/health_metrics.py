@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 from api.exposition import MetricFamily, labels
 from api.histograms import histogram_samples
 from api.views import Known
-from lvsctl.director.cycle import ServiceHealth
-from lvsctl.director.probe_statistics import ProbeCounts
-from lvsctl.health.check import kind_of
+from lvsctl.director.checks.statistics import ProbeCounts
+from lvsctl.director.reconcile.cycle import ServiceHealth
+from lvsctl.farm.checks import kind_of
 from lvsctl.health.target import ProbeId
 
 EXCEPTIONS: Sequence[tuple[str, str, Callable[[ServiceHealth], str | bool]]] = (

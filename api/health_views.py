@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from api.schemas.fields import utc_text
 from api.schemas.status import CheckStatus, HealthName, HealthStatus, LastProbe, ServiceHealth
-from lvsctl.director import cycle
-from lvsctl.health.check import kind_of
+from lvsctl.director.reconcile import cycle
+from lvsctl.farm.checks import kind_of
 from lvsctl.health.outcome import Failed, Passed
 from lvsctl.health.target import ProbeId, TargetId
 from lvsctl.health.verdict import Verdict

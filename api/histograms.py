@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from api.exposition import Sample, labels
-from lvsctl.director.statistics import DURATIONS_S
+from lvsctl.director.reconcile.statistics import DURATIONS_S
 
 BOUNDS = (*map(str, DURATIONS_S), "+Inf")
 

@@ -19,10 +19,11 @@ from api.health_metrics import health_metrics
 from api.histograms import histogram_samples
 from api.pieces import joined
 from api.views import Known
-from lvsctl.director.cycle import KeyState, TableReading
-from lvsctl.director.probe_statistics import ProbeCounts
-from lvsctl.director.statistics import CycleStatistics
-from lvsctl.ipvs_table import DestinationCounters, IPAddress, Traffic
+from lvsctl.director.checks.statistics import ProbeCounts
+from lvsctl.director.reconcile.cycle import KeyState, TableReading
+from lvsctl.director.reconcile.statistics import CycleStatistics
+from lvsctl.ipvs.table import DestinationCounters, Traffic
+from lvsctl.net import IPAddress
 
 CountersT = TypeVar("CountersT")
 

@@ -17,7 +17,8 @@ from api.schemas.tunnel import PointToPointTunnel
 from api.tunnel_views import tunnel_of
 from api.validation import validated
 from api.views import declaration, member_of, service_of
-from lvsctl.director.edits import (
+from lvsctl.director.state import State, override_id
+from lvsctl.director.write.edits import (
     DeleteObject,
     DeleteOverride,
     DeleteRealServer,
@@ -28,11 +29,10 @@ from lvsctl.director.edits import (
     PutRealServer,
     pool_of,
 )
-from lvsctl.director.state import State, override_id
 from lvsctl.errors import Conflict, NotFound
-from lvsctl.objects import Kind, ObjectId
-from lvsctl.standing import Origin
-from lvsctl.status import ServerId
+from lvsctl.farm.members import Origin
+from lvsctl.farm.objects import Kind, ObjectId
+from lvsctl.farm.status import ServerId
 
 FARM_KINDS = frozenset({Kind.SERVICE, Kind.POOL, Kind.TUNNEL, Kind.DIRECTORS, Kind.SETTINGS})
 

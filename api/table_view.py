@@ -10,9 +10,8 @@ from api.schemas.table import (
     KernelService,
     TrafficDocument,
 )
-from lvsctl.director.cycle import TableReading
-from lvsctl.duration import format_duration
-from lvsctl.ipvs_table import (
+from lvsctl.director.reconcile.cycle import TableReading
+from lvsctl.ipvs.table import (
     AddressKey,
     DestinationConfig,
     DestinationCounters,
@@ -28,6 +27,7 @@ from lvsctl.ipvs_table import (
     VirtualService,
     VirtualServiceConfig,
 )
+from lvsctl.times import format_duration
 
 FALLBACK_AND_PORT = {ServiceFlag.SCHED1: "fallback", ServiceFlag.SCHED2: "port"}
 """What sh and mh mean by their flags; with other schedulers ipvsadm only numbers them."""

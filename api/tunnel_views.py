@@ -6,10 +6,10 @@ from api.schemas.base import Json
 from api.schemas.tunnel import PointToPointTunnel, TunnelEndStatus, TunnelStatus
 from api.views import Known, age
 from lvsctl.agent.findings import utc
-from lvsctl.agent.messages import Membership, TunnelEndState
 from lvsctl.director.state import State
 from lvsctl.errors import NotFound
-from lvsctl.point_to_point import tunnel
+from lvsctl.farm import tunnels as tunnel
+from lvsctl.messages.model import Membership, TunnelEndState
 
 SILENT_AFTER = timedelta(seconds=30)
 """An agent reports every 10 seconds; what it said longer ago says nothing of now."""

@@ -16,27 +16,27 @@ from api.schemas.status import (
     DrainStatus,
     HealthName,
     KeyStatus,
-    PoolMember,
+    ListedServer,
     PoolStatus,
     RealServerStatus,
     ServiceStatus,
     ServiceWeight,
 )
-from lvsctl import farm
-from lvsctl.director.agent_watch import Contact
-from lvsctl.director.countdown import Countdown, drain_warnings
-from lvsctl.director.cycle import KernelView, KeyState, KeyView
-from lvsctl.director.edits import pool_of
+from lvsctl.director.agents.contacts import Contact
+from lvsctl.director.drains.countdown import Countdown, drain_warnings
+from lvsctl.director.reconcile.cycle import KernelView, KeyState, KeyView
 from lvsctl.director.state import State
-from lvsctl.duration import format_duration
+from lvsctl.director.write.edits import pool_of
 from lvsctl.errors import NotFound
+from lvsctl.farm import model as farm
+from lvsctl.farm.compile import service_keys
+from lvsctl.farm.members import PoolMember, ServerState, ServiceState, members, service_state
+from lvsctl.farm.status import AdministrativeState, Agent, ServerId
 from lvsctl.health.target import ProbeId, TargetId
 from lvsctl.health.verdict import Verdict
 from lvsctl.health.weights import NOT_CHECKED
-from lvsctl.ipvs_table import ServiceKey
-from lvsctl.plan import service_keys
-from lvsctl.standing import Member, ServiceStanding, Standing, members, service_standing
-from lvsctl.status import AdministrativeState, Agent, ServerId
+from lvsctl.ipvs.table import ServiceKey
+from lvsctl.times import format_duration
 
 WORST_FIRST = (KeyState.CONFLICT, KeyState.PENDING, KeyState.HELD, KeyState.APPLIED)
 
@@ -70,14 +70,14 @@ class Known:
         return self.now - timedelta(seconds=self.now_s - contact.at_s)
 
     @cached_property
-    def _standings(self) -> dict[str, ServiceStanding]:
+    def _standings(self) -> dict[str, ServiceState]:
         return {}
 
-    def stands(self, service: farm.Service) -> ServiceStanding:
+    def stands(self, service: farm.Service) -> ServiceState:
         """Return how its pool serves a service."""
         if service.name not in self._standings:
             pool = self.state.farm.pools[service.pool]
-            self._standings[service.name] = service_standing(service, pool, self.state.status)
+            self._standings[service.name] = service_state(service, pool, self.state.status)
         return self._standings[service.name]
 
     @cached_property
@@ -97,7 +97,7 @@ def service_of(state: State, name: str) -> farm.Service:
     return service
 
 
-def member_of(state: State, pool: str, name: str) -> Member:
+def member_of(state: State, pool: str, name: str) -> PoolMember:
     """Return a server of a pool, declared or joined, or raise NotFound."""
     for member in members(pool_of(state, pool), state.status):
         if member.id.server == name:
@@ -105,7 +105,7 @@ def member_of(state: State, pool: str, name: str) -> Member:
     raise NotFound(f"pool {pool} has no real server {name}")
 
 
-def declaration(member: Member) -> farm.RealServer:
+def declaration(member: PoolMember) -> farm.RealServer:
     """Return what declares a server, or would declare one that its agent brought."""
     return farm.RealServer(
         member.id.server,
@@ -135,7 +135,7 @@ def pool_document(pool: farm.Pool, known: Known) -> Json:
     return {**Pool.of(pool).plain(), "status": status}
 
 
-def server_document(member: Member, pool: farm.Pool, known: Known) -> Json:
+def server_document(member: PoolMember, pool: farm.Pool, known: Known) -> Json:
     """Return a server of a pool with its status."""
     declared = RealServer.of(declaration(member)).plain()
     return {**declared, "status": _server_status(member, pool, known)}
@@ -166,7 +166,7 @@ def _service_status(service: farm.Service, known: Known) -> ServiceStatus:
     }
 
 
-def _health(member: Member, users: Sequence[farm.Service], known: Known) -> HealthName | None:
+def _health(member: PoolMember, users: Sequence[farm.Service], known: Known) -> HealthName | None:
     """Return the worst that is known of a server for the VIPs of some services."""
     if not known.state.farm.pools[member.id.pool].health_checks:
         return None
@@ -175,7 +175,7 @@ def _health(member: Member, users: Sequence[farm.Service], known: Known) -> Heal
     return worst(health_name(healthy=found.get(each, NOT_CHECKED).healthy) for each in targets)
 
 
-def _tunnel(part: Standing) -> str | None:
+def _tunnel(part: ServerState) -> str | None:
     return str(part.encapsulation) if part.encapsulation else None
 
 
@@ -187,7 +187,7 @@ def _key_status(key: ServiceKey, view: KeyView) -> KeyStatus:
     return {"key": str(key), "state": view.state.value, "reason": view.reason}
 
 
-def _server_status(member: Member, pool: farm.Pool, known: Known) -> RealServerStatus:
+def _server_status(member: PoolMember, pool: farm.Pool, known: Known) -> RealServerStatus:
     users = known.users.get(pool.name, ())
     parts: list[ServiceWeight] = [
         {
@@ -220,7 +220,7 @@ def _server_status(member: Member, pool: farm.Pool, known: Known) -> RealServerS
     }
 
 
-def _drain_status(member: Member, known: Known) -> DrainStatus | None:
+def _drain_status(member: PoolMember, known: Known) -> DrainStatus | None:
     override = known.state.status.overrides.get(member.id)
     if override is None or override.state is not AdministrativeState.DRAINING:
         return None
@@ -239,8 +239,8 @@ def _drain_status(member: Member, known: Known) -> DrainStatus | None:
 
 
 def _listed(
-    member: Member, pool: farm.Pool, users: Sequence[farm.Service], known: Known
-) -> PoolMember:
+    member: PoolMember, pool: farm.Pool, users: Sequence[farm.Service], known: Known
+) -> ListedServer:
     override = known.state.status.overrides.get(member.id)
     state = override.state if override else AdministrativeState.ENABLED
     overall = _overall(member, pool, users, known)
@@ -258,12 +258,12 @@ def _listed(
 
 
 def _overall(
-    member: Member, pool: farm.Pool, users: Sequence[farm.Service], known: Known
-) -> Standing:
+    member: PoolMember, pool: farm.Pool, users: Sequence[farm.Service], known: Known
+) -> ServerState:
     """Return a server's part in the first service where there is something to say about it."""
     parts = [known.stands(service).parts[member.id.server] for service in users]
     if not parts:
-        return Standing(None, f"no service uses pool {pool.name}")
+        return ServerState(None, f"no service uses pool {pool.name}")
     return next((part for part in parts if part.reason), parts[0])
 
 

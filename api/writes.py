@@ -16,8 +16,8 @@ from api.preconditions import Conditions, Preconditions
 from api.rendering import large_response
 from api.resources import Patchable, Removable, Resource
 from api.schemas.answers import WriteAnswer
-from lvsctl.director.commits import Written
 from lvsctl.director.daemon import DirectorDaemon
+from lvsctl.director.write.committer import CommitResult
 
 MAX_WAIT_S = 60
 
@@ -102,7 +102,7 @@ Write = Annotated[Writes, Depends(writes_of)]
 
 async def written_response(
     daemon: DirectorDaemon,
-    written: Written,
+    written: CommitResult,
     wait_s: float | None,
     *,
     status: HTTPStatus = HTTPStatus.OK,

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.table import (
     AddressKey,
     DestinationConfig,
     DestinationKey,
-    IpProtocol,
     IpvsTable,
     VirtualService,
     VirtualServiceConfig,
 )
+from lvsctl.net import IpProtocol
 
 VIPS = 250
 WEIGHT = 100

@@ -30,20 +30,20 @@ from lvsctl.ipvs.codec.requests import encode_operation
 from lvsctl.ipvs.ipvsadm import IpvsadmIpvs
 from lvsctl.ipvs.netlink import NetlinkIpvs
 from lvsctl.ipvs.save_format import operation_arguments
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.table import (
     AddDestination,
     AddressKey,
     AddService,
     DestinationConfig,
     DestinationKey,
     EditDestination,
-    IpProtocol,
     IpvsTable,
     Operation,
     ServiceKey,
     VirtualService,
     VirtualServiceConfig,
 )
+from lvsctl.net import IpProtocol
 
 VIPS = 250
 _POLL_S = 0.005

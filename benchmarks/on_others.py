@@ -19,7 +19,7 @@ from benchmarks.farms import WEIGHT, Size, keepalived_configuration, table
 from benchmarks.samples import IPVSADM, KEEPALIVED, Recorder
 from lvsctl.ipvs.netlink import NetlinkIpvs
 from lvsctl.ipvs.save_format import format_table
-from lvsctl.ipvs_table import DestinationConfig, IpvsTable, VirtualService
+from lvsctl.ipvs.table import DestinationConfig, IpvsTable, VirtualService
 
 WITHIN_S = 120.0
 _POLL_S = 0.005

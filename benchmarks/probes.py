@@ -27,12 +27,13 @@ from pathlib import Path
 
 import structlog
 
-from lvsctl.director.cycle import Cycle
-from lvsctl.director.health_checks import HealthChecks
+from lvsctl.director.checks.health_checks import HealthChecks
 from lvsctl.director.interpreter import favour_the_event_loop
+from lvsctl.director.reconcile.cycle import Cycle
 from lvsctl.director.state import State
-from lvsctl.farm import Farm, Pool, RealServer, Service
-from lvsctl.health.check import HealthCheck, HttpRequest, Request, TcpRequest, Through
+from lvsctl.farm.checks import HealthCheck, HttpRequest, Request, TcpRequest, Through
+from lvsctl.farm.model import Farm, Pool, RealServer, Service
+from lvsctl.farm.status import Status
 from lvsctl.health.outcome import Outcome, Passed
 from lvsctl.health.path import TunnelProbe
 from lvsctl.health.prober import Report
@@ -40,7 +41,6 @@ from lvsctl.health.probes.exec import ExecProbes
 from lvsctl.health.probes.kinds import Probes
 from lvsctl.health.target import ProbeId
 from lvsctl.health.verdict import KeptVerdict
-from lvsctl.status import Status
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Type: text/plain\r\n\r\nok\n"
 REQUESTS: dict[str, Request] = {

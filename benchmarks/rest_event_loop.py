@@ -16,7 +16,7 @@ import structlog
 from api.app import create_app
 from lvsctl.director.interpreter import favour_the_event_loop
 from lvsctl.director.main import IPVS_SYSCTLS, Kernel, open_daemon
-from lvsctl.director.neighbours import NoNeighbours
+from lvsctl.director.vips.neighbours import NoNeighbours
 from lvsctl.health.probes.exec import ExecProbes
 from lvsctl.health.probes.kinds import Probes
 from lvsctl.host.memory import MemoryHost

@@ -2,7 +2,7 @@
 
 from ipaddress import IPv4Address, ip_address
 
-from lvsctl.ipvs_table import IPAddress
+from lvsctl.net import IPAddress
 
 _OCTETS = {str(number): number for number in range(256)}
 

@@ -7,7 +7,8 @@ puts behind it (RFC 2003, RFC 2784, draft-ietf-intarea-gue).
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from lvsctl.ipvs_table import Encapsulation, Family, TunnelFlag, TunnelType
+from lvsctl.ipvs.table import Encapsulation, TunnelFlag, TunnelType
+from lvsctl.net import Family
 
 IP_HEADER: Mapping[Family, int] = MappingProxyType({Family.IPV4: 20, Family.IPV6: 40})
 """Bytes without options or extension headers."""

@@ -18,10 +18,10 @@ from api.routes.parameters import AgentName
 from api.schemas.agents import Agents, AgentWithConnections, Assignment, Registration, Report
 from api.schemas.answers import WriteAnswer
 from api.writes import MAX_WAIT_S, Wait, written_response
-from lvsctl.agent.documents import assignment_document, read_registration, read_report
-from lvsctl.agent.report_limits import MAX_REPORT_BYTES
-from lvsctl.director.agent_edits import RemoveAgent
+from lvsctl.director.agents.edits import RemoveAgent
 from lvsctl.errors import NotFound
+from lvsctl.messages.documents import assignment_document, read_registration, read_report
+from lvsctl.messages.limits import MAX_REPORT_BYTES
 
 router = APIRouter(prefix="/agents", tags=["agents"])
 

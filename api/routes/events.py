@@ -12,7 +12,7 @@ from api.documentation import refusals
 from api.rendering import json_bytes
 from api.schemas.base import Json
 from api.schemas.fields import utc_text
-from lvsctl.director.events import Events
+from lvsctl.director.events.events import Events
 from lvsctl.errors import InvalidInput, Problem
 from lvsctl.events import RecordedEvent
 

@@ -9,9 +9,9 @@ from starlette.responses import Response
 from api.daemon import Daemon
 from api.rendering import json_response
 from api.schemas.answers import Check, Health, Readiness
-from lvsctl.director.cycle import KernelView
 from lvsctl.director.daemon import TIMER_S
 from lvsctl.director.problems import Component, DirectorProblem
+from lvsctl.director.reconcile.cycle import KernelView
 
 router = APIRouter(tags=["health"])
 

@@ -8,7 +8,7 @@ from api.rendering import large_response
 from api.schemas.answers import PlanAnswer
 from api.schemas.table import Table
 from api.table_view import table_document
-from lvsctl.director.cycle import Cycle
+from lvsctl.director.reconcile.cycle import Cycle
 
 router = APIRouter(tags=["kernel"])
 

@@ -15,7 +15,7 @@ from api.metrics import Observed, metrics_text
 from api.pieces import PiecesResponse
 from lvsctl.director.daemon import DirectorDaemon
 from lvsctl.errors import KernelError
-from lvsctl.store.protocol import ModeName
+from lvsctl.store.interface import ModeName
 
 router = APIRouter(tags=["metrics"])
 

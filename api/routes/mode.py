@@ -13,7 +13,7 @@ from api.rendering import json_response
 from api.schemas.fields import utc_text
 from api.schemas.mode import ModeAnswer, ModeRequest
 from api.validation import validated
-from lvsctl.store.protocol import Mode, ModeName
+from lvsctl.store.interface import Mode, ModeName
 
 router = APIRouter(prefix="/mode", tags=["mode"])
 

@@ -15,7 +15,7 @@ from api.schemas.override import Override, OverrideAnswer
 from api.views import member_of
 from api.writes import Write
 from lvsctl.errors import NotFound
-from lvsctl.status import ServerId
+from lvsctl.farm.status import ServerId
 
 router = APIRouter(prefix="/pools/{pool}/real-servers/{server}/override", tags=["overrides"])
 

@@ -13,9 +13,9 @@ from api.schemas.pool import Pool, RealServer
 from api.schemas.status import PoolAnswer, Pools, RealServerAnswer, RealServers
 from api.views import member_of, pool_document, server_document
 from api.writes import Write
-from lvsctl.director.edits import pool_of
-from lvsctl.standing import members
-from lvsctl.status import ServerId
+from lvsctl.director.write.edits import pool_of
+from lvsctl.farm.members import members
+from lvsctl.farm.status import ServerId
 
 router = APIRouter(prefix="/pools", tags=["pools"])
 

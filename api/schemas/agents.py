@@ -1,4 +1,4 @@
-"""Agents, and what they and the director tell each other (lvsctl.agent.documents reads it)."""
+"""Agents, and what they and the director tell each other (lvsctl.messages.documents reads it)."""
 
 from typing import Annotated, Literal
 
@@ -9,7 +9,7 @@ from api.schemas.base import Document
 from api.schemas.fields import Address, Name, Weight
 from api.schemas.status import MembershipName
 from api.schemas.tunnel import Interface
-from lvsctl.agent.report_limits import MAX_FINDINGS
+from lvsctl.messages.limits import MAX_FINDINGS
 
 
 class Lenient(Document):

@@ -10,9 +10,9 @@ from api.schemas.fields import Address, Duration, Marks, Name, Ports
 from api.schemas.pool import Pool
 from api.schemas.service import Service
 from api.schemas.tunnel import PointToPointTunnel
-from lvsctl import farm
 from lvsctl.errors import InvalidInput, Problem
-from lvsctl.point_to_point.tunnel import Tunnel
+from lvsctl.farm import model as farm
+from lvsctl.farm.tunnels import Tunnel
 
 
 class Director(Document):

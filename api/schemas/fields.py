@@ -8,7 +8,11 @@ from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, Wit
 
 from api.schemas.base import shown, wrong
 from lvsctl.address_text import parse_address
-from lvsctl.duration import (
+from lvsctl.farm.model import MarkRange, PortRange
+from lvsctl.farm.rules.farm import MAX_MARK, MAX_PORT, MAX_THRESHOLD, MAX_WEIGHT, NAME_PATTERN
+from lvsctl.farm.rules.tunnels import MAX_MTU, MIN_MTU
+from lvsctl.net import IPAddress
+from lvsctl.times import (
     DURATION_ALLOWED,
     DURATION_PATTERN,
     SHORT_DURATION_ALLOWED,
@@ -18,10 +22,6 @@ from lvsctl.duration import (
     parse_duration,
     parse_short_duration,
 )
-from lvsctl.farm import MarkRange, PortRange
-from lvsctl.farm_rules import MAX_MARK, MAX_PORT, MAX_THRESHOLD, MAX_WEIGHT, NAME_PATTERN
-from lvsctl.ipvs_table import IPAddress
-from lvsctl.tunnel_rules import MAX_MTU, MIN_MTU
 
 ADDRESS_ALLOWED = "an IP address like 192.0.2.11"
 MARKS_ALLOWED = "two marks like 0x4c560000-0x4c56ffff"

@@ -14,9 +14,9 @@ from pydantic.config import JsonDict
 
 from api.schemas.base import Document, shown, wrong
 from api.schemas.fields import Address, Port, ShortDuration
-from lvsctl import health_rules as rules
-from lvsctl.health import check
-from lvsctl.health.check import RecordType, StatusRange, Through
+from lvsctl.farm import checks as check
+from lvsctl.farm.checks import RecordType, StatusRange, Through
+from lvsctl.farm.rules import health as rules
 
 _DEFAULT = check.HealthCheck(check.TcpRequest())
 STATUSES_PATTERN = r"^[0-9]{3}(-[0-9]{3})?$"

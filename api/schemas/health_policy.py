@@ -6,8 +6,8 @@ from pydantic import Field
 
 from api.schemas.base import Document
 from api.schemas.fields import Duration
-from lvsctl import health_rules as rules
-from lvsctl.health import policy
+from lvsctl.farm import policy
+from lvsctl.farm.rules import health as rules
 
 OnDown = Literal["remove", "quiesce"]
 

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 from api.schemas.base import Document
 from api.schemas.fields import Duration, Reason
 from lvsctl.errors import InvalidInput, Problem
-from lvsctl.farm_rules import MAX_TIMEOUT_S
+from lvsctl.farm.rules.farm import MAX_TIMEOUT_S
 
 ModeText = Literal["enforce", "observe"]
 

@@ -8,9 +8,9 @@ from pydantic import ConfigDict, Field
 from api.schemas.base import Document
 from api.schemas.fields import Duration, Reason, Time, Weight, utc_text
 from lvsctl.errors import InvalidInput, Problem
-from lvsctl.farm_rules import MAX_TIMEOUT_S
-from lvsctl.status import AdministrativeState, AtDeadline, Deadline
-from lvsctl.status import Override as OverrideValue
+from lvsctl.farm.rules.farm import MAX_TIMEOUT_S
+from lvsctl.farm.status import AdministrativeState, AtDeadline, Deadline
+from lvsctl.farm.status import Override as OverrideValue
 
 State = Literal["enabled", "draining", "disabled"]
 AtDeadlineName = Literal["cut", "keep"]

@@ -8,10 +8,10 @@ from api.schemas.base import Document, wrong
 from api.schemas.fields import Address, Mtu, Name, Port, Threshold, Weight
 from api.schemas.health_check import HealthCheck, document_of
 from api.schemas.health_policy import OnDown, Percent, Quorum, SlowStart
-from lvsctl import farm
-from lvsctl.farm_rules import MAX_PORT
-from lvsctl.health import policy
-from lvsctl.ipvs_table import TunnelType
+from lvsctl.farm import model as farm
+from lvsctl.farm import policy
+from lvsctl.farm.rules.farm import MAX_PORT
+from lvsctl.ipvs.table import TunnelType
 
 TunnelTypeName = Literal["ipip", "gre", "gue"]
 

@@ -6,9 +6,10 @@ from pydantic import ConfigDict, Field
 
 from api.schemas.base import Document
 from api.schemas.fields import Address, Duration, Mark, Name, Port, PrefixLength, Protocol
-from lvsctl import farm, ipvs_table
-from lvsctl.farm_rules import SCHEDULER_FLAGS, SCHEDULERS
-from lvsctl.ipvs_table import IpProtocol, family_of
+from lvsctl.farm import model as farm
+from lvsctl.farm.rules.farm import SCHEDULER_FLAGS, SCHEDULERS
+from lvsctl.ipvs import table as ipvs_table
+from lvsctl.net import IpProtocol, family_of
 
 FLAGS = sorted({"ops", *(flag for flags in SCHEDULER_FLAGS.values() for flag in flags)})
 

@@ -200,7 +200,7 @@ class RealServerAnswer(RealServer):
     status: RealServerStatus
 
 
-class PoolMember(TypedDict):
+class ListedServer(TypedDict):
     """A server of a pool, declared or joined."""
 
     name: str
@@ -219,7 +219,7 @@ class PoolStatus(TypedDict):
 
     services: list[str]
     tunnel: Annotated[str, Field(description="The pool's, in short.", examples=["gue:6080"])]
-    real_servers: list[PoolMember]
+    real_servers: list[ListedServer]
 
 
 class PoolAnswer(Pool):

@@ -8,9 +8,9 @@ from typing_extensions import TypedDict
 
 from api.schemas.base import Document, shown, wrong
 from api.schemas.fields import Address, Name
-from lvsctl.agent.messages import TunnelMode
-from lvsctl.point_to_point import tunnel
-from lvsctl.point_to_point.tunnel import LINK_PATTERN, MAX_KEY, MAX_TTL, IPInterface
+from lvsctl.farm import tunnels as tunnel
+from lvsctl.farm.tunnels import LINK_PATTERN, MAX_KEY, MAX_TTL, IPInterface
+from lvsctl.messages.model import TunnelMode
 
 INTERFACE_ALLOWED = "an address with the length of its network's prefix, like 192.168.2.1/24"
 

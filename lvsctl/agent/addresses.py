@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from lvsctl.errors import ConfigurationError
-from lvsctl.ipvs_table import IPAddress
+from lvsctl.net import IPAddress
 
 _PORTS = {"http": 80, "https": 443}
 _RESOLVE_WITHIN_S = 5.0

@@ -19,11 +19,10 @@ from lvsctl.agent.directors import Backoff, Directors
 from lvsctl.agent.faults import Fault, Place, refused_fault, state_fault
 from lvsctl.agent.findings import utc
 from lvsctl.agent.leave import Leave
-from lvsctl.agent.messages import Assignment, Finding, Registration, Report, Severity
 from lvsctl.agent.point_to_point import Echo, HostEnds, PointToPoint
 from lvsctl.agent.policy import refuse_unidentified, screened
 from lvsctl.agent.real_server import Condition, RealServer
-from lvsctl.agent.recall import Recalled
+from lvsctl.agent.restored_state import RestoredState
 from lvsctl.agent.state_dir import Contact, Known, LeaveRequest, StateDir
 from lvsctl.errors import (
     DirectorUnreachable,
@@ -32,6 +31,7 @@ from lvsctl.errors import (
     NotFound,
     StoreError,
 )
+from lvsctl.messages.model import Assignment, Finding, Registration, Report, Severity
 from lvsctl.sd_notify import feed_watchdog
 from lvsctl.worker import Worker
 
@@ -82,7 +82,7 @@ class Agent:
         echo: Echo,
         worker: Worker,
         state: StateDir,
-        recalled: Recalled,
+        recalled: RestoredState,
         backoff: Backoff,
         now: Callable[[], datetime],
         on_checked: Callable[[], None] = lambda: None,

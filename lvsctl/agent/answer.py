@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from lvsctl.errors import DirectorUnreachable
-from lvsctl.ipvs_table import IPAddress
+from lvsctl.net import IPAddress
 from lvsctl.strict_json import read_json
 
 MOST_BYTES = 4 * 1024 * 1024

@@ -8,8 +8,8 @@ address in a configuration, therefore takes no real server out of service.
 
 from dataclasses import dataclass, replace
 
-from lvsctl.agent.messages import Assignment, Tunnel, TunnelEnd
-from lvsctl.ipvs_table import IPAddress, family_of
+from lvsctl.messages.model import Assignment, Tunnel, TunnelEnd
+from lvsctl.net import IPAddress, family_of
 
 UNKNOWN_FARM = ""
 """Stands for a farm whose name was lost, with the file that said it."""

@@ -4,7 +4,7 @@ import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lvsctl.ipvs_table import IPAddress
+from lvsctl.net import IPAddress
 
 DEFAULT_STATE_DIR = Path("/var/lib/lvsctl-agent")
 DEFAULT_WEIGHT = 100

@@ -10,14 +10,6 @@ from urllib.parse import quote
 import httpx
 
 from lvsctl.agent.answer import Answer, ask, brief
-from lvsctl.agent.documents import (
-    Document,
-    read_assignment,
-    registration_document,
-    report_document,
-)
-from lvsctl.agent.messages import Assignment, Registration, Report
-from lvsctl.agent.report_limits import within_limits
 from lvsctl.errors import (
     ConfigurationError,
     Conflict,
@@ -26,7 +18,15 @@ from lvsctl.errors import (
     NotFound,
     Problem,
 )
-from lvsctl.ipvs_table import IPAddress
+from lvsctl.messages.documents import (
+    Document,
+    read_assignment,
+    registration_document,
+    report_document,
+)
+from lvsctl.messages.limits import within_limits
+from lvsctl.messages.model import Assignment, Registration, Report
+from lvsctl.net import IPAddress
 from lvsctl.token_file import read_token
 
 ANSWER_WITHIN_S = 10.0

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from random import Random
 
 from lvsctl.agent.director_client import DirectorClient
-from lvsctl.ipvs_table import IPAddress
+from lvsctl.net import IPAddress
 
 
 class Directors:

@@ -4,12 +4,11 @@ import errno
 from dataclasses import dataclass
 from ipaddress import IPv6Interface
 
-from lvsctl.agent.messages import Assignment, Tunnel
+from lvsctl.agent.desired_host import DesiredHost, ServingSpec, ipv6_is_off, ipv6_switch
 from lvsctl.agent.mss import TABLE
-from lvsctl.agent.setup import SetUp, Task, ipv6_is_off, ipv6_switch
 from lvsctl.agent.sysctls import ARP_RULES, RP_FILTER
 from lvsctl.host.fallback import FALLBACK_DEVICES
-from lvsctl.host.protocol import (
+from lvsctl.host.interface import (
     AddressKey,
     Config,
     FouPortConfig,
@@ -23,7 +22,8 @@ from lvsctl.host.protocol import (
     SysctlConfig,
     SysctlKey,
 )
-from lvsctl.ipvs_table import Family
+from lvsctl.messages.model import Assignment, Tunnel
+from lvsctl.net import Family
 from lvsctl.results import Failed
 
 
@@ -178,7 +178,7 @@ def refusal_fault(change: HostChange, failed: Failed, place: Place) -> Fault:
     return Fault(_subject(change.key), f"{change} on {place.name}: {failed}", cure)
 
 
-def unservable_faults(task: Task, place: Place) -> tuple[Fault, ...]:
+def unservable_faults(task: ServingSpec, place: Place) -> tuple[Fault, ...]:
     """Say what of a task this agent does not know how to do."""
     tunnels = [
         Fault(
@@ -212,7 +212,9 @@ def excluded_fault(tunnel: Tunnel, place: Place) -> Fault:
     )
 
 
-def ipv6_faults(task: Task, goal: SetUp, state: HostState, place: Place) -> list[Fault]:
+def ipv6_faults(
+    task: ServingSpec, goal: DesiredHost, state: HostState, place: Place
+) -> list[Fault]:
     """Say where IPv6 is off although an IPv6 VIP needs it."""
     if Family.IPV6 not in task.families:
         return []
@@ -230,7 +232,7 @@ def ipv6_faults(task: Task, goal: SetUp, state: HostState, place: Place) -> list
     ]
 
 
-def mss_faults(goal: SetUp, place: Place) -> list[Fault]:
+def mss_faults(goal: DesiredHost, place: Place) -> list[Fault]:
     """Say for which clients no fitting MSS is announced; their uploads depend on ICMP."""
     effect = "uploads hang where ICMP is filtered"
     faults = []

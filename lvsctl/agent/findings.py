@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from lvsctl.agent.faults import Fault
-from lvsctl.agent.messages import Finding, Severity
+from lvsctl.messages.model import Finding, Severity
 
 SHOWN_FOR = timedelta(hours=1)
 """How long a mended fault stays in the report."""

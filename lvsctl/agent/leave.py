@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from lvsctl.agent.directors import Directors
 from lvsctl.agent.faults import Fault
-from lvsctl.agent.messages import Membership, Registration
 from lvsctl.agent.state_dir import LeaveProgress, LeaveRequest, StateDir
 from lvsctl.errors import LvsctlError, NotFound, StoreError
+from lvsctl.messages.model import Membership, Registration
 from lvsctl.worker import Worker
 
 APPLY_WITHIN_S = 5

@@ -19,19 +19,19 @@ from lvsctl.agent.director_client import HttpDirectorClient
 from lvsctl.agent.directors import Backoff, Directors
 from lvsctl.agent.faults import Fault
 from lvsctl.agent.leave import Leave
-from lvsctl.agent.messages import Registration
 from lvsctl.agent.point_to_point import HostEnds
 from lvsctl.agent.real_server import RealServer
-from lvsctl.agent.recall import Recalled, recall
 from lvsctl.agent.record import Record
+from lvsctl.agent.restored_state import RestoredState, restore_state
 from lvsctl.agent.state_dir import TUNNEL_ENDS, LeaveRequest, StateDir
 from lvsctl.errors import ConfigurationError, StoreCorrupt, StoreError
 from lvsctl.host.boot import boot_id
 from lvsctl.host.events import host_events
+from lvsctl.host.interface import Host
 from lvsctl.host.linux import LinuxHost
-from lvsctl.host.protocol import Host
-from lvsctl.ipvs_table import IPAddress
 from lvsctl.logs import configure_logging
+from lvsctl.messages.model import Registration
+from lvsctl.net import IPAddress
 from lvsctl.point_to_point.echo import echo
 from lvsctl.point_to_point.ends import Ends
 from lvsctl.point_to_point.record import EndsFile
@@ -57,7 +57,7 @@ class _Parts:
     ends: HostEnds
     worker: Worker
     state: StateDir
-    recalled: Recalled
+    recalled: RestoredState
 
 
 def run(config: AgentConfig) -> int:
@@ -227,7 +227,7 @@ async def _parts(
         stack.callback(worker.close)
         host = await worker.run(LinuxHost)
         stack.push_async_callback(worker.run, host.close)
-        recalled = await worker.run(recall, state, boot_id())
+        recalled = await worker.run(restore_state, state, boot_id())
         directors = Directors(
             [
                 HttpDirectorClient(url, config.token_file, resolve=addresses_of)

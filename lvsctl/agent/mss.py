@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv6Network, ip_network
 from types import MappingProxyType
 
-from lvsctl.host.protocol import (
+from lvsctl.host.interface import (
     HostChange,
     HostState,
     LinkConfig,
@@ -29,7 +29,7 @@ from lvsctl.host.protocol import (
     SysctlConfig,
     SysctlKey,
 )
-from lvsctl.ipvs_table import Family, IPAddress, family_of
+from lvsctl.net import Family, IPAddress, family_of
 from lvsctl.packet_size import mss
 
 TABLE = 58700

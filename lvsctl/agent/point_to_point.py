@@ -10,11 +10,11 @@ import structlog
 from lvsctl.agent.assignments import Assignments
 from lvsctl.agent.faults import Fault
 from lvsctl.agent.findings import Findings, utc
-from lvsctl.agent.messages import Finding, TunnelEnd, TunnelEndState
 from lvsctl.errors import InvalidInput, LvsctlError
-from lvsctl.ipvs_table import IPAddress
-from lvsctl.point_to_point.ends import Ends, Standing
-from lvsctl.point_to_point.tunnel import end_problems
+from lvsctl.farm.tunnels import end_problems
+from lvsctl.messages.model import Finding, TunnelEnd, TunnelEndState
+from lvsctl.net import IPAddress
+from lvsctl.point_to_point.ends import Ends, ManagedEnd
 from lvsctl.point_to_point.window import Window
 
 _log = structlog.get_logger()
@@ -36,7 +36,7 @@ class CheckedEnds:
         refused: Ends that this host cannot or must not have.
     """
 
-    standings: Mapping[TunnelEnd, Standing] = field(default_factory=dict)
+    standings: Mapping[TunnelEnd, ManagedEnd] = field(default_factory=dict)
     mended: tuple[Fault, ...] = ()
     refused: tuple[Fault, ...] = ()
 
@@ -72,7 +72,7 @@ class HostEnds:
                 self._ends.take_down(link)
             except LvsctlError as error:
                 _log.error("a tunnel stays", device=link, reason=str(error))
-        standings: dict[TunnelEnd, Standing] = {}
+        standings: dict[TunnelEnd, ManagedEnd] = {}
         mended: list[Fault] = []
         refused: list[Fault] = []
         for end in wanted.values():
@@ -120,12 +120,12 @@ class HostEnds:
     def _mended(self, end: TunnelEnd, was: str) -> Fault:
         return Fault(end.link, f"tunnel {end.tunnel} on {self._name}: {was}", "")
 
-    def _standing(self, end: TunnelEnd, reason: str) -> Standing:
+    def _standing(self, end: TunnelEnd, reason: str) -> ManagedEnd:
         try:
             standing = self._ends.standing(end)
         except LvsctlError as error:
-            return Standing(None, reason or str(error))
-        return Standing(standing.mtu, reason or standing.reason)
+            return ManagedEnd(None, reason or str(error))
+        return ManagedEnd(standing.mtu, reason or standing.reason)
 
 
 class PointToPoint:
@@ -143,7 +143,7 @@ class PointToPoint:
         self._echo = echo
         self._now = now
         self._changed = changed
-        self._standings: Mapping[TunnelEnd, Standing] = {}
+        self._standings: Mapping[TunnelEnd, ManagedEnd] = {}
         self._windows: dict[TunnelEnd, Window] = {}
         self._told: dict[str, tuple[str, str]] = {}
         self._findings = Findings()

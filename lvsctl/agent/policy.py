@@ -13,10 +13,10 @@ from typing import TypeVar
 
 from lvsctl.agent.assignments import Assignments
 from lvsctl.agent.faults import Fault, Place
-from lvsctl.agent.messages import Assignment, Tunnel, TunnelEnd
 from lvsctl.errors import InvalidInput, Problem
-from lvsctl.host.protocol import AddressKey
-from lvsctl.ipvs_table import IPAddress
+from lvsctl.host.interface import AddressKey
+from lvsctl.messages.model import Assignment, Tunnel, TunnelEnd
+from lvsctl.net import IPAddress
 from lvsctl.unicast import broadcast_addresses, why_not_unicast
 
 T = TypeVar("T")

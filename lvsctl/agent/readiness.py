@@ -2,15 +2,15 @@
 
 from collections.abc import Collection
 
-from lvsctl.agent.messages import Tunnel
-from lvsctl.agent.setup import SetUp, Task
+from lvsctl.agent.desired_host import DesiredHost, ServingSpec
+from lvsctl.host.interface import HostKey, HostState
 from lvsctl.host.plan import changes
-from lvsctl.host.protocol import HostKey, HostState
-from lvsctl.ipvs_table import Family, IPAddress, family_of
+from lvsctl.messages.model import Tunnel
+from lvsctl.net import Family, IPAddress, family_of
 
 
 def served(
-    task: Task, goal: SetUp, state: HostState
+    task: ServingSpec, goal: DesiredHost, state: HostState
 ) -> tuple[tuple[IPAddress, ...], tuple[Tunnel, ...]]:
     """Return the VIPs and tunnels that are seen in place with everything they need.
 
@@ -40,7 +40,7 @@ def served(
     return ready, accepted
 
 
-def _lacks_mss(vip: IPAddress, goal: SetUp, missing: Collection[HostKey]) -> bool:
+def _lacks_mss(vip: IPAddress, goal: DesiredHost, missing: Collection[HostKey]) -> bool:
     return any(
         rule in missing or any(route in missing for route in plan.routes)
         for plan in goal.mss

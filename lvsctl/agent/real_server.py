@@ -8,6 +8,13 @@ from datetime import datetime
 import structlog
 
 from lvsctl.agent.assignments import Assignments
+from lvsctl.agent.desired_host import (
+    DesiredHost,
+    HostObservation,
+    ServingSpec,
+    keys_to_observe,
+    set_up,
+)
 from lvsctl.agent.faults import (
     Fault,
     Place,
@@ -23,18 +30,15 @@ from lvsctl.agent.faults import (
     unsettled_fault,
 )
 from lvsctl.agent.findings import Findings
-from lvsctl.agent.messages import Finding, Tunnel
 from lvsctl.agent.mss import TABLE, Routing
 from lvsctl.agent.policy import unfit_vips
 from lvsctl.agent.readiness import served
 from lvsctl.agent.record import Record, presumed, pruned
-from lvsctl.agent.setup import Seen, SetUp, Task, keys_to_observe, set_up
 from lvsctl.agent.vip_addresses import foreign_vips, host_addresses
 from lvsctl.errors import KernelError, StoreError
+from lvsctl.host.baseline import Baseline, extended, restored
 from lvsctl.host.fallback import FALLBACK_DEVICES
-from lvsctl.host.found import Found, extended, restored
-from lvsctl.host.plan import changes, satisfies
-from lvsctl.host.protocol import (
+from lvsctl.host.interface import (
     AddressKey,
     Host,
     HostChange,
@@ -43,7 +47,9 @@ from lvsctl.host.protocol import (
     RouteKey,
     RuleKey,
 )
-from lvsctl.ipvs_table import Family, IPAddress
+from lvsctl.host.plan import changes, satisfies
+from lvsctl.messages.model import Finding, Tunnel
+from lvsctl.net import Family, IPAddress
 from lvsctl.results import Done, Failed
 
 _log = structlog.get_logger()
@@ -85,8 +91,8 @@ class _Cycle:
     """
 
     first: HostState
-    last: Seen
-    goal: SetUp
+    last: HostObservation
+    goal: DesiredHost
     faults: dict[str, Fault] = field(default_factory=dict)
     refused: set[HostChange] = field(default_factory=set)
     stopped: bool = False
@@ -162,7 +168,7 @@ class RealServer:
             known = host_addresses(self._host, self._record, self._address, directors)
             unfit = unfit_vips(assignments.vips, known, place)
             vips = tuple(vip for vip in assignments.vips if vip not in unfit)
-            task = Task(vips, assignments.tunnels, self._address, assignments.mtu)
+            task = ServingSpec(vips, assignments.tunnels, self._address, assignments.mtu)
             cycle = self._run(task)
         except KernelError as error:
             return self._condition([*standing, unreadable_fault(str(error), place)])
@@ -183,7 +189,7 @@ class RealServer:
         """
         found = self._record.found
         observed = self._host.observe(found)
-        cycle = _Cycle(observed, Seen(observed), SetUp())
+        cycle = _Cycle(observed, HostObservation(observed), DesiredHost())
         self._restore(restored(found, observed), cycle)
         return tuple(cycle.faults.values())
 
@@ -199,7 +205,7 @@ class RealServer:
 
     # One cycle
 
-    def _run(self, task: Task) -> _Cycle:
+    def _run(self, task: ServingSpec) -> _Cycle:
         seen = self._observe(task)
         cycle = _Cycle(seen.state, seen, set_up(task, seen, self._without))
         for _ in range(_ROUNDS):
@@ -210,12 +216,12 @@ class RealServer:
         self._conclude(cycle)
         return cycle
 
-    def _observe(self, task: Task) -> Seen:
+    def _observe(self, task: ServingSpec) -> HostObservation:
         main = {family: self._host.routes(family) for family in task.families}
         routes = {key: config for routes in main.values() for key, config in routes.items()}
         keys = keys_to_observe(task, self._host.links(), routes)
         foreign = foreign_vips(self._host, self._record, task.servable_vips)
-        return Seen(
+        return HostObservation(
             self._host.observe(dict.fromkeys([*keys, *foreign.values(), *self._record.found])),
             {family: Routing(main[family], self._foreign(family)) for family in main},
             foreign,
@@ -232,7 +238,7 @@ class RealServer:
             if key not in found or found[key].found is not None
         ]
 
-    def _advance(self, task: Task, cycle: _Cycle) -> bool:
+    def _advance(self, task: ServingSpec, cycle: _Cycle) -> bool:
         """Make the next changes; return whether there is anything new to look at.
 
         What is wanted comes first, and only when it is in place, what is not goes: a VIP that
@@ -272,14 +278,14 @@ class RealServer:
 
     def _of_device(self, link: LinkKey, cycle: _Cycle) -> Sequence[HostChange]:
         """Return what undoes a device of ours, with our addresses on it."""
-        found: Found = {
+        found: Baseline = {
             key: entry
             for key, entry in self._record.found.items()
             if key == link or (isinstance(key, AddressKey) and key.link == link.name)
         }
         return restored(found, cycle.last.state)
 
-    def _leftovers(self, task: Task, cycle: _Cycle) -> Sequence[HostChange]:
+    def _leftovers(self, task: ServingSpec, cycle: _Cycle) -> Sequence[HostChange]:
         """Return what undoes that which is ours and no longer wanted."""
         goal = cycle.goal
         if not goal.whole or (task.tunnels and not task.servable_tunnels):

@@ -6,9 +6,8 @@ from typing import Any
 import cattrs
 from cattrs.strategies import configure_tagged_union
 
-from lvsctl.agent.conversion import strict_converter, structured
-from lvsctl.host.found import Entry, Found, restored
-from lvsctl.host.protocol import (
+from lvsctl.host.baseline import Baseline, BaselineEntry, restored
+from lvsctl.host.interface import (
     AddressKey,
     Config,
     FouPortKey,
@@ -19,6 +18,7 @@ from lvsctl.host.protocol import (
     RouteKey,
     RuleKey,
 )
+from lvsctl.messages.converter import strict_converter, structured
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,12 @@ class Record:
     """
 
     boot: str
-    found: Found = field(default_factory=dict)
+    found: Baseline = field(default_factory=dict)
     settled: bool = False
     lost: bool = False
 
 
-def pruned(found: Found, wanted: HostState, observed: HostState) -> Found:
+def pruned(found: Baseline, wanted: HostState, observed: HostState) -> Baseline:
     """Return a record without what is neither wanted any more nor left to be undone.
 
     A device's sysctls go with it: one that comes later under the same name was found anew.
@@ -48,21 +48,21 @@ def pruned(found: Found, wanted: HostState, observed: HostState) -> Found:
     return {key: entry for key, entry in found.items() if key in wanted or key in to_undo}
 
 
-def presumed(wanted: HostState) -> Found:
+def presumed(wanted: HostState) -> Baseline:
     """Return what a host with this set-up was probably found like, where the record is lost.
 
     VIPs, tunnel devices, ports, routes and rules are ours by what they are; of
     sysctls nothing can be said.
     """
-    found: dict[HostKey, Entry] = {}
+    found: dict[HostKey, BaselineEntry] = {}
     for key, config in wanted.items():
         match key, config:
             case AddressKey(), _:
-                found[key] = Entry(None, (config,))
+                found[key] = BaselineEntry(None, (config,))
             case LinkKey(), LinkConfig(up=True):
-                found[key] = Entry(None, (config,))
+                found[key] = BaselineEntry(None, (config,))
             case RouteKey() | RuleKey() | FouPortKey(), _:
-                found[key] = Entry(None, (config,))
+                found[key] = BaselineEntry(None, (config,))
             case _:
                 pass
     return found
@@ -96,7 +96,7 @@ def read_record(document: object) -> Record:
         InvalidInput: It is none.
     """
     read = structured(_CONVERTER, document, _Document)
-    found = {line.key: Entry(line.found, line.ours) for line in read.lines}
+    found = {line.key: BaselineEntry(line.found, line.ours) for line in read.lines}
     return Record(read.boot, found, read.settled, read.lost)
 
 

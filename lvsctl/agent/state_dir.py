@@ -8,11 +8,11 @@ from typing import TypeVar
 from lvsctl.agent import files
 from lvsctl.agent.assignments import Assignments
 from lvsctl.agent.config import AgentConfig
-from lvsctl.agent.conversion import strict_converter, structured
 from lvsctl.agent.lock import Lock
-from lvsctl.agent.messages import Registration, Report
 from lvsctl.agent.record import Record, read_record, record_document
 from lvsctl.errors import InvalidInput, StoreCorrupt, StoreError
+from lvsctl.messages.converter import strict_converter, structured
+from lvsctl.messages.model import Registration, Report
 
 T = TypeVar("T")
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from lvsctl.agent.messages import Assignment, Registration, Report
 from lvsctl.agent.state_dir import Contact, StateDir
 from lvsctl.errors import ConfigurationError
+from lvsctl.messages.model import Assignment, Registration, Report
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lvsctl.host.protocol import Config, HostKey, HostState, SysctlConfig, SysctlKey
+from lvsctl.host.interface import Config, HostKey, HostState, SysctlConfig, SysctlKey
 
 _CONF = ("net", "ipv4", "conf")
 TEMPLATES = frozenset({"all", "default"})

@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping
 
 from lvsctl.agent.policy import HostAddresses, taken_addresses
 from lvsctl.agent.record import Record
-from lvsctl.host.protocol import AddressKey, Config, Host, LinkConfig, LinkKey
+from lvsctl.host.interface import AddressKey, Config, Host, LinkConfig, LinkKey
 from lvsctl.host.tunnel_kinds import TUNNEL_KINDS
-from lvsctl.ipvs_table import IPAddress
+from lvsctl.net import IPAddress
 
 _SILENT_KINDS = frozenset({"dummy", *TUNNEL_KINDS})
 

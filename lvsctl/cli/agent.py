@@ -12,8 +12,8 @@ from lvsctl.cli.changes import show_written
 from lvsctl.cli.config_file import reads_config
 from lvsctl.cli.options import asks_director, duration, prints, read_by
 from lvsctl.cli.output import Format, Json, columns, fields, sections, show
-from lvsctl.duration import parse_duration
-from lvsctl.ipvs_table import IPAddress
+from lvsctl.net import IPAddress
+from lvsctl.times import parse_duration
 
 if TYPE_CHECKING:
     from lvsctl.agent.status import AgentStatus
@@ -217,7 +217,7 @@ def _findings(findings: Json) -> str:
 
 
 def _status_document(status: "AgentStatus") -> Json:
-    from lvsctl.agent.documents import (  # noqa: PLC0415 - as in run
+    from lvsctl.messages.documents import (  # noqa: PLC0415 - as in run
         assignment_document,
         registration_document,
         report_document,

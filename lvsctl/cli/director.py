@@ -6,8 +6,8 @@ import click
 
 from lvsctl.cli.config_file import reads_config
 from lvsctl.cli.options import host_and_port, read_by
-from lvsctl.duration import parse_duration
 from lvsctl.errors import ConfigurationError
+from lvsctl.times import parse_duration
 
 
 @click.group()

@@ -13,8 +13,8 @@ from lvsctl.cli.output import Format, Json, cell, columns, sections, show
 from lvsctl.client.address import local_address
 
 if TYPE_CHECKING:
-    from lvsctl.agent.messages import Tunnel
-    from lvsctl.ipvs_table import IPAddress
+    from lvsctl.messages.model import Tunnel
+    from lvsctl.net import IPAddress
 
 FOUND_SOMETHING = 3
 _MAX_PORT = 65535
@@ -36,7 +36,7 @@ def _addresses(
 def _tunnels(
     ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]
 ) -> "tuple[Tunnel, ...]":
-    from lvsctl.agent.messages import Tunnel  # noqa: PLC0415 - only where a tunnel is given
+    from lvsctl.messages.model import Tunnel  # noqa: PLC0415 - only where a tunnel is given
 
     tunnels = []
     for text in texts:

@@ -11,7 +11,7 @@ import click
 
 from lvsctl.cli.output import Format
 from lvsctl.client.address import LOCAL_ADDRESS, local_address
-from lvsctl.duration import parse_duration
+from lvsctl.times import parse_duration
 from lvsctl.token_file import read_token
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lvsctl.agent.messages import TunnelEnd, TunnelMode
 from lvsctl.cli.options import number, prints, read_by
 from lvsctl.cli.output import Format, Json, columns, fields, show
 from lvsctl.errors import ConfigurationError, InvalidInput
-from lvsctl.ipvs_table import IPAddress
+from lvsctl.messages.model import TunnelEnd, TunnelMode
+from lvsctl.net import IPAddress
 
 if TYPE_CHECKING:
     from lvsctl.point_to_point.single_host import Answers, Shown, SingleHost

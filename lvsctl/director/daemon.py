@@ -12,37 +12,37 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from lvsctl.agent.messages import Assignment, Registration, Report
-from lvsctl.director.adoption import latches, refuse_removals
-from lvsctl.director.agent_edits import AcceptReport, LatchReady, RegisterAgent
-from lvsctl.director.agent_watch import AgentWatch, Contact
-from lvsctl.director.assignments import Assignments
+from lvsctl.director.agents.assignments import Assignments
+from lvsctl.director.agents.contacts import AgentWatch, Contact
+from lvsctl.director.agents.edits import AcceptReport, LatchReady, RegisterAgent
+from lvsctl.director.checks.health_checks import HealthChecks
 from lvsctl.director.clock import Clock, ClockJump
-from lvsctl.director.commits import Commits, Surroundings, Written
-from lvsctl.director.cycle import Cycle, KernelView, KeyState, TableReading
-from lvsctl.director.cycle_events import cycle_events, stored_events, view_events
-from lvsctl.director.drains import Drains
-from lvsctl.director.edits import Edit
-from lvsctl.director.events import Events
-from lvsctl.director.health_checks import HealthChecks
+from lvsctl.director.drains.drains import Drains
+from lvsctl.director.events.cycle import cycle_events, stored_events, view_events
+from lvsctl.director.events.events import Events
 from lvsctl.director.problems import Component, DirectorProblem
-from lvsctl.director.reconciler import Reconciler
+from lvsctl.director.reconcile.cycle import Cycle, KernelView, KeyState, TableReading
+from lvsctl.director.reconcile.reconciler import Reconciler
+from lvsctl.director.reconcile.statistics import CycleStatistics
+from lvsctl.director.reconcile.tunnel_use import TunnelUse
 from lvsctl.director.self_check import SelfCheck
 from lvsctl.director.state import State
-from lvsctl.director.statistics import CycleStatistics
-from lvsctl.director.tunnel_use import TunnelUse
+from lvsctl.director.write.adoption import latches, refuse_removals
 from lvsctl.director.write.advance import Advance
+from lvsctl.director.write.committer import CommitResult, Committer, EditContext
+from lvsctl.director.write.edits import Edit
 from lvsctl.director.write.follower import Follower
 from lvsctl.errors import BoundaryError, NotFound, StoreError
 from lvsctl.events import Event, EventKind
+from lvsctl.farm.objects import ObjectId
 from lvsctl.health.prober import Probe
 from lvsctl.health.target import ProbeId, TargetId
 from lvsctl.health.verdict import KeptVerdict
-from lvsctl.ipvs_table import ServiceKey
-from lvsctl.objects import ObjectId
+from lvsctl.ipvs.table import ServiceKey
+from lvsctl.messages.model import Assignment, Registration, Report
 from lvsctl.results import Done
 from lvsctl.sd_notify import feed_watchdog
-from lvsctl.store.protocol import LocalState, Mode, ModeName
+from lvsctl.store.interface import LocalState, Mode, ModeName
 from lvsctl.worker import Worker
 
 TIMER_S = 5.0
@@ -89,7 +89,7 @@ class DirectorDaemon:
         self,
         *,
         name: str,
-        commits: Commits,
+        commits: Committer,
         store: Worker,
         reconciler: Reconciler,
         local: LocalState,
@@ -122,16 +122,16 @@ class DirectorDaemon:
         self._tunnel_use = TunnelUse()
         self._agent_watch = AgentWatch()
         self._dirty: set[str] = set()
-        self._look_at_all = True
+        self._resync = True
         self._wake = asyncio.Event()
-        self._next_look_at = 0.0
+        self._next_resync_at = 0.0
         self._asked = self._answered = 0
-        self._news = asyncio.Condition()
+        self._changed = asyncio.Condition()
         self.drains = Drains(
             state=lambda: self._state,
             count=lambda names: kernel.run(reconciler.open_connections, names),
             end=lambda edit: self.write(edit, by=f"director {name}"),
-            tell=events.emit,
+            emit=events.emit,
             now=clock.now,
         )
         self.health = HealthChecks(
@@ -139,8 +139,8 @@ class DirectorDaemon:
             probe=probe,
             look=lambda ways: kernel.run(reconciler.path_problems, self._state, ways),
             keep=self._keep_verdicts,
-            turned=self._turned,
-            tell=events.emit,
+            on_health_changed=self._on_health_changed,
+            emit=events.emit,
             findings=self._findings,
             now=clock.now,
             random=random,
@@ -215,7 +215,7 @@ class DirectorDaemon:
     async def _reconcile(self) -> None:
         """Run cycles: at every wake what is dirty, at every timer everything."""
         while True:
-            await self.turn()
+            await self.run_cycle()
             try:
                 async with asyncio.timeout_at(self._look_again_at()):
                     await self._wake.wait()
@@ -231,16 +231,16 @@ class DirectorDaemon:
             if health.next_change and health.next_change <= now
         }
         self._dirty |= due
-        if not due or asyncio.get_running_loop().time() >= self._next_look_at:
-            self._look_at_all = True
+        if not due or asyncio.get_running_loop().time() >= self._next_resync_at:
+            self._resync = True
 
-    async def turn(self) -> None:
+    async def run_cycle(self) -> None:
         """Run one cycle for what is dirty by now, and tell everyone who waits for it."""
         await self._end_expired_mode()
-        dirty = None if self._look_at_all else frozenset(self._dirty)
+        dirty = None if self._resync else frozenset(self._dirty)
         if dirty is None:
-            self._next_look_at = asyncio.get_running_loop().time() + TIMER_S
-        self._look_at_all = False
+            self._next_resync_at = asyncio.get_running_loop().time() + TIMER_S
+        self._resync = False
         self._dirty.clear()
         self._wake.clear()
         asked, stored, state = self._asked, self._state, self.state
@@ -265,16 +265,16 @@ class DirectorDaemon:
             self._tunnel_use = self._tunnel_use.after(
                 cycle.tunnels, asyncio.get_running_loop().time(), complete=dirty is None
             )
-            self._assignments = Assignments(stored, cycle.lingering, self._tunnel_use)
-            self.health.saw(stored, cycle)
+            self._assignments = Assignments(stored, cycle.orphaned, self._tunnel_use)
+            self.health.on_cycle(stored, cycle)
             _log_cycle(cycle)
         self._cycle_ended_s = self.clock.monotonic()
         took_s = asyncio.get_running_loop().time() - began
         self.statistics = self.statistics.after(cycle, took_s)
         self.events.emit(*self._agent_watch.look(self._state.status.agents, self.clock.monotonic()))
         self._answered = asked
-        async with self._news:
-            self._news.notify_all()
+        async with self._changed:
+            self._changed.notify_all()
 
     def _cycle_failed(self, why: str) -> None:
         if why != self._view.error:
@@ -282,12 +282,12 @@ class DirectorDaemon:
         now = self.now()
         seen, self._view = self._view, replace(self._view, at=now, error=why)
         self.events.emit(*view_events(seen, self._view))
-        self._look_at_all = True
+        self._resync = True
 
     def wake(self, dirty: frozenset[str] | None) -> None:
         """Have services looked at soon; None for everything."""
         if dirty is None:
-            self._look_at_all = True
+            self._resync = True
         else:
             self._dirty |= dirty
         self._asked += 1
@@ -295,7 +295,7 @@ class DirectorDaemon:
 
     async def write(
         self, edit: Edit, *, by: str, expect: Mapping[ObjectId, int] | None = None
-    ) -> Written:
+    ) -> CommitResult:
         """Store an edit and wake the reconciler.
 
         Raises:
@@ -303,7 +303,7 @@ class DirectorDaemon:
         """
         try:
             written = await self._store.run(
-                self._commits.commit, edit, expect or {}, by, self._surroundings()
+                self._commits.commit, edit, expect or {}, by, self._edit_context()
             )
         except StoreError as error:
             self._problems.report(Component.STORE, str(error))
@@ -324,17 +324,19 @@ class DirectorDaemon:
         self.wake(None if step.moves_probes else step.dirty)
         self.drains.wake()
 
-    async def dry_run(self, edit: Edit, *, expect: Mapping[ObjectId, int] | None = None) -> Written:
+    async def dry_run(
+        self, edit: Edit, *, expect: Mapping[ObjectId, int] | None = None
+    ) -> CommitResult:
         """Check an edit as :meth:`write` does and say what it would do."""
         return await self._store.run(
-            self._commits.dry_run, edit, expect or {}, self._surroundings()
+            self._commits.dry_run, edit, expect or {}, self._edit_context()
         )
 
-    def _surroundings(self) -> Surroundings:
+    def _edit_context(self) -> EditContext:
         now = self.now()
-        return Surroundings(self._view.taken, self.health.verdicts.health, now)
+        return EditContext(self._view.addresses_in_use, self.health.verdicts.health, now)
 
-    def _turned(self, targets: Collection[TargetId]) -> None:
+    def _on_health_changed(self, targets: Collection[TargetId]) -> None:
         """Have the services of servers looked at whose health became another."""
         served = {(target.pool, target.vip) for target in targets}
         services = self._state.farm.services
@@ -350,15 +352,15 @@ class DirectorDaemon:
         findings = contact.report.findings if contact else ()
         return [f"{each.subject}: {each.detail} ({each.severity}, {each.at})" for each in findings]
 
-    async def applied(self, written: Written, timeout_s: float) -> Applied:
+    async def applied(self, written: CommitResult, timeout_s: float) -> Applied:
         """Wait until a cycle that saw an edit left its keys as they should be in this kernel."""
         asked = self._asked
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s), self._news:
-                await self._news.wait_for(lambda: self._verdict(written, asked).applied)
+            async with asyncio.timeout(timeout_s), self._changed:
+                await self._changed.wait_for(lambda: self._verdict(written, asked).applied)
         return self._verdict(written, asked)
 
-    def _verdict(self, written: Written, asked: int) -> Applied:
+    def _verdict(self, written: CommitResult, asked: int) -> Applied:
         if self._view.error:
             return Applied(applied=False, reason=self._view.error)
         if self._answered < asked:
@@ -422,7 +424,7 @@ class DirectorDaemon:
             for at in (self._mode.until, self._view.next_change)
             if at is not None
         )
-        return min([self._next_look_at, *moments])
+        return min([self._next_resync_at, *moments])
 
     def _why_not_enforced(self) -> str:
         if self._mode.name is ModeName.ENFORCE:
@@ -464,7 +466,7 @@ class DirectorDaemon:
         self.wake(names)
         return tuple(adoption.owners)
 
-    async def register(self, name: str, registration: Registration, *, by: str) -> Written:
+    async def register(self, name: str, registration: Registration, *, by: str) -> CommitResult:
         """Let an agent join, change, leave, or be gone.
 
         Raises:
@@ -481,7 +483,7 @@ class DirectorDaemon:
         """
         edit = AcceptReport(name, report)
         changes = edit.changes(self.state)
-        self.events.emit(*self._agent_watch.heard(name, report, self.clock.monotonic()))
+        self.events.emit(*self._agent_watch.record_report(name, report, self.clock.monotonic()))
         if any(self.state.value(object_id) != value for object_id, value in changes.items()):
             await self.write(edit, by=f"agent {name}")
 
@@ -504,8 +506,8 @@ class DirectorDaemon:
             return found if found and found[0] != known_etag else None
 
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(wait_s), self._news:
-                await self._news.wait_for(lambda: news() is not None)
+            async with asyncio.timeout(wait_s), self._changed:
+                await self._changed.wait_for(lambda: news() is not None)
         return news()
 
     async def connections(self, agent: str) -> int:

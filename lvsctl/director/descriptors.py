@@ -2,7 +2,7 @@
 
 import resource
 
-from lvsctl.director.direct_questions import AT_ONCE
+from lvsctl.director.checks.direct_probes import AT_ONCE
 from lvsctl.health.prober import CONNECTIONS, PROGRAMS
 
 DESCRIPTORS_PER_PROGRAM = 4

@@ -18,36 +18,36 @@ import structlog
 
 from lvsctl.director.access.unix_socket import default_path, unix_listener
 from lvsctl.director.clock import Clock
-from lvsctl.director.commits import Commits
 from lvsctl.director.daemon import DirectorDaemon
 from lvsctl.director.descriptors import raise_descriptor_limit, reserved_descriptors
-from lvsctl.director.events import Events
+from lvsctl.director.events.events import Events
 from lvsctl.director.interpreter import favour_the_event_loop
-from lvsctl.director.local_vips import LocalVips
-from lvsctl.director.neighbours import LinkNeighbours, Neighbours, NoNeighbours
 from lvsctl.director.path_mtus import path_mtus_learnt
-from lvsctl.director.probe_services import ProbeServices
 from lvsctl.director.problems import Component, Problems
-from lvsctl.director.reconciler import Reconciler
+from lvsctl.director.reconcile.probe_services import ProbeServices
+from lvsctl.director.reconcile.reconciler import Reconciler
 from lvsctl.director.self_check import SelfCheck, disk_problem
+from lvsctl.director.vips.managed import LocalVips
+from lvsctl.director.vips.neighbours import LinkNeighbours, Neighbours, NoNeighbours
+from lvsctl.director.write.committer import Committer
 from lvsctl.errors import ConfigurationError
 from lvsctl.events import Event, EventKind
-from lvsctl.farm_rules import SYSCTL_RANGES
+from lvsctl.farm.rules.farm import SYSCTL_RANGES
 from lvsctl.health.prober import Probe
 from lvsctl.health.probes.exec import ExecProbes
 from lvsctl.health.probes.kinds import Probes
 from lvsctl.host.boot import boot_id
+from lvsctl.host.interface import Host, SysctlKey
 from lvsctl.host.linux import LinuxHost
 from lvsctl.host.memory import MemoryHost
-from lvsctl.host.protocol import Host, SysctlKey
-from lvsctl.ipvs.choice import open_ipvs
-from lvsctl.ipvs.protocol import Ipvs
+from lvsctl.ipvs.factory import open_ipvs
+from lvsctl.ipvs.interface import Ipvs
 from lvsctl.logs import configure_logging
 from lvsctl.sd_notify import notify_ready
 from lvsctl.store.commits import Retention
 from lvsctl.store.events import MemoryEventLog, OpenedHistory, open_history
+from lvsctl.store.interface import LocalState, Mode, ModeName, Store
 from lvsctl.store.local import SqliteLocalState
-from lvsctl.store.protocol import LocalState, Mode, ModeName, Store
 from lvsctl.store.sqlite import SqliteStore
 from lvsctl.token_file import read_token
 from lvsctl.worker import Worker
@@ -158,7 +158,7 @@ async def open_daemon(
         stack.callback(kernel_worker.close)
         store = await store_worker.run(open_store)
         stack.push_async_callback(store_worker.run, store.close)
-        commits = await store_worker.run(Commits, store)
+        commits = await store_worker.run(Committer, store)
         history = await store_worker.run(open_events)
         stack.push_async_callback(store_worker.run, history.log.close)
         clock = Clock(now, monotonic)

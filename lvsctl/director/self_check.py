@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from lvsctl.director.events import Events
+from lvsctl.director.events.events import Events
 from lvsctl.director.problems import Component, Problems
 from lvsctl.errors import StoreError
 

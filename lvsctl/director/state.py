@@ -5,18 +5,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
-from lvsctl.director.needs import Needs
-from lvsctl.director.probe_paths import tunnel_paths
-from lvsctl.farm import Director, Farm, Pool, Service, Settings
+from lvsctl.director.agents.requirements import AgentRequirements
+from lvsctl.director.checks.paths import tunnel_paths
+from lvsctl.farm.model import Director, Farm, Pool, Service, Settings
+from lvsctl.farm.objects import Changes, Directors, Kind, ObjectId, StoredObject
+from lvsctl.farm.status import Agent, Override, ServerId, Status
+from lvsctl.farm.tunnels import Tunnel
 from lvsctl.health.marks import TunnelPath
 from lvsctl.health.target import TargetId
 from lvsctl.health.weights import Health
-from lvsctl.objects import Changes, Directors, Kind, ObjectId, StoredObject
-from lvsctl.point_to_point.tunnel import Tunnel
-from lvsctl.status import Agent, Override, ServerId, Status
 from lvsctl.store.commits import Batch
+from lvsctl.store.interface import Contents
 from lvsctl.store.position import Position
-from lvsctl.store.protocol import Contents
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class State:
         return Position(self.farm_id, self.epoch, self.revision)
 
     @cached_property
-    def needs(self) -> Needs:
+    def requirements(self) -> AgentRequirements:
         """What the farm needs of its agents' hosts."""
-        return Needs(self.farm)
+        return AgentRequirements(self.farm)
 
     @cached_property
     def tunnel_paths(self) -> frozenset[TunnelPath]:
@@ -110,7 +110,7 @@ class State:
         """Return the same state with what is known of health at a moment."""
         seen = replace(self, status=self.status.seen(health, at))
         # Neither depends on health, and both are dear in a large farm.
-        for name in ("needs", "tunnel_paths"):
+        for name in ("requirements", "tunnel_paths"):
             if name in self.__dict__:
                 seen.__dict__[name] = self.__dict__[name]
         return seen

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from lvsctl.client.unix import base_url_of, unix_transport
-from lvsctl.ipvs_table import IPAddress
+from lvsctl.net import IPAddress
 
 _PATIENCE_S = 5
 

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from lvsctl.doctor.facts import Arrival
 from lvsctl.doctor.listening import Listener
 from lvsctl.doctor.packets import GRE, IPIP, IPV6, UDP, parse_arrival
-from lvsctl.ipvs_table import IPAddress
+from lvsctl.net import IPAddress
 
 PROTOCOLS = frozenset({IPIP, IPV6, GRE, UDP})
 ENOUGH = 20_000

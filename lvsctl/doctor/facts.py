@@ -4,20 +4,13 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lvsctl.agent.messages import Tunnel
-from lvsctl.agent.setup import Task
+from lvsctl.agent.desired_host import ServingSpec
 from lvsctl.doctor.firewall import Table
-from lvsctl.host.protocol import AddressKey, HostState, SysctlConfig, SysctlKey
-from lvsctl.ipvs_table import (
-    AddressKey as ServiceAddress,
-)
-from lvsctl.ipvs_table import (
-    Encapsulation,
-    ForwardingMethod,
-    IPAddress,
-    IpvsTable,
-    family_of,
-)
+from lvsctl.host.interface import AddressKey, HostState, SysctlConfig, SysctlKey
+from lvsctl.ipvs.table import AddressKey as ServiceAddress
+from lvsctl.ipvs.table import Encapsulation, ForwardingMethod, IpvsTable
+from lvsctl.messages.model import Tunnel
+from lvsctl.net import IPAddress, family_of
 
 
 class Role(enum.StrEnum):
@@ -39,7 +32,7 @@ class RealServer:
         agent_runs: Whether its agent does; None for a server without one.
     """
 
-    task: Task
+    task: ServingSpec
     directors: tuple[IPAddress, ...] = ()
     path_mtu: int | None = None
     agent_runs: bool | None = None

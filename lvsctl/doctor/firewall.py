@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 
-from lvsctl.ipvs_table import Family, IPAddress, family_of
+from lvsctl.net import Family, IPAddress, family_of
 
 Values = tuple[str | int | tuple[int, int], ...]
 """Names, networks as text, numbers, and ranges of numbers with both ends."""

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pyroute2 import IPRoute
 
-from lvsctl.director.neighbours import LinkNeighbours
-from lvsctl.director.vips import links_of
+from lvsctl.director.vips.neighbours import LinkNeighbours
+from lvsctl.director.vips.plan import links_of
 from lvsctl.doctor.api import ApiAnswer, ask
 from lvsctl.doctor.arrivals import PROTOCOLS, watch
 from lvsctl.doctor.counters import read_counters
@@ -25,10 +25,11 @@ from lvsctl.doctor.roles import Options, director_runs, director_was_here, find_
 from lvsctl.doctor.routes import find_route
 from lvsctl.doctor.sysctl_files import read_settings
 from lvsctl.errors import ConfigurationError
+from lvsctl.host.interface import AddressKey, HostKey, LinkKey, SysctlKey
 from lvsctl.host.linux import LinuxHost
-from lvsctl.host.protocol import AddressKey, HostKey, LinkKey, SysctlKey
-from lvsctl.ipvs.choice import open_ipvs
-from lvsctl.ipvs_table import IPAddress, IpvsTable, family_of
+from lvsctl.ipvs.factory import open_ipvs
+from lvsctl.ipvs.table import IpvsTable
+from lvsctl.net import IPAddress, family_of
 
 LOOK_S = 1.0
 MANY_WAYS = 2000

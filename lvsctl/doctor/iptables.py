@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 
 from lvsctl.doctor.firewall import Chain, Match, Rule, Table, Values, protocol_values
-from lvsctl.ipvs_table import Family
+from lvsctl.net import Family
 
 _FIELDS: Mapping[str, str] = {
     "-s": "source",

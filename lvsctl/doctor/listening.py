@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection, Iterator
 
 from lvsctl.errors import KernelLacks
-from lvsctl.ipvs_table import Family
+from lvsctl.net import Family
 
 _ETHERTYPE = {Family.IPV4: 0x0800, Family.IPV6: 0x86DD}
 _PROTOCOL_AT = {Family.IPV4: 9, Family.IPV6: 6}

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from lvsctl.agent.messages import Tunnel
-from lvsctl.agent.setup import Task
+from lvsctl.agent.desired_host import ServingSpec
 from lvsctl.doctor.packets import GRE, INNER_PROTOCOL, UDP
 from lvsctl.host.fallback import FALLBACK_DEVICES
-from lvsctl.host.protocol import FouPortKey, HostState, LinkConfig, LinkKey
-from lvsctl.ipvs_table import Family, IPAddress, family_of
+from lvsctl.host.interface import FouPortKey, HostState, LinkConfig, LinkKey
+from lvsctl.messages.model import Tunnel
+from lvsctl.net import Family, IPAddress, family_of
 
 _FOU_MODULE = "fou"
 """Unwraps in both families; fou6 is for devices that wrap, which a real server has none of."""
@@ -113,7 +113,7 @@ class Need:
         return f"ip link add lvs-{self.kind} up type {self.kind} {options}local {self.rip}"
 
 
-def needs_of(task: Task) -> Iterator[Need]:
+def needs_of(task: ServingSpec) -> Iterator[Need]:
     """Yield what a task needs, for each of its tunnels and families of VIPs."""
     outer = family_of(task.address)
     for tunnel in task.tunnels:

@@ -6,7 +6,7 @@ from typing import Any
 
 from lvsctl.doctor.firewall import Chain, Match, Rule, Table, Values, protocol_values
 from lvsctl.errors import MalformedMessage
-from lvsctl.ipvs_table import Family
+from lvsctl.net import Family
 
 Json = Any
 

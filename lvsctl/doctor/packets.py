@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from types import MappingProxyType
 
-from lvsctl.agent.messages import Tunnel
 from lvsctl.doctor.facts import Arrival, Refusal
-from lvsctl.ipvs_table import Encapsulation, Family, IPAddress, TunnelFlag, TunnelType, family_of
+from lvsctl.ipvs.table import Encapsulation, TunnelFlag, TunnelType
+from lvsctl.messages.model import Tunnel
+from lvsctl.net import Family, IPAddress, family_of
 from lvsctl.packet_size import IP_HEADER
 
 ICMP, ICMPV6, UDP, GRE, IPIP, IPV6 = 1, 58, 17, 47, 4, 41

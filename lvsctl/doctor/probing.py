@@ -21,7 +21,7 @@ from lvsctl.doctor.packets import (
     parse_answer,
     wrap,
 )
-from lvsctl.ipvs_table import Family, IPAddress, family_of
+from lvsctl.net import Family, IPAddress, family_of
 from lvsctl.packet_size import IP_HEADER, overhead
 
 WAIT_S = 0.5

@@ -12,7 +12,7 @@ from lvsctl.doctor.firewall import Table
 from lvsctl.doctor.iptables import parse_iptables
 from lvsctl.doctor.nft import parse_nft
 from lvsctl.errors import MalformedMessage
-from lvsctl.ipvs_table import Family
+from lvsctl.net import Family
 
 _PROC = Path("/proc/thread-self/net")
 _LEGACY = (

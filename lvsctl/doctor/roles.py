@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 
 from lvsctl.agent.assignments import Assignments
 from lvsctl.agent.config import DEFAULT_STATE_DIR
-from lvsctl.agent.messages import Tunnel
-from lvsctl.agent.setup import Task
+from lvsctl.agent.desired_host import ServingSpec
 from lvsctl.agent.state_dir import StateDir
 from lvsctl.agent.status import status
 from lvsctl.doctor.facts import RealServer, Role
 from lvsctl.errors import ConfigurationError
-from lvsctl.ipvs_table import IPAddress
+from lvsctl.messages.model import Tunnel
+from lvsctl.net import IPAddress
 
 DIRECTOR_STATE_DIR = Path("/var/lib/lvsctl")
 _FARM, _FARM_LOCK = "farm.db", "farm.db.lock"
@@ -64,7 +64,7 @@ def find_real_server(options: Options) -> RealServer | None:
         if options.address is None:
             raise ConfigurationError("--vip needs --address too: where do tunnelled packets go?")
         tunnels = options.tunnels or (Tunnel("ipip"),)
-        return RealServer(Task(options.vips, tunnels, options.address), options.directors)
+        return RealServer(ServingSpec(options.vips, tunnels, options.address), options.directors)
     if not (options.state_dir / "status.json").exists():
         if options.role is Role.REAL_SERVER:
             raise ConfigurationError(
@@ -77,7 +77,7 @@ def find_real_server(options: Options) -> RealServer | None:
     urls = {known.contact.director, *(() if config is None else config.directors)}
     assigned = Assignments(known.assignments)
     return RealServer(
-        Task(assigned.vips, assigned.tunnels, known.registration.address),
+        ServingSpec(assigned.vips, assigned.tunnels, known.registration.address),
         directors=options.directors or tuple(sorted(set(_addresses(urls)), key=str)),
         path_mtu=None if assigned.current is None else assigned.current.mtu,
         agent_runs=known.process is not None,

@@ -9,7 +9,7 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from lvsctl.doctor.facts import Journey, NoRoute, Route
-from lvsctl.ipvs_table import family_of
+from lvsctl.net import family_of
 
 
 def find_route(rtnetlink: IPRoute, journey: Journey) -> Route | NoRoute:

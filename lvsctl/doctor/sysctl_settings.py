@@ -4,7 +4,7 @@ import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 
 from lvsctl.doctor.facts import Setting
-from lvsctl.host.protocol import SysctlKey
+from lvsctl.host.interface import SysctlKey
 
 
 def parse_settings(file: str, text: str) -> Sequence[Setting]:

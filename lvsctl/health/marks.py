@@ -11,18 +11,17 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from lvsctl.farm import MarkRange, PortRange
-from lvsctl.ipvs_table import (
+from lvsctl.farm.model import MarkRange, PortRange
+from lvsctl.ipvs.table import (
     DestinationConfig,
     DestinationKey,
     Encapsulation,
-    Family,
     FwmarkKey,
-    IPAddress,
     IpvsTable,
     VirtualService,
     VirtualServiceConfig,
 )
+from lvsctl.net import Family, IPAddress
 
 RESTS_FOR = timedelta(minutes=15)
 """How long a pair of mark and port is kept for a path that no probe takes any more: the idle time

@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lvsctl.health.marks import ProbeMark, TunnelPath, mark_table
-from lvsctl.host.protocol import (
+from lvsctl.host.interface import (
     AddressConfig,
     AddressKey,
     HostState,
-    IPNetwork,
     RouteConfig,
     RouteKey,
     SysctlConfig,
     SysctlKey,
 )
-from lvsctl.ipvs_table import Family, IPAddress, IpvsTable, family_of
+from lvsctl.ipvs.table import IpvsTable
+from lvsctl.net import Family, IPAddress, IPNetwork, family_of
 
 LOCAL_TABLE = 255
 """The routing table of the kernel's own addresses."""
@@ -30,7 +30,7 @@ REUSE_MODE = SysctlKey(("net", "ipv4", "vs", "conn_reuse_mode"))
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Egress:
     """How the director reaches a real server.
 
     Attributes:
@@ -52,7 +52,7 @@ class PreparedPath:
     """
 
     mark: ProbeMark
-    way: Way
+    way: Egress
 
 
 PreparedPaths = Mapping[TunnelPath, PreparedPath]
@@ -89,17 +89,17 @@ class PathFacts:
         return {address: frozenset(links) for address, links in found.items()}
 
     @cached_property
-    def sources(self) -> Mapping[Family, Sequence[Way]]:
+    def sources(self) -> Mapping[Family, Sequence[Egress]]:
         """Addresses of this director's own that packets can be sent from, each device's in order.
 
         A VIP is none: a real server has it too, and would answer itself.
         """
-        found: dict[Family, list[Way]] = {family: [] for family in Family}
+        found: dict[Family, list[Egress]] = {family: [] for family in Family}
         for key, config in self.addresses.items():
             address = key.address.ip
             unfit = config.deprecated or address.is_link_local or address.is_loopback
             if not unfit and address not in self.vips:
-                found[family_of(address)].append(Way(key.link, address))
+                found[family_of(address)].append(Egress(key.link, address))
         return found
 
     @cached_property
@@ -157,10 +157,10 @@ class TunnelProbe:
     path: TunnelPath
     mark: ProbeMark
     vip: IPAddress
-    way: Way
+    way: Egress
 
 
-def way_to(path: TunnelPath, facts: PathFacts) -> Way | None:
+def way_to(path: TunnelPath, facts: PathFacts) -> Egress | None:
     """Return how the director reaches a server; None where it does not."""
     route = facts.route_to(path.server)
     if route is None or route.link is None:
@@ -168,10 +168,10 @@ def way_to(path: TunnelPath, facts: PathFacts) -> Way | None:
     link = route.link
     preferred = route.source
     if preferred and family_of(preferred) is path.family and preferred not in facts.vips:
-        return Way(link, preferred)
+        return Egress(link, preferred)
     own = facts.sources[path.family]
     nearest = next((way for way in own if way.link == link), own[0] if own else None)
-    return Way(link, nearest.source) if nearest else None
+    return Egress(link, nearest.source) if nearest else None
 
 
 def path_sysctls(links: Collection[str]) -> Collection[SysctlKey]:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from lvsctl.health.check import ExecRequest, HealthCheck, Request
+from lvsctl.farm.checks import ExecRequest, HealthCheck, Request
+from lvsctl.health.limiter import ProbeLimiter
 from lvsctl.health.outcome import Failed, Inconclusive, Outcome
-from lvsctl.health.room import Room
 from lvsctl.health.target import Planned, ProbeId, Target
 from lvsctl.health.verdict import Verdict, first_due_s, next_due_s
 
@@ -58,7 +58,7 @@ class _Series:
 
     question: _Question
     path: AbstractAsyncContextManager[object]
-    room: Room
+    room: ProbeLimiter
     members: dict[ProbeId, Planned] = field(default_factory=dict)
     hurried: asyncio.Event = field(default_factory=asyncio.Event)
     in_vain: bool = False
@@ -98,7 +98,7 @@ class Prober:
         self._probe = probe
         self._report = report
         self._random = random
-        self._connections, self._programs = Room(connections), Room(PROGRAMS)
+        self._connections, self._programs = ProbeLimiter(connections), ProbeLimiter(PROGRAMS)
         self._pools: dict[str, dict[Planned, None]] = {}
         self._series: dict[_Question, _Series] = {}
         self._paths = weakref.WeakValueDictionary[object, asyncio.Lock]()

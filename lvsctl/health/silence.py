@@ -8,7 +8,7 @@ they fall silent together while they answer when they are asked directly.
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from lvsctl.ipvs_table import IPAddress
+from lvsctl.net import IPAddress
 
 AT_LEAST = 2
 """A single server that nothing is heard of is likelier to be at fault itself."""
@@ -17,7 +17,7 @@ NEVER_S = float("-inf")
 
 
 @dataclass(slots=True)
-class Silence:
+class SilenceCorrelator:
     """What is heard through the tunnel of the servers of one VIP; times in s on a steady clock.
 
     Attributes:

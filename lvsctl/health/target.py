@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from lvsctl.health.check import HealthCheck, Request, Through
-from lvsctl.ipvs_table import IPAddress
+from lvsctl.farm.checks import HealthCheck, Request, Through
+from lvsctl.net import IPAddress
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from lvsctl.health.check import HealthCheck
+from lvsctl.farm.checks import HealthCheck
 from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
 
 
@@ -67,7 +67,7 @@ def unchecked(at: datetime) -> Verdict:
     return Verdict(healthy=None, since=at, reason="not checked yet", starting=at)
 
 
-def presumed_healthy(at: datetime) -> Verdict:
+def assumed_healthy(at: datetime) -> Verdict:
     """Return the verdict on a target that has not been probed and that serves already.
 
     Such is what the director finds in the kernel's table, and what served before its pool got

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from lvsctl.health.policy import HealthPolicy, OnDown, Quorum, SlowStart
+from lvsctl.farm.policy import HealthPolicy, OnDown, Quorum, SlowStart
 from lvsctl.health.verdict import Verdict
 
 
@@ -33,7 +33,7 @@ class Health:
 UNCHECKED_POOL = Health(healthy=True)
 """A pool without checks: what is declared serves."""
 
-PRESUMED = Health(healthy=True)
+ASSUMED_HEALTHY = Health(healthy=True)
 """A server that served before it was checked."""
 
 NOT_CHECKED = Health(healthy=None, reason="not checked yet")

@@ -10,9 +10,9 @@ from contextlib import closing
 
 from lvsctl.errors import KernelError
 from lvsctl.host.fou_ports import why_port_taken, why_port_there, why_port_unfit
+from lvsctl.host.interface import FouPortConfig, FouPortKey
 from lvsctl.host.modules import load_module
-from lvsctl.host.protocol import FouPortConfig, FouPortKey
-from lvsctl.ipvs_table import Family
+from lvsctl.net import Family
 from lvsctl.netlink.attributes import PORT, U8, attribute, number, parse_attributes
 from lvsctl.netlink.genetlink import GenericNetlinkSocket, RequestRefused
 from lvsctl.netlink.messages import GENERIC_HEADER

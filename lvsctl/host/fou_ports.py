@@ -1,6 +1,6 @@
 """What fou ports can be, and why one cannot be opened, in words. Pure."""
 
-from lvsctl.host.protocol import FouPortConfig, FouPortKey
+from lvsctl.host.interface import FouPortConfig, FouPortKey
 
 _PORT_MAX = 65535
 _PROTOCOL_MAX = 255

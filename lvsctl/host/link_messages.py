@@ -9,9 +9,9 @@ from ipaddress import ip_address
 from typing import Any
 
 from lvsctl.host.fallback import FALLBACK_DEVICES
-from lvsctl.host.protocol import LinkConfig
+from lvsctl.host.interface import LinkConfig
 from lvsctl.host.tunnel_kinds import TUNNEL_KINDS
-from lvsctl.ipvs_table import Family, IPAddress
+from lvsctl.net import Family, IPAddress
 
 Message = Mapping[str, Any]
 

@@ -13,10 +13,7 @@ from lvsctl.errors import KernelError
 from lvsctl.host import sysctls
 from lvsctl.host.fallback import FALLBACK_DEVICES, why_absent
 from lvsctl.host.fou import fou_ports, set_fou_port
-from lvsctl.host.link_messages import Message, link_config, tunnel_request
-from lvsctl.host.modules import load_module_of
-from lvsctl.host.plan import satisfies
-from lvsctl.host.protocol import (
+from lvsctl.host.interface import (
     MAIN_TABLE,
     AddressConfig,
     AddressKey,
@@ -35,6 +32,9 @@ from lvsctl.host.protocol import (
     SysctlConfig,
     SysctlKey,
 )
+from lvsctl.host.link_messages import Message, link_config, tunnel_request
+from lvsctl.host.modules import load_module_of
+from lvsctl.host.plan import satisfies
 from lvsctl.host.rtnetlink import (
     FR_ACT_TO_TBL,
     IFA_F_NODAD,
@@ -47,7 +47,7 @@ from lvsctl.host.rtnetlink import (
     rule_key,
 )
 from lvsctl.host.tunnel_kinds import described, fixed, same_ends, why_unfit
-from lvsctl.ipvs_table import Family, IPAddress, family_of
+from lvsctl.net import Family, IPAddress, family_of
 from lvsctl.results import Done, Failed, Result, Skipped
 
 _FOREVER = 2**32 - 1

@@ -8,9 +8,7 @@ from typing import TypeVar
 
 from lvsctl.host.fallback import FALLBACK_DEVICES, why_absent
 from lvsctl.host.fou_ports import why_port_taken, why_port_there, why_port_unfit
-from lvsctl.host.memory_sysctls import MemorySysctls
-from lvsctl.host.plan import satisfies
-from lvsctl.host.protocol import (
+from lvsctl.host.interface import (
     MAIN_TABLE,
     AddressConfig,
     AddressKey,
@@ -29,6 +27,8 @@ from lvsctl.host.protocol import (
     SysctlConfig,
     SysctlKey,
 )
+from lvsctl.host.memory_sysctls import MemorySysctls
+from lvsctl.host.plan import satisfies
 from lvsctl.host.tunnel_kinds import (
     TUNNEL_KINDS,
     described,
@@ -37,7 +37,7 @@ from lvsctl.host.tunnel_kinds import (
     same_ends,
     why_unfit,
 )
-from lvsctl.ipvs_table import Family, IPAddress, family_of
+from lvsctl.net import Family, IPAddress, family_of
 from lvsctl.results import Done, Failed, Result, Skipped
 
 _IPV6 = 6

@@ -8,7 +8,7 @@ import errno
 import re
 from collections.abc import Mapping
 
-from lvsctl.host.protocol import SysctlConfig, SysctlKey
+from lvsctl.host.interface import SysctlConfig, SysctlKey
 from lvsctl.results import Failed
 
 _CONF = ("net", "ipv4", "conf")

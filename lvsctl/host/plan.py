@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from lvsctl.host.protocol import Config, HostChange, HostState, LinkConfig
+from lvsctl.host.interface import Config, HostChange, HostState, LinkConfig
 
 
 def satisfies(wanted: Config | None, observed: Config | None) -> bool:

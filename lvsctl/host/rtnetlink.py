@@ -10,15 +10,8 @@ from typing import Any
 
 from pyroute2.netlink.rtnl import rt_type
 
-from lvsctl.host.protocol import (
-    AddressConfig,
-    IPInterface,
-    IPNetwork,
-    RouteConfig,
-    RouteKey,
-    RuleKey,
-)
-from lvsctl.ipvs_table import Family
+from lvsctl.host.interface import AddressConfig, RouteConfig, RouteKey, RuleKey
+from lvsctl.net import Family, IPInterface, IPNetwork
 
 Message = Mapping[str, Any]
 

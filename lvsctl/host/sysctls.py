@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from lvsctl.errors import KernelError
-from lvsctl.host.protocol import SysctlConfig, SysctlKey
+from lvsctl.host.interface import SysctlConfig, SysctlKey
 from lvsctl.results import Done, Failed, Result
 
 ROOT = Path("/proc/sys")

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from lvsctl.host.protocol import LinkConfig
-from lvsctl.ipvs_table import Family, family_of
+from lvsctl.host.interface import LinkConfig
+from lvsctl.net import Family, family_of
 
 _KEY_MAX = 2**32 - 1
 _TTL_MAX = 255

@@ -7,13 +7,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from lvsctl.errors import KernelError, KernelLacks
-from lvsctl.ipvs.evidence import took_effect, traceable_runs
-from lvsctl.ipvs.lacking import NO_IPVSADM, NO_MODULE, NO_PRIVILEGE
+from lvsctl.ipvs.batching import apply_in_rounds
+from lvsctl.ipvs.errors import NO_IPVSADM, NO_MODULE, NO_PRIVILEGE
 from lvsctl.ipvs.listing import Listed, parse_listing, parse_timeouts
-from lvsctl.ipvs.rounds import apply_in_rounds
+from lvsctl.ipvs.restore import took_effect, traceable_runs
 from lvsctl.ipvs.save_format import operation_arguments
 from lvsctl.ipvs.save_parser import parse_table
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.table import (
     DestinationCounters,
     IpvsTable,
     Operation,

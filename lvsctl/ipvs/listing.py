@@ -6,15 +6,8 @@ from dataclasses import dataclass
 
 from lvsctl.errors import MalformedMessage
 from lvsctl.ipvs.save_parser import parse_endpoint, parse_mark
-from lvsctl.ipvs_table import (
-    AddressKey,
-    DestinationKey,
-    Family,
-    FwmarkKey,
-    IpProtocol,
-    ServiceKey,
-    Timeouts,
-)
+from lvsctl.ipvs.table import AddressKey, DestinationKey, FwmarkKey, ServiceKey, Timeouts
+from lvsctl.net import Family, IpProtocol
 
 _PROTOCOLS = {protocol.name: protocol for protocol in IpProtocol}
 _UNKNOWN_PROTOCOL = "?"

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
-from lvsctl.ipvs.rounds import apply_in_rounds
+from lvsctl.ipvs.batching import apply_in_rounds
 from lvsctl.ipvs.save_format import format_table
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.table import (
     AddDestination,
     AddService,
     DeleteDestination,
@@ -18,7 +18,6 @@ from lvsctl.ipvs_table import (
     DestinationKey,
     EditDestination,
     EditService,
-    IPAddress,
     IpvsTable,
     Operation,
     ServiceCounters,
@@ -30,6 +29,7 @@ from lvsctl.ipvs_table import (
     VirtualServiceConfig,
     service_of,
 )
+from lvsctl.net import IPAddress
 from lvsctl.results import Done, Failed, Result
 
 SCHEDULERS = frozenset(

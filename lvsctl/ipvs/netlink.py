@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from lvsctl.errors import KernelError, KernelLacks
+from lvsctl.ipvs.batching import apply_in_rounds
 from lvsctl.ipvs.codec.commands import FAMILY_NAME
 from lvsctl.ipvs.codec.destination import (
     parse_counted_destination,
@@ -25,9 +26,8 @@ from lvsctl.ipvs.codec.service import (
     parse_service_traffic,
 )
 from lvsctl.ipvs.codec.timeouts import parse_timeouts
-from lvsctl.ipvs.lacking import NO_MODULE, NO_PRIVILEGE
-from lvsctl.ipvs.rounds import apply_in_rounds
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.errors import NO_MODULE, NO_PRIVILEGE
+from lvsctl.ipvs.table import (
     DestinationKey,
     IpvsTable,
     Operation,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cmp_to_key
 from ipaddress import IPv4Network
 
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.table import (
     AddDestination,
     AddressKey,
     AddService,
@@ -20,11 +20,8 @@ from lvsctl.ipvs_table import (
     EditDestination,
     EditService,
     Encapsulation,
-    Family,
     ForwardingMethod,
     FwmarkKey,
-    IPAddress,
-    IpProtocol,
     IpvsTable,
     Operation,
     ServiceFlag,
@@ -35,6 +32,7 @@ from lvsctl.ipvs_table import (
     TunnelType,
     VirtualServiceConfig,
 )
+from lvsctl.net import Family, IPAddress, IpProtocol
 
 SERVICE_OPTIONS: Mapping[IpProtocol, str] = {
     IpProtocol.TCP: "-t",

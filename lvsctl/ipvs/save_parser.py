@@ -10,14 +10,12 @@ from lvsctl.ipvs.save_format import (
     TUNNEL_FLAG_OPTIONS,
     scheduler_flags,
 )
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.table import (
     AddressKey,
     DestinationConfig,
     DestinationKey,
     Encapsulation,
-    Family,
     FwmarkKey,
-    IPAddress,
     Persistence,
     ServiceFlag,
     ServiceKey,
@@ -26,6 +24,7 @@ from lvsctl.ipvs_table import (
     VirtualService,
     VirtualServiceConfig,
 )
+from lvsctl.net import Family, IPAddress
 
 _PROTOCOLS = {option: protocol for protocol, option in SERVICE_OPTIONS.items()}
 _UNKNOWN_PROTOCOL = "--xxx-service"

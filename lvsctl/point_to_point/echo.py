@@ -9,7 +9,7 @@ import struct
 import time
 from collections.abc import Collection, Iterator
 
-from lvsctl.ipvs_table import Family, IPAddress, family_of
+from lvsctl.net import Family, IPAddress, family_of
 
 _HEADER = struct.Struct("!BBHHH")  # type, code, checksum, identifier, sequence (RFC 792, RFC 4443)
 _REQUEST = {Family.IPV4: 8, Family.IPV6: 128}

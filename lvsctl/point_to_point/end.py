@@ -4,20 +4,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from lvsctl.agent.messages import TunnelEnd, TunnelMode
 from lvsctl.errors import Problem
+from lvsctl.farm.tunnels import overlap
+from lvsctl.host.interface import AddressConfig, AddressKey, Host, HostState, LinkConfig, LinkKey
 from lvsctl.host.plan import satisfies
-from lvsctl.host.protocol import (
-    AddressConfig,
-    AddressKey,
-    Host,
-    HostState,
-    LinkConfig,
-    LinkKey,
-)
-from lvsctl.ipvs_table import Family, IPAddress, family_of
+from lvsctl.messages.model import TunnelEnd, TunnelMode
+from lvsctl.net import Family, IPAddress, family_of
 from lvsctl.point_to_point.routes import HostView, loops, taken_traffic
-from lvsctl.point_to_point.tunnel import overlap
 
 _KINDS: Mapping[tuple[TunnelMode, Family], str] = {
     (TunnelMode.IPIP, Family.IPV4): "ipip",

@@ -10,11 +10,11 @@ from types import MappingProxyType
 
 import structlog
 
-from lvsctl.agent.messages import TunnelEnd
 from lvsctl.errors import InvalidInput, KernelError, Problem
+from lvsctl.host.interface import AddressKey, Host, HostChange, LinkConfig, LinkKey
 from lvsctl.host.plan import changes
-from lvsctl.host.protocol import AddressKey, Host, HostChange, LinkConfig, LinkKey
-from lvsctl.ipvs_table import IPAddress
+from lvsctl.messages.model import TunnelEnd
+from lvsctl.net import IPAddress
 from lvsctl.point_to_point.end import (
     fits_in_place,
     has_to_be_made_again,
@@ -32,7 +32,7 @@ _NOBODY: Mapping[IPAddress, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ManagedEnd:
     """How an end is on this host; whether the other one answers is another matter.
 
     Attributes:
@@ -68,7 +68,7 @@ class Ends:
         """Every end that may be on the host, by its device."""
         return dict(self._recorded)
 
-    def standing(self, end: TunnelEnd) -> Standing:
+    def standing(self, end: TunnelEnd) -> ManagedEnd:
         """Look at an end.
 
         Raises:
@@ -76,7 +76,7 @@ class Ends:
         """
         host = view_of(self._host)
         link = host.links.get(end.link)
-        return Standing(link.mtu if link else None, why_down(end, host))
+        return ManagedEnd(link.mtu if link else None, why_down(end, host))
 
     def bring_up(self, end: TunnelEnd, protected: Mapping[IPAddress, str] = _NOBODY) -> str:
         """Make the host have an end; return what was mended of one that had been there.

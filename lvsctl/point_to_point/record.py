@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lvsctl.agent import files
-from lvsctl.agent.conversion import strict_converter, structured
-from lvsctl.agent.messages import TunnelEnd
 from lvsctl.errors import InvalidInput, StoreCorrupt
+from lvsctl.messages.converter import strict_converter, structured
+from lvsctl.messages.model import TunnelEnd
 
 
 @dataclass(frozen=True, slots=True)

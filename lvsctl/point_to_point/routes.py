@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from types import MappingProxyType
 
-from lvsctl.agent.messages import TunnelEnd
 from lvsctl.errors import Problem
-from lvsctl.host.protocol import AddressKey, IPNetwork, LinkConfig, RouteConfig, RouteKey
-from lvsctl.ipvs_table import IPAddress
-from lvsctl.point_to_point.tunnel import overlap
+from lvsctl.farm.tunnels import overlap
+from lvsctl.host.interface import AddressKey, LinkConfig, RouteConfig, RouteKey
+from lvsctl.messages.model import TunnelEnd
+from lvsctl.net import IPAddress, IPNetwork
 
 _PRIVATE: Mapping[int, tuple[IPNetwork, ...]] = MappingProxyType(
     {

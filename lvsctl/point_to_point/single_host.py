@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lvsctl.agent.lock import Lock
-from lvsctl.agent.messages import TunnelEnd
 from lvsctl.errors import ConfigurationError, InvalidInput, LvsctlError, NotFound, StoreError
+from lvsctl.farm.tunnels import end_problems
 from lvsctl.host.boot import boot_id
 from lvsctl.host.linux import LinuxHost
-from lvsctl.ipvs_table import IPAddress
+from lvsctl.messages.model import TunnelEnd
+from lvsctl.net import IPAddress
 from lvsctl.point_to_point.echo import echo, first_to_answer
 from lvsctl.point_to_point.ends import Ends
 from lvsctl.point_to_point.record import EndsFile
-from lvsctl.point_to_point.tunnel import end_problems
 from lvsctl.point_to_point.window import WINDOW, Probes, Window
 
 _FILE = "tunnels.json"

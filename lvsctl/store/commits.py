@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from lvsctl.objects import Changes
+from lvsctl.farm.objects import Changes
 from lvsctl.store.position import Position
 
 

@@ -24,16 +24,16 @@ from cattrs.strategies import configure_tagged_union
 
 from lvsctl.address_text import parse_address
 from lvsctl.events import RecordedEvent
-from lvsctl.farm import Pool, Service, Settings
-from lvsctl.health.check import Request
+from lvsctl.farm.checks import Request
+from lvsctl.farm.model import Pool, Service, Settings
+from lvsctl.farm.objects import Directors, Kind, StoredObject
+from lvsctl.farm.status import Agent, Override
+from lvsctl.farm.tunnels import Tunnel
 from lvsctl.health.marks import ProbeMark, TunnelPath
 from lvsctl.health.target import ProbeId
 from lvsctl.health.verdict import KeptVerdict
-from lvsctl.ipvs_table import ServiceKey
-from lvsctl.objects import Directors, Kind, StoredObject
-from lvsctl.point_to_point.tunnel import Tunnel
-from lvsctl.status import Agent, Override
-from lvsctl.store.protocol import HostClaim, Mode
+from lvsctl.ipvs.table import ServiceKey
+from lvsctl.store.interface import HostClaim, Mode
 
 T = TypeVar("T")
 E = TypeVar("E", bound=enum.IntEnum)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lvsctl.objects import Kind, ObjectId
+from lvsctl.farm.objects import Kind, ObjectId
 from lvsctl.store.database import Database
 from lvsctl.store.digest import Row, digest, moved
 from lvsctl.store.log_entries import Documents

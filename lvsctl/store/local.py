@@ -6,7 +6,7 @@ from pathlib import Path
 from lvsctl.health.marks import ProbeMark, ProbeMarks, TunnelPath
 from lvsctl.health.target import ProbeId
 from lvsctl.health.verdict import KeptVerdict
-from lvsctl.ipvs_table import ServiceKey
+from lvsctl.ipvs.table import ServiceKey
 from lvsctl.store.database import Database, Format
 from lvsctl.store.documents import (
     decode_host_claim,
@@ -23,7 +23,7 @@ from lvsctl.store.documents import (
     encode_probe_mark,
     encode_tunnel_path,
 )
-from lvsctl.store.protocol import HostClaim, Mode, changed_verdicts
+from lvsctl.store.interface import HostClaim, Mode, changed_verdicts
 
 FORMAT = Format(
     what="this director's local state",

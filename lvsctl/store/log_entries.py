@@ -8,7 +8,7 @@ import json
 import zlib
 from collections.abc import Mapping
 
-from lvsctl.objects import Changes, Kind, ObjectId
+from lvsctl.farm.objects import Changes, Kind, ObjectId
 from lvsctl.store.documents import UnreadableDocument, decode_object, encode_object
 
 FASTEST = 1

@@ -8,16 +8,14 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from lvsctl.errors import StoreError
+from lvsctl.farm.objects import Changes, ObjectId
 from lvsctl.health.marks import ProbeMarks
 from lvsctl.health.target import ProbeId
 from lvsctl.health.verdict import KeptVerdict
-from lvsctl.ipvs_table import ServiceKey
-from lvsctl.objects import Changes, ObjectId
+from lvsctl.ipvs.table import ServiceKey
 from lvsctl.store.commits import Batch, Commit, Reload, Retention, reason_to_reload
 from lvsctl.store.documents import decode_object
-from lvsctl.store.log_entries import Documents, encode_changes, pack, unpack
-from lvsctl.store.position import FIRST_EPOCH, Position, check_base, check_later_epoch
-from lvsctl.store.protocol import (
+from lvsctl.store.interface import (
     Contents,
     HostClaim,
     Mode,
@@ -25,6 +23,8 @@ from lvsctl.store.protocol import (
     changed_verdicts,
     check_expected,
 )
+from lvsctl.store.log_entries import Documents, encode_changes, pack, unpack
+from lvsctl.store.position import FIRST_EPOCH, Position, check_base, check_later_epoch
 
 
 class _OneThread:

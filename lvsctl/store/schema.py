@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
-from lvsctl.objects import Kind, ObjectId
+from lvsctl.farm.objects import Kind, ObjectId
 from lvsctl.store.database import Database, Format
 from lvsctl.store.digest import Row, as_text, digest, moved
 from lvsctl.store.log_entries import Documents, pack

@@ -7,16 +7,16 @@ from datetime import datetime
 from pathlib import Path
 
 from lvsctl.errors import StoreBehind, StoreError
-from lvsctl.objects import Changes, Kind, ObjectId
+from lvsctl.farm.objects import Changes, Kind, ObjectId
 from lvsctl.store.acknowledged import Acknowledged
 from lvsctl.store.commits import Batch, Commit, Reload, Retention, reason_to_reload
 from lvsctl.store.database import Database
 from lvsctl.store.documents import decode_object
+from lvsctl.store.interface import Contents, Stored, check_expected
 from lvsctl.store.live import LiveRows
 from lvsctl.store.log import CommitLog
 from lvsctl.store.log_entries import encode_changes
 from lvsctl.store.position import Position, check_base, check_later_epoch
-from lvsctl.store.protocol import Contents, Stored, check_expected
 from lvsctl.store.schema import FORMAT, Head, new_head, read_head
 
 COMPACTED_AT_ONCE = 50

@@ -15,22 +15,22 @@ from fastapi import FastAPI
 
 from lvsctl.director.daemon import DirectorDaemon
 from lvsctl.director.main import IPVS_SYSCTLS, Kernel, open_daemon
-from lvsctl.director.neighbours import NoNeighbours
+from lvsctl.director.vips.neighbours import NoNeighbours
 from lvsctl.host.memory import MemoryHost
 from lvsctl.ipvs.memory import MemoryIpvs, MemoryKernel
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.table import (
     AddDestination,
     AddressKey,
     AddService,
     DestinationConfig,
     DestinationKey,
-    IpProtocol,
     IpvsTable,
     Operation,
     ServiceCounters,
     ServiceKey,
     VirtualServiceConfig,
 )
+from lvsctl.net import IpProtocol
 from lvsctl.results import Done
 from lvsctl.store.memory import MemoryLocalState
 from tests.support.stores import BreakableStore

@@ -11,15 +11,6 @@ import httpx
 import pytest
 
 from lvsctl.agent.director_client import DirectorClient, HttpDirectorClient, Stored
-from lvsctl.agent.messages import (
-    Assignment,
-    Finding,
-    Membership,
-    Registration,
-    Report,
-    Severity,
-    Tunnel,
-)
 from lvsctl.errors import (
     ConfigurationError,
     Conflict,
@@ -28,7 +19,16 @@ from lvsctl.errors import (
     LvsctlError,
     NotFound,
 )
-from lvsctl.ipvs_table import IPAddress
+from lvsctl.messages.model import (
+    Assignment,
+    Finding,
+    Membership,
+    Registration,
+    Report,
+    Severity,
+    Tunnel,
+)
+from lvsctl.net import IPAddress
 from tests.api.bench import TOKEN, Bench
 from tests.unit.agent.fake_director import FakeDirector
 

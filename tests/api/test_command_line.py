@@ -10,8 +10,8 @@ import yaml
 from click.testing import CliRunner
 
 from lvsctl.cli.main import lvsctl
-from lvsctl.status import ServerId
-from lvsctl.store.protocol import ModeName
+from lvsctl.farm.status import ServerId
+from lvsctl.store.interface import ModeName
 from tests.api.bench import EXAMPLE, TOKEN, Bench
 from tests.api.command_line import Run, ThroughTheApp
 

@@ -15,9 +15,9 @@ from api.rendering import json_bytes
 from api.schemas.farm import Farm
 from api.validation import validated
 from lvsctl.errors import InvalidInput
-from lvsctl.farm import Director, MarkRange, PortRange, Settings, VipOwner
-from lvsctl.farm import Farm as FarmValue
-from lvsctl.farm_rules import MAX_MARK, MAX_PORT, MAX_TIMEOUT_S, SYSCTL_RANGES
+from lvsctl.farm.model import Director, MarkRange, PortRange, Settings, VipOwner
+from lvsctl.farm.model import Farm as FarmValue
+from lvsctl.farm.rules.farm import MAX_MARK, MAX_PORT, MAX_TIMEOUT_S, SYSCTL_RANGES
 from tests.unit.strategies import ADDRESSES, good_farms
 
 JSON_VALUES = st.recursive(

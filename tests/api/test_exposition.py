@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api.exposition import MetricFamily, exposition, labels
 from api.histograms import histogram_samples
-from lvsctl.director.statistics import DURATIONS_S
+from lvsctl.director.reconcile.statistics import DURATIONS_S
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
 NUMBERS = st.integers(0, 1 << 64) | st.floats()

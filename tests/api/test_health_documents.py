@@ -14,8 +14,8 @@ from api.schemas.health_check import HealthCheck, document_of
 from api.schemas.health_policy import Quorum, SlowStart
 from api.validation import validated
 from lvsctl.errors import InvalidInput
-from lvsctl.health import check as values
-from lvsctl.health import policy
+from lvsctl.farm import checks as values
+from lvsctl.farm import policy
 from tests.api.bench import Bench
 from tests.unit.strategies import ADDRESSES
 

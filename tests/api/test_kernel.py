@@ -1,6 +1,6 @@
 """The kernel over REST: its table, what differs, what is somebody else's."""
 
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.table import (
     DeleteService,
     DestinationConfig,
     DestinationKey,

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from lvsctl.store.commits import Retention
+from lvsctl.store.interface import Store
 from lvsctl.store.memory import MemoryStore
-from lvsctl.store.protocol import Store
 from lvsctl.store.sqlite import SqliteStore
 
 START = datetime(2026, 1, 2, tzinfo=UTC)

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lvsctl.errors import StoreError
-from lvsctl.farm import Pool
-from lvsctl.objects import Kind, ObjectId
-from lvsctl.store.protocol import Contents
+from lvsctl.farm.model import Pool
+from lvsctl.farm.objects import Kind, ObjectId
+from lvsctl.store.interface import Contents
 from lvsctl.store.sqlite import SqliteStore
 from tests.contract.conftest import clock
 from tests.support.stores import commit

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_net
 
 import pytest
 
-from lvsctl.host.protocol import (
+from lvsctl.host.interface import (
     MAIN_TABLE,
     AddressConfig,
     AddressKey,
@@ -22,7 +22,7 @@ from lvsctl.host.protocol import (
     SysctlConfig,
     SysctlKey,
 )
-from lvsctl.ipvs_table import Family, family_of
+from lvsctl.net import Family, family_of
 from lvsctl.results import Done, Failed, Result, Skipped
 
 ETH0 = LinkKey("eth0")

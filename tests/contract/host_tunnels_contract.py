@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_interface
 
 import pytest
 
-from lvsctl.host.protocol import (
+from lvsctl.host.interface import (
     AddressConfig,
     AddressKey,
     FouPortConfig,
@@ -16,7 +16,7 @@ from lvsctl.host.protocol import (
     LinkKey,
 )
 from lvsctl.host.tunnel_kinds import described
-from lvsctl.ipvs_table import Family
+from lvsctl.net import Family
 from lvsctl.results import Failed
 from tests.contract.host_contract import RIP, done, link, observed, put, refusal
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from lvsctl.director.commits import ATTEMPTS, Commits, Surroundings, Written
-from lvsctl.director.edits import DeleteObject, Edit, PutFarm, PutObject, PutOverride
 from lvsctl.director.state import State
+from lvsctl.director.write.committer import ATTEMPTS, Committer, EditContext, Written
+from lvsctl.director.write.edits import DeleteObject, Edit, PutFarm, PutObject, PutOverride
 from lvsctl.errors import (
     Conflict,
     InvalidInput,
@@ -16,24 +16,24 @@ from lvsctl.errors import (
     StaleRevision,
     StoreError,
 )
-from lvsctl.farm import Farm
-from lvsctl.objects import Changes, Kind, ObjectId
-from lvsctl.status import AdministrativeState, Override, ServerId
+from lvsctl.farm.model import Farm
+from lvsctl.farm.objects import Changes, Kind, ObjectId
+from lvsctl.farm.status import AdministrativeState, Override, ServerId
 from lvsctl.store.commits import Retention
+from lvsctl.store.interface import Store
 from lvsctl.store.memory import MemoryStore
 from lvsctl.store.position import Position
-from lvsctl.store.protocol import Store
 from tests.contract.conftest import START, MakeStore
 from tests.unit.director.farms import OTHER_VIP, POOL_ID, WEB_ID, pool, web
 
-ALONE = Surroundings()
+ALONE = EditContext()
 SPARE_ID = ObjectId(Kind.POOL, "spare")
 SPARE = replace(pool(3), name="spare")
 FARM = Farm({"web": web()}, {"web": pool(1, 2), "spare": SPARE})
 DRAINING = Override(AdministrativeState.DRAINING, None, "disk", "operator", START)
 
 
-def put(committer: Commits, edit: Edit, expect: Mapping[ObjectId, int] | None = None) -> Written:
+def put(committer: Committer, edit: Edit, expect: Mapping[ObjectId, int] | None = None) -> Written:
     """Commit an edit."""
     return committer.commit(edit, expect or {}, "test", ALONE)
 
@@ -66,21 +66,21 @@ def once(act: Callable[[], object]) -> Callable[[], object]:
 
 
 @pytest.fixture
-def first(store: Store) -> Commits:
+def first(store: Store) -> Committer:
     """Return a director with a farm."""
-    committer = Commits(store)
+    committer = Committer(store)
     put(committer, PutFarm(FARM))
     return committer
 
 
 @pytest.fixture
-def second(first: Commits, store: Store) -> Commits:
+def second(first: Committer, store: Store) -> Committer:
     """Return another director on the same store."""
     assert first
-    return Commits(store)
+    return Committer(store)
 
 
-def test_each_sees_what_the_other_has_committed(first: Commits, second: Commits) -> None:
+def test_each_sees_what_the_other_has_committed(first: Committer, second: Committer) -> None:
     """An edit is judged by what the store holds, not by what this director has seen of it."""
     put(first, DeleteObject(WEB_ID))
     put(second, DeleteObject(POOL_ID))
@@ -90,7 +90,7 @@ def test_each_sees_what_the_other_has_committed(first: Commits, second: Commits)
 
 
 def test_a_pool_is_not_deleted_under_a_service_that_begins_to_use_it(
-    first: Commits, second: Commits
+    first: Committer, second: Committer
 ) -> None:
     """Each change is right alone, and neither touches the other's object."""
     use = PutObject(WEB_ID, web(pool="spare"))
@@ -102,7 +102,7 @@ def test_a_pool_is_not_deleted_under_a_service_that_begins_to_use_it(
 
 
 def test_a_service_does_not_begin_to_use_a_pool_that_is_deleted(
-    first: Commits, second: Commits
+    first: Committer, second: Committer
 ) -> None:
     """The other way round."""
     use = PutObject(WEB_ID, web(pool="spare"))
@@ -111,7 +111,7 @@ def test_a_service_does_not_begin_to_use_a_pool_that_is_deleted(
     assert "web" == second.state.farm.services["web"].pool
 
 
-def test_two_services_do_not_take_one_vip(first: Commits, second: Commits) -> None:
+def test_two_services_do_not_take_one_vip(first: Committer, second: Committer) -> None:
     """A rule about the farm as a whole is checked again on what the other has made of it."""
     other = ObjectId(Kind.SERVICE, "b")
     with pytest.raises(InvalidInput):
@@ -125,7 +125,9 @@ def test_two_services_do_not_take_one_vip(first: Commits, second: Commits) -> No
     assert ["web"] == [*second.state.farm.services]
 
 
-def test_an_edit_is_computed_again_on_what_the_other_made(first: Commits, second: Commits) -> None:
+def test_an_edit_is_computed_again_on_what_the_other_made(
+    first: Committer, second: Committer
+) -> None:
     """Both changes are there, and each was stored once."""
     override = PutOverride(ServerId("web", "rs1"), DRAINING)
     meanwhile = once(lambda: put(first, PutObject(WEB_ID, web(scheduler="lc"))))
@@ -137,7 +139,7 @@ def test_an_edit_is_computed_again_on_what_the_other_made(first: Commits, second
     assert first.state == second.state
 
 
-def test_what_a_client_expects_is_checked_again(first: Commits, second: Commits) -> None:
+def test_what_a_client_expects_is_checked_again(first: Committer, second: Committer) -> None:
     """If-Match loses against the other director's write, though it was right when it came."""
     meanwhile = once(lambda: put(first, PutObject(WEB_ID, web(scheduler="lc"))))
     edit = Interrupted(PutObject(WEB_ID, web(scheduler="wrr")), meanwhile)
@@ -147,7 +149,7 @@ def test_what_a_client_expects_is_checked_again(first: Commits, second: Commits)
 
 
 def test_an_edit_that_loses_every_time_is_refused_in_the_end(
-    first: Commits, second: Commits
+    first: Committer, second: Committer
 ) -> None:
     """After a bounded number of times, with nothing stored."""
     weights = iter(range(1, 100))
@@ -164,7 +166,7 @@ def test_an_edit_that_loses_every_time_is_refused_in_the_end(
 
 
 def test_an_unchanged_edit_is_compared_with_what_the_other_made(
-    first: Commits, second: Commits
+    first: Committer, second: Committer
 ) -> None:
     """What this director last saw is not what the store holds."""
     put(first, PutObject(WEB_ID, web(scheduler="lc")))
@@ -175,7 +177,9 @@ def test_an_unchanged_edit_is_compared_with_what_the_other_made(
 # --- following ------------------------------------------------------------------------------
 
 
-def test_own_commits_and_others_are_followed_by_one_path(first: Commits, second: Commits) -> None:
+def test_own_commits_and_others_are_followed_by_one_path(
+    first: Committer, second: Committer
+) -> None:
     """What happened is told once, in order, with who did it and what it bears on."""
     list(first.fetch())
     put(second, PutObject(WEB_ID, web(scheduler="lc")))
@@ -188,7 +192,9 @@ def test_own_commits_and_others_are_followed_by_one_path(first: Commits, second:
     assert [] == list(first.fetch())
 
 
-def test_own_values_are_not_decoded_again(first: Commits, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_own_values_are_not_decoded_again(
+    first: Committer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """They enter the replica as they are."""
     service = web(scheduler="lc")
     for module in ("lvsctl.store.memory", "lvsctl.store.sqlite", "lvsctl.store.log_entries"):
@@ -198,7 +204,9 @@ def test_own_values_are_not_decoded_again(first: Commits, monkeypatch: pytest.Mo
     assert service is first.state.farm.services["web"]
 
 
-def test_a_follower_that_was_away_takes_in_what_it_missed(first: Commits, second: Commits) -> None:
+def test_a_follower_that_was_away_takes_in_what_it_missed(
+    first: Committer, second: Committer
+) -> None:
     """In one step; objects that came, changed and went in between leave what loading would."""
     list(second.fetch())
     for scheduler in ("lc", "wrr", "sed"):
@@ -215,7 +223,7 @@ def test_a_follower_that_was_away_takes_in_what_it_missed(first: Commits, second
 def test_a_follower_that_was_away_too_long_loads_anew(make_store: MakeStore) -> None:
     """It then knows what changed, as if it had followed."""
     store = make_store(retention=Retention(commits=1))
-    first, second = Commits(store), Commits(store)
+    first, second = Committer(store), Committer(store)
     put(first, PutFarm(FARM))
     put(first, PutObject(WEB_ID, web(scheduler="lc")))
     store.compact()
@@ -227,7 +235,7 @@ def test_a_follower_that_was_away_too_long_loads_anew(make_store: MakeStore) -> 
     store.close()
 
 
-def test_a_new_epoch_is_followed(first: Commits, store: Store) -> None:
+def test_a_new_epoch_is_followed(first: Committer, store: Store) -> None:
     """The next commit is judged in it."""
     store.begin_epoch("another", 7, "anna")
     put(first, PutObject(WEB_ID, web(scheduler="lc")))
@@ -274,7 +282,7 @@ class Forgetful(MemoryStore):
 def forgetful() -> Iterator[Forgetful]:
     """Return a store that holds a farm and loses answers from then on."""
     store = Forgetful()
-    put(Commits(store), PutFarm(FARM))
+    put(Committer(store), PutFarm(FARM))
     store.loses = True
     yield store
     store.close()
@@ -282,7 +290,7 @@ def forgetful() -> Iterator[Forgetful]:
 
 def test_a_commit_whose_answer_was_lost_is_looked_up(forgetful: Forgetful) -> None:
     """It was stored once, and is answered as any other."""
-    committer = Commits(forgetful)
+    committer = Committer(forgetful)
     written = put(committer, PutObject(WEB_ID, web(scheduler="lc")))
     assert (True, 2) == (written.changed, written.revision)
     assert 2 == committer.state.revision == forgetful.load().revision
@@ -291,7 +299,7 @@ def test_a_commit_whose_answer_was_lost_is_looked_up(forgetful: Forgetful) -> No
 def test_a_commit_that_failed_is_not_repeated(forgetful: Forgetful) -> None:
     """The client hears why, and the state is as before."""
     forgetful.stores = False
-    committer = Commits(forgetful)
+    committer = Committer(forgetful)
     with pytest.raises(StoreError, match=r"the disk does not answer$"):
         put(committer, PutObject(WEB_ID, web(scheduler="lc")))
     assert 1 == committer.state.revision == forgetful.load().revision
@@ -303,7 +311,7 @@ def test_a_commit_that_cannot_be_looked_up_is_left_to_the_client(
 ) -> None:
     """Whatever became of it is taken in when the store answers again."""
     forgetful.stores, forgetful.finds = stores, False
-    committer = Commits(forgetful)
+    committer = Committer(forgetful)
     with pytest.raises(OutcomeUnknown, match="is not known"):
         put(committer, PutObject(WEB_ID, web(scheduler="lc")))
     forgetful.finds, forgetful.loses = True, False

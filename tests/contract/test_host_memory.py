@@ -5,8 +5,8 @@ from contextlib import AbstractContextManager, nullcontext
 import pytest
 
 from lvsctl.host.fallback import FALLBACK_DEVICES
+from lvsctl.host.interface import FouPortKey, Host, LinkConfig
 from lvsctl.host.memory import MemoryHost
-from lvsctl.host.protocol import FouPortKey, Host, LinkConfig
 from tests.contract.host_contract import TUNL0, HostContract, refusal
 from tests.contract.host_tunnels_contract import HostTunnelsContract
 

@@ -11,9 +11,9 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
 
-from lvsctl.ipvs.choice import open_ipvs
-from lvsctl.ipvs.protocol import Ipvs
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.factory import open_ipvs
+from lvsctl.ipvs.interface import Ipvs
+from lvsctl.ipvs.table import (
     AddDestination,
     AddressKey,
     AddService,
@@ -25,10 +25,8 @@ from lvsctl.ipvs_table import (
     EditDestination,
     EditService,
     Encapsulation,
-    Family,
     ForwardingMethod,
     FwmarkKey,
-    IpProtocol,
     Operation,
     Persistence,
     ServiceCounters,
@@ -42,6 +40,7 @@ from lvsctl.ipvs_table import (
     VirtualService,
     VirtualServiceConfig,
 )
+from lvsctl.net import Family, IpProtocol
 from lvsctl.results import Done, Failed, Result, Skipped
 
 WEB = AddressKey(IpProtocol.TCP, IPv4Address("198.51.100.10"), 80)

@@ -10,24 +10,23 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from deploy.lab.node import Node
+from lvsctl.ipvs.interface import Ipvs
 from lvsctl.ipvs.ipvsadm import IpvsadmIpvs
 from lvsctl.ipvs.memory import DEFAULT_TIMEOUTS, MemoryIpvs
 from lvsctl.ipvs.netlink import NetlinkIpvs
-from lvsctl.ipvs.protocol import Ipvs
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.table import (
     AddDestination,
     AddressKey,
     AddService,
     DeleteService,
     EditDestination,
     EditService,
-    Family,
     FwmarkKey,
-    IpProtocol,
     Operation,
     ServiceKey,
     SetTimeouts,
 )
+from lvsctl.net import Family, IpProtocol
 from tests.unit.ipvs import strategies
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(300)]

@@ -12,26 +12,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lvsctl.errors import StoreCorrupt, StoreError
-from lvsctl.health.check import HttpRequest, TcpRequest, Through
+from lvsctl.farm.checks import HttpRequest, TcpRequest, Through
 from lvsctl.health.marks import ProbeMark, ProbeMarks, TunnelPath
 from lvsctl.health.target import ProbeId, TargetId
 from lvsctl.health.verdict import KeptVerdict
-from lvsctl.host.protocol import AddressKey as HostAddressKey
-from lvsctl.host.protocol import LinkKey
-from lvsctl.ipvs_table import (
-    AddressKey,
-    Encapsulation,
-    Family,
-    FwmarkKey,
-    IpProtocol,
-    ServiceKey,
-    TunnelType,
-)
+from lvsctl.host.interface import AddressKey as HostAddressKey
+from lvsctl.host.interface import LinkKey
+from lvsctl.ipvs.table import AddressKey, Encapsulation, FwmarkKey, ServiceKey, TunnelType
+from lvsctl.net import Family, IpProtocol
 from lvsctl.store.database import Database
 from lvsctl.store.documents import encode_key, encode_mode
+from lvsctl.store.interface import LocalState, Mode, ModeName
 from lvsctl.store.local import FORMAT, SqliteLocalState
 from lvsctl.store.memory import MemoryLocalState
-from lvsctl.store.protocol import LocalState, Mode, ModeName
 from tests.unit import strategies
 
 WEB = AddressKey(IpProtocol.TCP, IPv4Address("198.51.100.10"), 80)

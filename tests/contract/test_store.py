@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lvsctl.errors import StaleRevision, StoreError
-from lvsctl.farm import Pool, RealServer, Service
-from lvsctl.objects import Changes, Kind, ObjectId, StoredObject
-from lvsctl.store.protocol import Store
+from lvsctl.farm.model import Pool, RealServer, Service
+from lvsctl.farm.objects import Changes, Kind, ObjectId, StoredObject
+from lvsctl.store.interface import Store
 from tests.contract.conftest import MakeStore
 from tests.support.stores import commit
 from tests.unit import strategies

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from lvsctl.errors import StoreCorrupt, StoreTooNew
 from lvsctl.store.digest import digest, moved
+from lvsctl.store.interface import Contents
 from lvsctl.store.local import SqliteLocalState
-from lvsctl.store.protocol import Contents
 from lvsctl.store.schema import read_head
 from lvsctl.store.sqlite import SqliteStore
 from tests.contract.conftest import clock

@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lvsctl.errors import Conflict, StaleBase
-from lvsctl.farm import Pool
-from lvsctl.objects import Changes, Kind, ObjectId, StoredObject
+from lvsctl.farm.model import Pool
+from lvsctl.farm.objects import Changes, Kind, ObjectId, StoredObject
 from lvsctl.store.commits import Commit, Reload, Retention
+from lvsctl.store.interface import Store
 from lvsctl.store.position import Position
-from lvsctl.store.protocol import Store
 from tests.contract.conftest import START, MakeStore
 from tests.support.stores import commit
 from tests.unit import strategies

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lvsctl.errors import StoreCorrupt, StoreError
-from lvsctl.store.protocol import Contents
+from lvsctl.store.interface import Contents
 from lvsctl.store.sqlite import SqliteStore
 from tests.contract.conftest import clock
 from tests.contract.farm_files import fill, pools, reopened

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from lvsctl.errors import StoreCorrupt, StoreError
-from lvsctl.farm import Pool
-from lvsctl.objects import Kind, ObjectId
+from lvsctl.farm.model import Pool
+from lvsctl.farm.objects import Kind, ObjectId
 from lvsctl.store.documents import encode_object
 from lvsctl.store.sqlite import SqliteStore
 from tests.contract.conftest import clock

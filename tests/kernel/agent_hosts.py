@@ -12,13 +12,13 @@ from typing import Literal
 from deploy.lab.network import Network
 from deploy.lab.node import Node
 from lvsctl.agent.assignments import Assignments
-from lvsctl.agent.messages import Assignment, Tunnel
 from lvsctl.agent.real_server import RealServer
-from lvsctl.agent.recall import recall
+from lvsctl.agent.restored_state import restore_state
 from lvsctl.agent.state_dir import StateDir
 from lvsctl.host.boot import boot_id
+from lvsctl.host.interface import HostChange
 from lvsctl.host.linux import LinuxHost
-from lvsctl.host.protocol import HostChange
+from lvsctl.messages.model import Assignment, Tunnel
 from lvsctl.results import Failed, Result, Skipped
 
 IPIP = Tunnel("ipip")
@@ -90,7 +90,7 @@ def real_server(
         try:
             yield RealServer(
                 host,
-                recall(disk, boot_id()).record,
+                restore_state(disk, boot_id()).record,
                 disk.keep_record,
                 name=name,
                 address=ip_address(network.address(name, family)),

@@ -8,12 +8,13 @@ from ipaddress import ip_address
 from deploy.lab.application import HTTP_PORT
 from deploy.lab.network import Network
 from deploy.lab.topology import vip
-from lvsctl.farm import Settings
+from lvsctl.farm.model import Settings
 from lvsctl.health.marks import TunnelPath, assign_marks, mark_table
 from lvsctl.health.target import Target
+from lvsctl.ipvs.diff import diff
 from lvsctl.ipvs.netlink import NetlinkIpvs
-from lvsctl.ipvs_table import Encapsulation, Family
-from lvsctl.plan import diff
+from lvsctl.ipvs.table import Encapsulation
+from lvsctl.net import Family
 from lvsctl.results import Done
 
 VIP = vip(10)

@@ -15,9 +15,9 @@ from deploy.lab.network import Network
 from deploy.lab.node import Node
 from deploy.lab.packets import IPIP
 from deploy.lab.topology import farm_topology, vip
-from lvsctl.agent.messages import Severity
 from lvsctl.agent.real_server import Condition
-from lvsctl.host.protocol import AddressKey, HostChange
+from lvsctl.host.interface import AddressKey, HostChange
+from lvsctl.messages.model import Severity
 from tests.kernel.agent_hosts import (
     ALL_SYSCTLS,
     SteppedHost,

@@ -15,10 +15,10 @@ from deploy.lab.fixtures import BuildNetwork
 from deploy.lab.network import Network
 from deploy.lab.packets import Packet, Tcp, TcpFlag
 from deploy.lab.topology import farm_topology, vip, vip6
-from lvsctl.agent.messages import Tunnel
 from lvsctl.agent.real_server import Condition
-from lvsctl.agent.tunnels import encapsulation
-from lvsctl.ipvs_table import family_of
+from lvsctl.host.receivers import encapsulation
+from lvsctl.messages.model import Tunnel
+from lvsctl.net import family_of
 from lvsctl.packet_size import mss, overhead
 from tests.kernel.agent_hosts import IPIP, assigned, differences, dump, real_server
 

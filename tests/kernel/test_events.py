@@ -10,7 +10,7 @@ from deploy.lab.daemons import FarmDaemons, Json
 from deploy.lab.fixtures import BuildNetwork
 from deploy.lab.poll import poll
 from deploy.lab.topology import farm_topology
-from lvsctl.director.agent_watch import LOST_AFTER_S
+from lvsctl.director.agents.contacts import LOST_AFTER_S
 from lvsctl.director.daemon import TIMER_S
 from tests.kernel.farms import SERVERS, VIP, start
 

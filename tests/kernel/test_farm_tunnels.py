@@ -20,8 +20,9 @@ from deploy.lab.node import Node
 from deploy.lab.packets import GRE, IPIP, IPV6, UDP, Icmp, Packet, Tcp, TcpFlag
 from deploy.lab.poll import poll
 from deploy.lab.topology import farm_topology, vip, vip6
-from lvsctl.farm import PoolTunnel
-from lvsctl.ipvs_table import Family, TunnelType, family_of
+from lvsctl.farm.model import PoolTunnel
+from lvsctl.ipvs.table import TunnelType
+from lvsctl.net import Family, family_of
 from lvsctl.packet_size import mss, overhead
 from tests.kernel.doctors import on_director, on_real_server
 from tests.kernel.farms import VIP, farm, ready_agents, service, start

@@ -12,8 +12,7 @@ import pytest
 from deploy.lab import namespaces
 from deploy.lab.node import Node
 from lvsctl.host.boot import boot_id
-from lvsctl.host.linux import LinuxHost
-from lvsctl.host.protocol import (
+from lvsctl.host.interface import (
     AddressConfig,
     AddressKey,
     FouPortConfig,
@@ -24,7 +23,8 @@ from lvsctl.host.protocol import (
     LinkKey,
     SysctlConfig,
 )
-from lvsctl.ipvs_table import Family
+from lvsctl.host.linux import LinuxHost
+from lvsctl.net import Family
 from lvsctl.results import Failed
 from tests.contract.host_contract import ETH0, TUNL0, VIP, HostContract, conf, link, refusal
 from tests.contract.host_tunnels_contract import HostTunnelsContract

@@ -14,11 +14,11 @@ import pytest
 
 from deploy.lab.node import Node
 from lvsctl.errors import KernelError, KernelLacks
-from lvsctl.ipvs.choice import open_ipvs
+from lvsctl.ipvs.factory import open_ipvs
+from lvsctl.ipvs.interface import Ipvs
 from lvsctl.ipvs.ipvsadm import IpvsadmIpvs
 from lvsctl.ipvs.netlink import NetlinkIpvs
-from lvsctl.ipvs.protocol import Ipvs
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.table import (
     AddDestination,
     AddressKey,
     AddService,
@@ -26,13 +26,12 @@ from lvsctl.ipvs_table import (
     DeleteService,
     DestinationConfig,
     DestinationKey,
-    Family,
     FwmarkKey,
-    IpProtocol,
     Operation,
     VirtualService,
     VirtualServiceConfig,
 )
+from lvsctl.net import Family, IpProtocol
 from lvsctl.results import Done, Failed, Unknown
 
 WEB = AddressKey(IpProtocol.TCP, IPv4Address("198.51.100.10"), 80)

@@ -14,11 +14,11 @@ from lvsctl.ipvs.codec.commands import GENERIC_HEADERS, Command
 from lvsctl.ipvs.codec.destination import encode_destination
 from lvsctl.ipvs.codec.requests import encode_operation
 from lvsctl.ipvs.codec.service import encode_service_key
+from lvsctl.ipvs.interface import Ipvs
 from lvsctl.ipvs.ipvsadm import IpvsadmIpvs
 from lvsctl.ipvs.memory import MemoryIpvs
 from lvsctl.ipvs.netlink import NetlinkIpvs
-from lvsctl.ipvs.protocol import Ipvs
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.table import (
     AddDestination,
     AddressKey,
     AddService,
@@ -29,10 +29,8 @@ from lvsctl.ipvs_table import (
     EditDestination,
     EditService,
     Encapsulation,
-    Family,
     ForwardingMethod,
     FwmarkKey,
-    IpProtocol,
     IpvsTable,
     Operation,
     Persistence,
@@ -42,6 +40,7 @@ from lvsctl.ipvs_table import (
     VirtualService,
     VirtualServiceConfig,
 )
+from lvsctl.net import Family, IpProtocol
 from lvsctl.results import Done
 
 WEB = AddressKey(IpProtocol.TCP, IPv4Address("198.51.100.10"), 80)

@@ -10,7 +10,7 @@ from deploy.lab.fixtures import BuildNetwork
 from deploy.lab.node import Node
 from deploy.lab.packets import Advertisement, Solicitation
 from deploy.lab.topology import farm_topology, vip
-from lvsctl.director.neighbours import PROBE_INTERVAL_S, PROBES, LinkNeighbours
+from lvsctl.director.vips.neighbours import PROBE_INTERVAL_S, PROBES, LinkNeighbours
 
 VIP, OTHER_VIP = vip(10), vip(20)
 VIP6, OTHER_VIP6 = "2001:db8:2::a:10", "2001:db8:2::a:20"

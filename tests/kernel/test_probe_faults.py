@@ -13,7 +13,7 @@ from deploy.lab.network import Network
 from deploy.lab.node import Node, NodeProcess
 from deploy.lab.poll import poll
 from deploy.lab.topology import farm_topology
-from lvsctl.health.check import HttpRequest
+from lvsctl.farm.checks import HttpRequest
 from lvsctl.health.outcome import Failed, Outcome, Passed
 from lvsctl.health.probes import http
 from lvsctl.health.target import Target

@@ -19,7 +19,7 @@ from deploy.lab.fixtures import BuildNetwork
 from deploy.lab.node import Node
 from deploy.lab.poll import poll
 from deploy.lab.topology import farm_topology
-from lvsctl.health.check import (
+from lvsctl.farm.checks import (
     DnsRequest,
     HttpRequest,
     Request,

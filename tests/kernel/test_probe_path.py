@@ -21,11 +21,12 @@ from deploy.lab.network import Network
 from deploy.lab.node import Node
 from deploy.lab.poll import poll
 from deploy.lab.topology import farm_topology, vip, vip6
-from lvsctl.farm import PoolTunnel, Settings
+from lvsctl.farm.model import PoolTunnel, Settings
 from lvsctl.health.marks import TunnelPath, assign_marks, mark_table
+from lvsctl.ipvs.diff import diff
 from lvsctl.ipvs.netlink import NetlinkIpvs
-from lvsctl.ipvs_table import TunnelType, family_of
-from lvsctl.plan import diff
+from lvsctl.ipvs.table import TunnelType
+from lvsctl.net import family_of
 from lvsctl.results import Done
 from tests.kernel.farms import farm, ready_agents, service
 from tests.kernel.probes import ANSWERS_WITHIN_S, SILENT_FOR_S, Probe

@@ -12,7 +12,7 @@ import pytest
 from deploy.lab.application import HTTP_PORT, Application, start_application
 from deploy.lab.fixtures import BuildNetwork
 from deploy.lab.topology import farm_topology, vip
-from lvsctl.health.check import ExecRequest
+from lvsctl.farm.checks import ExecRequest
 from lvsctl.health.outcome import Inconclusive, Outcome, Passed
 from lvsctl.health.probes.exec import KEPT, ExecProbes
 from lvsctl.health.probes.kinds import Probes

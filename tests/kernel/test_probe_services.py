@@ -16,18 +16,19 @@ from deploy.lab.fixtures import BuildNetwork
 from deploy.lab.network import Network
 from deploy.lab.node import Node
 from deploy.lab.topology import farm_topology
-from lvsctl.director.local_vips import LocalVips
-from lvsctl.director.neighbours import NoNeighbours
-from lvsctl.director.probe_services import ProbeServices
-from lvsctl.director.reconciler import Reconciler
+from lvsctl.director.reconcile.probe_services import ProbeServices
+from lvsctl.director.reconcile.reconciler import Reconciler
 from lvsctl.director.state import State
-from lvsctl.farm import Pool, RealServer
-from lvsctl.health.check import HealthCheck, TcpRequest
+from lvsctl.director.vips.managed import LocalVips
+from lvsctl.director.vips.neighbours import NoNeighbours
+from lvsctl.farm.checks import HealthCheck, TcpRequest
+from lvsctl.farm.model import Pool, RealServer
 from lvsctl.health.marks import TunnelPath
 from lvsctl.health.path import PreparedPath, TunnelProbe
 from lvsctl.host.linux import LinuxHost
 from lvsctl.ipvs.netlink import NetlinkIpvs
-from lvsctl.ipvs_table import Encapsulation, Family
+from lvsctl.ipvs.table import Encapsulation
+from lvsctl.net import Family
 from lvsctl.store.memory import MemoryLocalState
 from tests.kernel.probes import SILENT_FOR_S, Probe
 from tests.unit.director.farms import VIP, pool, state, web

@@ -11,7 +11,7 @@ from deploy.lab.fixtures import BuildNetwork
 from deploy.lab.network import Network
 from deploy.lab.node import Node
 from deploy.lab.topology import farm_topology
-from lvsctl.health.check import HttpRequest, TcpRequest, UdpRequest
+from lvsctl.farm.checks import HttpRequest, TcpRequest, UdpRequest
 from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
 from lvsctl.health.probes.exec import ExecProbes
 from lvsctl.health.probes.kinds import Probes

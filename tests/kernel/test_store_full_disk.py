@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from lvsctl.errors import StoreError
-from lvsctl.farm import Pool
-from lvsctl.objects import Kind, ObjectId
+from lvsctl.farm.model import Pool
+from lvsctl.farm.objects import Kind, ObjectId
 from lvsctl.store.sqlite import SqliteStore
 from tests.support.stores import commit
 

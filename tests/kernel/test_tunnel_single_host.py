@@ -13,10 +13,10 @@ from deploy.lab.fixtures import BuildNetwork
 from deploy.lab.network import Network
 from deploy.lab.node import Node
 from deploy.lab.topology import farm_topology
-from lvsctl.agent.messages import TunnelEnd, TunnelMode
 from lvsctl.cli.main import lvsctl
+from lvsctl.host.interface import HostChange
 from lvsctl.host.linux import LinuxHost
-from lvsctl.host.protocol import HostChange
+from lvsctl.messages.model import TunnelEnd, TunnelMode
 from lvsctl.point_to_point import single_host
 from lvsctl.results import Result
 from tests.kernel.agent_hosts import differences, dump

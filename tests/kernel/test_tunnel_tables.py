@@ -10,15 +10,16 @@ from ipaddress import ip_address
 import pytest
 
 from deploy.lab.node import Node
-from lvsctl.farm import Farm, Pool, PoolTunnel, RealServer, Service
-from lvsctl.farm_rules import broken_rules
+from lvsctl.farm.compile import compile_farm
+from lvsctl.farm.model import Farm, Pool, PoolTunnel, RealServer, Service
+from lvsctl.farm.rules.farm import broken_rules
+from lvsctl.farm.status import Status
+from lvsctl.ipvs.diff import diff
+from lvsctl.ipvs.interface import Ipvs
 from lvsctl.ipvs.ipvsadm import IpvsadmIpvs
 from lvsctl.ipvs.netlink import NetlinkIpvs
-from lvsctl.ipvs.protocol import Ipvs
-from lvsctl.ipvs_table import EditDestination, Persistence, TunnelType
-from lvsctl.plan import compile_farm, diff
+from lvsctl.ipvs.table import EditDestination, Persistence, TunnelType
 from lvsctl.results import Done
-from lvsctl.status import Status
 
 TUNNELS = {
     "ipip": PoolTunnel(),

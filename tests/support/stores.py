@@ -4,14 +4,14 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 
 from lvsctl.events import RecordedEvent
+from lvsctl.farm.objects import Changes, ObjectId
 from lvsctl.health.target import ProbeId
 from lvsctl.health.verdict import KeptVerdict
-from lvsctl.ipvs_table import ServiceKey
-from lvsctl.objects import Changes, ObjectId
+from lvsctl.ipvs.table import ServiceKey
 from lvsctl.store.events import MemoryEventLog
+from lvsctl.store.interface import Mode, Store
 from lvsctl.store.memory import MemoryLocalState, MemoryStore
 from lvsctl.store.position import Position
-from lvsctl.store.protocol import Mode, Store
 
 
 def commit(

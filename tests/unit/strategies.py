@@ -6,21 +6,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_interface
 
 from hypothesis import strategies as st
 
-from lvsctl.agent.messages import Membership, TunnelMode
-from lvsctl.farm import (
-    Director,
-    Farm,
-    MarkRange,
-    Pool,
-    PoolTunnel,
-    PortRange,
-    RealServer,
-    Service,
-    Settings,
-    VipOwner,
-)
-from lvsctl.farm_rules import SCHEDULER_FLAGS, SCHEDULERS
-from lvsctl.health.check import (
+from lvsctl.farm.checks import (
     DnsRequest,
     ExecRequest,
     HealthCheck,
@@ -33,29 +19,22 @@ from lvsctl.health.check import (
     TlsRequest,
     UdpRequest,
 )
-from lvsctl.health.policy import HealthPolicy, OnDown, Quorum, SlowStart
-from lvsctl.host.protocol import AddressKey as HostAddressKey
-from lvsctl.host.protocol import LinkKey
-from lvsctl.ipvs_table import (
-    AddressKey,
-    DestinationConfig,
-    DestinationKey,
-    Encapsulation,
-    Family,
-    ForwardingMethod,
-    FwmarkKey,
-    IPAddress,
-    IpProtocol,
-    Persistence,
-    ServiceFlag,
-    TunnelFlag,
-    TunnelType,
-    VirtualService,
-    VirtualServiceConfig,
+from lvsctl.farm.model import (
+    Director,
+    Farm,
+    MarkRange,
+    Pool,
+    PoolTunnel,
+    PortRange,
+    RealServer,
+    Service,
+    Settings,
+    VipOwner,
 )
-from lvsctl.objects import Directors, Kind, ObjectId
-from lvsctl.point_to_point.tunnel import End, Tunnel
-from lvsctl.status import (
+from lvsctl.farm.objects import Directors, Kind, ObjectId
+from lvsctl.farm.policy import HealthPolicy, OnDown, Quorum, SlowStart
+from lvsctl.farm.rules.farm import SCHEDULER_FLAGS, SCHEDULERS
+from lvsctl.farm.status import (
     AdministrativeState,
     Agent,
     AtDeadline,
@@ -65,7 +44,26 @@ from lvsctl.status import (
     ServerId,
     Status,
 )
-from lvsctl.store.protocol import Mode, ModeName
+from lvsctl.farm.tunnels import End, Tunnel
+from lvsctl.host.interface import AddressKey as HostAddressKey
+from lvsctl.host.interface import LinkKey
+from lvsctl.ipvs.table import (
+    AddressKey,
+    DestinationConfig,
+    DestinationKey,
+    Encapsulation,
+    ForwardingMethod,
+    FwmarkKey,
+    Persistence,
+    ServiceFlag,
+    TunnelFlag,
+    TunnelType,
+    VirtualService,
+    VirtualServiceConfig,
+)
+from lvsctl.messages.model import Membership, TunnelMode
+from lvsctl.net import Family, IPAddress, IpProtocol
+from lvsctl.store.interface import Mode, ModeName
 
 NAMES = st.sampled_from(["a", "b", "rs1", "rs2", "web", "www.example-1"])
 ADDRESSES = st.ip_addresses(v=4) | st.ip_addresses(v=6)

@@ -37,8 +37,8 @@ def test_a_broken_rule_is_found(tmp_path: Path) -> None:
         [[tool.importlinter.contracts]]
         name = "what the plan needs"
         type = "forbidden"
-        source_modules = ["lvsctl.plan"]
-        forbidden_modules = ["lvsctl.farm"]
+        source_modules = ["lvsctl.ipvs.diff"]
+        forbidden_modules = ["lvsctl.farm.model"]
         """
     )
     assert EXIT_STATUS_ERROR == lint_imports(config_filename=str(config), no_cache=True)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvsctl.duration import (
+from lvsctl.times import (
     format_duration,
     format_short_duration,
     parse_duration,

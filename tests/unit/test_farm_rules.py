@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvsctl.agent.messages import Membership
 from lvsctl.errors import Problem
-from lvsctl.farm import (
+from lvsctl.farm.index import referring_services
+from lvsctl.farm.model import (
     DEFAULT_SYSCTLS,
     Director,
     Farm,
@@ -21,18 +21,19 @@ from lvsctl.farm import (
     Service,
     Settings,
 )
-from lvsctl.farm_rules import (
+from lvsctl.farm.objects import Kind, ObjectId
+from lvsctl.farm.rules.changes import drastic
+from lvsctl.farm.rules.farm import (
     MAX_MARK,
     SCHEDULER_FLAGS,
     SCHEDULERS,
     SYSCTL_RANGES,
     broken_rules,
-    drastic,
-    referring_services,
 )
-from lvsctl.ipvs_table import IpProtocol, Persistence
-from lvsctl.objects import Kind, ObjectId
-from lvsctl.status import Agent
+from lvsctl.farm.status import Agent
+from lvsctl.ipvs.table import Persistence
+from lvsctl.messages.model import Membership
+from lvsctl.net import IpProtocol
 from tests.unit import strategies
 
 VIP = ip_address("198.51.100.10")

@@ -6,9 +6,7 @@ from ipaddress import ip_address
 import pytest
 from hypothesis import given
 
-from lvsctl.farm import Farm, Pool, RealServer, Service
-from lvsctl.farm_rules import broken_rules
-from lvsctl.health.check import (
+from lvsctl.farm.checks import (
     DnsRequest,
     ExecRequest,
     HealthCheck,
@@ -22,8 +20,10 @@ from lvsctl.health.check import (
     TlsRequest,
     UdpRequest,
 )
-from lvsctl.health.policy import HealthPolicy, Quorum, SlowStart
-from lvsctl.health_rules import broken_health_rules
+from lvsctl.farm.model import Farm, Pool, RealServer, Service
+from lvsctl.farm.policy import HealthPolicy, Quorum, SlowStart
+from lvsctl.farm.rules.farm import broken_rules
+from lvsctl.farm.rules.health import broken_health_rules
 from tests.unit import strategies
 
 VIP = ip_address("198.51.100.10")

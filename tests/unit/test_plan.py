@@ -8,9 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvsctl.farm import Farm, Settings
-from lvsctl.farm_rules import SCHEDULER_FLAGS, broken_rules
-from lvsctl.ipvs_table import (
+from lvsctl.farm.compile import (
+    SERVICE_FLAGS,
+    compile_farm,
+    compile_service,
+    diff_timeouts,
+    service_keys,
+)
+from lvsctl.farm.members import members
+from lvsctl.farm.model import Farm, Settings
+from lvsctl.farm.rules.farm import SCHEDULER_FLAGS, broken_rules
+from lvsctl.farm.status import Status
+from lvsctl.ipvs.diff import diff
+from lvsctl.ipvs.table import (
     AddDestination,
     AddressKey,
     DeleteDestination,
@@ -23,16 +33,6 @@ from lvsctl.ipvs_table import (
     Timeouts,
     service_of,
 )
-from lvsctl.plan import (
-    SERVICE_FLAGS,
-    compile_farm,
-    compile_service,
-    diff,
-    diff_timeouts,
-    service_keys,
-)
-from lvsctl.standing import members
-from lvsctl.status import Status
 from tests.unit import strategies
 from tests.unit.strict_table import steps
 

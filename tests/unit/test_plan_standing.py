@@ -8,22 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvsctl.agent.messages import Membership
-from lvsctl.farm import Pool, PoolTunnel, RealServer, Service
-from lvsctl.ipvs_table import (
+from lvsctl.farm.compile import compile_service
+from lvsctl.farm.members import Origin, PoolMember, ServerState, members, server_state
+from lvsctl.farm.model import Pool, PoolTunnel, RealServer, Service
+from lvsctl.farm.status import AdministrativeState, Agent, Override, Readiness, ServerId, Status
+from lvsctl.ipvs.table import (
     DestinationConfig,
     DestinationKey,
     Encapsulation,
-    IpProtocol,
     Persistence,
     ServiceFlag,
     TunnelFlag,
     TunnelType,
     VirtualServiceConfig,
 )
-from lvsctl.plan import compile_service
-from lvsctl.standing import Member, Origin, Standing, members, standing
-from lvsctl.status import AdministrativeState, Agent, Override, Readiness, ServerId, Status
+from lvsctl.messages.model import Membership
+from lvsctl.net import IpProtocol
 from tests.unit import strategies
 
 VIP = IPv4Address("198.51.100.10")
@@ -55,14 +55,14 @@ def override(state: AdministrativeState, weight: int | None = None, reason: str 
 
 def test_a_declared_server_without_an_agent_is_a_member() -> None:
     """It needs nobody's report."""
-    assert [Member(ID, RIP, 100, Origin.DECLARED, IPIP)] == list(members(POOL, Status()))
+    assert [PoolMember(ID, RIP, 100, Origin.DECLARED, IPIP)] == list(members(POOL, Status()))
 
 
 def test_an_agent_at_a_declared_address_is_that_servers_agent() -> None:
     """Whatever its name; the declaration's name, weight and thresholds hold."""
     server = RealServer("rs1", RIP, 100, 2000, 1500)
     agent = replace(AGENT, name="host-17")
-    assert [Member(ID, RIP, 100, Origin.DECLARED, IPIP, 2000, 1500, agent)] == list(
+    assert [PoolMember(ID, RIP, 100, Origin.DECLARED, IPIP, 2000, 1500, agent)] == list(
         members(replace(POOL, real_servers=(server,)), Status(agents={"host-17": agent}))
     )
 
@@ -71,8 +71,8 @@ def test_an_agent_at_another_address_is_a_server_of_its_own() -> None:
     """It is listed after the declared ones, with its own weight."""
     agent = Agent("rs9", IPv4Address("192.0.2.19"), ("web",), 7)
     assert [
-        Member(ID, RIP, 100, Origin.DECLARED, IPIP),
-        Member(ServerId("web", "rs9"), agent.address, 7, Origin.AGENT, IPIP, agent=agent),
+        PoolMember(ID, RIP, 100, Origin.DECLARED, IPIP),
+        PoolMember(ServerId("web", "rs9"), agent.address, 7, Origin.AGENT, IPIP, agent=agent),
     ] == list(members(POOL, Status(agents={"rs9": agent})))
 
 
@@ -118,67 +118,67 @@ def test_an_agent_that_left_keeps_its_record_at_a_declared_server() -> None:
 @pytest.mark.parametrize(
     ("agent", "decision", "expected"),
     [
-        (None, None, Standing(100, "", IPIP)),
-        (AGENT, None, Standing(100, "", IPIP)),
-        (None, override(ENABLED), Standing(100, "", IPIP)),
-        (None, override(ENABLED, 5), Standing(5, "weight set at run time", IPIP)),
-        (None, override(ENABLED, 0), Standing(0, "weight set at run time", IPIP)),
+        (None, None, ServerState(100, "", IPIP)),
+        (AGENT, None, ServerState(100, "", IPIP)),
+        (None, override(ENABLED), ServerState(100, "", IPIP)),
+        (None, override(ENABLED, 5), ServerState(5, "weight set at run time", IPIP)),
+        (None, override(ENABLED, 0), ServerState(0, "weight set at run time", IPIP)),
         (
             None,
             override(ENABLED, 5, "new disk"),
-            Standing(5, "weight set at run time: new disk", IPIP),
+            ServerState(5, "weight set at run time: new disk", IPIP),
         ),
-        (None, override(DRAINING), Standing(0, "draining", IPIP)),
-        (None, override(DRAINING, 5, "new disk"), Standing(0, "draining: new disk", IPIP)),
-        (None, override(DISABLED), Standing(None, "disabled")),
-        (None, override(DISABLED, 5, "new disk"), Standing(None, "disabled: new disk")),
-        (AGENT, override(DRAINING), Standing(0, "draining", IPIP)),
+        (None, override(DRAINING), ServerState(0, "draining", IPIP)),
+        (None, override(DRAINING, 5, "new disk"), ServerState(0, "draining: new disk", IPIP)),
+        (None, override(DISABLED), ServerState(None, "disabled")),
+        (None, override(DISABLED, 5, "new disk"), ServerState(None, "disabled: new disk")),
+        (AGENT, override(DRAINING), ServerState(0, "draining", IPIP)),
         (
             UNREADY,
             None,
-            Standing(
+            ServerState(
                 None, "agent rs1 has not yet reported 198.51.100.10 ready over ipip", pending=True
             ),
         ),
         (
             UNREADY,
             override(DRAINING),
-            Standing(
+            ServerState(
                 None, "agent rs1 has not yet reported 198.51.100.10 ready over ipip", pending=True
             ),
         ),
-        (UNREADY, override(DISABLED), Standing(None, "disabled")),
-        (LEAVING, None, Standing(0, "agent rs1 is leaving", IPIP)),
-        (LEAVING, override(ENABLED, 5), Standing(0, "agent rs1 is leaving", IPIP)),
-        (LEAVING, override(DISABLED), Standing(None, "disabled")),
+        (UNREADY, override(DISABLED), ServerState(None, "disabled")),
+        (LEAVING, None, ServerState(0, "agent rs1 is leaving", IPIP)),
+        (LEAVING, override(ENABLED, 5), ServerState(0, "agent rs1 is leaving", IPIP)),
+        (LEAVING, override(DISABLED), ServerState(None, "disabled")),
         (
             replace(UNREADY, membership=Membership.LEAVING),
             None,
-            Standing(
+            ServerState(
                 None, "agent rs1 has not yet reported 198.51.100.10 ready over ipip", pending=True
             ),
         ),
         (
             LEFT,
             None,
-            Standing(None, "agent rs1 has left; it returns when the agent joins again"),
+            ServerState(None, "agent rs1 has left; it returns when the agent joins again"),
         ),
         (
             LEFT,
             override(DISABLED),
-            Standing(None, "agent rs1 has left; it returns when the agent joins again"),
+            ServerState(None, "agent rs1 has left; it returns when the agent joins again"),
         ),
     ],
 )
 def test_a_servers_standing(
-    agent: Agent | None, decision: Override | None, expected: Standing
+    agent: Agent | None, decision: Override | None, expected: ServerState
 ) -> None:
     """Left, disabled, not ready, leaving, draining, a run-time weight: in this precedence."""
     status = Status(
         overrides={ID: decision} if decision else {}, agents={"rs1": agent} if agent else {}
     )
     (member,) = members(POOL, status)
-    assert expected == standing(member, VIP, status)
+    assert expected == server_state(member, VIP, status)
 
 
 def test_ready_for_another_vip_is_not_ready() -> None:
@@ -186,7 +186,7 @@ def test_ready_for_another_vip_is_not_ready() -> None:
     elsewhere = frozenset({Readiness(IPv4Address("198.51.100.99"), IPIP)})
     status = Status(agents={"rs1": replace(AGENT, ready=elsewhere)})
     (member,) = members(POOL, status)
-    assert standing(member, VIP, status).weight is None
+    assert server_state(member, VIP, status).weight is None
 
 
 PENDING = "pending: agent rs1 has not yet reported 198.51.100.10 ready over gue:6080; still over"
@@ -195,16 +195,18 @@ PENDING = "pending: agent rs1 has not yet reported 198.51.100.10 ready over gue:
 @pytest.mark.parametrize(
     ("ready", "expected"),
     [
-        ({IPIP}, Standing(100, f"{PENDING} ipip", IPIP, pending=True)),
-        ({IPIP, GUE}, Standing(100, "", GUE)),
-        ({GUE}, Standing(100, "", GUE)),
+        ({IPIP}, ServerState(100, f"{PENDING} ipip", IPIP, pending=True)),
+        ({IPIP, GUE}, ServerState(100, "", GUE)),
+        ({GUE}, ServerState(100, "", GUE)),
         (
             {Encapsulation(TunnelType.GUE, 6081)},
-            Standing(100, f"{PENDING} gue:6081", Encapsulation(TunnelType.GUE, 6081), pending=True),
+            ServerState(
+                100, f"{PENDING} gue:6081", Encapsulation(TunnelType.GUE, 6081), pending=True
+            ),
         ),
         (
             set(),
-            Standing(
+            ServerState(
                 None,
                 "agent rs1 has not yet reported 198.51.100.10 ready over gue:6080",
                 pending=True,
@@ -213,14 +215,14 @@ PENDING = "pending: agent rs1 has not yet reported 198.51.100.10 ready over gue:
     ],
 )
 def test_a_server_keeps_the_old_tunnel_until_its_agent_is_ready_for_the_new_one(
-    ready: set[Encapsulation], expected: Standing
+    ready: set[Encapsulation], expected: ServerState
 ) -> None:
     """It serves on, and says what it waits for; over no tunnel that nobody reported."""
     pool = replace(POOL, tunnel=PoolTunnel(TunnelType.GUE, 6080))
     readiness = frozenset(Readiness(VIP, encapsulation) for encapsulation in ready)
     status = Status(agents={"rs1": replace(AGENT, ready=readiness)})
     (member,) = members(pool, status)
-    assert expected == standing(member, VIP, status)
+    assert expected == server_state(member, VIP, status)
 
 
 @pytest.mark.parametrize(
@@ -238,7 +240,7 @@ def test_a_pending_server_has_its_other_reason_as_well(
     pool = replace(POOL, tunnel=PoolTunnel(TunnelType.GUE, 6080))
     status = Status({ID: decision} if decision else {}, {"rs1": agent})
     (member,) = members(pool, status)
-    assert Standing(weight, f"{why}; {PENDING} ipip", IPIP, pending=True) == standing(
+    assert ServerState(weight, f"{why}; {PENDING} ipip", IPIP, pending=True) == server_state(
         member, VIP, status
     )
 
@@ -247,7 +249,7 @@ def test_a_server_without_an_agent_changes_its_tunnel_at_once() -> None:
     """Nobody will report anything."""
     pool = replace(POOL, tunnel=PoolTunnel(TunnelType.GUE, 6080))
     (member,) = members(pool, Status())
-    assert Standing(100, "", GUE) == standing(member, VIP, Status())
+    assert ServerState(100, "", GUE) == server_state(member, VIP, Status())
 
 
 def test_a_servers_own_tunnel_replaces_the_pools() -> None:
@@ -267,7 +269,7 @@ def test_an_override_is_about_one_pool() -> None:
     other = Pool("mail", real_servers=(RS1,))
     status = Status(overrides={ID: override(DRAINING)})
     assert [0, 100] == [
-        standing(member, VIP, status).weight
+        server_state(member, VIP, status).weight
         for pool in (POOL, other)
         for member in members(pool, status)
     ]
@@ -278,7 +280,7 @@ def test_who_does_not_serve_as_declared_has_a_reason(status: Status, data: st.Da
     """Every state that a person can see carries its reason, and only those."""
     pool = data.draw(strategies.good_pools("blue"))
     for member in members(pool, status):
-        decision = standing(member, data.draw(strategies.VIPS), status)
+        decision = server_state(member, data.draw(strategies.VIPS), status)
         override_ = status.overrides.get(member.id)
         if not decision.reason:
             assert member.weight == decision.weight

@@ -5,11 +5,12 @@ from ipaddress import ip_address
 
 import pytest
 
-from lvsctl.agent.messages import Membership
-from lvsctl.farm import Farm, Pool, PoolTunnel, RealServer, Service
-from lvsctl.ipvs_table import IpProtocol, TunnelType
-from lvsctl.status import Agent, Readiness
-from lvsctl.tunnel_rules import broken_tunnel_rules
+from lvsctl.farm.model import Farm, Pool, PoolTunnel, RealServer, Service
+from lvsctl.farm.rules.tunnels import broken_tunnel_rules
+from lvsctl.farm.status import Agent, Readiness
+from lvsctl.ipvs.table import TunnelType
+from lvsctl.messages.model import Membership
+from lvsctl.net import IpProtocol
 
 VIP, RIP = ip_address("198.51.100.10"), ip_address("192.0.2.11")
 GRE, SUMMED = PoolTunnel(TunnelType.GRE), PoolTunnel(TunnelType.GRE, checksum=True)

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from lvsctl.host.protocol import LinkConfig
+from lvsctl.host.interface import LinkConfig
 from lvsctl.host.tunnel_kinds import header_bytes
-from lvsctl.ipvs_table import Encapsulation, Family, TunnelFlag, TunnelType
+from lvsctl.ipvs.table import Encapsulation, TunnelFlag, TunnelType
+from lvsctl.net import Family
 from lvsctl.packet_size import mss, overhead
 
 PAGE = Path(__file__).parents[2] / "docs" / "tunnels.md"

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from lvsctl.director.state import State, server_id
-from lvsctl.farm import Pool, Service
-from lvsctl.objects import Changes, Kind
-from lvsctl.status import Agent
+from lvsctl.farm.model import Pool, Service
+from lvsctl.farm.objects import Changes, Kind
+from lvsctl.farm.status import Agent
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import structlog
 
-from lvsctl.director.commits import Commits
 from lvsctl.director.write.advance import Advance
+from lvsctl.director.write.committer import Committer
 from lvsctl.errors import StoreError
 from lvsctl.worker import Worker
 
@@ -27,7 +27,7 @@ class Follower:
 
     def __init__(
         self,
-        commits: Commits,
+        commits: Committer,
         store: Worker,
         on_advance: Callable[[Advance], None],
         on_error: Callable[[str], None],

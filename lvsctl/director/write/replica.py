@@ -8,7 +8,7 @@ import structlog
 from lvsctl.director.state import State, state_of
 from lvsctl.director.write.advance import Advance, advance
 from lvsctl.store.commits import Reload
-from lvsctl.store.protocol import Store
+from lvsctl.store.interface import Store
 
 BATCH = 1000
 """How many commits are taken in at once."""

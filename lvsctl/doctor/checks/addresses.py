@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from lvsctl.doctor.checks.devices import loaded_needs
 from lvsctl.doctor.facts import Facts
 from lvsctl.doctor.findings import Finding, broken, warning
-from lvsctl.ipvs_table import IPAddress, family_of
+from lvsctl.net import IPAddress, family_of
 
 
 def vip_on_real_server(facts: Facts) -> Iterator[Finding]:

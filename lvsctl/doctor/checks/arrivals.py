@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from lvsctl.agent.messages import Tunnel
 from lvsctl.doctor.facts import Arrival, Facts
 from lvsctl.doctor.findings import Finding, broken
+from lvsctl.messages.model import Tunnel
 
 
 def wrong_tunnel(facts: Facts) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from lvsctl.doctor.facts import Facts
 from lvsctl.doctor.findings import Finding, warning
-from lvsctl.host.protocol import LinkConfig, LinkKey
+from lvsctl.host.interface import LinkConfig, LinkKey
 
 TELLING: Mapping[str, tuple[str, str]] = {
     "TcpExt IPReversePathFilter": (

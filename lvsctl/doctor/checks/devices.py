@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from lvsctl.doctor.facts import Facts
 from lvsctl.doctor.findings import Finding, broken
 from lvsctl.doctor.needs import Need, needs_of
-from lvsctl.host.protocol import FouPortConfig, LinkConfig, LinkKey
+from lvsctl.host.interface import FouPortConfig, LinkConfig, LinkKey
 
 
 def loaded_needs(facts: Facts) -> Iterator[Need]:

@@ -7,7 +7,8 @@ from lvsctl.doctor.findings import Finding, broken
 from lvsctl.doctor.firewall import Drop, Packet, dropped
 from lvsctl.doctor.needs import needs_of
 from lvsctl.doctor.packets import GRE, INNER_PROTOCOL, UDP
-from lvsctl.ipvs_table import Encapsulation, Family, TunnelType, family_of
+from lvsctl.ipvs.table import Encapsulation, TunnelType
+from lvsctl.net import Family, family_of
 
 _IN = frozenset({"prerouting", "input"})
 _OUT = frozenset({"output", "postrouting"})

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from lvsctl.doctor.facts import Facts, Journey, NoRoute, Probed, Refusal, Way
 from lvsctl.doctor.findings import Finding, broken, warning
-from lvsctl.ipvs_table import TunnelType
+from lvsctl.ipvs.table import TunnelType
 
 _CAUSES = (
     "the tunnel's device is down or of another type, the VIP is missing, rp_filter or a firewall "

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from lvsctl.doctor.facts import Facts, Journey, NoRoute
 from lvsctl.doctor.findings import Finding, broken, warning
-from lvsctl.ipvs_table import family_of
+from lvsctl.net import family_of
 
 
 def to_real_servers(facts: Facts) -> Iterator[Finding]:

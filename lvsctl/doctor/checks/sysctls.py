@@ -8,8 +8,8 @@ from lvsctl.doctor.checks.devices import loaded_needs
 from lvsctl.doctor.facts import Facts, Setting
 from lvsctl.doctor.findings import Finding, broken, warning
 from lvsctl.doctor.sysctl_settings import set_by
-from lvsctl.host.protocol import LinkConfig, LinkKey, SysctlKey
-from lvsctl.ipvs_table import Family
+from lvsctl.host.interface import LinkConfig, LinkKey, SysctlKey
+from lvsctl.net import Family
 
 _LOCAL_LINKS = frozenset({"lo", "lvs0"})
 _IPVS = {

@@ -10,7 +10,7 @@ import dns.message
 import dns.rcode
 import dns.rdatatype
 
-from lvsctl.health.check import DnsRequest
+from lvsctl.farm.checks import DnsRequest
 from lvsctl.health.outcome import Outcome
 from lvsctl.health.probes.attempt import Attempt, WrongAnswer, outcome_of
 from lvsctl.health.probes.sockets import exchange

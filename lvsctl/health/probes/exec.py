@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from lvsctl.health.check import ExecRequest
+from lvsctl.farm.checks import ExecRequest
 from lvsctl.health.outcome import Outcome
 from lvsctl.health.probes.attempt import Attempt, OwnFault, WrongAnswer, outcome_of
 from lvsctl.health.target import Target

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import httptools
 
-from lvsctl.health.check import HttpRequest
+from lvsctl.farm.checks import HttpRequest
 from lvsctl.health.outcome import Outcome
 from lvsctl.health.patterns import BadPattern, TooMuchWork, compiled
 from lvsctl.health.probes.attempt import Attempt, OwnFault, WrongAnswer, outcome_of

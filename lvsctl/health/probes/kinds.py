@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lvsctl.health.check import (
+from lvsctl.farm.checks import (
     DnsRequest,
     ExecRequest,
     HttpRequest,

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 
 from lvsctl.health.probes.attempt import Attempt, OwnFault, Unreached, WrongAnswer
 from lvsctl.health.target import Target
-from lvsctl.ipvs_table import Family, family_of
+from lvsctl.net import Family, family_of
 
 LARGEST_ANSWER = 1 << 20
 """Bytes; whoever sends more has not answered a health check."""

@@ -1,6 +1,6 @@
 """Whether a server accepts a connection."""
 
-from lvsctl.health.check import TcpRequest
+from lvsctl.farm.checks import TcpRequest
 from lvsctl.health.outcome import Outcome
 from lvsctl.health.probes.attempt import Attempt, outcome_of
 from lvsctl.health.probes.sockets import connected

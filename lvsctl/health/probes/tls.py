@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Callable
 from typing import TypeVar
 
-from lvsctl.health.check import TlsOptions, TlsRequest
+from lvsctl.farm.checks import TlsOptions, TlsRequest
 from lvsctl.health.outcome import Outcome
 from lvsctl.health.probes.attempt import Attempt, WrongAnswer, outcome_of
 from lvsctl.health.probes.sockets import Connection, connected

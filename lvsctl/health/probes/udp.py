@@ -1,6 +1,6 @@
 """Whether a server answers a datagram."""
 
-from lvsctl.health.check import UdpRequest
+from lvsctl.farm.checks import UdpRequest
 from lvsctl.health.outcome import Outcome
 from lvsctl.health.probes.attempt import Attempt, WrongAnswer, outcome_of
 from lvsctl.health.probes.sockets import exchange

@@ -8,17 +8,17 @@ from ipaddress import IPv4Address
 from lvsctl.ipvs.codec.commands import CommandAttribute
 from lvsctl.ipvs.codec.service import parse_address
 from lvsctl.ipvs.codec.traffic import COUNTERS, parse_traffic
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.table import (
     DestinationConfig,
     DestinationCounters,
     DestinationKey,
     Encapsulation,
-    Family,
     ForwardingMethod,
     Traffic,
     TunnelFlag,
     TunnelType,
 )
+from lvsctl.net import Family
 from lvsctl.netlink.attributes import (
     NESTED,
     PORT,

@@ -1,13 +1,13 @@
 """What lvsctl asks of the family ``IPVS``: a generic netlink header and its attributes.
 
-The values are taken to be within their ranges, see :mod:`lvsctl.ipvs.refusals`.
+The values are taken to be within their ranges, see :mod:`lvsctl.ipvs.validation`.
 """
 
 from lvsctl.ipvs.codec.commands import GENERIC_HEADERS, Command
 from lvsctl.ipvs.codec.destination import encode_destination, encode_destination_key
 from lvsctl.ipvs.codec.service import encode_service, encode_service_key
 from lvsctl.ipvs.codec.timeouts import encode_timeouts
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.table import (
     AddDestination,
     AddService,
     DeleteDestination,

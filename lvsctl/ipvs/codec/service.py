@@ -7,18 +7,16 @@ from ipaddress import IPv4Address, IPv6Address
 from lvsctl.errors import MalformedMessage
 from lvsctl.ipvs.codec.commands import CommandAttribute
 from lvsctl.ipvs.codec.traffic import parse_traffic
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.table import (
     AddressKey,
-    Family,
     FwmarkKey,
-    IPAddress,
-    IpProtocol,
     Persistence,
     ServiceFlag,
     ServiceKey,
     Traffic,
     VirtualServiceConfig,
 )
+from lvsctl.net import Family, IPAddress, IpProtocol
 from lvsctl.netlink.attributes import (
     HEADER,
     NESTED,

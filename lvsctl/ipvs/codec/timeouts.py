@@ -1,7 +1,7 @@
 """Idle times of connections as netlink attributes."""
 
 from lvsctl.ipvs.codec.commands import CommandAttribute
-from lvsctl.ipvs_table import Timeouts
+from lvsctl.ipvs.table import Timeouts
 from lvsctl.netlink.attributes import U32, attribute, number, parse_attributes
 from lvsctl.netlink.messages import GENERIC_HEADER
 

@@ -1,6 +1,6 @@
 """The 64-bit counters of services and destinations (``IPVS_STATS_ATTR_*``)."""
 
-from lvsctl.ipvs_table import Traffic
+from lvsctl.ipvs.table import Traffic
 from lvsctl.netlink.attributes import U64, number, parse_attributes
 from lvsctl.netlink.shapes import ShapeReader
 

@@ -6,13 +6,11 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, ip_interface
 
 from lvsctl.agent.assignments import Assignments
-from lvsctl.agent.messages import Assignment, Tunnel
 from lvsctl.agent.real_server import Condition, RealServer
 from lvsctl.agent.record import Record
 from lvsctl.errors import StoreError
 from lvsctl.host.fallback import FALLBACK_DEVICES
-from lvsctl.host.memory import Hardware, MemoryHost
-from lvsctl.host.protocol import (
+from lvsctl.host.interface import (
     MAIN_TABLE,
     AddressConfig,
     AddressKey,
@@ -26,7 +24,9 @@ from lvsctl.host.protocol import (
     SysctlConfig,
     SysctlKey,
 )
-from lvsctl.ipvs_table import Family, IPAddress
+from lvsctl.host.memory import Hardware, MemoryHost
+from lvsctl.messages.model import Assignment, Tunnel
+from lvsctl.net import Family, IPAddress
 from lvsctl.results import Done, Failed, Result, Skipped
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

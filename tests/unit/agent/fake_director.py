@@ -5,9 +5,9 @@ import hashlib
 from dataclasses import dataclass, field
 
 from lvsctl.agent.director_client import Stored
-from lvsctl.agent.messages import Assignment, Membership, Registration, Report, Tunnel, TunnelEnd
 from lvsctl.errors import DirectorUnreachable, LvsctlError, NotFound
-from lvsctl.ipvs_table import IPAddress
+from lvsctl.messages.model import Assignment, Membership, Registration, Report, Tunnel, TunnelEnd
+from lvsctl.net import IPAddress
 from tests.unit.agent.bench import IPIP
 
 

@@ -10,14 +10,14 @@ from typing import ParamSpec, TypeVar
 
 from lvsctl.agent.agent import Agent
 from lvsctl.agent.directors import Backoff, Directors
-from lvsctl.agent.messages import Registration, Severity
 from lvsctl.agent.point_to_point import HostEnds
 from lvsctl.agent.real_server import RealServer
-from lvsctl.agent.recall import recall
+from lvsctl.agent.restored_state import restore_state
 from lvsctl.agent.state_dir import TUNNEL_ENDS, Known, LeaveProgress, LeaveRequest, StateDir
+from lvsctl.host.interface import HostChange, HostState, LinkConfig
 from lvsctl.host.memory import Hardware, MemoryHost
-from lvsctl.host.protocol import HostChange, HostState, LinkConfig
-from lvsctl.ipvs_table import IPAddress
+from lvsctl.messages.model import Registration, Severity
+from lvsctl.net import IPAddress
 from lvsctl.point_to_point.ends import Ends
 from lvsctl.point_to_point.record import EndsFile
 from lvsctl.worker import Worker
@@ -99,7 +99,7 @@ class Site:
     def agent(self) -> Agent:
         """Put an agent together from what is on the disk."""
         state = self.state
-        recalled = recall(state, self.boot)
+        recalled = restore_state(state, self.boot)
         start_s = asyncio.get_running_loop().time()
 
         def now_s() -> float:

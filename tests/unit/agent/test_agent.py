@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import pytest
 
-from lvsctl.agent.messages import Membership, Registration, Severity
 from lvsctl.errors import ConfigurationError, Conflict, InvalidInput, LvsctlError, Problem
-from lvsctl.host.protocol import HostChange
+from lvsctl.host.interface import HostChange
+from lvsctl.messages.model import Membership, Registration, Severity
 from tests.unit.agent.bench import RIP, VIPS, vip_key
 from tests.unit.agent.fake_director import FakeDirector
 from tests.unit.agent.site import Site, text

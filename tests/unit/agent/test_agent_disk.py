@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from lvsctl.agent.messages import Severity
-from lvsctl.host.protocol import HostChange, LinkConfig, SysctlConfig
+from lvsctl.host.interface import HostChange, LinkConfig, SysctlConfig
+from lvsctl.messages.model import Severity
 from tests.unit.agent.bench import TUNL0, VIPS, conf
 from tests.unit.agent.site import Site, text
 from tests.unit.virtual_time import run

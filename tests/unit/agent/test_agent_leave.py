@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pytest
 
 from lvsctl.agent.leave import QUIET_S
-from lvsctl.agent.messages import Membership
 from lvsctl.agent.state_dir import LeaveRequest
-from lvsctl.host.protocol import HostChange
+from lvsctl.host.interface import HostChange
+from lvsctl.messages.model import Membership
 from lvsctl.results import Failed, Result
 from tests.unit.agent.bench import VIPS, vip_key
 from tests.unit.agent.site import Site, text

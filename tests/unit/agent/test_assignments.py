@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lvsctl.agent.assignments import Assignments
-from lvsctl.agent.messages import Assignment, Tunnel
+from lvsctl.messages.model import Assignment, Tunnel
 
 VIPS = [IPv4Address(f"198.51.100.{number}") for number in range(1, 6)]
 assignments = st.builds(

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvsctl.agent.documents import (
+from lvsctl.errors import InvalidInput
+from lvsctl.messages.documents import (
     assignment_document,
     read_assignment,
     read_registration,
@@ -18,8 +19,7 @@ from lvsctl.agent.documents import (
     registration_document,
     report_document,
 )
-from lvsctl.agent.messages import Assignment, Registration, Report
-from lvsctl.errors import InvalidInput
+from lvsctl.messages.model import Assignment, Registration, Report
 
 REGISTRATION: Mapping[str, Any] = {"address": "192.0.2.11", "pools": ["web"]}
 ASSIGNMENT: Mapping[str, Any] = {

@@ -3,15 +3,9 @@
 import pytest
 
 from lvsctl.agent.assignments import Assignments
-from lvsctl.agent.messages import Severity
+from lvsctl.host.interface import AddressConfig, Config, HostKey, LinkConfig, SysctlConfig
 from lvsctl.host.memory import Hardware, MemoryHost
-from lvsctl.host.protocol import (
-    AddressConfig,
-    Config,
-    HostKey,
-    LinkConfig,
-    SysctlConfig,
-)
+from lvsctl.messages.model import Severity
 from tests.unit.agent.bench import (
     NO_FALLBACK,
     OWN,

@@ -15,8 +15,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from lvsctl.agent.director_client import HttpDirectorClient
-from lvsctl.host.memory import MemoryHost
-from lvsctl.host.protocol import (
+from lvsctl.host.interface import (
     MAIN_TABLE,
     AddressConfig,
     AddressKey,
@@ -24,6 +23,7 @@ from lvsctl.host.protocol import (
     RouteConfig,
     RouteKey,
 )
+from lvsctl.host.memory import MemoryHost
 from lvsctl.results import Done
 from tests.support.hostile_director import BODIES, CASES, HEADS, Case, Farm, Hostile
 from tests.support.scripted_network import scripted_transport

@@ -5,9 +5,9 @@ from dataclasses import replace
 from ipaddress import ip_address, ip_interface
 
 from lvsctl.agent.assignments import Assignments
-from lvsctl.agent.messages import Assignment, Severity, TunnelEnd, TunnelEndState, TunnelMode
 from lvsctl.agent.state_dir import TUNNEL_ENDS
-from lvsctl.host.protocol import AddressConfig, AddressKey, HostChange, LinkKey
+from lvsctl.host.interface import AddressConfig, AddressKey, HostChange, LinkKey
+from lvsctl.messages.model import Assignment, Severity, TunnelEnd, TunnelEndState, TunnelMode
 from tests.unit.agent.bench import RIP
 from tests.unit.agent.site import Site
 from tests.unit.virtual_time import run

@@ -7,10 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lvsctl.agent.assignments import Assignments
-from lvsctl.agent.messages import Assignment, Severity, Tunnel
 from lvsctl.errors import KernelError
-from lvsctl.host.memory import Hardware, MemoryHost
-from lvsctl.host.protocol import (
+from lvsctl.host.interface import (
     AddressConfig,
     AddressKey,
     HostChange,
@@ -19,6 +17,8 @@ from lvsctl.host.protocol import (
     LinkKey,
     SysctlKey,
 )
+from lvsctl.host.memory import Hardware, MemoryHost
+from lvsctl.messages.model import Assignment, Severity, Tunnel
 from tests.unit.agent.bench import (
     IPIP,
     NO_FALLBACK,

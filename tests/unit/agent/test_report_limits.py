@@ -6,9 +6,9 @@ from ipaddress import IPv4Address
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvsctl.agent.documents import read_report, report_document
-from lvsctl.agent.messages import Finding, Report, Severity, Tunnel, TunnelEndState
-from lvsctl.agent.report_limits import MAX_FINDINGS, report_problems, within_limits
+from lvsctl.messages.documents import read_report, report_document
+from lvsctl.messages.limits import MAX_FINDINGS, report_problems, within_limits
+from lvsctl.messages.model import Finding, Report, Severity, Tunnel, TunnelEndState
 
 TEXTS = st.integers(0, 1500).map(lambda length: "ä" * length)
 TIMES = st.integers(0, 59).map(lambda second: f"2026-01-01T00:00:{second:02}Z")

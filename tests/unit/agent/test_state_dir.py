@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from lvsctl.agent import files
 from lvsctl.agent.assignments import Assignments
 from lvsctl.agent.config import AgentConfig
-from lvsctl.agent.messages import Registration, Report
 from lvsctl.agent.record import Record, read_record, record_document
 from lvsctl.agent.state_dir import (
     Contact,
@@ -26,8 +25,9 @@ from lvsctl.agent.state_dir import (
 )
 from lvsctl.agent.status import status
 from lvsctl.errors import ConfigurationError, InvalidInput, StoreCorrupt, StoreError, StoreTooNew
-from lvsctl.host.found import Entry
-from lvsctl.host.protocol import Config, HostKey
+from lvsctl.host.baseline import BaselineEntry
+from lvsctl.host.interface import Config, HostKey
+from lvsctl.messages.model import Registration, Report
 from tests.unit.agent.bench import RIP, VIPS, assigned
 
 CONFIG = AgentConfig(
@@ -76,7 +76,7 @@ def test_what_was_kept_is_read_again(state: StateDir) -> None:
     st.dictionaries(
         st.from_type(HostKey),  # type: ignore[arg-type]
         st.builds(
-            Entry,
+            BaselineEntry,
             found=st.from_type(Config) | st.none(),  # type: ignore[arg-type]
             ours=st.lists(st.from_type(Config) | st.none(), max_size=3).map(tuple),  # type: ignore[arg-type]
         ),
@@ -86,7 +86,7 @@ def test_what_was_kept_is_read_again(state: StateDir) -> None:
     st.booleans(),
 )
 def test_a_record_survives_the_disk(
-    found: dict[HostKey, Entry],
+    found: dict[HostKey, BaselineEntry],
     settled: bool,  # noqa: FBT001 - hypothesis passes by position
     lost: bool,  # noqa: FBT001
 ) -> None:

@@ -10,11 +10,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lvsctl.agent.assignments import Assignments
-from lvsctl.agent.messages import Assignment, Severity, Tunnel
 from lvsctl.agent.mss import MOST_ROUTES, RULE_PRIORITY, TABLE, rule_of
 from lvsctl.host.fallback import FALLBACK_DEVICES
-from lvsctl.host.memory import Hardware, MemoryHost
-from lvsctl.host.protocol import (
+from lvsctl.host.interface import (
     MAIN_TABLE,
     AddressConfig,
     AddressKey,
@@ -30,7 +28,9 @@ from lvsctl.host.protocol import (
     RuleKey,
     SysctlKey,
 )
-from lvsctl.ipvs_table import Family, IPAddress, family_of
+from lvsctl.host.memory import Hardware, MemoryHost
+from lvsctl.messages.model import Assignment, Severity, Tunnel
+from lvsctl.net import Family, IPAddress, family_of
 from lvsctl.results import Failed, Result
 from tests.unit.agent.bench import Bench, Killed
 

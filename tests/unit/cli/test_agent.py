@@ -10,16 +10,9 @@ from click.testing import CliRunner
 
 from lvsctl.agent.assignments import Assignments
 from lvsctl.agent.config import AgentConfig
-from lvsctl.agent.messages import (
-    Assignment,
-    Finding,
-    Registration,
-    Report,
-    Severity,
-    Tunnel,
-)
 from lvsctl.agent.state_dir import Contact, Known, StateDir
 from lvsctl.cli.main import lvsctl
+from lvsctl.messages.model import Assignment, Finding, Registration, Report, Severity, Tunnel
 
 VIP = IPv4Address("198.51.100.10")
 RIP = IPv4Address("192.0.2.11")

@@ -1,5 +1,6 @@
 """The daemons' configuration: flag over environment over file."""
 
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,6 @@ from click.testing import CliRunner
 from lvsctl.agent.config import AgentConfig
 from lvsctl.cli.main import lvsctl
 from lvsctl.director.main import DirectorConfig
-from lvsctl.ipvs_table import IPv4Address
 
 
 @pytest.fixture

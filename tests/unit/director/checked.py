@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from lvsctl.health.check import Request
+from lvsctl.farm.checks import Request
 from lvsctl.health.marks import ProbeMarks
 from lvsctl.health.outcome import Failed, Outcome, Passed
 from lvsctl.health.target import Target
-from lvsctl.ipvs_table import IPAddress
+from lvsctl.net import IPAddress
 
 TOOK_S = 0.01
 REFUSED = Failed("refused the connection", TOOK_S)

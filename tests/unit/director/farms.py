@@ -4,12 +4,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from ipaddress import IPv4Address
 
-from lvsctl.agent.messages import Membership
 from lvsctl.director.state import State
-from lvsctl.farm import Farm, Pool, RealServer, Service, Settings
-from lvsctl.ipvs_table import AddressKey, Encapsulation, IPAddress, IpProtocol
-from lvsctl.objects import Kind, ObjectId
-from lvsctl.status import Agent, Override, Readiness, ServerId, Status
+from lvsctl.farm.model import Farm, Pool, RealServer, Service, Settings
+from lvsctl.farm.objects import Kind, ObjectId
+from lvsctl.farm.status import Agent, Override, Readiness, ServerId, Status
+from lvsctl.ipvs.table import AddressKey, Encapsulation
+from lvsctl.messages.model import Membership
+from lvsctl.net import IPAddress, IpProtocol
 
 VIP = IPv4Address("198.51.100.10")
 OTHER_VIP = IPv4Address("198.51.100.20")

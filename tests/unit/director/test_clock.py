@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvsctl.agent.messages import Registration, Report
-from lvsctl.director.agent_watch import LOST_AFTER_S
+from lvsctl.director.agents.contacts import LOST_AFTER_S
 from lvsctl.director.clock import JUMP, Clock, ClockJump
 from lvsctl.director.daemon import TIMER_S
-from lvsctl.director.edits import PutObject
+from lvsctl.director.write.edits import PutObject
 from lvsctl.events import EventKind
-from lvsctl.health.policy import SlowStart
-from lvsctl.status import AtDeadline
-from lvsctl.store.protocol import Mode, ModeName
+from lvsctl.farm.policy import SlowStart
+from lvsctl.farm.status import AtDeadline
+from lvsctl.messages.model import Registration, Report
+from lvsctl.store.interface import Mode, ModeName
 from tests.unit import virtual_time
 from tests.unit.director.checked import REFUSED
 from tests.unit.director.farms import rip

@@ -5,10 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lvsctl.agent.messages import Membership, Registration, Report, Tunnel
-from lvsctl.director.agent_edits import AcceptReport, RegisterAgent, RemoveAgent
-from lvsctl.director.commits import Commits, Surroundings
-from lvsctl.director.edits import (
+from lvsctl.director.agents.edits import AcceptReport, RegisterAgent, RemoveAgent
+from lvsctl.director.write.committer import Committer, EditContext
+from lvsctl.director.write.edits import (
     DeleteObject,
     DeleteOverride,
     DeleteRealServer,
@@ -19,15 +18,16 @@ from lvsctl.director.edits import (
     PutRealServer,
 )
 from lvsctl.errors import Conflict, DrasticChange, InvalidInput, NotFound, StaleRevision
-from lvsctl.farm import Farm, PoolTunnel, RealServer, Settings
-from lvsctl.ipvs_table import Encapsulation, TunnelType
-from lvsctl.objects import Kind, ObjectId
-from lvsctl.standing import members
-from lvsctl.status import AdministrativeState, Override, Readiness, ServerId
+from lvsctl.farm.members import members
+from lvsctl.farm.model import Farm, PoolTunnel, RealServer, Settings
+from lvsctl.farm.objects import Kind, ObjectId
+from lvsctl.farm.status import AdministrativeState, Override, Readiness, ServerId
+from lvsctl.ipvs.table import Encapsulation, TunnelType
+from lvsctl.messages.model import Membership, Registration, Report, Tunnel
 from lvsctl.store.memory import MemoryStore
 from tests.unit.director.farms import OTHER_VIP, POOL_ID, VIP, WEB_ID, pool, rip, web
 
-ALONE = Surroundings()
+ALONE = EditContext()
 FARM = Farm({"web": web()}, {"web": pool(1, 2)})
 DRAINING = Override(
     AdministrativeState.DRAINING, None, "disk", "operator", datetime(2026, 1, 1, tzinfo=UTC)
@@ -39,8 +39,8 @@ RS1 = ServerId("web", "rs1")
 
 
 @pytest.fixture
-def commits() -> Commits:
-    commits = Commits(MemoryStore())
+def commits() -> Committer:
+    commits = Committer(MemoryStore())
     commits.commit(PutFarm(FARM), {}, "test", ALONE)
     return commits
 
@@ -50,12 +50,12 @@ def joined(number: int = 1, **fields: object) -> RegisterAgent:
     return RegisterAgent(f"rs{number}", replace(registration, **fields))  # type: ignore[arg-type]
 
 
-def ready(commits: Commits, number: int = 1, farm_id: str | None = None) -> AcceptReport:
+def ready(commits: Committer, number: int = 1, farm_id: str | None = None) -> AcceptReport:
     report = Report(farm_id or commits.state.farm_id, (VIP,), (Tunnel("ipip"),))
     return AcceptReport(f"rs{number}", report)
 
 
-def test_a_farm_is_stored_whole(commits: Commits) -> None:
+def test_a_farm_is_stored_whole(commits: Committer) -> None:
     """After the commit the state holds the farm, and the objects' revisions."""
     assert FARM == commits.state.farm
     assert (1, 1) == (commits.state.revision, commits.state.revisions[WEB_ID])
@@ -64,15 +64,15 @@ def test_a_farm_is_stored_whole(commits: Commits) -> None:
 def test_the_state_is_what_the_store_holds() -> None:
     """A second director over the same store has the same state."""
     store = MemoryStore()
-    first = Commits(store)
+    first = Committer(store)
     first.commit(PutFarm(FARM), {}, "test", ALONE)
     first.commit(joined(), {}, "test", ALONE)
     first.commit(PutOverride(RS1, DRAINING), {}, "test", ALONE)
 
-    assert first.state == Commits(store).state
+    assert first.state == Committer(store).state
 
 
-def test_an_edit_that_changes_nothing_stores_nothing(commits: Commits) -> None:
+def test_an_edit_that_changes_nothing_stores_nothing(commits: Committer) -> None:
     """The revision stays; who waits for it still waits for the services that it is about."""
     written = commits.commit(PutObject(WEB_ID, web()), {}, "test", ALONE)
 
@@ -80,7 +80,7 @@ def test_an_edit_that_changes_nothing_stores_nothing(commits: Commits) -> None:
     assert {"web"} == written.dirty
 
 
-def test_a_dry_run_says_what_it_would_do_and_stores_nothing(commits: Commits) -> None:
+def test_a_dry_run_says_what_it_would_do_and_stores_nothing(commits: Committer) -> None:
     """Changes and operations are those of the real thing."""
     edit = PutObject(WEB_ID, web(OTHER_VIP))
 
@@ -109,7 +109,9 @@ def test_a_dry_run_says_what_it_would_do_and_stores_nothing(commits: Commits) ->
         (joined(pools=("web", "nope")), "/pools/1"),
     ],
 )  # fmt: skip
-def test_a_broken_rule_points_into_the_request(commits: Commits, edit: Edit, pointer: str) -> None:
+def test_a_broken_rule_points_into_the_request(
+    commits: Committer, edit: Edit, pointer: str
+) -> None:
     """The pointer is one of the document that was sent, and nothing is stored."""
     before = commits.state
 
@@ -120,21 +122,21 @@ def test_a_broken_rule_points_into_the_request(commits: Commits, edit: Edit, poi
     assert before is commits.state
 
 
-def test_a_vip_that_is_in_use_outside_the_farm_is_refused(commits: Commits) -> None:
+def test_a_vip_that_is_in_use_outside_the_farm_is_refused(commits: Committer) -> None:
     """The director's own addresses and gateways are known at run time only."""
     with pytest.raises(InvalidInput, match="the gateway on eth0"):
         commits.commit(
             PutObject(WEB_ID, web(OTHER_VIP)),
             {},
             "test",
-            Surroundings({OTHER_VIP: "the gateway on eth0"}),
+            EditContext({OTHER_VIP: "the gateway on eth0"}),
         )
 
 
-def test_an_override_can_be_set_in_a_farm_that_breaks_a_rule(commits: Commits) -> None:
+def test_an_override_can_be_set_in_a_farm_that_breaks_a_rule(commits: Committer) -> None:
     """Draining must work at 3 a.m. even where something unrelated is wrong."""
     commits.commit(
-        PutOverride(RS1, DRAINING), {}, "test", Surroundings({VIP: "the gateway on eth0"})
+        PutOverride(RS1, DRAINING), {}, "test", EditContext({VIP: "the gateway on eth0"})
     )
 
     assert {RS1: DRAINING} == commits.state.status.overrides
@@ -152,13 +154,13 @@ def test_an_override_can_be_set_in_a_farm_that_breaks_a_rule(commits: Commits) -
         (joined(1, address=rip(2)), Conflict),
     ],
 )
-def test_what_the_state_forbids(commits: Commits, edit: Edit, error: type[Exception]) -> None:
+def test_what_the_state_forbids(commits: Committer, edit: Edit, error: type[Exception]) -> None:
     """Missing things are NotFound, wrong moments are Conflict."""
     with pytest.raises(error):
         commits.commit(edit, {}, "test", ALONE)
 
 
-def test_an_agent_of_any_name_is_that_of_the_server_at_its_address(commits: Commits) -> None:
+def test_an_agent_of_any_name_is_that_of_the_server_at_its_address(commits: Committer) -> None:
     """The address tells which declared server an agent belongs to; a second agent is refused."""
     commits.commit(RegisterAgent("host-7", Registration(rip(1), ("web",))), {}, "test", ALONE)
 
@@ -168,7 +170,7 @@ def test_an_agent_of_any_name_is_that_of_the_server_at_its_address(commits: Comm
         commits.commit(RegisterAgent("host-8", Registration(rip(1), ("web",))), {}, "test", ALONE)
 
 
-def test_compare_and_set(commits: Commits) -> None:
+def test_compare_and_set(commits: Committer) -> None:
     """Of two writers who saw one revision the second loses; a new object must not stand."""
     commits.commit(PutObject(WEB_ID, web(scheduler="lc")), {WEB_ID: 1}, "first", ALONE)
 
@@ -183,10 +185,10 @@ def test_compare_and_set(commits: Commits) -> None:
     assert "lc" == commits.state.farm.services["web"].scheduler
 
 
-def test_no_agent_can_be_at_a_directors_address(commits: Commits) -> None:
+def test_no_agent_can_be_at_a_directors_address(commits: Committer) -> None:
     """A director cannot tunnel to itself."""
     with pytest.raises(InvalidInput, match=r"/address: 192\.0\.2\.11 is the address of lb1"):
-        commits.commit(joined(), {}, "test", Surroundings({rip(1): "lb1"}))
+        commits.commit(joined(), {}, "test", EditContext({rip(1): "lb1"}))
 
 
 @pytest.mark.parametrize(
@@ -197,7 +199,7 @@ def test_no_agent_can_be_at_a_directors_address(commits: Commits) -> None:
         Farm({"web": web()}, {"web": pool()}),
     ],
 )
-def test_a_drastic_change_needs_force(commits: Commits, farm: Farm) -> None:
+def test_a_drastic_change_needs_force(commits: Committer, farm: Farm) -> None:
     """It is refused with its plan, and made when forced."""
     with pytest.raises(DrasticChange) as caught:
         commits.commit(PutFarm(farm), {}, "test", ALONE)
@@ -207,7 +209,7 @@ def test_a_drastic_change_needs_force(commits: Commits, farm: Farm) -> None:
     assert farm == commits.state.farm
 
 
-def test_overrides_and_agents_survive_a_new_farm(commits: Commits) -> None:
+def test_overrides_and_agents_survive_a_new_farm(commits: Committer) -> None:
     """Apply does not undrain, and does not forget who joined."""
     commits.commit(joined(), {}, "test", ALONE)
     commits.commit(PutOverride(RS1, DRAINING), {}, "test", ALONE)
@@ -222,7 +224,7 @@ def test_overrides_and_agents_survive_a_new_farm(commits: Commits) -> None:
     assert {} == commits.state.status.overrides
 
 
-def test_readiness_latches_for_what_is_needed_only(commits: Commits) -> None:
+def test_readiness_latches_for_what_is_needed_only(commits: Committer) -> None:
     """A report of another farm latches nothing, and a VIP that went must be reported anew."""
     commits.commit(joined(), {}, "test", ALONE)
     commits.commit(ready(commits, farm_id="another"), {}, "test", ALONE)
@@ -237,7 +239,7 @@ def test_readiness_latches_for_what_is_needed_only(commits: Commits) -> None:
 
 
 def test_readiness_over_the_old_tunnel_lasts_until_the_new_one_is_reported(
-    commits: Commits,
+    commits: Committer,
 ) -> None:
     """For each VIP by itself: what the agent does not say yet costs no server its connections."""
     commits.commit(joined(), {}, "test", ALONE)
@@ -267,7 +269,7 @@ def test_readiness_over_the_old_tunnel_lasts_until_the_new_one_is_reported(
     } == commits.state.status.agents["rs1"].ready
 
 
-def test_an_agent_that_left_must_report_ready_again(commits: Commits) -> None:
+def test_an_agent_that_left_must_report_ready_again(commits: Committer) -> None:
     """Leaving keeps what is latched until it has left; joining again starts anew."""
     commits.commit(joined(), {}, "test", ALONE)
     commits.commit(ready(commits), {}, "test", ALONE)
@@ -292,7 +294,7 @@ def test_an_agent_that_left_must_report_ready_again(commits: Commits) -> None:
     ],
 )
 def test_an_edit_wakes_the_services_it_bears_on(
-    commits: Commits, edit: Edit, dirty: set[str] | None
+    commits: Committer, edit: Edit, dirty: set[str] | None
 ) -> None:
     """The cost of a change does not grow with the table; settings concern everything."""
     written = commits.commit(edit, {}, "test", ALONE)
@@ -301,7 +303,7 @@ def test_an_edit_wakes_the_services_it_bears_on(
 
 
 @pytest.mark.parametrize("name", ["web", "b"])
-def test_a_firewall_mark_keeps_its_vip(commits: Commits, name: str) -> None:
+def test_a_firewall_mark_keeps_its_vip(commits: Committer, name: str) -> None:
     """Under whatever name: the kernel would switch at once. Only a forced farm may do that."""
     marked = replace(web(), protocol=None, ports=(), fwmark=7)
     commits.commit(PutObject(WEB_ID, marked), {}, "test", ALONE)
@@ -317,7 +319,7 @@ def test_a_firewall_mark_keeps_its_vip(commits: Commits, name: str) -> None:
     assert farm == commits.state.farm
 
 
-def test_a_service_that_had_ports_may_have_a_mark_on_another_vip(commits: Commits) -> None:
+def test_a_service_that_had_ports_may_have_a_mark_on_another_vip(commits: Committer) -> None:
     """Its keys differ, so that the old one is held until the new one serves."""
     moved = replace(web(), protocol=None, ports=(), fwmark=7, vip=OTHER_VIP)
     assert commits.commit(PutObject(WEB_ID, moved), {}, "test", ALONE).changed

@@ -11,18 +11,17 @@ from typing import ParamSpec, TypeVar
 import pytest
 from structlog.testing import capture_logs
 
-from lvsctl.agent.messages import Membership, Registration, Report, Tunnel
 from lvsctl.director.clock import Clock
-from lvsctl.director.commits import Commits, Surroundings
 from lvsctl.director.daemon import TIMER_S, DirectorDaemon
-from lvsctl.director.edits import PutFarm, PutObject
-from lvsctl.director.events import Events
+from lvsctl.director.events.events import Events
 from lvsctl.director.problems import Component, Problems
 from lvsctl.director.self_check import SelfCheck
+from lvsctl.director.write.committer import Committer, EditContext
+from lvsctl.director.write.edits import PutFarm, PutObject
 from lvsctl.errors import DrasticChange, KernelError, NotFound, StoreError
-from lvsctl.farm import Farm, Settings
-from lvsctl.host.protocol import AddressKey, HostChange
-from lvsctl.ipvs_table import (
+from lvsctl.farm.model import Farm, Settings
+from lvsctl.host.interface import AddressKey, HostChange
+from lvsctl.ipvs.table import (
     AddDestination,
     AddService,
     DeleteService,
@@ -32,8 +31,9 @@ from lvsctl.ipvs_table import (
     Operation,
     VirtualServiceConfig,
 )
+from lvsctl.messages.model import Membership, Registration, Report, Tunnel
 from lvsctl.results import Failed, Result
-from lvsctl.store.protocol import Mode, ModeName
+from lvsctl.store.interface import Mode, ModeName
 from lvsctl.worker import Worker
 from tests.support.stores import BreakableEventLog, BreakableStore
 from tests.unit import virtual_time
@@ -81,7 +81,7 @@ class Director:
         self.problems = Problems(events.emit)
         self.daemon = DirectorDaemon(
             name="lb1",
-            commits=Commits(self.store),
+            commits=Committer(self.store),
             store=worker,
             reconciler=self.bench.reconciler,
             local=self.bench.local,
@@ -131,7 +131,7 @@ class Director:
     async def put_web(self, *numbers: int) -> None:
         """Store the farm with the service web over declared servers, and reconcile."""
         await self.daemon.write(PutFarm(Farm({"web": web()}, {"web": pool(*numbers)})), by="test")
-        await self.daemon.turn()
+        await self.daemon.run_cycle()
 
 
 @pytest.fixture
@@ -198,7 +198,7 @@ def test_what_another_director_commits_is_applied(director: Director) -> None:
         running = asyncio.create_task(director.daemon.run())
         await asyncio.sleep(1)
         edit = PutObject(WEB_ID, web(scheduler="lc"))
-        Commits(director.store).commit(edit, {}, "lb2", Surroundings())
+        Committer(director.store).commit(edit, {}, "lb2", EditContext())
         await asyncio.sleep(0.1)
         assert "lc" == director.bench.ipvs.snapshot()[WEB_KEY].config.scheduler
         events = [each.event for each in director.daemon.events.after(0)]
@@ -352,14 +352,14 @@ def test_an_agent_that_joins_again_is_not_told_what_held_when_it_was_gone(
         await director.put_web()
         left = Registration(rip(1), ("web",), membership=Membership.LEFT)
         await daemon.register("rs1", left, by="rs1")
-        await daemon.turn()
+        await daemon.run_cycle()
         found = await daemon.assignment("rs1", None, 0)
         assert found is not None
         assert () == found[1].vips
 
         await daemon.register("rs1", Registration(rip(1), ("web",)), by="rs1")
         assert None is await daemon.assignment("rs1", None, 0)
-        await daemon.turn()
+        await daemon.run_cycle()
         found = await daemon.assignment("rs1", None, 0)
         assert found is not None
         assert (VIP,) == found[1].vips
@@ -410,7 +410,7 @@ def test_adopting_must_not_remove_destinations_unless_forced(director: Director)
         assert {} == director.bench.local.claims()
 
         assert (WEB_KEY,) == await director.daemon.adopt(["web"], force=True, by="test")
-        await director.daemon.turn()
+        await director.daemon.run_cycle()
         assert {1: 100} == director.bench.weights()
         with pytest.raises(NotFound):
             await director.daemon.adopt(["none"], force=True, by="test")
@@ -431,7 +431,7 @@ def test_adopting_takes_for_ready_what_the_kernel_serves(director: Director) -> 
         await director.daemon.register("rs1", Registration(rip(1), ("web",)), by="rs1")
 
         await director.daemon.adopt(None, force=False, by="test")
-        await director.daemon.turn()
+        await director.daemon.run_cycle()
 
         assert {1: 100} == director.bench.weights()
 
@@ -465,7 +465,7 @@ def test_the_log_names_the_operation_that_was_refused(director: Director) -> Non
         )
         await director.daemon.write(PutFarm(farm, force=True), by="test")
         with capture_logs() as logs:
-            await director.daemon.turn()
+            await director.daemon.run_cycle()
 
         refused = [entry["operation"] for entry in logs if entry["event"] == "kernel refused"]
         assert ["add 192.0.2.11:80 weight 100 to tcp 198.51.100.20:80"] == refused

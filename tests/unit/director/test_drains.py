@@ -10,23 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from lvsctl.director.countdown import WINDOW_S, Countdown, drain_warnings, open_connections
-from lvsctl.director.edits import DeleteOverride, EndDrain, PutFarm, PutOverride
+from lvsctl.director.drains.countdown import WINDOW_S, Countdown, drain_warnings, open_connections
 from lvsctl.director.main import utc_now
+from lvsctl.director.write.edits import DeleteOverride, EndDrain, PutFarm, PutOverride
 from lvsctl.errors import DrasticChange, KernelError
-from lvsctl.farm import Farm, Settings
-from lvsctl.ipvs_table import (
+from lvsctl.farm.model import Farm, Settings
+from lvsctl.farm.status import AdministrativeState, AtDeadline, Deadline, Override, ServerId
+from lvsctl.ipvs.table import (
     AddressKey,
     DestinationCounters,
-    Family,
     FwmarkKey,
-    IpProtocol,
     Persistence,
     ServiceCounters,
     ServiceKey,
     Traffic,
 )
-from lvsctl.status import AdministrativeState, AtDeadline, Deadline, Override, ServerId
+from lvsctl.net import Family, IpProtocol
 from tests.unit import virtual_time
 from tests.unit.director.farms import OTHER_VIP, VIP, WEB_KEY, pool, rip, state, web
 from tests.unit.director.test_daemon import START, Director

@@ -9,17 +9,17 @@ from ipaddress import IPv4Address
 import pytest
 from structlog.testing import capture_logs
 
-from lvsctl.agent.messages import Finding, Membership, Registration, Report, Severity
-from lvsctl.director.agent_watch import LOST_AFTER_S
-from lvsctl.director.cycle import Cycle, KernelView, KeyState, KeyView
-from lvsctl.director.cycle_events import cycle_events, view_events
+from lvsctl.director.agents.contacts import LOST_AFTER_S
 from lvsctl.director.daemon import TIMER_S
-from lvsctl.director.edits import DeleteOverride, PutObject
 from lvsctl.director.event_history import KEEP
-from lvsctl.director.events import Events
+from lvsctl.director.events.cycle import cycle_events, view_events
+from lvsctl.director.events.events import Events
+from lvsctl.director.reconcile.cycle import Cycle, KernelView, KeyState, KeyView
+from lvsctl.director.write.edits import DeleteOverride, PutObject
 from lvsctl.errors import KernelError, StoreError
 from lvsctl.events import MAX_ITEMS, MAX_TEXT, Event, EventKind, RecordedEvent
-from lvsctl.ipvs_table import (
+from lvsctl.farm.status import AtDeadline
+from lvsctl.ipvs.table import (
     AddService,
     DeleteService,
     EditService,
@@ -28,10 +28,10 @@ from lvsctl.ipvs_table import (
     Timeouts,
     VirtualServiceConfig,
 )
+from lvsctl.messages.model import Finding, Membership, Registration, Report, Severity
 from lvsctl.results import Done, Failed, Result
-from lvsctl.status import AtDeadline
 from lvsctl.store.events import MemoryEventLog
-from lvsctl.store.protocol import Mode, ModeName
+from lvsctl.store.interface import Mode, ModeName
 from tests.support.stores import BreakableEventLog
 from tests.unit import virtual_time
 from tests.unit.director.farms import WEB_ID, WEB_KEY, rip, web

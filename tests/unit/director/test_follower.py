@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import pytest
 
-from lvsctl.director.commits import Commits, Surroundings
-from lvsctl.director.edits import PutFarm, PutObject
+from lvsctl.director.write.committer import Committer, EditContext
+from lvsctl.director.write.edits import PutFarm, PutObject
 from lvsctl.director.write.follower import COMPACT_EVERY_S, Follower
 from lvsctl.errors import StoreError
-from lvsctl.farm import Farm
+from lvsctl.farm.model import Farm
 from lvsctl.store.commits import Retention
 from lvsctl.store.memory import MemoryStore
 from lvsctl.worker import Worker
@@ -40,7 +40,7 @@ class Followed:
 
     def __init__(self) -> None:
         self.store = MemoryStore(retention=Retention(commits=2))
-        self.own, self.other = Commits(self.store), Commits(self.store)
+        self.own, self.other = Committer(self.store), Committer(self.store)
         self.steps: list[Advance] = []
         self.errors: list[str] = []
         worker = InlineWorker("test")
@@ -62,7 +62,7 @@ class Followed:
     def commit(self, scheduler: str) -> None:
         """Let the other director write."""
         farm = replace(FARM, services={"web": web(scheduler=scheduler)})
-        self.other.commit(PutFarm(farm), {}, "the other", Surroundings())
+        self.other.commit(PutFarm(farm), {}, "the other", EditContext())
 
     @property
     def schedulers(self) -> list[str]:
@@ -102,7 +102,7 @@ def test_own_steps_are_taken_in_once(followed: Followed) -> None:
         with followed.running():
             await asyncio.sleep(0.001)
             edit = PutObject(WEB_ID, web(scheduler="wrr"))
-            followed.own.commit(edit, {}, "test", Surroundings())
+            followed.own.commit(edit, {}, "test", EditContext())
             followed.follower.take_in()
             assert ["lc", "wrr"] == followed.schedulers
             await asyncio.sleep(0.001)

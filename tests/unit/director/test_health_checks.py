@@ -9,24 +9,16 @@ from ipaddress import ip_interface
 
 import pytest
 
-from lvsctl.agent.messages import Finding, Registration, Report, Severity, Tunnel
 from lvsctl.director.daemon import TIMER_S
-from lvsctl.director.edits import DeleteObject, PutFarm, PutObject
+from lvsctl.director.write.edits import DeleteObject, PutFarm, PutObject
 from lvsctl.events import EventKind
-from lvsctl.farm import Farm, Pool
-from lvsctl.health.check import HealthCheck, TcpRequest, Through
-from lvsctl.health.policy import HealthPolicy, OnDown, Quorum, SlowStart
+from lvsctl.farm.checks import HealthCheck, TcpRequest, Through
+from lvsctl.farm.model import Farm, Pool
+from lvsctl.farm.policy import HealthPolicy, OnDown, Quorum, SlowStart
 from lvsctl.health.target import TargetId
-from lvsctl.host.protocol import (
-    AddressKey,
-    HostChange,
-    SysctlConfig,
-    SysctlKey,
-)
-from lvsctl.ipvs_table import (
-    DeleteService,
-    FwmarkKey,
-)
+from lvsctl.host.interface import AddressKey, HostChange, SysctlConfig, SysctlKey
+from lvsctl.ipvs.table import DeleteService, FwmarkKey
+from lvsctl.messages.model import Finding, Registration, Report, Severity, Tunnel
 from tests.unit import virtual_time
 from tests.unit.director.checked import BROKEN, REFUSED
 from tests.unit.director.farms import OTHER_VIP, POOL_ID, VIP, WEB_ID, WEB_KEY, pool, rip, web

@@ -4,17 +4,18 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 
-from lvsctl.director.path_looks import (
+from lvsctl.director.checks.path_monitor import (
     AT_MOST_EVERY_S,
     SHARE_OF_TIME,
     UNSEEN,
-    PathLook,
-    PathLooks,
+    PathMonitor,
+    PathObservation,
 )
 from lvsctl.errors import KernelError
 from lvsctl.health.marks import ProbeMark, TunnelPath
-from lvsctl.health.path import TunnelProbe, Way
-from lvsctl.ipvs_table import Encapsulation, Family, FwmarkKey
+from lvsctl.health.path import Egress, TunnelProbe
+from lvsctl.ipvs.table import Encapsulation, FwmarkKey
+from lvsctl.net import Family
 from tests.unit import virtual_time
 from tests.unit.director.farms import VIP, rip
 
@@ -24,7 +25,7 @@ LOOK_TAKES_S = 0.05
 
 def way(number: int) -> TunnelProbe:
     path = TunnelPath(Family.IPV4, rip(number), Encapsulation())
-    return TunnelProbe(path, ProbeMark(number, 61000 + number), VIP, Way("eth0", DIP))
+    return TunnelProbe(path, ProbeMark(number, 61000 + number), VIP, Egress("eth0", DIP))
 
 
 ONE, TWO = way(1), way(2)
@@ -36,8 +37,8 @@ class Director:
     def __init__(self) -> None:
         self.wrong: dict[TunnelProbe, str] = {}
         self.broken: Exception | None = None
-        self.seen: list[PathLook] = []
-        self.looks = PathLooks(self._look, self.seen.append)
+        self.seen: list[PathObservation] = []
+        self.looks = PathMonitor(self._look, self.seen.append)
 
     async def _look(self, ways: Sequence[TunnelProbe]) -> Mapping[TunnelProbe, str]:
         await asyncio.sleep(LOOK_TAKES_S)

@@ -7,13 +7,14 @@ from ipaddress import ip_address
 
 import pytest
 
-from lvsctl.agent.messages import Membership
 from lvsctl.director.state import State
-from lvsctl.farm import PoolTunnel, Service
-from lvsctl.health.check import ExecRequest, HealthCheck, TcpRequest, Through
+from lvsctl.farm.checks import ExecRequest, HealthCheck, TcpRequest, Through
+from lvsctl.farm.model import PoolTunnel, Service
+from lvsctl.farm.status import AdministrativeState, Agent, Override, Readiness, ServerId
 from lvsctl.health.marks import TunnelPath
-from lvsctl.ipvs_table import Encapsulation, Family, IPAddress, TunnelType
-from lvsctl.status import AdministrativeState, Agent, Override, Readiness, ServerId
+from lvsctl.ipvs.table import Encapsulation, TunnelType
+from lvsctl.messages.model import Membership
+from lvsctl.net import Family, IPAddress
 from tests.unit.director.farms import OTHER_VIP, VIP, agent, pool, rip, state, web
 
 VIP6 = ip_address("2001:db8:51::10")

@@ -7,19 +7,18 @@ from ipaddress import ip_address, ip_interface, ip_network
 
 import pytest
 
-from lvsctl.director.cycle import Cycle
-from lvsctl.director.local_vips import LocalVips
 from lvsctl.director.main import IPVS_SYSCTLS
-from lvsctl.director.neighbours import NoNeighbours
-from lvsctl.director.probe_services import OWNER, RESERVED_PORTS, ProbeServices
-from lvsctl.director.reconciler import Reconciler
+from lvsctl.director.reconcile.cycle import Cycle
+from lvsctl.director.reconcile.probe_services import OWNER, RESERVED_PORTS, ProbeServices
+from lvsctl.director.reconcile.reconciler import Reconciler
 from lvsctl.director.state import State
+from lvsctl.director.vips.managed import LocalVips
+from lvsctl.director.vips.neighbours import NoNeighbours
 from lvsctl.errors import StoreError
-from lvsctl.farm import MarkRange, PortRange, Settings
+from lvsctl.farm.model import MarkRange, PortRange, Settings
 from lvsctl.health.marks import RESTS_FOR, ProbeMark, ProbeMarks, TunnelPath, mark_table
-from lvsctl.health.path import PreparedPath, TunnelProbe, Way, accept_local
-from lvsctl.host.memory import Hardware, MemoryHost
-from lvsctl.host.protocol import (
+from lvsctl.health.path import Egress, PreparedPath, TunnelProbe, accept_local
+from lvsctl.host.interface import (
     MAIN_TABLE,
     AddressConfig,
     AddressKey,
@@ -28,19 +27,20 @@ from lvsctl.host.protocol import (
     RouteKey,
     SysctlConfig,
 )
+from lvsctl.host.memory import Hardware, MemoryHost
 from lvsctl.ipvs.memory import MemoryIpvs
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.table import (
     AddService,
     DeleteService,
     EditDestination,
     Encapsulation,
-    Family,
     FwmarkKey,
     Operation,
     ServiceKey,
     TunnelType,
     VirtualServiceConfig,
 )
+from lvsctl.net import Family
 from lvsctl.results import Done, Result
 from lvsctl.store.memory import MemoryLocalState
 from tests.unit.director.farms import VIP, WEB_KEY, agent, pool, rip, state, web, web_farm
@@ -147,7 +147,7 @@ def test_each_path_gets_a_service_and_what_it_needs(bench: Bench) -> None:
     """Durably claimed; its answers are let in, and its source port is nobody else's."""
     cycle = bench.cycle(RS1, RS2)
 
-    way = Way("eth0", DIP)
+    way = Egress("eth0", DIP)
     marks = {RS1: ProbeMark(FIRST_MARK, 61000), RS2: ProbeMark(FIRST_MARK + 1, 61001)}
     assert {path: PreparedPath(mark, way) for path, mark in marks.items()} == cycle.prepared_paths
     assert marks == bench.local.probe_marks()

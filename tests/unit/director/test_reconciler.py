@@ -7,18 +7,17 @@ from ipaddress import ip_address, ip_interface, ip_network
 
 import pytest
 
-from lvsctl.director.cycle import Cycle, KeyState
-from lvsctl.director.local_vips import LocalVips
 from lvsctl.director.main import IPVS_SYSCTLS
-from lvsctl.director.neighbours import AddressesOfLinks
-from lvsctl.director.probe_services import ProbeServices
-from lvsctl.director.reconciler import Reconciler
+from lvsctl.director.reconcile.cycle import Cycle, KeyState
+from lvsctl.director.reconcile.probe_services import ProbeServices
+from lvsctl.director.reconcile.reconciler import Reconciler
 from lvsctl.director.state import State
-from lvsctl.director.vips import VIP_LINK, vip_key
+from lvsctl.director.vips.managed import LocalVips
+from lvsctl.director.vips.neighbours import AddressesOfLinks
+from lvsctl.director.vips.plan import VIP_LINK, vip_key
 from lvsctl.errors import StoreError
-from lvsctl.farm import Settings, VipOwner
-from lvsctl.host.memory import Hardware, MemoryHost
-from lvsctl.host.protocol import (
+from lvsctl.farm.model import Settings, VipOwner
+from lvsctl.host.interface import (
     MAIN_TABLE,
     AddressConfig,
     AddressKey,
@@ -28,8 +27,9 @@ from lvsctl.host.protocol import (
     SysctlConfig,
     SysctlKey,
 )
+from lvsctl.host.memory import Hardware, MemoryHost
 from lvsctl.ipvs.memory import MemoryIpvs
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.table import (
     AddDestination,
     AddService,
     DeleteDestination,
@@ -38,11 +38,11 @@ from lvsctl.ipvs_table import (
     DestinationKey,
     EditDestination,
     EditService,
-    IPAddress,
     Operation,
     ServiceKey,
     VirtualServiceConfig,
 )
+from lvsctl.net import IPAddress
 from lvsctl.results import Result
 from tests.support.stores import BreakableLocalState
 from tests.unit.director.farms import (
@@ -65,7 +65,7 @@ class TalkativeNeighbours:
     """A link on which some addresses are taken, and that remembers what was announced."""
 
     def __init__(self) -> None:
-        self.taken: dict[IPAddress, str] = {}
+        self.addresses_in_use: dict[IPAddress, str] = {}
         self.asked: list[IPAddress] = []
         self.announced: list[IPAddress] = []
 
@@ -73,7 +73,7 @@ class TalkativeNeighbours:
         assert {"eth0"} >= addresses.keys()
         asked = addresses.get("eth0", ())
         self.asked += asked
-        return {address: who for address, who in self.taken.items() if address in asked}
+        return {address: who for address, who in self.addresses_in_use.items() if address in asked}
 
     def announce(self, addresses: AddressesOfLinks) -> None:
         assert {"eth0"} >= addresses.keys()
@@ -279,14 +279,14 @@ def test_observing_plans_and_writes_nothing(bench: Bench) -> None:
 
 def test_a_vip_that_another_host_answers_for_is_not_added(bench: Bench) -> None:
     """The reason names who answers; when it is free again the VIP is added."""
-    bench.neighbours.taken[VIP] = "02:00:00:00:00:99 on eth0"
+    bench.neighbours.addresses_in_use[VIP] = "02:00:00:00:00:99 on eth0"
 
     cycle = bench.cycle(web_farm(1))
 
     assert KeyState.PENDING is cycle.services[WEB_KEY].state
     assert "02:00:00:00:00:99 on eth0" in cycle.services[WEB_KEY].reason
     assert set() == bench.local_vips()
-    bench.neighbours.taken.clear()
+    bench.neighbours.addresses_in_use.clear()
     cycle = bench.cycle(web_farm(1))
     assert {VIP} == bench.local_vips()
     assert KeyState.APPLIED is cycle.services[WEB_KEY].state
@@ -325,12 +325,12 @@ def test_a_changed_vip_serves_before_the_old_one_is_gone(bench: Bench) -> None:
     assert KeyState.HELD is cycle.services[WEB_KEY].state
     assert {1: 100} == bench.weights()
     assert {VIP, OTHER_VIP} == bench.local_vips()
-    assert [WEB_KEY] == list(cycle.lingering)
+    assert [WEB_KEY] == list(cycle.orphaned)
     both = agent(1, VIP, OTHER_VIP)
     cycle = bench.cycle(state(moved, [pool(1)], agents=[both], revision=3), frozenset({"web"}))
     assert [replace(WEB_KEY, vip=OTHER_VIP)] == list(bench.ipvs.snapshot())
     assert {OTHER_VIP} == bench.local_vips()
-    assert {} == cycle.lingering
+    assert {} == cycle.orphaned
 
 
 def test_a_changed_port_is_made_before_the_old_one_is_deleted(bench: Bench) -> None:
@@ -346,7 +346,7 @@ def test_a_changed_port_is_made_before_the_old_one_is_deleted(bench: Bench) -> N
 def test_the_old_vip_stays_while_the_new_one_cannot_be_added(bench: Bench) -> None:
     """A new VIP that another host answers for leaves the service where it was."""
     bench.cycle(web_farm(1))
-    bench.neighbours.taken[OTHER_VIP] = "02:00:00:00:00:99 on eth0"
+    bench.neighbours.addresses_in_use[OTHER_VIP] = "02:00:00:00:00:99 on eth0"
 
     cycle = bench.cycle(state([web(OTHER_VIP)], [pool(1)], revision=2), frozenset({"web"}))
 
@@ -514,7 +514,7 @@ def test_an_ipv6_vip_that_cannot_move_stays_and_says_why(bench6: Bench) -> None:
     farm = web_farm(1, vip=VIP6)
     bench6.host.apply([HostChange(DIP6, None)])
     bench6.cycle(farm)
-    bench6.neighbours.taken[VIP6] = "02:00:00:00:00:99 on eth0"
+    bench6.neighbours.addresses_in_use[VIP6] = "02:00:00:00:00:99 on eth0"
     bench6.host.apply([HostChange(DIP6, AddressConfig())])
 
     cycle = bench6.cycle(farm)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from lvsctl.director.edits import PutFarm
 from lvsctl.director.problems import Component, DirectorProblem
 from lvsctl.director.self_check import CHECK_EVERY_S, NEEDED_BYTES, disk_problem
+from lvsctl.director.write.edits import PutFarm
 from lvsctl.errors import StoreError
 from lvsctl.events import EventKind
-from lvsctl.farm import Farm
-from lvsctl.store.protocol import Mode
+from lvsctl.farm.model import Farm
+from lvsctl.store.interface import Mode
 from tests.unit import virtual_time
 from tests.unit.director.farms import pool, web
 from tests.unit.director.test_daemon import Director

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvsctl.director.cycle import Cycle
-from lvsctl.director.statistics import DURATIONS_S, CycleStatistics
-from lvsctl.ipvs_table import AddService, DeleteService, VirtualServiceConfig
+from lvsctl.director.reconcile.cycle import Cycle
+from lvsctl.director.reconcile.statistics import DURATIONS_S, CycleStatistics
+from lvsctl.ipvs.table import AddService, DeleteService, VirtualServiceConfig
 from lvsctl.results import Done, Failed
 from tests.unit.director.farms import WEB_KEY
 

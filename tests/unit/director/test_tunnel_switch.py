@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from lvsctl.agent.messages import Assignment, Registration, Report, Tunnel
 from lvsctl.director.daemon import TIMER_S
-from lvsctl.director.edits import PutFarm, PutObject
-from lvsctl.director.tunnel_use import LINGER_S
-from lvsctl.farm import Farm, Pool, PoolTunnel
-from lvsctl.ipvs_table import (
+from lvsctl.director.reconcile.tunnel_use import LINGER_S
+from lvsctl.director.write.edits import PutFarm, PutObject
+from lvsctl.farm.members import members, server_state
+from lvsctl.farm.model import Farm, Pool, PoolTunnel
+from lvsctl.ipvs.table import (
     DestinationConfig,
     DestinationKey,
     EditDestination,
@@ -18,8 +18,8 @@ from lvsctl.ipvs_table import (
     TunnelFlag,
     TunnelType,
 )
-from lvsctl.standing import members, standing
-from lvsctl.store.protocol import Mode, ModeName
+from lvsctl.messages.model import Assignment, Registration, Report, Tunnel
+from lvsctl.store.interface import Mode, ModeName
 from tests.unit import virtual_time
 from tests.unit.director.farms import POOL_ID, VIP, WEB_KEY, pool, rip, web
 from tests.unit.director.test_daemon import Director
@@ -66,7 +66,7 @@ async def serving_over_ipip(director: Director, *agents: int, declared: int = 0)
     for number in agents:
         await daemon.register(f"rs{number}", Registration(rip(number), ("web",)), by="test")
         await report(director, number, IPIP)
-    await daemon.turn()
+    await daemon.run_cycle()
 
 
 @pytest.mark.parametrize("reported_at_s", [0.0, 1.3, 4.999])
@@ -108,7 +108,7 @@ def test_each_server_changes_when_its_agent_reports(
         assert {1: "gue:6080", 2: "gue:6080", 3: "gue:6080", 4: "ipip"} == tunnels(director)
         assert (GUE, IPIP) == (await assignment(director, 4)).tunnels
         silent = members(daemon.state.farm.pools["web"], daemon.state.status)[-1]
-        decision = standing(silent, VIP, daemon.state.status)
+        decision = server_state(silent, VIP, daemon.state.status)
         assert (100, True) == (decision.weight, decision.pending)
         assert (
             "pending: agent rs4 has not yet reported 198.51.100.10 ready over gue:6080; "
@@ -137,7 +137,7 @@ def test_a_kernel_that_still_uses_the_old_tunnel_keeps_it_with_the_agents(
         running.cancel()
 
         director.restart()
-        await director.daemon.turn()
+        await director.daemon.run_cycle()
         assert (GUE, IPIP) == (await assignment(director, 2)).tunnels
 
     virtual_time.run(scenario())
@@ -151,13 +151,13 @@ def test_a_look_at_another_service_forgets_nothing(director: Director) -> None:
         await serving_over_ipip(director, 2)
         await daemon.write(PutObject(POOL_ID, replace(pool(), tunnel=OVER_GUE)), by="test")
         await report(director, 2, GUE, IPIP)
-        await daemon.turn()
+        await daemon.run_cycle()
         await asyncio.sleep(60)
         daemon.wake(frozenset())
-        await daemon.turn()
+        await daemon.run_cycle()
         assert (GUE, IPIP) == (await assignment(director, 2)).tunnels
         daemon.wake(None)
-        await daemon.turn()
+        await daemon.run_cycle()
         assert (GUE,) == (await assignment(director, 2)).tunnels
 
     virtual_time.run(scenario())
@@ -171,10 +171,10 @@ def test_a_pool_that_goes_back_at_once_has_lost_nothing(director: Director) -> N
         await serving_over_ipip(director, 2)
         for tunnel in (OVER_GUE, PoolTunnel(TunnelType.GRE), PoolTunnel()):
             await daemon.write(PutObject(POOL_ID, replace(pool(), tunnel=tunnel)), by="test")
-            await daemon.turn()
+            await daemon.run_cycle()
             assert {2: "ipip"} == tunnels(director)
         (member,) = members(daemon.state.farm.pools["web"], daemon.state.status)
-        assert not standing(member, VIP, daemon.state.status).pending
+        assert not server_state(member, VIP, daemon.state.status).pending
 
     virtual_time.run(scenario())
 
@@ -193,10 +193,10 @@ def test_another_port_or_checksum_is_another_tunnel(director: Director) -> None:
             Tunnel("gre", 0, checksum=True),
         ):
             await report(director, 2, accepted)
-            await daemon.turn()
+            await daemon.run_cycle()
             assert {2: "ipip"} == tunnels(director)
         await report(director, 2, Tunnel("gue", 6081, checksum=True))
-        await daemon.turn()
+        await daemon.run_cycle()
         assert {2: "gue:6081+checksum"} == tunnels(director)
 
     virtual_time.run(scenario())
@@ -216,7 +216,7 @@ def test_an_agent_gets_the_tunnels_of_all_its_pools_and_the_smallest_mtu(
         both = Farm({"web": web()}, {"web": blue, "green": green})
         await daemon.write(PutFarm(both), by="test")
         await daemon.register("rs2", Registration(rip(2), ("web", "green")), by="test")
-        await daemon.turn()
+        await daemon.run_cycle()
         found = await assignment(director, 2)
         assert (Tunnel("gre", 0, checksum=True), Tunnel("gue", 6081)) == found.tunnels
         assert 1380 == found.mtu
@@ -240,11 +240,11 @@ def test_adopting_keeps_the_tunnel_that_serves(director: Director) -> None:
         await daemon.register("rs2", Registration(rip(2), ("web",)), by="test")
 
         await daemon.adopt(None, force=False, by="test")
-        await daemon.turn()
+        await daemon.run_cycle()
         assert {2: "gre+checksum"} == tunnels(director)
 
         await report(director, 2, IPIP, Tunnel("gre", 0, checksum=True))
-        await daemon.turn()
+        await daemon.run_cycle()
         assert {2: "ipip"} == tunnels(director)
 
     virtual_time.run(scenario())

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from lvsctl.director.verdicts import Turn, Verdicts
-from lvsctl.health.check import TcpRequest, Through
+from lvsctl.director.checks.verdicts import Turn, Verdicts
+from lvsctl.farm.checks import TcpRequest, Through
 from lvsctl.health.target import ProbeId, TargetId
-from lvsctl.health.verdict import Frozen, Verdict, presumed_healthy, unchecked
+from lvsctl.health.verdict import Frozen, Verdict, assumed_healthy, unchecked
 from lvsctl.health.weights import Health
 from tests.unit.director.farms import VIP
 
@@ -56,17 +56,17 @@ def test_a_server_is_frozen_while_one_of_its_checks_is() -> None:
     """Told once, and once when it is over; its health says so meanwhile."""
     verdicts = Verdicts({})
     for probe_id in (HTTP, HTTPS):
-        verdicts.set(probe_id, presumed_healthy(NOW))
+        verdicts.set(probe_id, assumed_healthy(NOW))
     verdicts.take_news()
-    stopped = replace(presumed_healthy(NOW), frozen=Frozen("no route", NOW))
+    stopped = replace(assumed_healthy(NOW), frozen=Frozen("no route", NOW))
     for probe_id in (HTTP, HTTPS):
         verdicts.set(probe_id, stopped)
     assert {RS1: "no route"} == verdicts.take_news().frozen
     assert {RS1: "no route"} == verdicts.frozen
     assert "its probes count for nothing now: no route" == verdicts.health[RS1].reason
-    verdicts.set(HTTP, presumed_healthy(NOW))
+    verdicts.set(HTTP, assumed_healthy(NOW))
     assert not verdicts.take_news().thawed
-    verdicts.set(HTTPS, presumed_healthy(NOW))
+    verdicts.set(HTTPS, assumed_healthy(NOW))
     assert {RS1} == verdicts.take_news().thawed
     assert "" == verdicts.health[RS1].reason
 

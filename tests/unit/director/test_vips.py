@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvsctl.director.vips import (
+from lvsctl.director.vips.plan import (
     VIP_LINK,
     VipPlan,
     answered,
@@ -17,8 +17,8 @@ from lvsctl.director.vips import (
     vip_config,
     vip_key,
 )
-from lvsctl.host.protocol import AddressConfig, AddressKey
-from lvsctl.ipvs_table import IPAddress
+from lvsctl.host.interface import AddressConfig, AddressKey
+from lvsctl.net import IPAddress
 
 VIP4 = ip_address("198.51.100.10")
 VIP6 = ip_address("2001:db8:2::10")

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import IPv4Address, ip_interface
 
-from lvsctl.agent.messages import Tunnel
-from lvsctl.agent.setup import Task
+from lvsctl.agent.desired_host import ServingSpec
 from lvsctl.doctor.facts import (
     Counters,
     Director,
@@ -17,7 +16,7 @@ from lvsctl.doctor.facts import (
     Route,
     Way,
 )
-from lvsctl.host.protocol import (
+from lvsctl.host.interface import (
     AddressKey,
     Config,
     FouPortConfig,
@@ -28,19 +27,17 @@ from lvsctl.host.protocol import (
     SysctlConfig,
     SysctlKey,
 )
-from lvsctl.ipvs_table import (
-    AddressKey as ServiceKey,
-)
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.table import AddressKey as ServiceKey
+from lvsctl.ipvs.table import (
     DestinationConfig,
     DestinationKey,
     Encapsulation,
-    Family,
-    IpProtocol,
     TunnelType,
     VirtualService,
     VirtualServiceConfig,
 )
+from lvsctl.messages.model import Tunnel
+from lvsctl.net import Family, IpProtocol
 
 VIP, RIP, DIP = map(IPv4Address, ("198.51.100.10", "192.0.2.11", "192.0.2.10"))
 ANYWHERE = IPv4Address("198.18.0.1")
@@ -79,7 +76,7 @@ QUIET = {"arp_ignore": 0, "arp_announce": 0, "rp_filter": 0}
 REAL_SERVER = Facts(
     host="rs1",
     modules=Modules("6.1", ALL_MODULES, ALL_MODULES),
-    real_server=RealServer(Task((VIP,), (IPIP, GRE, GUE), RIP), (DIP,), agent_runs=True),
+    real_server=RealServer(ServingSpec((VIP,), (IPIP, GRE, GUE), RIP), (DIP,), agent_runs=True),
     links=("lo", "eth0", "tunl0", "gre0"),
     addresses=(address("192.0.2.11/24", "eth0"), address("198.51.100.10/32", "tunl0")),
     state={

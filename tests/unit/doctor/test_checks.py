@@ -5,8 +5,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from lvsctl.agent.messages import Tunnel
-from lvsctl.agent.setup import Task
+from lvsctl.agent.desired_host import ServingSpec
 from lvsctl.doctor.checks import CHECKS, judge
 from lvsctl.doctor.facts import (
     Arrival,
@@ -22,8 +21,9 @@ from lvsctl.doctor.facts import (
     Setting,
 )
 from lvsctl.doctor.iptables import parse_iptables
-from lvsctl.host.protocol import FouPortConfig, LinkConfig, LinkKey, SysctlConfig, SysctlKey
-from lvsctl.ipvs_table import Family
+from lvsctl.host.interface import FouPortConfig, LinkConfig, LinkKey, SysctlConfig, SysctlKey
+from lvsctl.messages.model import Tunnel
+from lvsctl.net import Family
 from tests.unit.doctor.hosts import (
     ALL_MODULES,
     ANYWHERE,
@@ -336,7 +336,7 @@ WELL: dict[str, Facts] = {
     "drops of eth0": device_rise("eth0", "receive drops"),
     "tunl0 only receives": device_rise("tunl0", "transmit errors"),
     "nothing assigned yet": replace(
-        REAL_SERVER, real_server=RealServer(Task((), (), RIP), (DIP,), agent_runs=True)
+        REAL_SERVER, real_server=RealServer(ServingSpec((), (), RIP), (DIP,), agent_runs=True)
     ),
     "an empty table": replace(DIRECTOR, director=Director({}), probed={}, routes={}),
 }
@@ -400,7 +400,7 @@ def _device_checked(tunnel: Tunnel, vip: object, rip: object, state: dict[str, L
     facts = Facts(
         "rs1",
         modules_,
-        RealServer(Task((vip,), (tunnel,), rip)),  # type: ignore[arg-type]
+        RealServer(ServingSpec((vip,), (tunnel,), rip)),  # type: ignore[arg-type]
         state={LinkKey(name): config for name, config in state.items()},
     )
     return not list(CHECKS["tunnel-device"](facts))

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.lab import packets as lab
-from lvsctl.agent.messages import Tunnel
 from lvsctl.doctor.facts import Refusal, Way
 from lvsctl.doctor.packets import (
     ICMP,
@@ -24,7 +23,9 @@ from lvsctl.doctor.packets import (
     wrap,
 )
 from lvsctl.doctor.probing import Target
-from lvsctl.ipvs_table import Encapsulation, Family, IPAddress, TunnelFlag, TunnelType
+from lvsctl.ipvs.table import Encapsulation, TunnelFlag, TunnelType
+from lvsctl.messages.model import Tunnel
+from lvsctl.net import Family, IPAddress
 from lvsctl.packet_size import IP_HEADER
 
 V4 = tuple(map(IPv4Address, ("192.0.2.10", "192.0.2.11", "198.51.100.10")))

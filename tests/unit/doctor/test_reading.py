@@ -14,8 +14,8 @@ from lvsctl.doctor.nft import parse_nft
 from lvsctl.doctor.sysctl_files import read_settings
 from lvsctl.doctor.sysctl_settings import parse_settings, set_by
 from lvsctl.errors import MalformedMessage
-from lvsctl.host.protocol import SysctlKey
-from lvsctl.ipvs_table import Family
+from lvsctl.host.interface import SysctlKey
+from lvsctl.net import Family
 from tests.unit.doctor.hosts import conf
 
 DIRECTOR, OTHER, RIP = map(IPv4Address, ("192.0.2.10", "192.0.2.99", "192.0.2.11"))

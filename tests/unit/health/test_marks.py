@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvsctl.farm import MarkRange, PortRange
+from lvsctl.farm.model import MarkRange, PortRange
 from lvsctl.health.marks import (
     RESTS_FOR,
     ProbeMark,
@@ -18,16 +18,16 @@ from lvsctl.health.marks import (
     mark_table,
     reserved_ports,
 )
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.table import (
     DestinationConfig,
     DestinationKey,
     Encapsulation,
-    Family,
     FwmarkKey,
     TunnelType,
     VirtualService,
     VirtualServiceConfig,
 )
+from lvsctl.net import Family
 
 MARKS = MarkRange(100, 109)
 PORTS = PortRange(61000, 61009)

@@ -10,14 +10,14 @@ from lvsctl.health.marks import ProbeMark, TunnelPath, mark_table
 from lvsctl.health.path import (
     LOCAL_TABLE,
     REUSE_MODE,
+    Egress,
     PathFacts,
     TunnelProbe,
-    Way,
     path_problem,
     path_sysctls,
     way_to,
 )
-from lvsctl.host.protocol import (
+from lvsctl.host.interface import (
     MAIN_TABLE,
     AddressConfig,
     AddressKey,
@@ -26,7 +26,8 @@ from lvsctl.host.protocol import (
     SysctlConfig,
     SysctlKey,
 )
-from lvsctl.ipvs_table import DestinationConfig, Encapsulation, Family, IPAddress, VirtualService
+from lvsctl.ipvs.table import DestinationConfig, Encapsulation, VirtualService
+from lvsctl.net import Family, IPAddress
 
 VIP, VIP6 = ip_address("198.51.100.10"), ip_address("2001:db8:51::10")
 DIP, DIP6 = ip_address("192.0.2.10"), ip_address("2001:db8:2::10")
@@ -68,7 +69,7 @@ def sysctl(name: str, link: str = "eth0") -> SysctlKey:
 def probe(family: Family = Family.IPV4, server: IPAddress = RIP) -> TunnelProbe:
     path = TunnelPath(family, server, Encapsulation())
     vip, source = (VIP, DIP) if family is Family.IPV4 else (VIP6, DIP6)
-    return TunnelProbe(path, MARK, vip, Way("eth0", source))
+    return TunnelProbe(path, MARK, vip, Egress("eth0", source))
 
 
 def facts(of: TunnelProbe) -> PathFacts:
@@ -191,14 +192,14 @@ def test_the_source_is_never_a_vip() -> None:
     """Nor a deprecated address, one of the link alone or of loopback, if the route prefers it."""
     path = TunnelPath(Family.IPV4, RIP, Encapsulation())
     by_vip = replace(GOOD, routes=route("192.0.2.0/24", "eth0", source=VIP))
-    assert Way("eth0", DIP) == way_to(path, by_vip)
-    assert Way("eth0", ip_address("203.0.113.10")) == way_to(path, without(by_vip, DIP))
+    assert Egress("eth0", DIP) == way_to(path, by_vip)
+    assert Egress("eth0", ip_address("203.0.113.10")) == way_to(path, without(by_vip, DIP))
     only = {k: v for k, v in ADDRESSES.items() if k.link in ("lo", "lvs0")}
     assert way_to(path, replace(by_vip, addresses=only)) is None
 
 
 def test_the_source_is_the_oldest_address_of_the_device() -> None:
     """Where the route names none; a server behind a gateway is reached by the gateway's device."""
-    assert Way("eth1", ip_address("203.0.113.10")) == way_to(
+    assert Egress("eth1", ip_address("203.0.113.10")) == way_to(
         TunnelPath(Family.IPV4, FAR, Encapsulation()), GOOD
     )

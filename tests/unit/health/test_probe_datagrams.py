@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lvsctl.health.check import DnsRequest, RecordType, UdpRequest
+from lvsctl.farm.checks import DnsRequest, RecordType, UdpRequest
 from lvsctl.health.outcome import Outcome, Passed
 from lvsctl.health.probes import dns as dns_probe
 from lvsctl.health.probes import udp

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from deploy.lab.poll import poll
-from lvsctl.health.check import ExecRequest
+from lvsctl.farm.checks import ExecRequest
 from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
 from lvsctl.health.probes.exec import PATH, ExecProbes
 from lvsctl.health.target import Target

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from lvsctl.health.check import HttpRequest, Request, TcpRequest, UdpRequest
+from lvsctl.farm.checks import HttpRequest, Request, TcpRequest, UdpRequest
 from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
 from lvsctl.health.probes.attempt import Attempt, outcome_of
 from lvsctl.health.probes.exec import ExecProbes

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lvsctl.health.check import HttpRequest, StatusRange, TcpRequest
+from lvsctl.farm.checks import HttpRequest, StatusRange, TcpRequest
 from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
 from lvsctl.health.probes import http, sockets, tcp
 from tests.unit.health.servers import (

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from lvsctl.health.check import HttpRequest, TlsOptions, TlsRequest
+from lvsctl.farm.checks import HttpRequest, TlsOptions, TlsRequest
 from lvsctl.health.outcome import Outcome, Passed
 from lvsctl.health.probes import http, tls
 from tests.unit.health.servers import (

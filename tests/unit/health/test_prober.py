@@ -11,14 +11,7 @@ from ipaddress import IPv4Address, ip_address
 import pytest
 from structlog.testing import capture_logs
 
-from lvsctl.health.check import (
-    ExecRequest,
-    HealthCheck,
-    HttpRequest,
-    Request,
-    TcpRequest,
-    Through,
-)
+from lvsctl.farm.checks import ExecRequest, HealthCheck, HttpRequest, Request, TcpRequest, Through
 from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
 from lvsctl.health.prober import PROGRAMS, Prober, Report
 from lvsctl.health.target import Planned, ProbeId, Target, TargetId

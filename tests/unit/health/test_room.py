@@ -1,10 +1,10 @@
-"""Room for probes: bounded, in order, and not to be filled by the dead."""
+"""ProbeLimiter for probes: bounded, in order, and not to be filled by the dead."""
 
 import asyncio
 
 import pytest
 
-from lvsctl.health.room import Room
+from lvsctl.health.limiter import ProbeLimiter
 from tests.unit.virtual_time import run
 
 
@@ -12,7 +12,7 @@ def test_never_more_than_there_is_room_for() -> None:
     """However many ask, whether they are lively or not."""
 
     async def crowd() -> int:
-        room, most = Room(8), 0
+        room, most = ProbeLimiter(8), 0
 
         async def one(number: int) -> None:
             nonlocal most
@@ -31,7 +31,7 @@ def test_whoever_came_first_goes_first() -> None:
     """Of each kind."""
 
     async def queue() -> list[int]:
-        room, order = Room(4), []
+        room, order = ProbeLimiter(4), []
 
         async def one(number: int) -> None:
             async with room.place(in_vain=False):
@@ -48,7 +48,7 @@ def test_the_dead_do_not_keep_out_the_others() -> None:
     """Though there are more of them than there is room, and they were there first."""
 
     async def crowd() -> float:
-        room = Room(64)
+        room = ProbeLimiter(64)
         now_s = asyncio.get_running_loop().time
         longest_s = 0.0
 
@@ -76,7 +76,7 @@ def test_a_cancelled_one_leaves_its_place(after_s: float) -> None:
     """Whether it had one, waited for one, or was just given one."""
 
     async def cancel() -> tuple[int, bool]:
-        room = Room(1)
+        room = ProbeLimiter(1)
 
         async def one(for_s: float) -> bool:
             async with room.place(in_vain=False):

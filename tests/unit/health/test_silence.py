@@ -5,15 +5,15 @@ from ipaddress import IPv4Address
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvsctl.health.silence import Silence
+from lvsctl.health.silence import SilenceCorrelator
 
 RS1, RS2, RS3 = SERVERS = tuple(IPv4Address(f"192.0.2.{number}") for number in (11, 12, 13))
 EVENTS = st.lists(st.tuples(st.sampled_from(SERVERS), st.sampled_from("?-+")), max_size=30)
 
 
-def silence_of(*events: tuple[IPv4Address, str]) -> Silence:
+def silence_of(*events: tuple[IPv4Address, str]) -> SilenceCorrelator:
     """Return what is known after probes, one a second: + answered, - not, ? tells nothing."""
-    silence = Silence()
+    silence = SilenceCorrelator()
     silence.keep(SERVERS)
     for at, (server, how) in enumerate(events):
         {"+": silence.heard, "-": silence.silent, "?": silence.asked}[how](server, at)

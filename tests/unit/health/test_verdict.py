@@ -8,16 +8,16 @@ from itertools import accumulate, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvsctl.health.check import HealthCheck, TcpRequest
+from lvsctl.farm.checks import HealthCheck, TcpRequest
 from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
 from lvsctl.health.verdict import (
     Frozen,
     Verdict,
+    assumed_healthy,
     first_due_s,
     interval_s,
     judge,
     next_due_s,
-    presumed_healthy,
     resumed,
     unchecked,
 )
@@ -38,7 +38,7 @@ checks = st.builds(
     fall=st.integers(1, 5),
     jitter=st.floats(0, 0.5),
 )
-beginnings = st.sampled_from([unchecked(START), presumed_healthy(START)])
+beginnings = st.sampled_from([unchecked(START), assumed_healthy(START)])
 verdicts = st.builds(
     lambda first, later, check: history(first, later, check)[-1],
     beginnings,
@@ -163,7 +163,7 @@ def test_a_frozen_verdict_says_why_and_since_when() -> None:
 def test_failures_in_the_grace_do_not_count() -> None:
     """Until it is over; nor does the grace return after a pass."""
     patient = replace(CHECK, grace_s=10, fall=2)
-    serving = presumed_healthy(START)
+    serving = assumed_healthy(START)
     assert after(*[FAIL] * 10, first=serving, check=patient).healthy
     assert after(*[FAIL] * 11, first=serving, check=patient).healthy is False
     assert after(PASS, FAIL, FAIL, first=serving, check=patient).healthy is False
@@ -176,7 +176,7 @@ def test_what_serves_already_is_not_taken_out_for_want_of_a_pass(
     check: HealthCheck, later: Sequence[Outcome]
 ) -> None:
     """Only failures take it out, as many as from any other."""
-    assert all(verdict.healthy for verdict in history(presumed_healthy(START), later, check))
+    assert all(verdict.healthy for verdict in history(assumed_healthy(START), later, check))
 
 
 @given(verdicts)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvsctl.health.check import HealthCheck, TcpRequest
+from lvsctl.farm.checks import HealthCheck, TcpRequest
+from lvsctl.farm.policy import HealthPolicy, OnDown, Quorum, SlowStart
 from lvsctl.health.outcome import Failed, Passed
-from lvsctl.health.policy import HealthPolicy, OnDown, Quorum, SlowStart
-from lvsctl.health.verdict import Verdict, judge, presumed_healthy, resumed, unchecked
+from lvsctl.health.verdict import Verdict, assumed_healthy, judge, resumed, unchecked
 from lvsctl.health.weights import (
     UNCHECKED_POOL,
     Effective,
@@ -99,7 +99,7 @@ def down(minutes: int, reason: str) -> Verdict:
             [down(2, "refused"), new(0), down(1, "timed out")],
             Health(healthy=False, since=NOW + timedelta(minutes=1), reason="refused; timed out"),
         ),
-        ([presumed_healthy(NOW)], Health(healthy=True)),
+        ([assumed_healthy(NOW)], Health(healthy=True)),
     ],
 )
 def test_all_checks_must_pass(verdicts: list[Verdict], health: Health) -> None:
@@ -275,7 +275,7 @@ def test_a_clock_that_was_set_back_begins_a_ramp_anew() -> None:
 
 def test_what_served_before_is_not_started_slowly() -> None:
     """A director that comes to a serving farm leaves its weights alone."""
-    assert [100] == given_weights(decide(farm(health_of([presumed_healthy(NOW)])), SLOWLY))
+    assert [100] == given_weights(decide(farm(health_of([assumed_healthy(NOW)])), SLOWLY))
 
 
 # --- quorum ---------------------------------------------------------------------------------
@@ -330,7 +330,7 @@ def test_the_table_changes_only_with_a_verdict(
 ) -> None:
     """So rise and fall, which bound those changes, bound the table's."""
     policy = replace(policy, slow_start=None)
-    begin = presumed_healthy if serving else unchecked
+    begin = assumed_healthy if serving else unchecked
     verdicts = [begin(NOW) for _ in range(3)]
 
     def decided() -> Weights:
@@ -356,7 +356,7 @@ def test_a_restart_changes_no_weight(
     script: list[tuple[int, bool]], policy: HealthPolicy, *, sorry: bool
 ) -> None:
     """What is kept of the verdicts gives the weights that they gave."""
-    verdicts = [presumed_healthy(NOW) for _ in range(3)]
+    verdicts = [assumed_healthy(NOW) for _ in range(3)]
     for server, passes in script:
         outcome = Passed(0.1) if passes else Failed("refused", 0.1)
         verdicts[server] = judge(verdicts[server], outcome, CHECK, NOW)

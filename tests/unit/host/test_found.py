@@ -7,10 +7,8 @@ from ipaddress import IPv4Address, ip_interface
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from lvsctl.host.found import Found, extended, restored
-from lvsctl.host.memory import Hardware, MemoryHost
-from lvsctl.host.plan import changes
-from lvsctl.host.protocol import (
+from lvsctl.host.baseline import Baseline, extended, restored
+from lvsctl.host.interface import (
     AddressConfig,
     AddressKey,
     Config,
@@ -22,6 +20,8 @@ from lvsctl.host.protocol import (
     SysctlConfig,
     SysctlKey,
 )
+from lvsctl.host.memory import Hardware, MemoryHost
+from lvsctl.host.plan import changes
 from lvsctl.results import Done
 
 DEVICES = ("lo", "eth0", "eth1", "tunl0")
@@ -97,7 +97,7 @@ def make(host: MemoryHost, todo: Sequence[HostChange]) -> None:
     assert [Done()] * len(todo) == list(host.apply(todo))
 
 
-def wish(host: MemoryHost, found: Found, wanted: HostState, interrupted_after: int) -> Found:
+def wish(host: MemoryHost, found: Baseline, wanted: HostState, interrupted_after: int) -> Baseline:
     """Make a host as wanted, over rounds, until so many changes were made in all."""
     left = interrupted_after
     for _ in range(3):
@@ -109,7 +109,7 @@ def wish(host: MemoryHost, found: Found, wanted: HostState, interrupted_after: i
     return found
 
 
-def leave(host: MemoryHost, found: Found, interrupted_after: int = 1000) -> None:
+def leave(host: MemoryHost, found: Baseline, interrupted_after: int = 1000) -> None:
     make(host, restored(found, host.observe(found))[:interrupted_after])
 
 
@@ -128,7 +128,7 @@ def test_interrupted_anywhere_then_left_is_as_found(
     """Any set-ups, each cut off after any change, then any start of leaving, then leaving."""
     host = started(start)
     before = host.observe(EVERYTHING)
-    found: Found = {}
+    found: Baseline = {}
     for wanted, interrupted_after in attempts:
         found = wish(host, found, wanted, interrupted_after)
     event("changed" if host.observe(EVERYTHING) != before else "unchanged")
@@ -168,7 +168,7 @@ def test_nothing_is_recorded_while_nothing_changes() -> None:
     """Looking alone costs no write to the disk."""
     host = started(Start((), tunl0_up=True, vip_there=True))
     wanted: HostState = {TUNL0: LinkConfig("ipip", up=True), ADDRESSES[0]: AddressConfig()}
-    found: Found = {}
+    found: Baseline = {}
     assert found is extended(found, wanted, host.observe(EVERYTHING))
 
 

@@ -3,10 +3,8 @@
 from ipaddress import IPv4Address, ip_network
 
 from lvsctl.agent.record import Record, read_record, record_document
-from lvsctl.host.found import extended, restored
-from lvsctl.host.memory import Hardware, MemoryHost
-from lvsctl.host.plan import changes
-from lvsctl.host.protocol import (
+from lvsctl.host.baseline import extended, restored
+from lvsctl.host.interface import (
     FouPortConfig,
     FouPortKey,
     HostChange,
@@ -20,7 +18,9 @@ from lvsctl.host.protocol import (
     SysctlConfig,
     SysctlKey,
 )
-from lvsctl.ipvs_table import Family
+from lvsctl.host.memory import Hardware, MemoryHost
+from lvsctl.host.plan import changes
+from lvsctl.net import Family
 from lvsctl.results import Done
 
 GRE = LinkKey("lvs-gre")

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.table import (
     AddDestination,
     AddressKey,
     AddService,
@@ -13,11 +13,8 @@ from lvsctl.ipvs_table import (
     EditDestination,
     EditService,
     Encapsulation,
-    Family,
     ForwardingMethod,
     FwmarkKey,
-    IPAddress,
-    IpProtocol,
     Operation,
     Persistence,
     ServiceFlag,
@@ -27,8 +24,8 @@ from lvsctl.ipvs_table import (
     TunnelFlag,
     TunnelType,
     VirtualServiceConfig,
-    family_of,
 )
+from lvsctl.net import Family, IPAddress, IpProtocol, family_of
 
 SCHEDULERS = ("rr", "wrr", "lc", "wlc", "sh", "dh", "sed", "nq", "mh", "fo", "ovf", "lblc")
 MAX_TIMEOUT_S = 31 * 24 * 60 * 60

@@ -3,7 +3,7 @@
 import pytest
 
 from lvsctl.errors import ConfigurationError
-from lvsctl.ipvs.choice import open_ipvs
+from lvsctl.ipvs.factory import open_ipvs
 from lvsctl.ipvs.memory import MemoryIpvs
 
 

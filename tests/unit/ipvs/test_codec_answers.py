@@ -11,16 +11,14 @@ import pytest
 from lvsctl.ipvs.codec.destination import parse_destination, parse_destination_counters
 from lvsctl.ipvs.codec.service import parse_service, parse_service_traffic
 from lvsctl.ipvs.codec.timeouts import parse_timeouts
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.table import (
     AddressKey,
     DestinationConfig,
     DestinationCounters,
     DestinationKey,
     Encapsulation,
-    Family,
     ForwardingMethod,
     FwmarkKey,
-    IpProtocol,
     Persistence,
     ServiceFlag,
     Timeouts,
@@ -29,6 +27,7 @@ from lvsctl.ipvs_table import (
     TunnelType,
     VirtualServiceConfig,
 )
+from lvsctl.net import Family, IpProtocol
 
 WEB = AddressKey(IpProtocol.TCP, IPv4Address("198.51.100.10"), 80)
 DNS = AddressKey(IpProtocol.UDP, IPv4Address("198.51.100.10"), 53)

@@ -13,8 +13,7 @@ from lvsctl.ipvs.codec.destination import parse_destination, parse_destination_c
 from lvsctl.ipvs.codec.requests import encode_operation
 from lvsctl.ipvs.codec.service import parse_service, parse_service_traffic
 from lvsctl.ipvs.codec.timeouts import parse_timeouts
-from lvsctl.ipvs.refusals import refusal
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.table import (
     AddDestination,
     AddressKey,
     AddService,
@@ -25,12 +24,13 @@ from lvsctl.ipvs_table import (
     EditDestination,
     EditService,
     ForwardingMethod,
-    IpProtocol,
     Operation,
     Persistence,
     SetTimeouts,
     VirtualServiceConfig,
 )
+from lvsctl.ipvs.validation import refusal
+from lvsctl.net import IpProtocol
 from lvsctl.netlink.messages import (
     NLM_F_ACK_TLVS,
     NLM_F_CAPPED,

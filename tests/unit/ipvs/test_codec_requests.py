@@ -14,7 +14,7 @@ from lvsctl.ipvs.codec.requests import (
     services_request,
     timeouts_request,
 )
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.table import (
     AddDestination,
     AddressKey,
     AddService,
@@ -25,10 +25,8 @@ from lvsctl.ipvs_table import (
     EditDestination,
     EditService,
     Encapsulation,
-    Family,
     ForwardingMethod,
     FwmarkKey,
-    IpProtocol,
     Operation,
     Persistence,
     ServiceFlag,
@@ -38,6 +36,7 @@ from lvsctl.ipvs_table import (
     TunnelType,
     VirtualServiceConfig,
 )
+from lvsctl.net import Family, IpProtocol
 from lvsctl.netlink.attributes import parse_attributes
 
 WEB = AddressKey(IpProtocol.TCP, IPv4Address("198.51.100.10"), 80)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvsctl.ipvs.evidence import took_effect, traceable_runs
 from lvsctl.ipvs.memory import MemoryIpvs
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.restore import took_effect, traceable_runs
+from lvsctl.ipvs.table import (
     AddDestination,
     AddressKey,
     AddService,
@@ -19,12 +19,12 @@ from lvsctl.ipvs_table import (
     DestinationKey,
     EditDestination,
     EditService,
-    IpProtocol,
     Operation,
     SetTimeouts,
     Timeouts,
     VirtualServiceConfig,
 )
+from lvsctl.net import IpProtocol
 from lvsctl.results import Done
 from tests.unit.ipvs import strategies
 

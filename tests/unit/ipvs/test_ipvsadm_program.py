@@ -9,7 +9,8 @@ import pytest
 
 from lvsctl.errors import KernelError, KernelLacks, MalformedMessage
 from lvsctl.ipvs.ipvsadm import IpvsadmIpvs
-from lvsctl.ipvs_table import AddressKey, DeleteService, IpProtocol
+from lvsctl.ipvs.table import AddressKey, DeleteService
+from lvsctl.net import IpProtocol
 from lvsctl.results import Failed, Unknown
 
 TIMEOUTS = "Timeout (tcp tcpfin udp): 900 120 300"

@@ -6,7 +6,8 @@ import pytest
 
 from lvsctl.errors import MalformedMessage
 from lvsctl.ipvs.listing import Listed, parse_listing, parse_timeouts
-from lvsctl.ipvs_table import AddressKey, DestinationKey, Family, FwmarkKey, IpProtocol, Timeouts
+from lvsctl.ipvs.table import AddressKey, DestinationKey, FwmarkKey, Timeouts
+from lvsctl.net import Family, IpProtocol
 
 STATS = """\
 IP Virtual Server version 1.2.1 (size=4096)

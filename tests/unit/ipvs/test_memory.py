@@ -3,16 +3,16 @@
 from ipaddress import IPv4Address
 
 from lvsctl.ipvs.memory import MemoryIpvs, MemoryKernel
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.table import (
     AddDestination,
     AddressKey,
     AddService,
     DestinationConfig,
     DestinationKey,
     EditDestination,
-    IpProtocol,
     VirtualServiceConfig,
 )
+from lvsctl.net import IpProtocol
 
 WEB = AddressKey(IpProtocol.TCP, IPv4Address("198.51.100.10"), 80)
 RS1 = DestinationKey(IPv4Address("192.0.2.11"), 80)

@@ -6,8 +6,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from lvsctl.ipvs.refusals import refusal
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.table import (
     AddDestination,
     AddressKey,
     AddService,
@@ -17,10 +16,8 @@ from lvsctl.ipvs_table import (
     DestinationKey,
     EditService,
     Encapsulation,
-    Family,
     ForwardingMethod,
     FwmarkKey,
-    IpProtocol,
     Operation,
     Persistence,
     ServiceFlag,
@@ -30,6 +27,8 @@ from lvsctl.ipvs_table import (
     TunnelType,
     VirtualServiceConfig,
 )
+from lvsctl.ipvs.validation import refusal
+from lvsctl.net import Family, IpProtocol
 
 WEB = AddressKey(IpProtocol.TCP, IPv4Address("198.51.100.10"), 80)
 WEB6 = AddressKey(IpProtocol.TCP, IPv6Address("2001:db8::10"), 80)

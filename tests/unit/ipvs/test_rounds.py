@@ -7,8 +7,8 @@ from ipaddress import IPv4Address
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvsctl.ipvs.rounds import apply_in_rounds, rounds
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.batching import apply_in_rounds, rounds
+from lvsctl.ipvs.table import (
     AddDestination,
     AddressKey,
     AddService,
@@ -18,11 +18,11 @@ from lvsctl.ipvs_table import (
     DestinationKey,
     EditDestination,
     EditService,
-    IpProtocol,
     Operation,
     VirtualServiceConfig,
     service_of,
 )
+from lvsctl.net import IpProtocol
 from lvsctl.results import Done, Failed, Result, Skipped, Unknown
 from tests.unit.ipvs import strategies
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lvsctl.errors import MalformedMessage
 from lvsctl.ipvs.save_format import format_table, operation_arguments
 from lvsctl.ipvs.save_parser import parse_table
-from lvsctl.ipvs_table import (
+from lvsctl.ipvs.table import (
     AddDestination,
     AddressKey,
     AddService,
@@ -21,10 +21,8 @@ from lvsctl.ipvs_table import (
     EditDestination,
     EditService,
     Encapsulation,
-    Family,
     ForwardingMethod,
     FwmarkKey,
-    IpProtocol,
     IpvsTable,
     Operation,
     Persistence,
@@ -37,6 +35,7 @@ from lvsctl.ipvs_table import (
     VirtualService,
     VirtualServiceConfig,
 )
+from lvsctl.net import Family, IpProtocol
 from tests.unit.ipvs import strategies
 
 PRINTED = """\

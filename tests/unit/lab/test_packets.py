@@ -27,7 +27,7 @@ from deploy.lab.packets import (
     Udp,
     parse,
 )
-from lvsctl.director.neighbour_discovery import advertised, announcement
+from lvsctl.director.vips.ndp import advertised, announcement
 
 # Captured in the lab on Linux 6.1: a client's SYN, as the director sent it on in each tunnel type.
 SYN = "a002faf0ed350000020405b40402080ac81717130000000001030307"

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvsctl.ipvs_table import Family
+from lvsctl.net import Family
 from lvsctl.point_to_point.echo import checksum, is_reply, request
 from lvsctl.point_to_point.window import LOST_IN_A_ROW, WINDOW, Probes, Window
 

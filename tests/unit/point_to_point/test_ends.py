@@ -8,10 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvsctl.agent.messages import TunnelEnd, TunnelMode
 from lvsctl.errors import InvalidInput, StoreError
-from lvsctl.host.memory import Hardware, MemoryHost
-from lvsctl.host.protocol import (
+from lvsctl.host.interface import (
     AddressConfig,
     AddressKey,
     HostChange,
@@ -19,6 +17,8 @@ from lvsctl.host.protocol import (
     LinkConfig,
     LinkKey,
 )
+from lvsctl.host.memory import Hardware, MemoryHost
+from lvsctl.messages.model import TunnelEnd, TunnelMode
 from lvsctl.point_to_point.ends import Ends
 from lvsctl.results import Done
 from tests.unit.agent.bench import Killed, WatchedHost

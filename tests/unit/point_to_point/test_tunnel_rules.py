@@ -8,9 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvsctl.agent.messages import TunnelEnd, TunnelMode
-from lvsctl.ipvs_table import Family
-from lvsctl.point_to_point.tunnel import (
+from lvsctl.farm.tunnels import (
     End,
     Tunnel,
     clashes,
@@ -20,6 +18,8 @@ from lvsctl.point_to_point.tunnel import (
     overhead,
     tunnel_problems,
 )
+from lvsctl.messages.model import TunnelEnd, TunnelMode
+from lvsctl.net import Family
 
 C = End("c", ip_address("192.0.2.11"), (ip_interface("192.168.2.1/24"),), "eth0", "c2d")
 D = End("d", ip_address("192.0.2.12"), (ip_interface("192.168.2.2/24"),), "eth0", "d2c")

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lvsctl.host.protocol import LinkKey
-from lvsctl.ipvs_table import ServiceKey
-from lvsctl.objects import Kind, StoredObject
+from lvsctl.farm.objects import Kind, StoredObject
+from lvsctl.host.interface import LinkKey
+from lvsctl.ipvs.table import ServiceKey
 from lvsctl.store.documents import (
     TYPES,
     UnreadableDocument,
@@ -20,7 +20,7 @@ from lvsctl.store.documents import (
     encode_mode,
     encode_object,
 )
-from lvsctl.store.protocol import HostClaim, Mode
+from lvsctl.store.interface import HostClaim, Mode
 from tests.unit import strategies
 
 

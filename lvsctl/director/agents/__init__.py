@@ -1,0 +1,1 @@
+"""The agents of the real servers: their edits, contacts, requirements and assignments."""

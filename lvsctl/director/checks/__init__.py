@@ -1,0 +1,1 @@
+"""Health checks: from the farm to probes, and from their outcomes to verdicts."""

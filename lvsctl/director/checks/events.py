@@ -1,0 +1,40 @@
+"""What people want to hear of verdicts. Pure."""
+
+from collections.abc import Iterator
+
+from lvsctl.director.checks.verdicts import News, Turn
+from lvsctl.events import MAX_ITEMS, Event, EventKind
+from lvsctl.health.target import TargetId
+
+
+def health_events(news: News) -> Iterator[Event]:
+    """Yield which servers rose and fell, and whose probes count for nothing.
+
+    A fault of the director's own concerns many servers at once, so that is one event.
+    """
+    for target, turn in news.turns.items():
+        yield from _on_health_changed(target, turn)
+    if news.frozen:
+        yield Event(
+            EventKind.HEALTH_FROZEN,
+            detail=f"probes of {len(news.frozen)} servers count for nothing, so they stay as they "
+            f"are: {next(iter(news.frozen.values()))}",
+            items=tuple(map(str, list(news.frozen)[:MAX_ITEMS])),
+        )
+    if news.thawed:
+        yield Event(
+            EventKind.HEALTH_FROZEN_OVER,
+            detail=f"probes of {len(news.thawed)} servers count again",
+            items=tuple(sorted(map(str, news.thawed))[:MAX_ITEMS]),
+        )
+
+
+def _on_health_changed(target: TargetId, turn: Turn) -> Iterator[Event]:
+    if turn.after is None or turn.after.healthy is None:
+        return
+    server = f"{target.pool}/{target.server}"
+    if turn.after.healthy:
+        if turn.before is not None:  # else it is only assumed healthy
+            yield Event(EventKind.SERVER_UP, server, f"healthy for {target.vip}")
+        return
+    yield Event(EventKind.SERVER_DOWN, server, f"down for {target.vip}: {turn.after.reason}")

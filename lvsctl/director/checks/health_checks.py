@@ -1,0 +1,389 @@
+"""The health checks of one director: from its farm to probes, and from their outcomes to verdicts.
+
+A verdict changes only here, on the event loop. What it means for the table is compiled by the
+reconciler, which is woken for the services of the server that it is about.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
+
+import structlog
+
+from lvsctl.director.checks.direct_probes import DirectProbes
+from lvsctl.director.checks.events import health_events
+from lvsctl.director.checks.expand import CheckedServer, checked_servers
+from lvsctl.director.checks.path_monitor import ObservePaths, PathMonitor, PathObservation
+from lvsctl.director.checks.reasons import director_is_suspected, meaning_of
+from lvsctl.director.checks.statistics import ProbeStatistics
+from lvsctl.director.checks.verdicts import Verdicts
+from lvsctl.director.clock import ClockJump
+from lvsctl.director.reconcile.cycle import Cycle
+from lvsctl.director.state import State
+from lvsctl.errors import StoreError
+from lvsctl.events import Event, EventKind
+from lvsctl.farm.index import referring_services
+from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
+from lvsctl.health.path import PreparedPaths, TunnelProbe
+from lvsctl.health.prober import Probe, Prober, Report
+from lvsctl.health.silence import SilenceCorrelator
+from lvsctl.health.target import ProbeId, TargetId
+from lvsctl.health.verdict import KeptVerdict, Verdict, assumed_healthy, judge, unchecked
+from lvsctl.net import IPAddress
+
+log = structlog.get_logger(__name__)
+
+WITNESSES = 3
+"""So many of the others are asked at once when a server falls silent."""
+
+KEEP_AGAIN_S = 5.0
+"""After the disk has refused verdicts."""
+
+Keep = Callable[[Mapping[ProbeId, KeptVerdict | None]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A probe through the tunnel that waits for a look; its end is on the event loop's clock."""
+
+    report: Report
+    ended_s: float
+
+
+class HealthChecks:
+    """Asks, judges, remembers; lives on the director's event loop.
+
+    Args:
+        kept: The verdicts of the director's last run.
+        probe: Asks once.
+        look: Looks at what ways through the tunnel need of this director.
+        keep: Keeps what became of verdicts, durably.
+        on_health_changed: Told of servers whose health became another.
+        emit: Told of what people want to hear of.
+        findings: Returns what the agent of a name has found wrong on its host.
+        now: The time of day, in UTC.
+        random: Gives a number from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        *,
+        kept: Mapping[ProbeId, KeptVerdict],
+        probe: Probe,
+        look: ObservePaths,
+        keep: Keep,
+        on_health_changed: Callable[[Collection[TargetId]], None],
+        emit: Callable[[Event], None],
+        findings: Callable[[str], Sequence[str]],
+        now: Callable[[], datetime],
+        random: Callable[[], float],
+    ) -> None:
+        self.statistics = ProbeStatistics()
+        self.verdicts = Verdicts(kept)
+        self._keep = keep
+        self._on_health_changed = on_health_changed
+        self._emit = emit
+        self._findings = findings
+        self._now = now
+        self._prober = Prober(probe, self._reported, random)
+        self._direct = DirectProbes(probe, self._answered_directly)
+        self._looks = PathMonitor(look, self._looked)
+        self._state: State | None = None
+        self._prepared: PreparedPaths = {}
+        self._checked: dict[str, Mapping[ProbeId, CheckedServer]] = {}
+        self._silences = dict[tuple[str, IPAddress], SilenceCorrelator]()
+        self._waiting: list[_Ended] = []
+        self._assumed_healthy: set[TargetId] = set()
+        self._outdated: set[str] = set()
+        self._has_outdated = asyncio.Event()
+        self._look_ended = asyncio.Event()
+        self._unkept: dict[ProbeId, KeptVerdict | None] = {}
+        self._has_unkept = asyncio.Event()
+
+    async def run(self) -> None:
+        """Ask, judge and keep verdicts until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._looks.run())
+                tasks.create_task(self._follow())
+                tasks.create_task(self._keep_verdicts())
+        finally:
+            await self._prober.stop()
+            await self._direct.stop()
+
+    def on_cycle(self, state: State, cycle: Cycle) -> None:
+        """Take note of a cycle: of what should be checked, and what serves without a verdict."""
+        farm, judged = state.farm, self.verdicts.pools
+        pools = {target.pool for target in cycle.assumed_healthy}
+        news = self._state is None or self._state.revision != state.revision
+        if cycle.dirty is None:
+            self._looks.disturbed(cycle.mended_marks, asyncio.get_running_loop().time())
+            news |= self._prepared != cycle.prepared_paths
+            self._prepared = cycle.prepared_paths
+            if news:
+                pools |= {*farm.pools, *judged}
+        elif news:
+            pools |= {farm.services[name].pool for name in cycle.dirty if name in farm.services}
+            if not farm.services.keys() >= cycle.dirty:  # whose pool they had is not known
+                pools |= judged
+        self._state = state
+        self._assumed_healthy |= cycle.assumed_healthy
+        self._outdated |= {
+            name
+            for name in pools
+            if name in judged or (name in farm.pools and farm.pools[name].health_checks)
+        }
+        if self._outdated:
+            self._has_outdated.set()
+
+    def clock_jumped(self, jump: ClockJump) -> None:
+        """Let slow starts and times of grace keep the time that they had left."""
+        self.verdicts.move(lambda at: jump.moved(at, made=at))
+        self._announce()
+
+    # --- what is asked ----------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        """Ask what the farm says, as it changes."""
+        while True:
+            await self._has_outdated.wait()
+            self._has_outdated.clear()
+            pools, self._outdated = self._outdated, set()
+            try:
+                await self._follow_pools(sorted(pools))
+            except Exception:
+                # A defect of ours must leave the kernel serving and the API answering.
+                log.exception("health checks do not follow the farm", pools=sorted(pools))
+
+    async def _follow_pools(self, pools: Sequence[str]) -> None:
+        """Take up pools, one after the other so that nothing else has to wait."""
+        for pool in pools:
+            self._take_up(pool)
+            await asyncio.sleep(0)
+        self._announce()
+        ways = [way for pool in pools for way in self._ways(pool)]
+        while not self._looks.have_seen(ways):  # a probe counts only after a look
+            self._look_ended.clear()
+            self._looks.ask()
+            await self._look_ended.wait()
+        for pool in pools:
+            checked = self._checked.get(pool, {}).values()
+            self._prober.watch(pool, [each.planned for each in checked if each.planned])
+            await asyncio.sleep(0)
+
+    def _take_up(self, name: str) -> None:
+        """Learn which questions a pool comes to, and begin and end verdicts accordingly."""
+        assert self._state is not None  # noqa: S101 - pools come from a state
+        farm = self._state.farm
+        pool = farm.pools.get(name)
+        services = [farm.services[user] for user in referring_services(farm, name)]
+        asked = checked_servers(pool, services, self._state.status, self._prepared) if pool else {}
+        self._checked.pop(name, None)
+        if asked:
+            self._checked[name] = asked
+        self._begin(asked)
+        for probe_id in self.verdicts.of_pool(name) - asked.keys():
+            self.verdicts.forget(probe_id)
+        self._assumed_healthy = {target for target in self._assumed_healthy if target.pool != name}
+        self._looks.follow(name, self._ways(name))
+        self._attend(name, asked)
+
+    def _begin(self, asked: Mapping[ProbeId, CheckedServer]) -> None:
+        """Give each question a verdict; what serves already is not taken out for want of one."""
+        now = self._now()
+        health = self.verdicts.health  # as it is now: the first new question would change it
+        for probe_id, each in asked.items():
+            verdict = self.verdicts.get(probe_id)
+            if verdict is None:
+                known = health.get(probe_id.target)
+                serves = probe_id.target in self._assumed_healthy or (known and known.healthy)
+                verdict = (assumed_healthy if serves else unchecked)(now)
+                self.verdicts.set(probe_id, verdict)
+            if each.obstacle:
+                stopped = judge(verdict, Inconclusive(each.obstacle), each.check, now)
+                self.verdicts.set(probe_id, stopped)
+
+    def _attend(self, name: str, asked: Mapping[ProbeId, CheckedServer]) -> None:
+        """Listen for silences among a pool's present servers alone."""
+        servers = dict[tuple[str, IPAddress], set[IPAddress]]()
+        for probe_id, each in asked.items():
+            if each.way:
+                servers.setdefault((name, probe_id.target.vip), set()).add(each.member.address)
+        for key in [key for key in self._silences if key[0] == name and key not in servers]:
+            del self._silences[key]
+        for key, addresses in servers.items():
+            self._silences.setdefault(key, SilenceCorrelator()).keep(addresses)
+
+    def _ways(self, pool: str) -> Sequence[TunnelProbe]:
+        return [each.way for each in self._checked.get(pool, {}).values() if each.way]
+
+    # --- what comes of it -------------------------------------------------------------------
+
+    def _reported(self, report: Report) -> Verdict:
+        """Judge a probe, or let it wait for a look; return by what the next one is due."""
+        now = self._now()
+        asked = self._asked(report)
+        verdict = self.verdicts.get(report.planned.id) or unchecked(now)
+        if asked is None:
+            return verdict
+        if asked.way is None:
+            self.statistics.add(report, report.outcome)
+            verdict = self._judge(asked, report.outcome)
+            self._announce()
+            return verdict
+        self._waiting.append(_Ended(report, asyncio.get_running_loop().time()))
+        self._looks.ask()
+        if isinstance(report.outcome, Failed):
+            self._direct.ask(asked)
+        return judge(verdict, report.outcome, asked.check, now)
+
+    def _asked(self, report: Report) -> CheckedServer | None:
+        """Return who was asked; None where that is not asked any more, or not so."""
+        planned = report.planned
+        asked = self._checked.get(planned.id.target.pool, {}).get(planned.id)
+        return asked if asked and asked.planned == planned else None
+
+    def _looked(self, look: PathObservation) -> None:
+        """Judge the probes that had ended before a look began."""
+        ready = [ended for ended in self._waiting if ended.ended_s <= look.began_s]
+        later = [ended for ended in self._waiting if ended.ended_s > look.began_s]
+        self._waiting = [ended for ended in ready if not self._settled(ended)] + later
+        self._announce()
+        self._look_ended.set()
+        if self._waiting:
+            self._looks.ask()
+
+    def _settled(self, ended: _Ended) -> bool:
+        """Judge a probe through the tunnel; say whether that could be done."""
+        asked = self._asked(ended.report)
+        if asked is None or asked.way is None:
+            return True
+        problem = self._looks.problem(asked.way, ended.report.began_s)
+        outcome = Inconclusive(problem) if problem else ended.report.outcome
+        self._note(asked, outcome, ended.ended_s)
+        if isinstance(outcome, Failed) and outcome.silent and self._answers_directly(asked):
+            if self._hears_others_first(asked):
+                return False
+            if self._is_in_doubt(asked, ended.report.began_s):
+                return True  # the next probe tells
+            outcome = self._suspicion(asked) or outcome
+        self.statistics.add(ended.report, outcome)
+        self._judge(asked, outcome)
+        return True
+
+    def _silence(self, asked: CheckedServer) -> SilenceCorrelator:
+        return self._silences.setdefault(
+            (asked.id.target.pool, asked.id.target.vip), SilenceCorrelator()
+        )
+
+    def _note(self, asked: CheckedServer, outcome: Outcome, at_s: float) -> None:
+        """Take note of what is heard of a server, and of its others."""
+        server, silence = asked.member.address, self._silence(asked)
+        match outcome:
+            case Failed(silent=True):
+                silence.silent(server, at_s)
+            case Failed():
+                silence.heard(server, at_s)
+            case Passed():
+                silence.heard(server, at_s)
+                self._direct.forget(asked)
+            case Inconclusive():
+                silence.asked(server, at_s)
+
+    def _answers_directly(self, asked: CheckedServer) -> bool:
+        return isinstance(self._direct.said(asked), Passed)
+
+    def _would_fall(self, asked: CheckedServer) -> bool:
+        verdict = self.verdicts.get(asked.id)
+        return bool(verdict and verdict.healthy and verdict.against + 1 >= asked.check.fall)
+
+    def _hears_others_first(self, asked: CheckedServer) -> bool:
+        """Say whether it has to be known first if others fell silent too; ask some of them now."""
+        unheard = self._silence(asked).unheard(asked.member.address)
+        if not unheard:
+            return False
+        others = (each.planned for each in self._at(unheard, asked) if each.planned)
+        self._prober.hurry(islice(others, WITNESSES))
+        return self._would_fall(asked)
+
+    def _is_in_doubt(self, asked: CheckedServer, began_s: float) -> bool:
+        """Say whether a server would fall by a probe that may have been answered.
+
+        When it began, it was not known yet that this director lets answers in.
+        """
+        alone_s = self._silence(asked).alone_s.get(asked.member.address)
+        return alone_s is not None and began_s < alone_s and self._would_fall(asked)
+
+    def _suspicion(self, asked: CheckedServer) -> Inconclusive | None:
+        """Return why the silence of a server counts for nothing; None where it counts."""
+        suspects = self._silence(asked).suspects(asked.member.address)
+        if not suspects:
+            return None
+        answering = {
+            each.member.address
+            for each in self._at(suspects, asked)
+            if self._answers_directly(each)
+        }
+        return Inconclusive(director_is_suspected(asked, len(suspects), len(answering)))
+
+    def _at(
+        self, addresses: Collection[IPAddress], asked: CheckedServer
+    ) -> Iterator[CheckedServer]:
+        """Yield what the servers at some addresses are asked, of the pool and VIP of one."""
+        of_pool = self._checked[asked.id.target.pool].values()
+        return (
+            each
+            for each in of_pool
+            if each.id.target.vip == asked.id.target.vip and each.member.address in addresses
+        )
+
+    def _judge(self, asked: CheckedServer, outcome: Outcome) -> Verdict:
+        now = self._now()  # first: the verdicts move with it
+        before = self.verdicts.get(asked.id) or unchecked(now)
+        if isinstance(outcome, Failed):
+            outcome = replace(outcome, meaning=self._meaning(asked, outcome))
+        verdict = judge(before, outcome, asked.check, now)
+        self.verdicts.set(asked.id, verdict)
+        return verdict
+
+    def _meaning(self, asked: CheckedServer, failed: Failed) -> str:
+        agent = asked.member.agent
+        findings = self._findings(agent.name) if agent else ()
+        return meaning_of(asked, failed, self._direct.said(asked), findings)
+
+    def _answered_directly(self, asked: CheckedServer) -> None:
+        """Say more of a server that was found down before it was known what that means."""
+        verdict = self.verdicts.get(asked.id)
+        if verdict and verdict.healthy is False and isinstance(verdict.last, Failed):
+            last = replace(verdict.last, meaning=self._meaning(asked, verdict.last))
+            self.verdicts.set(asked.id, replace(verdict, reason=last.why, last=last))
+            self._announce()
+
+    def _announce(self) -> None:
+        """Tell everybody what has changed."""
+        news = self.verdicts.take_news()
+        if news.turns:
+            self._on_health_changed(news.turns.keys())
+        for event in health_events(news):
+            note = log.info if event.kind is EventKind.SERVER_UP else log.warning
+            note(str(event.kind), subject=event.subject, detail=event.detail)
+            self._emit(event)
+        if news.to_keep:
+            self._unkept |= news.to_keep
+            self._has_unkept.set()
+
+    async def _keep_verdicts(self) -> None:
+        """Have the disk follow; one that refuses takes nothing away from what holds meanwhile."""
+        while True:
+            await self._has_unkept.wait()
+            self._has_unkept.clear()
+            changes, self._unkept = self._unkept, {}
+            try:
+                await self._keep(changes)
+            except StoreError as error:
+                log.warning("verdicts could not be kept", reason=str(error))
+                self._unkept = {**changes, **self._unkept}
+                await asyncio.sleep(KEEP_AGAIN_S)
+                self._has_unkept.set()

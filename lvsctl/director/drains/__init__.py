@@ -1,0 +1,1 @@
+"""Drains: deadlines, and how connections of drained servers become fewer."""

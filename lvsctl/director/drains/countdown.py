@@ -1,0 +1,113 @@
+"""How the connections of drained servers become fewer. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from lvsctl.director.state import State
+from lvsctl.farm.index import referring_services
+from lvsctl.farm.members import members
+from lvsctl.farm.status import AdministrativeState, ServerId
+from lvsctl.ipvs.table import AddressKey, DestinationCounters, ServiceKey
+from lvsctl.net import IPAddress, IpProtocol
+
+WINDOW_S = 60.0
+"""The estimate is made of what went on in this time."""
+
+FALLBACKS = frozenset({"mh-fallback", "sh-fallback"})
+
+Connections = Mapping[tuple[str, IPAddress], int]
+"""What a server at an address has, by the farm's service."""
+
+
+def drained(state: State) -> frozenset[ServerId]:
+    """Return the servers that are being drained."""
+    return frozenset(
+        server
+        for server, override in state.status.overrides.items()
+        if override.state is AdministrativeState.DRAINING and server.pool in state.farm.pools
+    )
+
+
+def services_of(state: State, servers: frozenset[ServerId]) -> frozenset[str]:
+    """Return the services that servers take part in."""
+    pools = {server.pool for server in servers}
+    return frozenset(name for pool in pools for name in referring_services(state.farm, pool))
+
+
+def connections_of(
+    state: State, servers: frozenset[ServerId], found: Connections
+) -> Mapping[ServerId, int]:
+    """Return how many connections each server still has, over all services of its pool."""
+    return {
+        member.id: sum(
+            found.get((service, member.address), 0)
+            for service in referring_services(state.farm, pool)
+        )
+        for pool in {server.pool for server in servers}
+        for member in members(state.farm.pools[pool], state.status)
+        if member.id in servers
+    }
+
+
+def drain_warnings(state: State, server: ServerId) -> Iterator[str]:
+    """Yield, in sentences, which clients of a drained server fare otherwise than one expects."""
+    farm = state.farm
+    for name in referring_services(farm, server.pool):
+        service = farm.services[name]
+        if service.persistence and not farm.settings.effective_sysctls["expire_quiescent_template"]:
+            yield (
+                f"known clients of the persistent service {name} still come here: "
+                "settings.sysctls.expire_quiescent_template is 0"
+            )
+        if service.scheduler in ("mh", "sh") and not service.effective_flags & FALLBACKS:
+            yield (
+                f"clients of service {name} that hash to this server are refused: its scheduler "
+                f"{service.scheduler} has no flag {service.scheduler}-fallback"
+            )
+
+
+def open_connections(key: ServiceKey, counters: DestinationCounters) -> int:
+    """Return what a drain waits for: established connections, and datagrams' until they expire.
+
+    The kernel counts TCP that is closing or only opening as inactive, and all of UDP.
+    """
+    if isinstance(key, AddressKey) and key.protocol is IpProtocol.UDP:
+        return counters.active_connections + counters.inactive_connections
+    return counters.active_connections
+
+
+@dataclass(frozen=True, slots=True)
+class Countdown:
+    """The connections of a drained server over the last time.
+
+    Attributes:
+        counts: Seconds on any steady clock with the count then, the oldest first; never empty.
+    """
+
+    counts: tuple[tuple[float, int], ...]
+
+    @property
+    def connections(self) -> int:
+        """How many there were at the last count."""
+        return self.counts[-1][1]
+
+    @property
+    def left_s(self) -> float | None:
+        """In how many seconds they will be gone if it goes on so; None where they do not get fewer.
+
+        It is a guess: clients do not tell when they will go.
+        """
+        (first_s, first), (last_s, last) = self.counts[0], self.counts[-1]
+        if not last:
+            return 0.0
+        if last >= first or last_s <= first_s:
+            return None
+        return last * (last_s - first_s) / (first - last)
+
+    def then(self, at_s: float, connections: int) -> "Countdown":
+        """Return the countdown with one count more and without those that are too old."""
+        kept = tuple(self._recent(at_s))
+        return Countdown((*kept, (at_s, connections)))
+
+    def _recent(self, at_s: float) -> Iterator[tuple[float, int]]:
+        return (count for count in self.counts if count[0] >= at_s - WINDOW_S)

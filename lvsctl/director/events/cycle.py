@@ -1,0 +1,176 @@
+"""What a cycle shows that people want to hear of. Pure."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TypeVar
+
+from lvsctl.director.reconcile.cycle import Cycle, KernelView, KeyState, ServiceHealth
+from lvsctl.director.write.advance import Advance
+from lvsctl.director.write.edits import describe_changes
+from lvsctl.events import MAX_ITEMS, Event, EventKind
+from lvsctl.farm.status import Override
+from lvsctl.ipvs.table import Operation, service_of
+from lvsctl.results import Done, Result, Skipped
+
+ItemT = TypeVar("ItemT")
+
+
+def cycle_events(before: KernelView, cycle: Cycle, after: KernelView) -> Iterator[Event]:
+    """Yield what a cycle did and found.
+
+    What it changed although nobody had changed the farm since all was as it should be, nor had
+    the servers' health, somebody else had changed before: that is drift.
+    """
+    drift: list[Operation] = []
+    asked: list[Operation] = []
+    for operation, result in cycle.results:
+        if isinstance(result, Done):
+            (drift if _was_right(operation, before, cycle) else asked).append(operation)
+    yield from _listed(EventKind.DRIFT, "put right what somebody else changed", drift)
+    yield from _listed(EventKind.KERNEL_CHANGED, "changed the IPVS table", asked)
+    refused = [
+        (operation, result)
+        for operation, result in cycle.results
+        if not isinstance(result, Done | Skipped) and not _was_told(operation, before, after)
+    ]
+    yield from _listed(
+        EventKind.KERNEL_REFUSED, "the kernel refused operations", refused, _with_result
+    )
+    yield from view_events(before, after)
+
+
+def _was_right(operation: Operation, before: KernelView, cycle: Cycle) -> bool:
+    if before.revision != cycle.revision or before.error:
+        return False
+    key = service_of(operation)
+    if key is None:
+        return cycle.dirty is None
+    seen = before.services.get(key)
+    return (
+        seen is not None
+        and seen.state is KeyState.APPLIED
+        and _follows(before.health.get(seen.service)) == _follows(cycle.health.get(seen.service))
+    )
+
+
+def _follows(health: ServiceHealth | None) -> tuple[Mapping[str, int | None], bool] | None:
+    """Return what of a service's table follows from health."""
+    return (health.weights, health.sorry) if health else None
+
+
+def _was_told(operation: Operation, before: KernelView, after: KernelView) -> bool:
+    """Say whether the last cycle had the same trouble: what is tried again is no news."""
+    key = service_of(operation)
+    if key is None:
+        return False
+    seen = before.services.get(key)
+    return seen is not None and bool(seen.reason) and seen == after.services.get(key)
+
+
+def _with_result(refused: tuple[Operation, Result]) -> str:
+    operation, result = refused
+    return f"{operation}: {result}"
+
+
+def _listed(
+    kind: EventKind, what: str, items: Sequence[ItemT], text: Callable[[ItemT], str] = str
+) -> Iterator[Event]:
+    """Yield an event about items, if there are any; only those that it names are put into words."""
+    if items:
+        first = tuple(map(text, items[:MAX_ITEMS]))
+        yield Event(kind, detail=f"{what}: {len(items)}", items=first)
+
+
+def view_events(before: KernelView, after: KernelView) -> Iterator[Event]:
+    """Yield what is wrong now and was not, and what is not any more."""
+    if after.error and not before.error:
+        yield Event(EventKind.KERNEL_UNREADABLE, detail=after.error)
+    if before.error and not after.error:
+        yield Event(EventKind.KERNEL_READABLE, detail="the kernel can be compared again")
+    yield from _differences(
+        _conflicts(before), _conflicts(after), EventKind.CONFLICT, EventKind.CONFLICT_OVER
+    )
+    yield from _differences(
+        {str(vip): why for vip, why in before.vips.items()},
+        {str(vip): why for vip, why in after.vips.items()},
+        EventKind.VIP_PROBLEM,
+        EventKind.VIP_PROBLEM_OVER,
+    )
+    yield from _differences(
+        {problem: problem for problem in before.host},
+        {problem: problem for problem in after.host},
+        EventKind.HOST_PROBLEM,
+        EventKind.HOST_PROBLEM_OVER,
+    )
+    yield from _health_events(before, after)
+
+
+def _health_events(before: KernelView, after: KernelView) -> Iterator[Event]:
+    """Yield for each service where its pool's health makes an exception, or does no longer."""
+    exceptions: Sequence[tuple[Callable[[ServiceHealth], str], EventKind, EventKind]] = (
+        (lambda health: health.panic, EventKind.PANIC, EventKind.PANIC_OVER),
+        (
+            lambda health: "no server is healthy: the sorry server serves" if health.sorry else "",
+            EventKind.SORRY_SERVER,
+            EventKind.SORRY_SERVER_OVER,
+        ),
+        (_lost_quorum, EventKind.QUORUM_LOST, EventKind.QUORUM_BACK),
+    )
+    for why, began, ended in exceptions:
+        was, now = (
+            {name: said for name, health in view.health.items() if (said := why(health))}
+            for view in (before, after)
+        )
+        yield from _differences(was, now, began, ended)
+
+
+def _lost_quorum(health: ServiceHealth) -> str:
+    withdrawn = "; its VIP is withdrawn from this director" if health.withdrawn else ""
+    return f"{health.lost_quorum}{withdrawn}" if health.lost_quorum else ""
+
+
+def _conflicts(view: KernelView) -> Mapping[str, str]:
+    return {
+        str(key): seen.reason
+        for key, seen in view.services.items()
+        if seen.state is KeyState.CONFLICT
+    }
+
+
+def _differences(
+    before: Mapping[str, str], after: Mapping[str, str], began: EventKind, ended: EventKind
+) -> Iterator[Event]:
+    for subject, why in after.items():
+        if before.get(subject) != why:
+            yield Event(began, "" if subject == why else subject, why)
+    for subject, why in before.items():
+        if subject not in after:
+            yield Event(ended, "" if subject == why else subject, f"no longer: {why}")
+
+
+def stored_events(step: Advance) -> Iterator[Event]:
+    """Yield what a commit changed, and each server whose administrative state it changed."""
+    first = dict(islice(step.changes.items(), MAX_ITEMS))
+    yield Event(
+        EventKind.STORED,
+        f"revision {step.after.revision}",
+        f"changed objects: {len(step.changes)}",
+        describe_changes(step.before, first),
+        step.by,
+    )
+    old, new = step.before.status.overrides, step.after.status.overrides
+    if old is not new:
+        for server in sorted({*old, *new}):
+            if old.get(server) != new.get(server):
+                yield Event(
+                    EventKind.SERVER_STATE, str(server), _standing(new.get(server)), by=step.by
+                )
+
+
+def _standing(override: Override | None) -> str:
+    if override is None:
+        return "enabled, as it is declared"
+    weight = "" if override.weight is None else f", weight {override.weight}"
+    until = f" until {override.deadline.at:%Y-%m-%dT%H:%M:%SZ}" if override.deadline else ""
+    reason = f": {override.reason}" if override.reason else ""
+    return f"{override.state}{until}{weight}{reason}"

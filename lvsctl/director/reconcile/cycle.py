@@ -1,0 +1,196 @@
+"""What one run of the reconciler found and did, and what is known of the kernel because of it."""
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from lvsctl.director.reconcile.tunnel_use import TunnelsInUse
+from lvsctl.health.marks import TunnelPath
+from lvsctl.health.path import PreparedPath
+from lvsctl.health.target import TargetId
+from lvsctl.host.interface import HostChange
+from lvsctl.ipvs.table import FwmarkKey, IpvsTable, Operation, ServiceCounters, ServiceKey, Timeouts
+from lvsctl.net import IPAddress
+from lvsctl.results import Result
+
+
+class KeyState(enum.StrEnum):
+    """How a virtual service of ours stands in the kernel."""
+
+    APPLIED = "applied"
+    PENDING = "pending"
+    CONFLICT = "conflict"
+    HELD = "held"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyView:
+    """What is known of one virtual service.
+
+    Attributes:
+        service: Name of the farm's service that it is for.
+        state: How it stands.
+        reason: Why it is not applied, with the cure; empty where it is.
+    """
+
+    service: str
+    state: KeyState
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceHealth:
+    """What the health of a pool's servers comes to for one service.
+
+    Attributes:
+        healthy: How many are healthy and take new connections.
+        panic: Why servers serve that are not healthy; empty where none does.
+        sorry: The sorry server takes the new connections.
+        lost_quorum: Why its quorum is lost; empty where it has it, or wants none.
+        withdrawn: Its VIP is kept off this director for that.
+        next_change: When a weight changes by itself, in UTC; None when it does not.
+        weights: What each server of a checked pool is to have; empty where none is checked.
+    """
+
+    healthy: int
+    panic: str = ""
+    sorry: bool = False
+    lost_quorum: str = ""
+    withdrawn: bool = False
+    next_change: datetime | None = None
+    weights: Mapping[str, int | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """One run of the reconciler.
+
+    Attributes:
+        revision: Of the state that it worked towards.
+        dirty: Services that it looked at; None for everything.
+        operations: What it planned for the table, in order.
+        results: What became of those that were tried, in order; empty where nothing was written.
+        host_changes: What it planned for VIPs and sysctls.
+        services: What is now known of each key that it looked at.
+        foreign: Keys that are not ours; only a look at everything finds them.
+        vip_problems: Why a VIP is not on this director.
+        host_problems: What is wrong with this host otherwise, in words.
+        orphaned: Services of ours that stand although the farm no longer names them.
+        addresses_in_use: This host's own addresses and gateways, with what they are; only a look at
+            everything finds them.
+        tunnels: What the services of ours that it looked at used towards agents' addresses when
+            it began.
+        prepared_paths: What probes through the tunnel are sent with; only a look at everything
+            tells.
+        mended_marks: The marks of probes whose services were not as they should be.
+        assumed_healthy: Servers that serve in the kernel and were never checked.
+        health: What health comes to for each service that it looked at.
+    """
+
+    revision: int
+    dirty: frozenset[str] | None
+    operations: tuple[Operation, ...] = ()
+    results: tuple[tuple[Operation, Result], ...] = ()
+    host_changes: tuple[HostChange, ...] = ()
+    services: Mapping[ServiceKey, KeyView] = field(default_factory=dict)
+    foreign: tuple[ServiceKey, ...] = ()
+    vip_problems: Mapping[IPAddress, str] = field(default_factory=dict)
+    host_problems: tuple[str, ...] = ()
+    orphaned: IpvsTable = field(default_factory=dict)
+    addresses_in_use: Mapping[IPAddress, str] = field(default_factory=dict)
+    tunnels: TunnelsInUse = field(default_factory=dict)
+    prepared_paths: Mapping[TunnelPath, PreparedPath] = field(default_factory=dict)
+    mended_marks: frozenset[FwmarkKey] = frozenset()
+    assumed_healthy: frozenset[TargetId] = frozenset()
+    health: Mapping[str, ServiceHealth] = field(default_factory=dict)
+
+    @property
+    def conflicts(self) -> Sequence[ServiceKey]:
+        """Keys that the farm wants and that somebody else created."""
+        return [key for key, view in self.services.items() if view.state is KeyState.CONFLICT]
+
+
+@dataclass(frozen=True, slots=True)
+class KernelView:
+    """What all cycles so far have shown.
+
+    Attributes:
+        revision: Of the state that the last cycle saw; -1 before the first.
+        at: When that was, in UTC.
+        services: What is known of each key of ours.
+        foreign: Keys that are not ours, as of the last look at everything.
+        vips: Why a VIP is not on this director.
+        host: What is wrong with this host otherwise, in words.
+        orphaned: Services of ours that stand although the farm no longer names them.
+        addresses_in_use: This host's own addresses and gateways, with what they are.
+        prepared_paths: What probes through the tunnel are sent with.
+        health: What health comes to for each service.
+        error: Why the last cycle failed as a whole; empty if it did not.
+    """
+
+    revision: int = -1
+    at: datetime | None = None
+    services: Mapping[ServiceKey, KeyView] = field(default_factory=dict)
+    foreign: tuple[ServiceKey, ...] = ()
+    vips: Mapping[IPAddress, str] = field(default_factory=dict)
+    host: tuple[str, ...] = ()
+    orphaned: IpvsTable = field(default_factory=dict)
+    addresses_in_use: Mapping[IPAddress, str] = field(default_factory=dict)
+    prepared_paths: Mapping[TunnelPath, PreparedPath] = field(default_factory=dict)
+    health: Mapping[str, ServiceHealth] = field(default_factory=dict)
+    error: str = ""
+
+    def after(self, cycle: Cycle, at: datetime) -> "KernelView":
+        """Return the view that a cycle leads to; a partial one leaves what it did not look at."""
+        if cycle.dirty is None:
+            kept_services: dict[ServiceKey, KeyView] = {}
+            kept_health: dict[str, ServiceHealth] = {}
+            foreign, host = cycle.foreign, cycle.host_problems
+            addresses_in_use, paths = cycle.addresses_in_use, cycle.prepared_paths
+        else:
+            kept_services = {
+                key: view for key, view in self.services.items() if view.service not in cycle.dirty
+            }
+            kept_health = {
+                name: each for name, each in self.health.items() if name not in cycle.dirty
+            }
+            foreign, host = self.foreign, self.host
+            addresses_in_use, paths = self.addresses_in_use, self.prepared_paths
+        return KernelView(
+            revision=cycle.revision,
+            at=at,
+            services=kept_services | dict(cycle.services),
+            foreign=foreign,
+            vips=cycle.vip_problems,
+            host=host,
+            orphaned=cycle.orphaned,
+            addresses_in_use=addresses_in_use,
+            prepared_paths=paths,
+            health=kept_health | dict(cycle.health),
+        )
+
+    @property
+    def next_change(self) -> datetime | None:
+        """When a weight changes by itself, in UTC; None when none does."""
+        times = (each.next_change for each in self.health.values() if each.next_change)
+        return min(times, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class TableReading:
+    """The kernel's table with its counters.
+
+    Attributes:
+        table: Every virtual service, ours and others', but those of health checks.
+        counters: Traffic of each.
+        timeouts: Idle times in force.
+        ours: The farm's service for each key that is ours.
+        probes: Those of health checks.
+    """
+
+    table: IpvsTable
+    counters: Mapping[ServiceKey, ServiceCounters]
+    timeouts: Timeouts
+    ours: Mapping[ServiceKey, str]
+    probes: IpvsTable = field(default_factory=dict)

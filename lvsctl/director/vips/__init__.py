@@ -1,0 +1,1 @@
+"""VIPs on this director: where each goes, duplicates, and telling the neighbours."""

@@ -1,0 +1,233 @@
+"""The one place that changes the state: an edit in, checks, a durable commit, a new state out."""
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+
+from lvsctl.director.agents.edits import without_stale_readiness
+from lvsctl.director.state import State
+from lvsctl.director.write.advance import Advance, advance, services_affected
+from lvsctl.director.write.edits import Edit, describe_changes, describe_operations
+from lvsctl.director.write.replica import Replica
+from lvsctl.errors import InvalidInput, OutcomeUnknown, StaleBase, StoreError
+from lvsctl.farm.objects import Changes, Kind, ObjectId
+from lvsctl.farm.rules.farm import broken_rules
+from lvsctl.farm.status import EPOCH
+from lvsctl.health.target import TargetId
+from lvsctl.health.weights import Health
+from lvsctl.net import IPAddress
+from lvsctl.store.interface import Store, check_expected
+
+ATTEMPTS = 8
+"""How often an edit is judged anew because somebody else committed in between."""
+
+
+@dataclass(frozen=True, slots=True)
+class EditContext:
+    """What an edit is judged by beside the stored state.
+
+    Attributes:
+        addresses_in_use: Addresses that are in use outside the farm, with what they are.
+        health: What the health checks have come to say.
+        at: The present moment, in UTC.
+    """
+
+    addresses_in_use: Mapping[IPAddress, str] = field(default_factory=dict)
+    health: Mapping[TargetId, Health] = field(default_factory=dict)
+    at: datetime = EPOCH
+
+
+@dataclass(frozen=True)
+class CommitResult:
+    """What came of an edit.
+
+    Attributes:
+        before: The state that it found.
+        after: The state that the edit leads to.
+        state: The state that is stored now; a dry run leaves it as it was.
+        changes: Which objects it added, changed and removed, in words.
+        dirty: Names of the services that it bears on; None for everything.
+        changed: Whether anything was different from before.
+    """
+
+    before: State
+    after: State
+    state: State
+    changes: tuple[str, ...]
+    dirty: frozenset[str] | None
+    changed: bool
+
+    @property
+    def revision(self) -> int:
+        """Of the store, with the edit in it."""
+        return self.state.revision
+
+    @cached_property
+    def operations(self) -> tuple[str, ...]:
+        """What it does to an IPVS table that is as it should be, in words.
+
+        It takes a tenth of a second for a thousand services, so only who wants it pays.
+        """
+        if not self.changed:
+            return ()
+        return describe_operations(self.before, self.after, self.dirty)
+
+
+class Committer:
+    """Applies edits one after the other; lives in the store's worker thread.
+
+    An edit is judged by the state that the store then still has when it is written, or judged
+    anew: what two writers may each do alone they may not do together.
+
+    Args:
+        store: Where the state is kept.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._replica = Replica(store)
+
+    @property
+    def state(self) -> State:
+        """The present state; readers in other threads get a frozen value."""
+        return self._replica.state
+
+    def catch_up(self) -> None:
+        """Take in what others have committed.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        self._replica.catch_up()
+
+    def fetch(self) -> Iterator[Advance]:
+        """Yield the steps of the state that were not fetched yet, in order; from another thread."""
+        return self._replica.fetch()
+
+    def subscribe(self, announce: Callable[[], None]) -> Callable[[], None]:
+        """Have a function called, in whichever thread, when there may be something to take in.
+
+        Returns:
+            What ends it.
+        """
+        return self._replica.subscribe(announce)
+
+    def compact(self) -> bool:
+        """Forget a part of the history that is beyond what is kept; return if there is more."""
+        return self._store.compact()
+
+    def dry_run(
+        self, edit: Edit, expect: Mapping[ObjectId, int], context: EditContext
+    ) -> CommitResult:
+        """Check an edit as :meth:`commit` does and say what it would do; store nothing."""
+        self.catch_up()
+        step, asked = self._judged(edit, expect, context, "")
+        return _written(step, asked, stored=False)
+
+    def commit(
+        self,
+        edit: Edit,
+        expect: Mapping[ObjectId, int],
+        by: str,
+        context: EditContext,
+    ) -> CommitResult:
+        """Check an edit and store what it changes; an edit that changes nothing stores nothing.
+
+        Args:
+            edit: What to change.
+            expect: Revisions that objects must be at; 0 for one that must not stand.
+            by: Who asks, for the history.
+            context: What else the edit is judged by.
+
+        Raises:
+            InvalidInput: The farm that would come of it breaks rules.
+            NotFound: It is about an object that does not stand.
+            StaleRevision: An object is not at the revision that ``expect`` names.
+            Conflict: The present state forbids it.
+            StaleBase: Others committed first each time; nothing was stored.
+            OutcomeUnknown: The disk failed, and so it is not known whether it was stored.
+            StoreError: The disk failed; the state is as before.
+        """
+        for _ in range(ATTEMPTS):
+            self.catch_up()
+            step, asked = self._judged(edit, expect, context, by)
+            if not step.changes:
+                return _written(step, asked, stored=False)
+            try:
+                self._store_step(step, expect)
+            except StaleBase:
+                continue
+            self._replica.enter(step)
+            return _written(step, asked, stored=True)
+        raise StaleBase(
+            f"others changed the farm each of the {ATTEMPTS} times that this change was checked; "
+            "nothing was stored. Repeat it when they are done"
+        )
+
+    def _store_step(self, step: Advance, expect: Mapping[ObjectId, int]) -> None:
+        """Commit a step; where the answer is lost, look whether it was stored.
+
+        Raises:
+            StaleBase, OutcomeUnknown, StoreError: See :meth:`commit`.
+        """
+        base, commit_id = step.before.position, uuid.uuid4().hex
+        try:
+            self._store.commit(
+                step.changes, base=base, expect=expect, by=step.by, commit_id=commit_id
+            )
+        except StoreError as error:
+            try:
+                revision = self._store.find_commit(commit_id, base)
+            except StoreError:
+                raise OutcomeUnknown(
+                    f"{error}. Whether this change was stored is not known: look before you "
+                    "repeat it"
+                ) from error
+            if revision is None:
+                raise
+
+    def _judged(
+        self, edit: Edit, expect: Mapping[ObjectId, int], context: EditContext, by: str
+    ) -> tuple[Advance, Changes]:
+        """Return what an edit leads to, and what it asks for, unchanged values included."""
+        before = self.state.seen(context.health, context.at)
+        check_expected(expect, before.revisions)
+        asked = edit.changes(before)
+        changes = {
+            object_id: value
+            for object_id, value in asked.items()
+            if value != before.value(object_id)
+        }
+        after = before.after(changes, before.revision + 1)
+        if any(object_id.kind is not Kind.OVERRIDE for object_id in changes):
+            _refuse_broken(edit, after, context.addresses_in_use)
+        edit.guard(before, after)
+        stale = without_stale_readiness(after)
+        if stale:
+            changes |= stale
+            after = before.after(changes, before.revision + 1)
+        return advance(before, after, changes, by), asked
+
+
+def _written(step: Advance, asked: Changes, *, stored: bool) -> CommitResult:
+    before, after, changes = step.before, step.after, step.changes
+    return CommitResult(
+        before,
+        after,
+        after if stored else before,
+        describe_changes(before, changes),
+        step.dirty if changes else services_affected(before, after, asked),
+        bool(changes),
+    )
+
+
+def _refuse_broken(edit: Edit, after: State, addresses_in_use: Mapping[IPAddress, str]) -> None:
+    agents = after.status.agents.values()
+    problems = [
+        edit.locate(broken, problem)
+        for broken, problem in broken_rules(after.farm, addresses_in_use, agents)
+    ]
+    if problems:
+        raise InvalidInput(problems)

@@ -1,0 +1,56 @@
+"""Changes of a farm that are valid and yet should not be made unasked. Pure."""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+from lvsctl.errors import Problem
+from lvsctl.farm.compile import service_keys
+from lvsctl.farm.model import Farm, Pool, RealServer, Service, Settings
+from lvsctl.farm.objects import Kind, ObjectId
+from lvsctl.farm.rules.health import broken_health_rules
+from lvsctl.farm.rules.tunnels import broken_tunnel_rules
+from lvsctl.farm.status import AdministrativeState, Agent, AtDeadline, Deadline, Override
+from lvsctl.farm.tunnels import clashes, tunnel_problems
+from lvsctl.ipvs.table import FwmarkKey, Persistence, ServiceKey
+from lvsctl.messages.model import Membership
+from lvsctl.net import IPAddress, IpProtocol, family_of
+from lvsctl.unicast import why_not_unicast
+
+
+def drastic(before: Farm, after: Farm) -> Iterator[str]:
+    """Yield why a change would take most of the farm away, in sentences; nothing if it does not.
+
+    Drastic is what removes more than half of the services, or every declared server of a pool
+    that a service keeps using.
+    """
+    removed = before.services.keys() - after.services.keys()
+    if len(removed) * 2 > len(before.services):
+        yield f"it removes {len(removed)} of {len(before.services)} services"
+    for service in after.services.values():
+        old = before.services.get(service.name)
+        if old is None:
+            continue
+        had = _addresses(before.pools[old.pool])
+        if had and not had & _addresses(after.pools[service.pool]):
+            yield f"service {service.name} loses all {len(had)} of its declared real servers"
+
+
+def moved_marks(before: Farm, after: Farm) -> Iterator[str]:
+    """Yield, in sentences, each service that would keep its firewall mark and get another VIP.
+
+    The kernel knows such a service by the mark alone. So the old VIP cannot serve on beside the
+    new one, as it does where the VIP is part of the key.
+    """
+    vips = {s.fwmark: s.vip for s in before.services.values() if s.fwmark is not None}
+    for service in after.services.values():
+        old = vips.get(service.fwmark) if service.fwmark is not None else None
+        if old is not None and old != service.vip:
+            yield (
+                f"service {service.name} would move fwmark {service.fwmark} from {old} to "
+                f"{service.vip}, and both would be without service meanwhile; add a service with "
+                "the new VIP and another mark, let the firewall set that, then remove this one"
+            )
+
+
+def _addresses(pool: Pool) -> frozenset[IPAddress]:
+    return frozenset(server.address for server in pool.real_servers)

@@ -1,0 +1,161 @@
+"""What the tunnels of a farm must keep to.
+
+Every type carries both families in outer headers of both, so no combination of VIP and real
+server is refused for its families alone; one that the kernel cannot do belongs into
+:func:`_carried`. Remote checksum offload of gue is not offered: it slows uploads down
+seventyfold.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from types import MappingProxyType
+
+from lvsctl.errors import Problem
+from lvsctl.farm.model import GUE_PORT, Farm, Pool, PoolTunnel
+from lvsctl.farm.objects import Kind, ObjectId
+from lvsctl.farm.status import Agent
+from lvsctl.ipvs.table import Encapsulation, TunnelType
+from lvsctl.messages.model import Membership
+from lvsctl.net import Family, IPAddress, IpProtocol, family_of
+
+MAX_PORT = 65535
+
+LEAST_MTU: Mapping[Family, int] = MappingProxyType({Family.IPV4: 576, Family.IPV6: 1280})
+"""What every network must let through (RFC 1122, 3.3.3 and RFC 8200, 5), in bytes."""
+MIN_MTU = LEAST_MTU[Family.IPV4]
+MAX_MTU = 65535
+
+FamilyOwners = Mapping[Family, str]
+"""Families, each with something that has an address of it, in words."""
+
+
+def broken_tunnel_rules(
+    farm: Farm, agents: Collection[Agent]
+) -> Iterator[tuple[ObjectId, Problem]]:
+    """Yield everything that is wrong with the tunnels of pools and of their servers."""
+    vips = _vip_families(farm)
+    joined: dict[str, list[Agent]] = {}
+    for agent in agents:
+        if agent.membership is not Membership.LEFT:
+            for name in agent.pools:
+                joined.setdefault(name, []).append(agent)
+    for pool in farm.pools.values():
+        inner, guests = vips.get(pool.name, {}), joined.get(pool.name, ())
+        for pointer, tunnel, outer in _tunnels(pool, guests):
+            for problem in (*_by_itself(tunnel), *_carried(tunnel, {**outer, **inner})):
+                yield ObjectId(Kind.POOL, pool.name), problem.below(pointer)
+    yield from _one_sort_of_gre(farm, joined)
+    yield from _ports_of_gue_are_free(farm)
+
+
+def _vip_families(farm: Farm) -> Mapping[str, FamilyOwners]:
+    """Return the families that each pool's tunnels carry."""
+    found: dict[str, dict[Family, str]] = {}
+    for service in farm.services.values():
+        of_pool = found.setdefault(service.pool, {})
+        of_pool.setdefault(family_of(service.vip), f"the VIP of service {service.name}")
+    return found
+
+
+def _tunnels(
+    pool: Pool, agents: Collection[Agent]
+) -> Iterator[tuple[str, PoolTunnel, FamilyOwners]]:
+    """Yield the tunnels of a pool, each with its pointer and the families of its outer headers."""
+    outer: dict[Family, str] = {}
+    own = set()
+    for index, server in enumerate(pool.real_servers):
+        family = family_of(server.address)
+        if server.tunnel is not None:
+            own.add(server.address)
+            whose = f"real server {server.name}"
+            yield f"/real_servers/{index}/tunnel", server.tunnel, {family: whose}
+        elif family not in outer:
+            outer[family] = f"real server {server.name}"
+    for agent in agents:
+        if agent.address not in own:
+            outer.setdefault(family_of(agent.address), f"agent {agent.name}")
+    yield "/tunnel", pool.tunnel, outer
+
+
+def _by_itself(tunnel: PoolTunnel) -> Iterator[Problem]:
+    if tunnel.type is TunnelType.GUE and not 1 <= tunnel.port <= MAX_PORT:
+        allowed = f"1 to {MAX_PORT}; left out: {GUE_PORT}"
+        yield Problem("/port", f"{tunnel.port} is out of range", allowed)
+    if tunnel.type is not TunnelType.GUE and tunnel.port:
+        yield Problem("/port", f"{tunnel.type} has no port", "leave it out; gue has one")
+    if tunnel.type is TunnelType.IPIP and tunnel.checksum:
+        yield Problem("/checksum", "ipip has no checksum", "leave it out; gre and gue have one")
+    if tunnel.mtu is not None and not MIN_MTU <= tunnel.mtu <= MAX_MTU:
+        yield Problem("/mtu", f"{tunnel.mtu} is out of range", f"{MIN_MTU} to {MAX_MTU}")
+
+
+def _carried(tunnel: PoolTunnel, families: FamilyOwners) -> Iterator[Problem]:
+    """Yield why a tunnel cannot carry a family, inside or as its outer header."""
+    if tunnel.mtu is None or tunnel.mtu < MIN_MTU:
+        return
+    for family, whose in families.items():
+        if tunnel.mtu < LEAST_MTU[family]:
+            detail = f"{tunnel.mtu} is too small for {family}, the family of {whose}"
+            yield Problem("/mtu", detail, f"{LEAST_MTU[family]} to {MAX_MTU}")
+
+
+def _one_sort_of_gre(
+    farm: Farm, joined: Mapping[str, Collection[Agent]]
+) -> Iterator[tuple[ObjectId, Problem]]:
+    """Yield where a host would have to accept gre with and without checksum.
+
+    One device takes all GRE for an address, and drops the sort that it was not made for
+    (``ip_tunnel_rcv`` in net/ipv4/ip_tunnel.c). So a live pool cannot change between the two
+    either: there is a time in which both arrive.
+    """
+    accepted: dict[IPAddress, tuple[Encapsulation, str]] = {}
+    for agent in (agent for agents in joined.values() for agent in agents):
+        for ready in agent.ready:
+            if ready.tunnel.type is TunnelType.GRE:
+                accepted[agent.address] = (ready.tunnel, f"agent {agent.name} takes {ready.tunnel}")
+    for pool in farm.pools.values():
+        refused: set[str] = set()
+        for pointer, tunnel, address in _tunnels_by_address(pool, joined.get(pool.name, ())):
+            if tunnel.type is not TunnelType.GRE or pointer in refused:
+                continue
+            wanted = tunnel.encapsulation
+            why = f"{address} takes {wanted} for pool {pool.name}"
+            present, why = accepted.setdefault(address, (wanted, why))
+            if present != wanted:
+                refused.add(pointer)
+                detail = f"{why}: a host cannot accept gre with and without checksum at once"
+                allowed = "as there; in a live pool change to ipip or gue first, and from there"
+                yield (
+                    ObjectId(Kind.POOL, pool.name),
+                    Problem(f"{pointer}/checksum", detail, allowed),
+                )
+
+
+def _tunnels_by_address(
+    pool: Pool, agents: Collection[Agent]
+) -> Iterator[tuple[str, PoolTunnel, IPAddress]]:
+    """Yield the tunnel to each server of a pool, with its pointer."""
+    own = set()
+    for index, server in enumerate(pool.real_servers):
+        if server.tunnel is None:
+            yield "/tunnel", pool.tunnel, server.address
+        else:
+            own.add(server.address)
+            yield f"/real_servers/{index}/tunnel", server.tunnel, server.address
+    for agent in agents:
+        if agent.address not in own:
+            yield "/tunnel", pool.tunnel, agent.address
+
+
+def _ports_of_gue_are_free(farm: Farm) -> Iterator[tuple[ObjectId, Problem]]:
+    """Yield UDP services whose packets a real server would take for tunnelled ones."""
+    for service in farm.services.values():
+        pool = farm.pools.get(service.pool)
+        if pool is None or service.protocol is not IpProtocol.UDP:
+            continue
+        tunnels = [pool.tunnel, *(server.tunnel for server in pool.real_servers if server.tunnel)]
+        gue_ports = {tunnel.port for tunnel in tunnels if tunnel.type is TunnelType.GUE}
+        for index, port in enumerate(service.ports):
+            if port in gue_ports:
+                detail = f"at UDP port {port} the servers of pool {pool.name} take gue"
+                problem = Problem(f"/ports/{index}", detail, "another port, here or of the tunnel")
+                yield ObjectId(Kind.SERVICE, service.name), problem

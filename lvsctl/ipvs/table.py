@@ -1,0 +1,358 @@
+"""The IPVS table in the kernel's own words: virtual services and their destinations.
+
+A key says which one, a configuration what may be changed about it in place. Counters stand
+beside them and never inside, so that two tables are equal exactly when they forward alike.
+
+Source: ``include/uapi/linux/ip_vs.h``.
+"""
+
+import enum
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address
+from types import MappingProxyType
+
+from lvsctl.net import Family, IPAddress, IpProtocol, family_of
+
+
+class ServiceFlag(enum.IntFlag):
+    """Flags of a virtual service (``IP_VS_SVC_F_*``) that may be asked for.
+
+    PERSISTENT (0x1) is not among them, as :class:`Persistence` says it, nor HASHED (0x2),
+    which is the kernel's private mark. What SCHED1 and SCHED2 mean is the scheduler's affair:
+    fallback and port for both ``sh`` and ``mh``.
+    """
+
+    ONE_PACKET = 0x04
+    SCHED1 = 0x08
+    SCHED2 = 0x10
+    SCHED3 = 0x20
+
+
+class ForwardingMethod(enum.IntEnum):
+    """How a packet reaches its destination (``IP_VS_CONN_F_FWD_MASK``)."""
+
+    MASQUERADE = 0
+    LOCAL = 1
+    TUNNEL = 2
+    DIRECT_ROUTE = 3
+    BYPASS = 4
+
+
+class TunnelType(enum.IntEnum):
+    """The outer header of the tunnel forwarding method (``IP_VS_CONN_F_TUNNEL_TYPE_*``)."""
+
+    IPIP = 0
+    GUE = 1
+    GRE = 2
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+class TunnelFlag(enum.IntFlag):
+    """Options of an encapsulation (``IP_VS_TUNNEL_ENCAP_FLAG_*``)."""
+
+    CHECKSUM = 0x1
+    REMOTE_CHECKSUM = 0x2
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Encapsulation:
+    """What a tunnelled packet is wrapped in.
+
+    Attributes:
+        type: The kind of the outer header.
+        port: UDP port of GUE; 0 for the others.
+        flags: Checksum options of GUE and GRE.
+    """
+
+    type: TunnelType = TunnelType.IPIP
+    port: int = 0
+    flags: TunnelFlag = TunnelFlag(0)
+
+    def __str__(self) -> str:
+        port = f":{self.port}" if self.port else ""
+        flags = "".join(f"+{flag.name}".lower() for flag in self.flags)
+        return f"{self.type}{port}{flags}"
+
+
+@dataclass(frozen=True, slots=True)
+class AddressKey:
+    """A virtual service that is known by protocol, VIP and port."""
+
+    protocol: IpProtocol
+    vip: IPAddress
+    port: int
+
+    @property
+    def family(self) -> Family:
+        """Family of the clients' packets."""
+        return family_of(self.vip)
+
+    @property
+    def sort_key(self) -> tuple[int, int, int, int]:
+        """A total order over all service keys: by family, address, protocol, port."""
+        return (self.family, int(self.vip), self.protocol, self.port)
+
+    def __hash__(self) -> int:
+        # ipaddress hashes by way of a hexadecimal string; tables of ten thousands feel that.
+        return hash((int(self.vip), self.port))
+
+    def __str__(self) -> str:
+        return _address_key_text(self)
+
+
+@functools.lru_cache(maxsize=1024)  # said of every destination of a service
+def _address_key_text(key: AddressKey) -> str:
+    host = f"[{key.vip}]" if key.family is Family.IPV6 else str(key.vip)
+    return f"{key.protocol} {host}:{key.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class FwmarkKey:
+    """A virtual service that is known by the firewall mark of its packets."""
+
+    family: Family
+    mark: int
+
+    @property
+    def sort_key(self) -> tuple[int, int, int, int]:
+        """A total order over all service keys: marks of a family come before its addresses."""
+        return (self.family, -1, 0, self.mark)
+
+    def __str__(self) -> str:
+        return f"fwmark {self.mark}" + (" IPv6" if self.family is Family.IPV6 else "")
+
+
+ServiceKey = AddressKey | FwmarkKey
+
+
+@dataclass(frozen=True, slots=True)
+class Persistence:
+    """Clients of one network stay with one destination.
+
+    Attributes:
+        timeout_s: How long after the last connection, in seconds.
+        prefix_length: Size of the client network, 32 or 128 for single clients.
+        engine: Name of a persistence engine (``sip``); empty for the client's address.
+    """
+
+    timeout_s: int
+    prefix_length: int
+    engine: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualServiceConfig:
+    """What may be changed in place about a virtual service."""
+
+    scheduler: str
+    flags: ServiceFlag = ServiceFlag(0)
+    persistence: Persistence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationKey:
+    """A destination within its service.
+
+    Attributes:
+        address: Address of the real server (RIP).
+        port: Port at the real server. With the tunnel method packets keep the service's port
+            whatever is written here, so lvsctl always writes the service's; 0 under a mark.
+    """
+
+    address: IPAddress
+    port: int
+
+    @property
+    def sort_key(self) -> tuple[int, int, int]:
+        """A total order: by family, address, port."""
+        return (family_of(self.address), int(self.address), self.port)
+
+    def __hash__(self) -> int:
+        # As that of AddressKey, for the same reason.
+        return hash((int(self.address), self.port))
+
+    def __str__(self) -> str:
+        host = f"[{self.address}]" if self.address.version == 6 else str(self.address)  # noqa: PLR2004
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationConfig:
+    """What may be changed in place about a destination.
+
+    Attributes:
+        weight: 0 (no new connections) to 65535.
+        forwarding: How packets reach it.
+        encapsulation: The outer header; only the tunnel method has one.
+        upper_threshold: No new connections above so many; 0 for no limit.
+        lower_threshold: New connections again below so many; 0 for three quarters of the upper.
+    """
+
+    weight: int
+    forwarding: ForwardingMethod = ForwardingMethod.TUNNEL
+    encapsulation: Encapsulation | None = Encapsulation()
+    upper_threshold: int = 0
+    lower_threshold: int = 0
+
+
+_NO_DESTINATIONS: Mapping[DestinationKey, DestinationConfig] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualService:
+    """A virtual service with its destinations; their order is that of adding."""
+
+    config: VirtualServiceConfig
+    destinations: Mapping[DestinationKey, DestinationConfig] = field(
+        default_factory=lambda: _NO_DESTINATIONS
+    )
+
+
+IpvsTable = Mapping[ServiceKey, VirtualService]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Idle times of connections, in seconds, for the whole network namespace."""
+
+    tcp_s: int
+    tcp_fin_s: int
+    udp_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Counters since creation, and rates over the last seconds as the kernel estimates them."""
+
+    connections: int = 0
+    in_packets: int = 0
+    out_packets: int = 0
+    in_bytes: int = 0
+    out_bytes: int = 0
+    connections_per_s: int = 0
+    in_packets_per_s: int = 0
+    out_packets_per_s: int = 0
+    in_bytes_per_s: int = 0
+    out_bytes_per_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationCounters:
+    """Traffic of one destination, and its connections at this moment."""
+
+    traffic: Traffic
+    active_connections: int
+    inactive_connections: int
+    persistent_connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceCounters:
+    """Traffic of one virtual service and of each of its destinations."""
+
+    traffic: Traffic
+    destinations: Mapping[DestinationKey, DestinationCounters]
+
+
+@dataclass(frozen=True, slots=True)
+class AddService:
+    """Create a virtual service without destinations. EEXIST where it exists."""
+
+    key: ServiceKey
+    config: VirtualServiceConfig
+
+    def __str__(self) -> str:
+        return f"add service {self.key} {self.config.scheduler}"
+
+
+@dataclass(frozen=True, slots=True)
+class EditService:
+    """Change a virtual service in place. ENOENT (ESRCH in the kernel) where it is missing."""
+
+    key: ServiceKey
+    config: VirtualServiceConfig
+
+    def __str__(self) -> str:
+        return f"edit service {self.key} {self.config.scheduler}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteService:
+    """Delete a virtual service with all its destinations."""
+
+    key: ServiceKey
+
+    def __str__(self) -> str:
+        return f"delete service {self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class AddDestination:
+    """Add a destination to a virtual service."""
+
+    service: ServiceKey
+    key: DestinationKey
+    config: DestinationConfig
+
+    def __str__(self) -> str:
+        return f"add {self.key} weight {self.config.weight} to {self.service}"
+
+
+@dataclass(frozen=True, slots=True)
+class EditDestination:
+    """Change a destination in place; its connections live on."""
+
+    service: ServiceKey
+    key: DestinationKey
+    config: DestinationConfig
+
+    def __str__(self) -> str:
+        return f"edit {self.key} weight {self.config.weight} of {self.service}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteDestination:
+    """Remove a destination from a virtual service."""
+
+    service: ServiceKey
+    key: DestinationKey
+
+    def __str__(self) -> str:
+        return f"delete {self.key} from {self.service}"
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimeouts:
+    """Set the idle times of connections."""
+
+    timeouts: Timeouts
+
+    def __str__(self) -> str:
+        values = self.timeouts
+        return f"set timeouts tcp {values.tcp_s} s, fin {values.tcp_fin_s} s, udp {values.udp_s} s"
+
+
+Operation = (
+    AddService
+    | EditService
+    | DeleteService
+    | AddDestination
+    | EditDestination
+    | DeleteDestination
+    | SetTimeouts
+)
+
+
+def service_of(operation: Operation) -> ServiceKey | None:
+    """Return the virtual service that an operation belongs to, None for namespace-wide ones."""
+    match operation:
+        case AddService(key=key) | EditService(key=key) | DeleteService(key=key):
+            return key
+        case SetTimeouts():
+            return None
+        case _:
+            return operation.service

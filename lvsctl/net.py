@@ -1,0 +1,50 @@
+"""Addresses, families and transport protocols, as the kernel numbers them. Pure."""
+
+import enum
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
+from types import MappingProxyType
+
+IPAddress = IPv4Address | IPv6Address
+IPInterface = IPv4Interface | IPv6Interface
+IPNetwork = IPv4Network | IPv6Network
+
+
+class IpProtocol(enum.IntEnum):
+    """A transport that IPVS balances, by its IANA protocol number."""
+
+    TCP = 6
+    UDP = 17
+    SCTP = 132
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+class Family(enum.IntEnum):
+    """An address family, by its number in Linux."""
+
+    IPV4 = 2
+    IPV6 = 10
+
+    def __str__(self) -> str:
+        return "IPv4" if self is Family.IPV4 else "IPv6"
+
+    @property
+    def bits(self) -> int:
+        """Width of an address of this family."""
+        return 32 if self is Family.IPV4 else 128
+
+
+def family_of(address: IPAddress) -> Family:
+    """Return the family that an address belongs to."""
+    return Family.IPV4 if address.version == 4 else Family.IPV6  # noqa: PLR2004
