@@ -331,7 +331,7 @@ class Agent:
         except StoreError as error:
             _log.error("a request to leave is unreadable and dropped", reason=str(error))
             with contextlib.suppress(StoreError):
-                self._state.drop_leave_request()
+                self._state.set_leave_request_aside()
             return None
 
     async def _leave(self, request: LeaveRequest) -> bool:

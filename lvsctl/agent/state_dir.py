@@ -147,6 +147,11 @@ class StateDir:
         """Take the request as answered."""
         files.remove(self.path / _LEAVE)
 
+    def set_leave_request_aside(self) -> None:
+        """Drop a request that cannot be read, and keep it under a second name."""
+        files.keep_damaged(self.path / _LEAVE)
+        files.remove(self.path / _LEAVE)
+
     def leave_progress(self) -> LeaveProgress | None:
         """Return how far the last leave has come."""
         return self._read(_LEAVE_PROGRESS, LeaveProgress)

@@ -9,14 +9,18 @@ DESCRIPTORS_PER_PROGRAM = 4
 """Its output, what tells of its end, and those that starting it takes."""
 OTHERS = 256
 """Netlink, the stores with their journals, threads, listening sockets, standard streams."""
+USEFUL = 65536
+"""More than there is use for. Programs inherit the limit, and some close as many at their start."""
 RESERVED = CONNECTIONS + AT_ONCE + PROGRAMS * DESCRIPTORS_PER_PROGRAM + OTHERS
 
 
 def raise_descriptor_limit() -> int:
-    """Raise the soft limit of this process to the hard one, and return it."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard
+    """Raise the soft limit of this process as far as it may and needs to, and return it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = USEFUL if hard == resource.RLIM_INFINITY else min(hard, USEFUL)
+    limit = max(soft, allowed)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    return limit
 
 
 def reserved_descriptors(limit: int) -> int:

@@ -4,27 +4,18 @@ Its laws are in ``tests/unit/test_plan.py``.
 """
 
 import functools
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from lvsctl.farm.members import SORRY_WEIGHT, ServiceState, service_state
 from lvsctl.farm.model import Farm, Pool, Service
 from lvsctl.farm.status import Status
-from lvsctl.ipvs.diff import _by_address, _destination_config
 from lvsctl.ipvs.table import (
-    AddDestination,
     AddressKey,
-    AddService,
-    DeleteDestination,
-    DeleteService,
     DestinationConfig,
     DestinationKey,
-    EditDestination,
-    EditService,
     Encapsulation,
     FwmarkKey,
     IpvsTable,
-    Operation,
     ServiceFlag,
     ServiceKey,
     SetTimeouts,
@@ -48,7 +39,7 @@ def service_keys(service: Service) -> Sequence[ServiceKey]:
     """Return the keys of the virtual services that a service stands for."""
     if service.fwmark is not None:
         return (FwmarkKey(family_of(service.vip), service.fwmark),)
-    assert service.protocol is not None  # noqa: S101 - farm_rules: None only with a fwmark
+    assert service.protocol is not None  # noqa: S101 - farm.rules: None only with a fwmark
     return tuple(AddressKey(service.protocol, service.vip, port) for port in service.ports)
 
 
@@ -93,6 +84,23 @@ def compile_state(service: Service, pool: Pool, stands: ServiceState) -> IpvsTab
             {DestinationKey(address, port): destination for address, destination in destinations},
         )
     return table
+
+
+@functools.lru_cache(maxsize=4096)  # most destinations of a farm have the same
+def _destination_config(
+    weight: int, encapsulation: Encapsulation | None, upper_threshold: int, lower_threshold: int
+) -> DestinationConfig:
+    return DestinationConfig(
+        weight,
+        encapsulation=encapsulation,
+        upper_threshold=upper_threshold,
+        lower_threshold=lower_threshold,
+    )
+
+
+def _by_address(destination: tuple[IPAddress, DestinationConfig]) -> tuple[int, int]:
+    address = destination[0]
+    return address.version, int(address)
 
 
 def compile_farm(farm: Farm, status: Status) -> IpvsTable:

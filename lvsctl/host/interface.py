@@ -7,7 +7,6 @@ and setting up, keeping and leaving are one comparison in three directions.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from typing import Protocol
 
 from lvsctl.net import Family, IPAddress, IPInterface, IPNetwork

@@ -1,56 +1,24 @@
-"""From the farm to the IPVS table, and from one table to another.
+"""From one IPVS table to another.
 
-``compile_service`` says which virtual services and destinations a service of the farm stands
-for, ``diff`` which operations lead from the table as it is to the table as it should be. Both are
-pure; their laws are in ``tests/unit/test_plan.py``.
+:func:`diff` says which operations lead from the table as it is to the table as it should be. Pure;
+its laws are in ``tests/unit/test_plan.py``.
 """
 
-import functools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from lvsctl.farm.members import SORRY_WEIGHT, ServiceState, service_state
-from lvsctl.farm.model import Farm, Pool, Service
-from lvsctl.farm.status import Status
 from lvsctl.ipvs.table import (
     AddDestination,
-    AddressKey,
     AddService,
     DeleteDestination,
     DeleteService,
-    DestinationConfig,
-    DestinationKey,
     EditDestination,
     EditService,
-    Encapsulation,
-    FwmarkKey,
     IpvsTable,
     Operation,
-    ServiceFlag,
     ServiceKey,
-    SetTimeouts,
-    Timeouts,
     VirtualService,
-    VirtualServiceConfig,
 )
-from lvsctl.net import IPAddress, family_of
-
-
-@functools.lru_cache(maxsize=4096)  # most destinations of a farm have the same
-def _destination_config(
-    weight: int, encapsulation: Encapsulation | None, upper_threshold: int, lower_threshold: int
-) -> DestinationConfig:
-    return DestinationConfig(
-        weight,
-        encapsulation=encapsulation,
-        upper_threshold=upper_threshold,
-        lower_threshold=lower_threshold,
-    )
-
-
-def _by_address(destination: tuple[IPAddress, DestinationConfig]) -> tuple[int, int]:
-    address = destination[0]
-    return address.version, int(address)
 
 
 @dataclass(frozen=True, slots=True)

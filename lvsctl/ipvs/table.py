@@ -10,7 +10,6 @@ import enum
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address
 from types import MappingProxyType
 
 from lvsctl.net import Family, IPAddress, IpProtocol, family_of

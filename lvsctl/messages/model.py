@@ -2,7 +2,6 @@
 
 import enum
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
 from lvsctl.net import IPAddress, IPInterface
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from lvsctl.director.state import State
-from lvsctl.director.write.committer import ATTEMPTS, Committer, EditContext, Written
+from lvsctl.director.write.committer import ATTEMPTS, CommitResult, Committer, EditContext
 from lvsctl.director.write.edits import DeleteObject, Edit, PutFarm, PutObject, PutOverride
 from lvsctl.errors import (
     Conflict,
@@ -33,7 +33,9 @@ FARM = Farm({"web": web()}, {"web": pool(1, 2), "spare": SPARE})
 DRAINING = Override(AdministrativeState.DRAINING, None, "disk", "operator", START)
 
 
-def put(committer: Committer, edit: Edit, expect: Mapping[ObjectId, int] | None = None) -> Written:
+def put(
+    committer: Committer, edit: Edit, expect: Mapping[ObjectId, int] | None = None
+) -> CommitResult:
     """Commit an edit."""
     return committer.commit(edit, expect or {}, "test", ALONE)
 

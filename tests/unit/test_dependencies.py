@@ -37,7 +37,7 @@ def test_a_broken_rule_is_found(tmp_path: Path) -> None:
         [[tool.importlinter.contracts]]
         name = "what the plan needs"
         type = "forbidden"
-        source_modules = ["lvsctl.ipvs.diff"]
+        source_modules = ["lvsctl.farm.compile"]
         forbidden_modules = ["lvsctl.farm.model"]
         """
     )

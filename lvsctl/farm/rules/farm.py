@@ -6,7 +6,7 @@ and a single object.
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from lvsctl.errors import Problem
 from lvsctl.farm.compile import service_keys

@@ -1,10 +1,12 @@
 """Which address a real server is known by."""
 
-from ipaddress import IPv4Address
+import asyncio
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from lvsctl.agent.addresses import real_server_address, source_address
+from lvsctl.agent import addresses
+from lvsctl.agent.addresses import addresses_of, real_server_address, source_address
 from lvsctl.errors import ConfigurationError
 
 OWN = {IPv4Address("192.0.2.11"), IPv4Address("127.0.0.1"), IPv4Address("203.0.113.5")}
@@ -50,3 +52,27 @@ def test_the_remembered_one_helps_out(director: str) -> None:
 def test_the_source_towards_a_director(director: str, expected: IPv4Address | None) -> None:
     """None where no route leads there or nothing is there to lead to."""
     assert expected == source_address(director)
+
+
+def test_a_vip_is_not_where_packets_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a name leads to a VIP of this host, the source is that VIP; the last run's serves."""
+    vip, remembered = IPv4Address("198.51.100.10"), IPv4Address("192.0.2.11")
+    monkeypatch.setattr(addresses, "source_address", lambda _: vip)
+    assert remembered == real_server_address(None, remembered, "http://lb1", OWN)
+    with pytest.raises(ConfigurationError, match="--address"):
+        real_server_address(None, None, "http://lb1", OWN)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("192.0.2.10", {IPv4Address("192.0.2.10")}),
+        ("fe80::1%lo", {IPv6Address("fe80::1")}),
+        ("no.such.host.invalid", set()),
+        ("no host", set()),
+        ("x" * 300, set()),
+    ],
+)
+def test_a_directors_addresses(host: str, expected: set[object]) -> None:
+    """Those behind its name; none where nobody knows them."""
+    assert expected == asyncio.run(addresses_of(host))

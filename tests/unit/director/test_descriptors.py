@@ -6,20 +6,39 @@ import sys
 
 import pytest
 
-from lvsctl.director.descriptors import RESERVED, reserved_descriptors
+from lvsctl.director.descriptors import (
+    RESERVED,
+    USEFUL,
+    raise_descriptor_limit,
+    reserved_descriptors,
+)
 from lvsctl.health.prober import CONNECTIONS
 
 RAISE = (
-    "from lvsctl.director.descriptors import raise_descriptor_limit; "
-    "import resource; print(raise_descriptor_limit(), *resource.getrlimit(resource.RLIMIT_NOFILE))"
+    "import resource; from lvsctl.director.descriptors import raise_descriptor_limit as raise_; "
+    "print(raise_(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
 )
 
 
-def test_the_soft_limit_is_raised_to_the_hard_one() -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+@pytest.mark.parametrize(
+    ("soft", "hard", "raised"), [(128, 4096, 4096), (128, 10**9, USEFUL), (10**6, 10**9, 10**6)]
+)
+def test_the_soft_limit_is_raised(
+    monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, raised: int
+) -> None:
+    """To the hard one, or as far as there is use for; the hard one stays."""
+    limits = [(soft, hard)]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda _, new: limits.append(new))
+    assert raised == raise_descriptor_limit()
+    assert (raised, hard) == limits[-1]
+
+
+def test_a_process_gets_what_it_asks_for() -> None:
     limited = ["sh", "-c", 'ulimit -Sn 128; exec "$@"', "sh", sys.executable, "-c", RAISE]
     printed = subprocess.run(limited, capture_output=True, text=True, check=True).stdout
-    assert f"{hard} {hard} {hard}\n" == printed
+    returned, soft = printed.split()
+    assert 128 < int(returned) == int(soft)
 
 
 @pytest.mark.parametrize("limit", [64, 256, 1024, 65536])
