@@ -56,6 +56,7 @@ def create_app(daemon: DirectorDaemon, token: str, host_names: Collection[str] =
     """
     app = copy.copy(prepared_app())
     app.state = State({"daemon": daemon, "contract": app.state.contract})
+    app.state.large_bodies = asyncio.Lock()
     app.state.farm_text = farm.FarmText()
     app.state.scrapes = metrics.Scrapes()
     app.user_middleware = [

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection
+from contextlib import AsyncExitStack
 from typing import TypeVar
 
 from fastapi import Request
@@ -23,32 +24,35 @@ async def read_body(
 ) -> ValueT:
     """Return what ``read`` makes of the JSON value in a request's body.
 
-    With a large body the parsing and ``read`` run in a thread: a farm may have ten thousand
-    servers.
+    A large body is received, parsed and read while no other is, so that they take the memory of
+    one; the latter two in a thread, as a farm may have ten thousand servers.
 
     Raises:
         RequestRefused: Too long, or no JSON.
     """
-    raw = await _received(request, max_bytes)
-    if len(raw) <= SMALL_BODY_BYTES:
-        return read(parse(raw))
-    return await asyncio.to_thread(lambda: read(parse(raw)))
-
-
-async def _received(request: Request, max_bytes: int) -> bytearray:
+    large: asyncio.Lock = request.app.state.large_bodies
     raw = bytearray()
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > max_bytes:
-            detail = "the body is too long"
-            allowed = f"up to {max_bytes} bytes"
-            raise RequestRefused(
-                TOO_LONG,
-                f"{detail}; send {allowed}",
-                [Problem("", detail, allowed)],
-                {"Connection": "close"},
-            )
-    return raw
+    async with AsyncExitStack() as stack:
+        async for chunk in request.stream():
+            if len(raw) <= SMALL_BODY_BYTES < len(raw) + len(chunk):
+                await stack.enter_async_context(large)
+            raw += chunk
+            if len(raw) > max_bytes:
+                raise _too_long(max_bytes)
+        if len(raw) <= SMALL_BODY_BYTES:
+            return read(parse(raw))
+        return await asyncio.to_thread(lambda: read(parse(raw)))
+
+
+def _too_long(max_bytes: int) -> RequestRefused:
+    detail = "the body is too long"
+    allowed = f"up to {max_bytes} bytes"
+    return RequestRefused(
+        TOO_LONG,
+        f"{detail}; send {allowed}",
+        [Problem("", detail, allowed)],
+        {"Connection": "close"},
+    )
 
 
 def named(document: Json, name: str) -> Json:

@@ -6,16 +6,18 @@ nothing helpful about deep nesting.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NoReturn
 
 from api.problems import BAD_REQUEST, RequestRefused
 from api.schemas.base import Json, shown
 from api.validation import pointer_to
-from lvsctl.errors import Problem
+from lvsctl.errors import Problem, first_problems
 
 MAX_DEPTH = 32
 """So many levels; the deepest document of lvsctl has six."""
+MAX_KEYS = 1000
+"""So many in an object; those of lvsctl have up to twenty."""
 
 
 class _Doubled(dict[str, Json]):
@@ -48,6 +50,8 @@ def _read(text: str) -> Json:
     doubled: list[_Doubled] = []
 
     def json_object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+        if len(pairs) > MAX_KEYS:
+            raise ValueError(f"an object has {len(pairs)} keys, more than {MAX_KEYS}")
         found = dict(pairs)
         if len(found) < len(pairs):
             found = _Doubled(found)
@@ -62,7 +66,7 @@ def _read(text: str) -> Json:
     if "\\u" in text:
         json.dumps(document, ensure_ascii=False).encode()
     if doubled:
-        raise _no_json("an object has a key twice", list(_twice(document, ())))
+        raise _no_json("an object has a key twice", first_problems(_twice(document, ())))
     return document
 
 
@@ -96,7 +100,7 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
-def _no_json(detail: str, problems: list[Problem] | None = None) -> RequestRefused:
+def _no_json(detail: str, problems: Sequence[Problem] = ()) -> RequestRefused:
     return RequestRefused(
         BAD_REQUEST,
         f"the body is no JSON: {detail}",

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from api.rendering import json_bytes
 from api.schemas.base import shown
 from lvsctl.errors import (
+    MAX_PROBLEMS,
     BoundaryError,
     ConfigurationError,
     Conflict,
@@ -36,8 +37,6 @@ from lvsctl.errors import (
 )
 
 MEDIA_TYPE = "application/problem+json"
-MAX_PROBLEMS = 100
-"""So many are listed of what is wrong with one document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +155,9 @@ def _response(
 def _summary(problems: Sequence[Problem]) -> str:
     if len(problems) == 1:
         return str(problems[0])
-    listed = "" if len(problems) <= MAX_PROBLEMS else f"; the first {MAX_PROBLEMS} are listed"
-    return f"{len(problems)} things are wrong{listed}"
+    if len(problems) > MAX_PROBLEMS:
+        return f"more than {MAX_PROBLEMS} things are wrong; the first {MAX_PROBLEMS} are listed"
+    return f"{len(problems)} things are wrong"
 
 
 async def _lvsctl_error(_: Request, error: Exception) -> Response:

@@ -37,7 +37,6 @@ from lvsctl.farm.status import Status
 from lvsctl.health.outcome import Outcome, Passed
 from lvsctl.health.path import TunnelProbe
 from lvsctl.health.prober import Report
-from lvsctl.health.probes.exec import ExecProbes
 from lvsctl.health.probes.kinds import Probes
 from lvsctl.health.target import ProbeId
 from lvsctl.health.verdict import KeptVerdict
@@ -169,7 +168,7 @@ async def measure(state: State, seconds: float) -> tuple[Measured, float, float]
     measured = Measured()
     health = HealthChecks(
         kept={},
-        probe=Probes(ExecProbes(None, None, None)).probe,
+        probe=Probes().probe,
         look=look_at_nothing,
         keep=keep_nothing,
         turned=lambda _: None,

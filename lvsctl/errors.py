@@ -25,8 +25,13 @@ A message names the thing, the cause and the cure. One operation that the kernel
 :class:`lvsctl.results.Failed`, not an exception: the others go on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
+
+MAX_PROBLEMS = 100
+"""So many are listed of what is wrong with one document. Nobody mends more at once, and a document
+of a few megabytes can have millions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,11 @@ class Problem:
     def __str__(self) -> str:
         where = self.pointer or "the document"
         return f"{where}: {self.detail}" + (f" (allowed: {self.allowed})" if self.allowed else "")
+
+
+def first_problems(problems: Iterable[Problem]) -> Sequence[Problem]:
+    """Return the problems that are listed, and one more if there are more."""
+    return tuple(islice(problems, MAX_PROBLEMS + 1))
 
 
 class LvsctlError(Exception):

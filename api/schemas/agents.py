@@ -7,6 +7,7 @@ from typing_extensions import TypedDict
 
 from api.schemas.base import Document
 from api.schemas.fields import Address, Name, Weight
+from api.schemas.items import Items
 from api.schemas.status import MembershipName
 from api.schemas.tunnel import Interface
 from lvsctl.messages.limits import MAX_FINDINGS
@@ -36,7 +37,7 @@ class Registration(Lenient):
     )
 
     address: Address = Field(description="Where tunnelled packets go (RIP).")
-    pools: list[Name]
+    pools: Items[Name]
     weight: Weight = Field(default=100, description="In pools that do not declare the address.")
     membership: MembershipName = Field(
         default="joined",
@@ -77,8 +78,8 @@ class AssignedTunnelEnd(Lenient):
     mode: Literal["ipip", "gre", "gretap"]
     local: Address
     remote: Address
-    addresses: list[Interface]
-    peers: list[Address] = Field(default=[], description="Of the other end inside.")
+    addresses: Items[Interface]
+    peers: Items[Address] = Field(default=[], description="Of the other end inside.")
     device: str | None = None
     key: int | None = None
     ttl: int | None = None
@@ -95,12 +96,12 @@ class Report(Lenient):
     )
 
     farm_id: str = Field(description="Of the assignment that it follows; empty before the first.")
-    ready: list[Address] = Field(description="VIPs that are up with all they need.")
-    tunnels: list[AcceptedTunnel]
-    findings: list[Finding] = Field(
+    ready: Items[Address] = Field(description="VIPs that are up with all they need.")
+    tunnels: Items[AcceptedTunnel]
+    findings: Items[Finding] = Field(
         default=[], max_length=MAX_FINDINGS, description="What was or is wrong."
     )
-    tunnel_ends: list[TunnelEndState] = Field(default=[], description="Point-to-point tunnels.")
+    tunnel_ends: Items[TunnelEndState] = Field(default=[], description="Point-to-point tunnels.")
 
 
 class Assignment(Lenient):
@@ -108,14 +109,14 @@ class Assignment(Lenient):
 
     farm_id: str
     agent: str
-    vips: list[Address]
-    tunnels: list[AcceptedTunnel]
+    vips: Items[Address]
+    tunnels: Items[AcceptedTunnel]
     mtu: int | None = Field(
         default=None,
         description="Largest outer packet that the network from the director lets through; "
         "null where the host's own routes say it.",
     )
-    tunnel_ends: list[AssignedTunnelEnd] = Field(
+    tunnel_ends: Items[AssignedTunnelEnd] = Field(
         default=[], description="Ends of point-to-point tunnels on this host."
     )
 

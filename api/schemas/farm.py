@@ -1,16 +1,18 @@
 """The whole farm as people write it, the document that a farm file holds."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field
 
 from api.schemas.base import Document, ReadAs, shown
 from api.schemas.fields import Address, Duration, Marks, Name, Ports
+from api.schemas.items import Items
 from api.schemas.pool import Pool
 from api.schemas.service import Service
 from api.schemas.tunnel import PointToPointTunnel
-from lvsctl.errors import InvalidInput, Problem
+from lvsctl.errors import InvalidInput, Problem, first_problems
 from lvsctl.farm import model as farm
 from lvsctl.farm.tunnels import Tunnel
 
@@ -19,7 +21,7 @@ class Director(Document):
     """A director of this farm: who it is and where it can be reached."""
 
     name: Name = Field(description="Unique among the directors.")
-    addresses: list[Address] = Field(description="Its own addresses (DIPs); no VIP may be one.")
+    addresses: Items[Address] = Field(description="Its own addresses (DIPs); no VIP may be one.")
 
 
 class Timeouts(Document):
@@ -107,15 +109,15 @@ class Farm(Document):
         }
     )
 
-    services: list[Annotated[farm.Service, ReadAs(Service)]] = Field(
+    services: Items[Annotated[farm.Service, ReadAs(Service)]] = Field(
         description="All of them; an empty list for none."
     )
-    pools: list[Annotated[farm.Pool, ReadAs(Pool)]] = Field(
+    pools: Items[Annotated[farm.Pool, ReadAs(Pool)]] = Field(
         description="All of them; an empty list for none."
     )
-    directors: list[Director] = Field(default=[], description="All of them; left out, none.")
+    directors: Items[Director] = Field(default=[], description="All of them; left out, none.")
     settings: Settings = Settings()
-    tunnels: list[Annotated[Tunnel, ReadAs(PointToPointTunnel)]] = Field(
+    tunnels: Items[Annotated[Tunnel, ReadAs(PointToPointTunnel)]] = Field(
         default=[], description="Point-to-point tunnels, all of them; left out, none."
     )
 
@@ -125,12 +127,14 @@ class Farm(Document):
         Raises:
             InvalidInput: Two objects of one list have one name.
         """
-        problems = [
-            *_doubled_names("/services", self.services),
-            *_doubled_names("/pools", self.pools),
-            *_doubled_names("/directors", self.directors),
-            *_doubled_names("/tunnels", self.tunnels),
-        ]
+        problems = first_problems(
+            chain(
+                _doubled_names("/services", self.services),
+                _doubled_names("/pools", self.pools),
+                _doubled_names("/directors", self.directors),
+                _doubled_names("/tunnels", self.tunnels),
+            )
+        )
         if problems:
             raise InvalidInput(problems)
         return farm.Farm(

@@ -14,6 +14,7 @@ from pydantic.config import JsonDict
 
 from api.schemas.base import Document, shown, wrong
 from api.schemas.fields import Address, Port, ShortDuration
+from api.schemas.items import Items
 from lvsctl.farm import checks as check
 from lvsctl.farm.checks import RecordType, StatusRange, Through
 from lvsctl.farm.rules import health as rules
@@ -163,7 +164,7 @@ class _HttpRequest(Check):
         default=None, description="The Host field; left out, the address that is asked."
     )
     headers: dict[str, Text] = Field(default={}, description="Further fields.")
-    statuses: list[Statuses] = Field(
+    statuses: Items[Statuses] = Field(
         default=[StatusRange(200, 299)],
         description="An answer with another status fails.",
         json_schema_extra={"default": ["200-299"]},
@@ -239,7 +240,7 @@ class DnsCheck(Check):
     record: Literal["A", "NS", "CNAME", "SOA", "PTR", "MX", "TXT", "AAAA"] = Field(
         default="A", description="The type of record that is asked for."
     )
-    addresses: list[Address] = Field(
+    addresses: Items[Address] = Field(
         default=[], description="Of A and AAAA: all of them must be in the answer."
     )
 
@@ -258,7 +259,7 @@ class ExecCheck(Check):
     program: Annotated[
         str, WithJsonSchema({"type": "string", "pattern": rules.PROGRAM_PATTERN})
     ] = Field(description="Name of a file in the director's --exec-dir.")
-    arguments: list[Text] = Field(
+    arguments: Items[Text] = Field(
         default=[], description="Given to the program as they are; no shell reads them."
     )
 

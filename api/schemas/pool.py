@@ -8,6 +8,7 @@ from api.schemas.base import Document, wrong
 from api.schemas.fields import Address, Mtu, Name, Port, Threshold, Weight
 from api.schemas.health_check import HealthCheck, document_of
 from api.schemas.health_policy import OnDown, Percent, Quorum, SlowStart
+from api.schemas.items import Items
 from lvsctl.farm import model as farm
 from lvsctl.farm import policy
 from lvsctl.farm.rules.farm import MAX_PORT
@@ -146,7 +147,7 @@ class Pool(Document):
 
     name: Name = Field(description="Unique among the pools.")
     tunnel: Tunnel = Tunnel()
-    health_checks: list[HealthCheck] = Field(
+    health_checks: Items[HealthCheck] = Field(
         default=[],
         description="A server that does not pass all of them does not serve; with none, all serve.",
     )
@@ -164,7 +165,7 @@ class Pool(Document):
         description="With a smaller share of healthy servers, in percent, those that are down "
         "serve as well; left out: only with none.",
     )
-    real_servers: list[RealServer] = Field(
+    real_servers: Items[RealServer] = Field(
         default=[],
         description="The declared ones; servers whose agents joined are listed beside them.",
     )

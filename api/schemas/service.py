@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field
 
 from api.schemas.base import Document
 from api.schemas.fields import Address, Duration, Mark, Name, Port, PrefixLength, Protocol
+from api.schemas.items import Items
 from lvsctl.farm import model as farm
 from lvsctl.farm.rules.farm import SCHEDULER_FLAGS, SCHEDULERS
 from lvsctl.ipvs import table as ipvs_table
@@ -47,14 +48,14 @@ class Service(Document):
     protocol: Protocol | None = Field(
         default=None, description="tcp where nothing is said; left out with a fwmark."
     )
-    ports: list[Port] | None = Field(default=None, description="One virtual service for each.")
+    ports: Items[Port] | None = Field(default=None, description="One virtual service for each.")
     fwmark: Mark | None = Field(
         default=None, description="Instead of ports: the mark that the operator's firewall gives."
     )
     scheduler: Annotated[str, Field(json_schema_extra={"enum": list(SCHEDULERS)})] = Field(
         default=farm.DEFAULT_SCHEDULER, description="As ipvsadm names it."
     )
-    flags: list[Annotated[str, Field(json_schema_extra={"enum": FLAGS})]] | None = Field(
+    flags: Items[Annotated[str, Field(json_schema_extra={"enum": FLAGS})]] | None = Field(
         default=None,
         description="Of the scheduler. Left out: mh-fallback and mh-port for mh (with "
         "persistence only mh-fallback), sh-fallback for sh.",

@@ -8,6 +8,7 @@ from typing_extensions import TypedDict
 
 from api.schemas.base import Document, shown, wrong
 from api.schemas.fields import Address, Name
+from api.schemas.items import Items
 from lvsctl.farm import tunnels as tunnel
 from lvsctl.farm.tunnels import LINK_PATTERN, MAX_KEY, MAX_TTL, IPInterface
 from lvsctl.messages.model import TunnelMode
@@ -31,7 +32,7 @@ Interface = Annotated[
     IPInterface,
     PlainValidator(read_interface),
     PlainSerializer(str),
-    WithJsonSchema({"type": "string", "examples": ["192.168.2.1/24", "2001:db8:9::1/64"]}),
+    WithJsonSchema({"type": "string", "examples": ["192.168.2.1/24", "fd00:9::1/64"]}),
 ]
 LinkName = Annotated[str, WithJsonSchema({"type": "string", "pattern": LINK_PATTERN})]
 
@@ -48,7 +49,7 @@ class TunnelEnd(Document):
         default=None,
         description="Name of the tunnel's device on this host; left out, the tunnel's name.",
     )
-    addresses: list[Interface] = Field(
+    addresses: Items[Interface] = Field(
         description="Of this end inside; both ends have one in each inner network."
     )
 
@@ -87,7 +88,7 @@ class PointToPointTunnel(Document):
     mode: Literal["ipip", "gre", "gretap"] = Field(
         description="ipip carries IPv4 alone, gre IPv4 and IPv6, gretap Ethernet."
     )
-    ends: Annotated[list[TunnelEnd], Field(json_schema_extra={"minItems": 2, "maxItems": 2})]
+    ends: Annotated[Items[TunnelEnd], Field(json_schema_extra={"minItems": 2, "maxItems": 2})]
     key: Annotated[int | None, Field(json_schema_extra={"minimum": 0, "maximum": MAX_KEY})] = Field(
         default=None, description="Of gre and gretap, both ways; left out, none."
     )

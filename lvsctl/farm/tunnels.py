@@ -27,8 +27,12 @@ _OWN_PREFIX = "lvs"  # lvs0, lvs-ipip: devices that serve VIPs
 
 MAX_KEY = 0xFFFFFFFF
 MAX_TTL = 255
+MAX_ADDRESSES = 16
+"""At one end."""
 MIN_MTU: Mapping[Family, int] = {Family.IPV4: 68, Family.IPV6: 1280}
 """RFC 791, 3.2; RFC 8200, 5."""
+_WIDEST: Mapping[Family, int] = {Family.IPV4: 16, Family.IPV6: 48}
+"""Shortest prefix of an inner network."""
 _MAX_PACKET = 0xFFFF
 _GRE_HEADER, _GRE_KEY, _ETHERNET_HEADER = 4, 4, 14
 
@@ -123,6 +127,8 @@ def end_problems(end: TunnelEnd) -> Iterator[Problem]:
         yield from _device(end)
     for pointer, address in (("/local", end.local), ("/remote", end.remote)):
         yield from _unicast(pointer, address)
+    for index, peer in enumerate(end.peers):
+        yield from _unicast(f"/peers/{index}", peer)
     yield from _outside(end)
     yield from _options(end)
     yield from _inside(end)
@@ -180,10 +186,14 @@ def _options(end: TunnelEnd) -> Iterator[Problem]:
 def _inside(end: TunnelEnd) -> Iterator[Problem]:
     if not end.addresses:
         yield Problem("/addresses", "there is no address inside", "one, like 192.168.2.1/24")
+    if len(end.addresses) > MAX_ADDRESSES:
+        yield Problem("/addresses", f"{len(end.addresses)} are too many", f"up to {MAX_ADDRESSES}")
+        return
     for index, address in enumerate(end.addresses):
         pointer = f"/addresses/{index}"
         yield from _unicast(pointer, address.ip)
         yield from _host_address(pointer, address)
+        yield from _narrow(pointer, address)
         if address.version == 6 and end.mode not in MODES_WITH_IPV6_INSIDE:  # noqa: PLR2004
             yield Problem(
                 pointer, f"{end.mode} carries no IPv6, and {address} is", "mode gre or gretap"
@@ -209,6 +219,14 @@ def _host_address(pointer: str, address: IPInterface) -> Iterator[Problem]:
         yield Problem(pointer, f"{address} is the network itself", f"a host of {network}")
     elif network.version == 4 and address.ip == network.broadcast_address:  # noqa: PLR2004
         yield Problem(pointer, f"{address} is the broadcast address", f"a host of {network}")
+
+
+def _narrow(pointer: str, address: IPInterface) -> Iterator[Problem]:
+    """Yield why an inner network would take packets of half the world into the tunnel."""
+    widest = _WIDEST[family_of(address.ip)]
+    if address.network.prefixlen < widest:
+        detail = f"{address.network} is too wide for a link between two hosts"
+        yield Problem(pointer, detail, f"a network of /{widest} or narrower")
 
 
 def overlap(one: IPNetwork, other: IPNetwork) -> bool:
@@ -243,7 +261,8 @@ def tunnel_problems(tunnel: Tunnel) -> Iterator[Problem]:
         for problem in end_problems(end_of(tunnel, index)):
             found.setdefault(_at(problem, tunnel, index))
     yield from found
-    yield from _ends_match(tunnel)
+    if all(len(end.addresses) <= MAX_ADDRESSES for end in tunnel.ends):
+        yield from _ends_match(tunnel)
 
 
 def _at(problem: Problem, tunnel: Tunnel, index: int) -> Problem:
@@ -251,6 +270,8 @@ def _at(problem: Problem, tunnel: Tunnel, index: int) -> Problem:
     field, _, rest = problem.pointer.removeprefix("/").partition("/")
     if f"/{field}" in _AT_TUNNEL:
         return problem
+    if field == "peers":
+        return Problem(f"/ends/{1 - index}/addresses/{rest}", problem.detail, problem.allowed)
     if field == "remote":
         return Problem(f"/ends/{1 - index}/underlay", problem.detail, problem.allowed)
     if field == "link" and tunnel.ends[index].link is None:
@@ -283,49 +304,3 @@ def _ends_match(tunnel: Tunnel) -> Iterator[Problem]:
 
 def _listed(names: Sequence[str]) -> str:
     return "an address in " + " or ".join(names) if names else ""
-
-
-def clashes(tunnels: Mapping[str, Tunnel]) -> Iterator[tuple[str, Problem]]:
-    """Yield where a tunnel stands in the way of an earlier one, with its name."""
-    earlier: list[Tunnel] = []
-    for tunnel in tunnels.values():
-        for other in earlier:
-            for problem in _clashes(tunnel, other):
-                yield tunnel.name, problem
-        earlier.append(tunnel)
-
-
-def _clashes(tunnel: Tunnel, other: Tunnel) -> Iterator[Problem]:
-    if _endpoints(tunnel) == _endpoints(other):
-        key = "" if tunnel.key is None else f" with key {tunnel.key}"
-        pair = " and ".join(str(end.underlay) for end in tunnel.ends)
-        yield Problem(
-            "/ends",
-            f"tunnel {other.name} joins {pair} by {tunnel.mode}{key} already",
-            "other addresses, or keys of their own",
-        )
-    for index, end in enumerate(tunnel.ends):
-        for there in other.ends:
-            if end.agent == there.agent and _name(tunnel, end) == _name(other, there):
-                yield Problem(
-                    f"/ends/{index}/link",
-                    f"{_name(tunnel, end)} on {end.agent} belongs to tunnel {other.name}",
-                    "another name",
-                )
-        for position, address in enumerate(end.addresses):
-            for taken in (address for there in other.ends for address in there.addresses):
-                if overlap(address.network, taken.network):
-                    yield Problem(
-                        f"/ends/{index}/addresses/{position}",
-                        f"{address.network} overlaps {taken.network} of tunnel {other.name}",
-                        "a network of its own",
-                    )
-                    break
-
-
-def _name(tunnel: Tunnel, end: End) -> str:
-    return end.link or tunnel.name
-
-
-def _endpoints(tunnel: Tunnel) -> tuple[TunnelMode, frozenset[IPAddress], int | None]:
-    return tunnel.mode, frozenset(end.underlay for end in tunnel.ends), tunnel.key

@@ -167,7 +167,7 @@ class Bench:
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """Let the reconciler run; its first cycle has ended when this begins."""
-        self.portal.call(self.daemon.turn)
+        self.portal.call(self.daemon.run_cycle)
         running = self.portal.start_task_soon(self.daemon.run)
         try:
             yield
@@ -212,17 +212,18 @@ class Bench:
 
     def request(self, method: str, address: str, **sent: Unpack[Sent]) -> httpx.Response:
         """Send one request and return its answer."""
-        return self.portal.call(self._request, Request(method, address, sent))
+        return self.portal.call(self.send, Request(method, address, sent))
 
     def at_once(self, *requests: "Request") -> Sequence[httpx.Response]:
         """Send requests at the same time and return their answers, in their order."""
 
         async def together() -> Sequence[httpx.Response]:
-            return await asyncio.gather(*map(self._request, requests))
+            return await asyncio.gather(*map(self.send, requests))
 
         return self.portal.call(together)
 
-    async def _request(self, request: "Request") -> httpx.Response:
+    async def send(self, request: "Request") -> httpx.Response:
+        """Send one request from within the event loop and return its answer."""
         transport = httpx.ASGITransport(
             self.app, raise_app_exceptions=False, client=(CLIENT, 40000)
         )

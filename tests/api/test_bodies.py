@@ -1,12 +1,14 @@
 """What is no proper JSON document is refused before anybody looks at what it means."""
 
+import asyncio
+import tracemalloc
 from collections.abc import AsyncIterator
 
 import pytest
 
-from api.bodies import MAX_BODY_BYTES
-from api.json_text import MAX_DEPTH
-from tests.api.bench import EXAMPLE, Bench, json_of
+from api.bodies import MAX_BODY_BYTES, SMALL_BODY_BYTES
+from api.json_text import MAX_DEPTH, MAX_KEYS
+from tests.api.bench import EXAMPLE, Bench, Request, Sent, json_of
 
 JSON = {"Content-Type": "application/json"}
 GOOD = json_of(EXAMPLE)
@@ -122,4 +124,80 @@ def test_a_body_of_just_the_size_is_read(bench: Bench) -> None:
         == bench.put(
             "/v1/farm", content=GOOD + b" " * (MAX_BODY_BYTES - len(GOOD)), headers=JSON
         ).status_code
+    )
+
+
+def test_large_bodies_are_read_one_at_a_time(bench: Bench) -> None:
+    """So that they take the memory of one, whoever sends them."""
+    read: list[str] = []
+
+    async def body(name: str) -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield b" " * (SMALL_BODY_BYTES + 1)
+            await asyncio.sleep(0)  # lets the other one read on, if it may
+            read.append(name)
+        yield b"{}"
+
+    requests = [
+        Request("PUT", f"/v1/pools/{name}", {"content": body(name), "headers": JSON})
+        for name in "ab"
+    ]
+    assert [201, 201] == [answer.status_code for answer in bench.at_once(*requests)]
+    assert read in (["a"] * 3 + ["b"] * 3, ["b"] * 3 + ["a"] * 3)
+
+
+def test_a_small_body_does_not_wait_for_a_large_one(bench: Bench) -> None:
+    """An agent's report is not held up by a farm that comes slowly."""
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b" " * (SMALL_BODY_BYTES + 1)
+        small = await bench.send(Request("PUT", "/v1/pools/small", {"content": b"{}", **sent}))
+        assert 201 == small.status_code
+        yield b"{}"
+
+    sent: Sent = {"headers": JSON}
+    answer = bench.put("/v1/pools/large", content=body(), headers=JSON)
+    assert 201 == answer.status_code
+
+
+def filled(head: str, item: str, tail: str) -> bytes:
+    """Return a body of the longest length that has an item as often as it can."""
+    count = (MAX_BODY_BYTES - len(head) - len(tail)) // (len(item) + 1)
+    return (head + ",".join([item] * count) + tail).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        filled('{"pools": [], "services": [', "1", "]}"),
+        filled('{"pools": [], "services": [', "{}", "]}"),
+        filled('{"services": [], "pools": [{"name": "a", "real_servers": [', "{}", "]}]}"),
+        filled('{"services": [], "pools": [{"name": "a", "health_checks": [', "{}", "]}]}"),
+        filled('{"services": [], "pools": [], "directors": [{"addresses": [', "0", "]}]}"),
+        filled('{"pools": [], "services": [{"ports": [', '"x"', "]}]}"),
+    ],
+    ids=["no objects", "no fields", "servers", "checks", "addresses", "ports"],
+)
+def test_of_a_million_problems_the_first_hundred_are_found(bench: Bench, body: bytes) -> None:
+    """The director's memory does not grow by more than a few times the body meanwhile."""
+    tracemalloc.start()
+    try:
+        answer = bench.put("/v1/farm", content=body, headers=JSON)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    document = answer.json()
+    assert (422, 100) == (answer.status_code, len(document["errors"]))
+    assert "more than 100 things are wrong; the first 100 are listed" == document["detail"]
+    assert len({error["pointer"] for error in document["errors"]}) > 20
+    assert most < 40 * MAX_BODY_BYTES
+
+
+@pytest.mark.parametrize("keys", [MAX_KEYS + 1, 100_000])
+def test_an_object_with_keys_without_end_is_refused(bench: Bench, keys: int) -> None:
+    """Each would be a problem of its own."""
+    answer = bench.put("/v1/farm", json={str(key): 1 for key in range(keys)})
+    assert (400, f"an object has {keys} keys, more than {MAX_KEYS}") == (
+        answer.status_code,
+        answer.json()["errors"][0]["detail"],
     )

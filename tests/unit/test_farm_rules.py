@@ -25,11 +25,13 @@ from lvsctl.farm.objects import Kind, ObjectId
 from lvsctl.farm.rules.changes import drastic
 from lvsctl.farm.rules.farm import (
     MAX_MARK,
+    MAX_NAMED,
     SCHEDULER_FLAGS,
     SCHEDULERS,
     SYSCTL_RANGES,
     broken_rules,
 )
+from lvsctl.farm.rules.table_size import MAX_DESTINATIONS
 from lvsctl.farm.status import Agent
 from lvsctl.ipvs.table import Persistence
 from lvsctl.messages.model import Membership
@@ -583,6 +585,28 @@ def test_an_ipv6_address_is_judged_by_its_nature_first() -> None:
     """The unspecified address is refused as that in both families."""
     ((_, problem),) = broken_rules(service(vip=ip_address("::")), {})
     assert ":: is the unspecified address" == problem.detail
+
+
+def test_a_message_names_some_of_many_pools() -> None:
+    """A hundred services with a wrong pool must not list ten thousand pools each."""
+    many = [Pool(f"p{number}") for number in range(MAX_NAMED + 5)]
+    (problem,) = [problem for _, problem in broken_rules(farm(pools=many), {})]
+    assert problem.allowed.startswith("p0, p1, ")
+    assert problem.allowed.endswith(f"p{MAX_NAMED - 1} and 5 more")
+
+
+@pytest.mark.parametrize("too_many", [False, True])
+def test_a_table_that_no_memory_holds_is_refused(*, too_many: bool) -> None:
+    """Services times ports times servers: a few megabytes of farm can stand for billions."""
+    servers = [RealServer(f"s{n}", ip_address(0x0A000001 + n)) for n in range(1000)]
+    ports = MAX_DESTINATIONS // len(servers)
+    one = replace(WEB, ports=tuple(range(1, ports)))
+    other = replace(
+        WEB, name="other", vip=ip_address("198.51.100.11"), ports=(1, 2)[: 1 + too_many]
+    )
+    found = list(broken_rules(farm(one, other, pools=[Pool("web", real_servers=servers)]), {}))
+    expected = [(ObjectId(Kind.SERVICE, "other"), f"up to {MAX_DESTINATIONS} in all")]
+    assert expected * too_many == [(at, problem.allowed) for at, problem in found]
 
 
 # --- drastic changes ------------------------------------------------------------------------

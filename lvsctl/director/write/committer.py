@@ -11,7 +11,7 @@ from lvsctl.director.state import State
 from lvsctl.director.write.advance import Advance, advance, services_affected
 from lvsctl.director.write.edits import Edit, describe_changes, describe_operations
 from lvsctl.director.write.replica import Replica
-from lvsctl.errors import InvalidInput, OutcomeUnknown, StaleBase, StoreError
+from lvsctl.errors import InvalidInput, OutcomeUnknown, StaleBase, StoreError, first_problems
 from lvsctl.farm.objects import Changes, Kind, ObjectId
 from lvsctl.farm.rules.farm import broken_rules
 from lvsctl.farm.status import EPOCH
@@ -225,9 +225,9 @@ def _written(step: Advance, asked: Changes, *, stored: bool) -> CommitResult:
 
 def _refuse_broken(edit: Edit, after: State, addresses_in_use: Mapping[IPAddress, str]) -> None:
     agents = after.status.agents.values()
-    problems = [
+    problems = first_problems(
         edit.locate(broken, problem)
         for broken, problem in broken_rules(after.farm, addresses_in_use, agents)
-    ]
+    )
     if problems:
         raise InvalidInput(problems)

@@ -7,15 +7,18 @@ and a single object.
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
 
 from lvsctl.errors import Problem
 from lvsctl.farm.compile import service_keys
 from lvsctl.farm.model import Farm, Pool, RealServer, Service, Settings
 from lvsctl.farm.objects import Kind, ObjectId
+from lvsctl.farm.rules.clashes import clashes
 from lvsctl.farm.rules.health import broken_health_rules
+from lvsctl.farm.rules.table_size import table_too_large
 from lvsctl.farm.rules.tunnels import broken_tunnel_rules
 from lvsctl.farm.status import AdministrativeState, Agent, AtDeadline, Deadline, Override
-from lvsctl.farm.tunnels import clashes, tunnel_problems
+from lvsctl.farm.tunnels import tunnel_problems
 from lvsctl.ipvs.table import FwmarkKey, Persistence, ServiceKey
 from lvsctl.messages.model import Membership
 from lvsctl.net import IPAddress, IpProtocol, family_of
@@ -31,6 +34,8 @@ MAX_MARK = 0xFFFFFFFF
 MAX_PORT = 65535
 MIN_PROBE_PORT = 1024
 """Below it are the ports that programs listen on by right."""
+MAX_NAMED = 20
+"""Names that a message lists."""
 MAX_TIMEOUT_S = 31 * 86400
 """ipvsadm's limit for every timeout: 31 days."""
 
@@ -82,6 +87,8 @@ def broken_rules(
     for service in farm.services.values():
         for problem in _service(service, farm):
             yield ObjectId(Kind.SERVICE, service.name), problem
+    yield from _sorry_servers(farm)
+    yield from table_too_large(farm)
     for pool in farm.pools.values():
         for problem in _pool(pool):
             yield ObjectId(Kind.POOL, pool.name), problem
@@ -116,18 +123,31 @@ def _service(service: Service, farm: Farm) -> Iterator[Problem]:
     if service.persistence:
         yield from _persistence(service.persistence, family_of(service.vip).bits)
     if service.pool not in farm.pools:
-        known = ", ".join(farm.pools) or "none yet: add the pool first, or both at once"
-        yield Problem("/pool", f"there is no pool {service.pool!r}", known)
+        yield Problem("/pool", f"there is no pool {service.pool!r}", _known(farm.pools))
     elif service.sorry_server:
-        yield from _sorry_server(service.sorry_server, farm.pools[service.pool])
+        yield from _unicast("/sorry_server", service.sorry_server)
 
 
-def _sorry_server(address: IPAddress, pool: Pool) -> Iterator[Problem]:
-    yield from _unicast("/sorry_server", address)
-    for server in pool.real_servers:
-        if server.address == address:
-            detail = f"{address} is the address of {server.name} in the pool itself"
-            yield Problem("/sorry_server", detail, "a server outside the pool")
+def _known(pools: Collection[str]) -> str:
+    if not pools:
+        return "none yet: add the pool first, or both at once"
+    more = f" and {len(pools) - MAX_NAMED} more" if len(pools) > MAX_NAMED else ""
+    return ", ".join(islice(pools, MAX_NAMED)) + more
+
+
+def _sorry_servers(farm: Farm) -> Iterator[BrokenRule]:
+    """Yield sorry servers that are in the pool itself."""
+    by_pool: dict[str, list[tuple[str, IPAddress]]] = {}
+    for service in farm.services.values():
+        if service.sorry_server and service.pool in farm.pools:
+            by_pool.setdefault(service.pool, []).append((service.name, service.sorry_server))
+    for pool, sorry_servers in by_pool.items():
+        servers = {server.address: server.name for server in farm.pools[pool].real_servers}
+        for name, address in sorry_servers:
+            if address in servers:
+                detail = f"{address} is the address of {servers[address]} in the pool itself"
+                problem = Problem("/sorry_server", detail, "a server outside the pool")
+                yield ObjectId(Kind.SERVICE, name), problem
 
 
 def _name(name: str) -> Sequence[Problem]:

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lvsctl.farm.rules.clashes import _clashes, clashes
 from lvsctl.farm.tunnels import (
+    MAX_ADDRESSES,
     End,
     Tunnel,
-    clashes,
     end_of,
     end_problems,
     ends_on,
@@ -162,6 +163,24 @@ WRONG = {
         "192.168.2.1 is the other end's too",
         "",
     ),
+    "a wide network": (
+        at_both(GRE, {"addresses": inside("10.0.0.1/15")}, {"addresses": inside("10.0.0.2/15")}),
+        "/ends/0/addresses/0",
+        "too wide for a link",
+        "/16 or narrower",
+    ),
+    "half of IPv6": (
+        at_both(GRE, {"addresses": inside("fd00::1/1")}, {"addresses": inside("fd00::2/1")}),
+        "/ends/0/addresses/0",
+        "too wide for a link",
+        "/48 or narrower",
+    ),
+    "loopback inside": (
+        at_both(IPIP, {}, {"addresses": inside("127.0.0.1/24")}),
+        "/ends/1/addresses/0",
+        "loopback",
+        "",
+    ),
     "the network itself": (
         at_both(IPIP, {"addresses": inside("192.168.2.0/24")}, {}),
         "/ends/0/addresses/0",
@@ -272,6 +291,54 @@ def test_tunnels_in_each_others_way_are_told(later: Tunnel, pointer: str, detail
     """The later of two tunnels that cannot both be has the problem."""
     found = list(clashes({"c2d": IPIP, "z": replace(later, name="z")}))
     assert ("z", pointer, detail) in [(name, p.pointer, p.detail) for name, p in found]
+
+
+def test_addresses_without_end_are_refused_without_comparing_them() -> None:
+    """Each would be compared with every other."""
+    many = inside(*(f"10.{n >> 8}.{n & 255}.1/24" for n in range(MAX_ADDRESSES + 1)))
+    found = list(tunnel_problems(at_both(IPIP, {"addresses": many}, {"addresses": many})))
+    assert ["/ends/0/addresses", "/ends/1/addresses"] == [problem.pointer for problem in found]
+    assert {f"up to {MAX_ADDRESSES}"} == {problem.allowed for problem in found}
+
+
+NETWORKS = st.sampled_from(
+    [
+        *("10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "10.2.0.0/24", "11.0.0.0/8", "0.0.0.0/0"),
+        *("2001:db8::/32", "2001:db8:1::/48", "2001:db9::/64", "::/0"),
+    ]
+)
+
+
+@st.composite
+def declared_tunnels(draw: st.DrawFn) -> dict[str, Tunnel]:
+    """Tunnels of few hosts, names and networks."""
+    tunnels = {}
+    for name in draw(st.lists(st.sampled_from("abcdefgh"), unique=True)):
+        ends = [
+            replace(
+                end,
+                agent=draw(st.sampled_from(["c", "d", "e"])),
+                link=draw(st.sampled_from([None, "x", "y"])),
+                addresses=inside(*draw(st.lists(NETWORKS, max_size=3))),
+            )
+            for end in (C, D)
+        ]
+        key = draw(st.sampled_from([None, 1, 2]))
+        tunnels[name] = Tunnel(name, TunnelMode.GRE, (ends[0], ends[1]), key=key)
+    return tunnels
+
+
+@given(declared_tunnels())
+def test_marks_leave_no_clash_out(tunnels: dict[str, Tunnel]) -> None:
+    """It is the same as comparing every tunnel with every earlier one."""
+    values = list(tunnels.values())
+    compared = [
+        (tunnel.name, problem)
+        for position, tunnel in enumerate(values)
+        for other in values[:position]
+        for problem in _clashes(tunnel, other)
+    ]
+    assert compared == list(clashes(tunnels))
 
 
 @pytest.mark.parametrize(

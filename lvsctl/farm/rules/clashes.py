@@ -1,0 +1,103 @@
+"""Declared tunnels in each other's way: one pair of end points, one device, or one network."""
+
+from collections.abc import Collection, Iterator, Mapping
+
+from lvsctl.errors import Problem
+from lvsctl.farm.tunnels import End, IPNetwork, Tunnel, overlap
+
+_Mark = tuple[object, ...]
+
+
+def clashes(tunnels: Mapping[str, Tunnel]) -> Iterator[tuple[str, Problem]]:
+    """Yield where a tunnel stands in the way of an earlier one, with its name.
+
+    Only tunnels that share a mark are compared: comparing all takes minutes for ten thousand.
+    """
+    lengths = {network.prefixlen for tunnel in tunnels.values() for network in _networks(tunnel)}
+    marked: dict[_Mark, list[int]] = {}
+    seen: list[Tunnel] = []
+    for tunnel in tunnels.values():
+        shared = _identities(tunnel) | _containing(tunnel, lengths) | _contained(tunnel)
+        for position in sorted({each for mark in shared for each in marked.get(mark, ())}):
+            for problem in _clashes(tunnel, seen[position]):
+                yield tunnel.name, problem
+        for mark in _identities(tunnel) | _as_container(tunnel) | _as_content(tunnel, lengths):
+            marked.setdefault(mark, []).append(len(seen))
+        seen.append(tunnel)
+
+
+def _identities(tunnel: Tunnel) -> set[_Mark]:
+    """Return what no other tunnel may have: its end points, and its devices."""
+    return {_endpoints(tunnel), *((end.agent, _name(tunnel, end)) for end in tunnel.ends)}
+
+
+def _networks(tunnel: Tunnel) -> Iterator[IPNetwork]:
+    return (address.network for end in tunnel.ends for address in end.addresses)
+
+
+# Networks overlap where one is in the other. So each is marked as a container by itself, and as
+# content of every network of a length in use that it may be in; the other way round to look.
+
+
+def _as_container(tunnel: Tunnel) -> set[_Mark]:
+    return {("container", *_prefix(network, network.prefixlen)) for network in _networks(tunnel)}
+
+
+def _as_content(tunnel: Tunnel, lengths: Collection[int]) -> set[_Mark]:
+    return {("content", *prefix) for prefix in _prefixes(tunnel, lengths)}
+
+
+def _containing(tunnel: Tunnel, lengths: Collection[int]) -> set[_Mark]:
+    return {("container", *prefix) for prefix in _prefixes(tunnel, lengths)}
+
+
+def _contained(tunnel: Tunnel) -> set[_Mark]:
+    return {("content", *_prefix(network, network.prefixlen)) for network in _networks(tunnel)}
+
+
+def _prefixes(tunnel: Tunnel, lengths: Collection[int]) -> Iterator[_Mark]:
+    for network in _networks(tunnel):
+        for length in lengths:
+            if length <= network.prefixlen:
+                yield _prefix(network, length)
+
+
+def _prefix(network: IPNetwork, length: int) -> _Mark:
+    """Return the network of this length that a network is in."""
+    return network.version, length, int(network.network_address) >> (network.max_prefixlen - length)
+
+
+def _clashes(tunnel: Tunnel, other: Tunnel) -> Iterator[Problem]:
+    if _endpoints(tunnel) == _endpoints(other):
+        key = "" if tunnel.key is None else f" with key {tunnel.key}"
+        pair = " and ".join(str(end.underlay) for end in tunnel.ends)
+        yield Problem(
+            "/ends",
+            f"tunnel {other.name} joins {pair} by {tunnel.mode}{key} already",
+            "other addresses, or keys of their own",
+        )
+    for index, end in enumerate(tunnel.ends):
+        for there in other.ends:
+            if end.agent == there.agent and _name(tunnel, end) == _name(other, there):
+                yield Problem(
+                    f"/ends/{index}/link",
+                    f"{_name(tunnel, end)} on {end.agent} belongs to tunnel {other.name}",
+                    "another name",
+                )
+        for position, address in enumerate(end.addresses):
+            for taken in (address for there in other.ends for address in there.addresses):
+                if overlap(address.network, taken.network):
+                    yield Problem(
+                        f"/ends/{index}/addresses/{position}",
+                        f"{address.network} overlaps {taken.network} of tunnel {other.name}",
+                        "a network of its own",
+                    )
+                    break
+
+
+def _name(tunnel: Tunnel, end: End) -> str:
+    return end.link or tunnel.name
+
+
+def _endpoints(tunnel: Tunnel) -> _Mark:
+    return tunnel.mode, frozenset(end.underlay for end in tunnel.ends), tunnel.key
