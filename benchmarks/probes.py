@@ -37,7 +37,6 @@ from lvsctl.farm.status import Status
 from lvsctl.health.outcome import Outcome, Passed
 from lvsctl.health.path import TunnelProbe
 from lvsctl.health.prober import Report
-from lvsctl.health.probes.exec import ExecProbes
 from lvsctl.health.probes.kinds import Probes
 from lvsctl.health.target import ProbeId
 from lvsctl.health.verdict import KeptVerdict
@@ -169,7 +168,7 @@ async def measure(state: State, seconds: float) -> tuple[Measured, float, float]
     measured = Measured()
     health = HealthChecks(
         kept={},
-        probe=Probes(ExecProbes(None, None, None)).probe,
+        probe=Probes().probe,
         look=look_at_nothing,
         keep=keep_nothing,
         turned=lambda _: None,
@@ -180,7 +179,7 @@ async def measure(state: State, seconds: float) -> tuple[Measured, float, float]
     )
     health.statistics = measured  # type: ignore[assignment]
     checking = asyncio.create_task(health.run())
-    health.saw(state, Cycle(state.revision, None))
+    health.on_cycle(state, Cycle(state.revision, None))
     await asyncio.sleep(SETTLED_S)
     measured.forget()
     began_s, cpu_s, waited_s = time.monotonic(), time.process_time(), queued_s()

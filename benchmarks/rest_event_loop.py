@@ -17,7 +17,6 @@ from api.app import create_app
 from lvsctl.director.interpreter import favour_the_event_loop
 from lvsctl.director.main import IPVS_SYSCTLS, Kernel, open_daemon
 from lvsctl.director.vips.neighbours import NoNeighbours
-from lvsctl.health.probes.exec import ExecProbes
 from lvsctl.health.probes.kinds import Probes
 from lvsctl.host.memory import MemoryHost
 from lvsctl.ipvs.memory import MemoryIpvs
@@ -91,7 +90,7 @@ async def measure(services: int, servers: int) -> None:
         lambda: Kernel(
             MemoryIpvs(), MemoryHost(sysctls=IPVS_SYSCTLS), NoNeighbours(), MemoryLocalState()
         ),
-        probe=Probes(ExecProbes(None, None, None)).probe,
+        probe=Probes().probe,
     ) as daemon:
         app = create_app(daemon, "token")
         favour_the_event_loop()

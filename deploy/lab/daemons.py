@@ -5,7 +5,7 @@ import http.client
 import json
 import resource
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -144,11 +144,13 @@ class FarmDaemons:
         network: Their hosts.
         state: Folder below which each daemon has its own.
         director_on: The director's host.
+        confine: Called in the process of each daemon before it starts.
     """
 
     network: Network
     state: Path
     director_on: str = "lb1"
+    confine: Callable[[], None] = lambda: None
     token: str = field(default_factory=lambda: secrets.token_hex(16))
     agents: dict[str, NodeProcess] = field(default_factory=dict)
     director: NodeProcess | None = None
@@ -200,6 +202,7 @@ class FarmDaemons:
         def run() -> None:
             if descriptors is not None:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+            self.confine()
             director_main.run(config)
 
         self.director = node.fork(run, "director")
@@ -207,25 +210,34 @@ class FarmDaemons:
         return self.director
 
     def start_agent(
-        self, server: str, pools: Sequence[str] = ("web",), **changes: object
+        self,
+        server: str,
+        pools: Sequence[str] = ("web",),
+        directors: Sequence[str] = (),
+        **changes: object,
     ) -> NodeProcess:
         """Start the agent of a real server.
 
         Args:
             server: Its host.
             pools: What it joins.
+            directors: URLs that it asks; this farm's director, if not given.
             changes: Of its configuration.
         """
         config = AgentConfig(
-            directors=(self.url,),
+            directors=tuple(directors) or (self.url,),
             pools=tuple(pools),
             name=server,
             state_dir=self.agent_state(server),
             token_file=self.token_file(),
             **changes,  # type: ignore[arg-type]
         )
-        node = self.network[server]
-        self.agents[server] = node.fork(lambda: agent_main.run(config), "agent")
+
+        def run() -> None:
+            self.confine()
+            agent_main.run(config)
+
+        self.agents[server] = self.network[server].fork(run, "agent")
         return self.agents[server]
 
     def wait_until_served_by(

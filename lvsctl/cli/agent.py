@@ -122,7 +122,9 @@ def leave(deadline: str, state_dir: Path, *, force: bool) -> None:
     """
     from lvsctl.agent.main import leave as leave_pools  # noqa: PLC0415 - as in run
     from lvsctl.agent.main import remembered_config  # noqa: PLC0415
+    from lvsctl.privileges import act_for  # noqa: PLC0415
 
+    act_for(state_dir)
     config = remembered_config(state_dir)
     left = leave_pools(config, parse_duration(deadline), force=force, say=click.echo)
     click.get_current_context().exit(left)

@@ -78,6 +78,12 @@ def director() -> None:
     help="Folder of root's with the programs that health checks may run; without it they run none.",
 )
 @click.option(
+    "--exec-socket",
+    type=click.Path(path_type=Path),
+    envvar="LVSCTL_EXEC_SOCKET",
+    help="Socket of lvsctl-exec, which runs them instead, under a user of its own.",
+)
+@click.option(
     "--history-age",
     metavar="DURATION",
     callback=read_by(parse_duration),
@@ -106,6 +112,7 @@ def run(
     host_names: tuple[str, ...],
     socket: Path | None,
     exec_dir: Path | None,
+    exec_socket: Path | None,
     history_age: int,
     history_commits: int,
     observe: bool,
@@ -131,6 +138,7 @@ def run(
         take_sysctls=take_sysctls,
         name=name,
         exec_dir=exec_dir,
+        exec_socket=exec_socket,
         history_age_s=history_age,
         history_commits=history_commits,
     )

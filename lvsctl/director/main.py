@@ -8,7 +8,7 @@ import random
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -22,6 +22,7 @@ from lvsctl.director.daemon import DirectorDaemon
 from lvsctl.director.descriptors import raise_descriptor_limit, reserved_descriptors
 from lvsctl.director.events.events import Events
 from lvsctl.director.interpreter import favour_the_event_loop
+from lvsctl.director.kernel_lock import kernel_lock
 from lvsctl.director.path_mtus import path_mtus_learnt
 from lvsctl.director.problems import Component, Problems
 from lvsctl.director.reconcile.probe_services import ProbeServices
@@ -34,8 +35,8 @@ from lvsctl.errors import ConfigurationError
 from lvsctl.events import Event, EventKind
 from lvsctl.farm.rules.farm import SYSCTL_RANGES
 from lvsctl.health.prober import Probe
-from lvsctl.health.probes.exec import ExecProbes
 from lvsctl.health.probes.kinds import Probes
+from lvsctl.health.programs.client import OwnPrograms, Programs, SystemdPrograms
 from lvsctl.host.boot import boot_id
 from lvsctl.host.interface import Host, SysctlKey
 from lvsctl.host.linux import LinuxHost
@@ -74,6 +75,7 @@ class DirectorConfig:
         take_sysctls: Write IPVS parameters even where foreign services feel them.
         name: Of this director.
         exec_dir: Where the programs of health checks are; None runs none.
+        exec_socket: Of the service that runs them instead.
         history_age_s: How old the farm's history gets, in s.
         history_commits: How many commits it has at most.
     """
@@ -89,6 +91,7 @@ class DirectorConfig:
     take_sysctls: bool = False
     name: str = ""
     exec_dir: Path | None = None
+    exec_socket: Path | None = None
     history_age_s: int = 90 * 86400
     history_commits: int = 10_000
 
@@ -118,9 +121,11 @@ def run(config: DirectorConfig) -> int:
     """
     configure_logging()
     token = _token(config)
-    # A table in memory sends no packets.
-    learning = contextlib.nullcontext() if config.ipvs == "memory" else path_mtus_learnt()
-    with _listening(config) as listener, learning:
+    with contextlib.ExitStack() as stack:
+        if config.ipvs != "memory":  # a table in memory is this process's own and sends no packets
+            stack.enter_context(kernel_lock())
+            stack.enter_context(path_mtus_learnt())
+        listener = stack.enter_context(_listening(config))
         return asyncio.run(_serve(config, token, listener))
 
 
@@ -218,11 +223,12 @@ async def _serve(config: DirectorConfig, token: str, listener: socket.socket) ->
 
     observing = Mode(ModeName.OBSERVE, "started with --observe") if config.observe else None
     async with contextlib.AsyncExitStack() as stack:
+        programs = stack.enter_context(_programs(config))
         opening = open_daemon(
             config.name or socket.gethostname(),
             lambda: _open_store(config),
             lambda: _open_kernel(config),
-            probe=Probes(_programs(config.exec_dir)).probe,
+            probe=Probes(programs).probe,
             open_events=lambda: open_history(config.state_dir / "events.db", utc_now),
             disk_problem=lambda: disk_problem(config.state_dir),
             take_sysctls=config.take_sysctls,
@@ -272,12 +278,17 @@ def _open_kernel(config: DirectorConfig) -> Kernel:
     return Kernel(ipvs, LinuxHost(), LinkNeighbours(), local)
 
 
-def _programs(folder: Path | None) -> ExecProbes:
-    """Return what runs programs, as nobody where this process could be anybody."""
-    if os.geteuid() != 0:
-        return ExecProbes(folder, None, None)
-    nobody = pwd.getpwnam("nobody")
-    return ExecProbes(folder, nobody.pw_uid, nobody.pw_gid)
+@contextlib.contextmanager
+def _programs(config: DirectorConfig) -> Iterator[Programs | None]:
+    """Yield what runs programs, as nobody where this process could be anybody."""
+    if config.exec_socket is not None:
+        yield SystemdPrograms(config.exec_socket)
+    elif config.exec_dir is not None:
+        user = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
+        with contextlib.closing(OwnPrograms(config.exec_dir, user)) as programs:
+            yield programs
+    else:
+        yield None
 
 
 def _token(config: DirectorConfig) -> str:

@@ -214,7 +214,7 @@ REFUSALS = [
         {"health_checks": [{"type": "exec", "program": "a", "through": "tunnel"}]}),
     put(POOL, "one question twice", "/health_checks/1", "each question once",
         {"health_checks": [{"type": "tcp", "port": 80}, {"type": "tcp", "port": 80, "rise": 9}]}),
-    put(POOL, "a pattern that is none", "/health_checks/0/body", "Python's re",
+    put(POOL, "a pattern that is none", "/health_checks/0/body", "RE2 syntax",
         {"health_checks": [{"type": "http", "port": 80, "body": "("}]}),
     put(POOL, "an unknown on_down", "/on_down", "quiesce", {"on_down": "drop"}),
     put(POOL, "a slow start of one step", "/slow_start/steps", "2 to 100",

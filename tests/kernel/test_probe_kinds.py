@@ -30,7 +30,6 @@ from lvsctl.farm.checks import (
 )
 from lvsctl.health.outcome import Failed, Outcome, Passed
 from lvsctl.health.probes import tls
-from lvsctl.health.probes.exec import ExecProbes
 from lvsctl.health.probes.kinds import Probes
 from lvsctl.health.target import Target
 from tests.kernel.bad_servers import (
@@ -215,7 +214,7 @@ def test_each_kind_passes_and_says_why_it_does_not(
     farm = network(farm_topology(real_servers=1))
     to_rs1 = mark_servers(farm, ["rs1"])["rs1"]
     farm["rs1"].fork(lambda: asyncio.run(serve(contexts)), "servers")
-    ask = functools.partial(outcomes, farm["lb1"], Probes(ExecProbes(None, None, None)))
+    ask = functools.partial(outcomes, farm["lb1"], Probes())
 
     def asked(case: Case) -> Asked:
         target = replace(to_rs1, port=PORTS[case.server])

@@ -1,6 +1,7 @@
 """Programs that judge real servers from a director: they ask by themselves, and are judged so."""
 
 import asyncio
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -14,8 +15,9 @@ from deploy.lab.fixtures import BuildNetwork
 from deploy.lab.topology import farm_topology, vip
 from lvsctl.farm.checks import ExecRequest
 from lvsctl.health.outcome import Inconclusive, Outcome, Passed
-from lvsctl.health.probes.exec import KEPT, ExecProbes
 from lvsctl.health.probes.kinds import Probes
+from lvsctl.health.programs.client import OwnPrograms
+from lvsctl.health.programs.run import MAX_OUTPUT
 from lvsctl.health.target import Target
 
 VIP = vip(10)
@@ -44,7 +46,7 @@ REASONS: Mapping[ExecRequest, str] = {
     ExecRequest("nobody"): f"nobody: exited with 2, {NOBODY} {NOBODY}",
     ExecRequest("crashes"): "crashes: SIGSEGV",
     ExecRequest("garbles"): "garbles: exited with 3, \ufffd\ufffd",
-    ExecRequest("floods"): "floods: exited with 4, " + "x" * KEPT,
+    ExecRequest("floods"): "floods: exited with 4, " + "x" * MAX_OUTPUT,
     ExecRequest("drips"): TOO_LATE.format("drips"),
     ExecRequest("hangs"): TOO_LATE.format("hangs"),
 }
@@ -69,14 +71,15 @@ def test_programs_are_judged_by_how_they_end(network: BuildNetwork, folder: Path
     start_application(farm["rs1"], Application("rs1"))
     server = ip_address(farm.address("rs1"))
     target = Target(server, HTTP_PORT, vip=ip_address(VIP), server=server)
-    probes = Probes(ExecProbes(folder, NOBODY, NOBODY))
 
-    async def run(request: ExecRequest) -> Outcome:
+    async def run(probes: Probes, request: ExecRequest) -> Outcome:
         is_late = "timed out" in REASONS.get(request, "")
         return await probes.probe(request, target, TIMEOUT_S if is_late else LONG_S)
 
     async def run_all() -> list[Outcome]:
-        return [await run(request) for request in (*REASONS, ExecRequest("foreign"))]
+        with contextlib.closing(OwnPrograms(folder, NOBODY)) as programs:
+            probes = Probes(programs)
+            return [await run(probes, request) for request in (*REASONS, ExecRequest("foreign"))]
 
     with farm["lb1"].enter():
         *outcomes, foreign = asyncio.run(run_all())

@@ -13,11 +13,10 @@ from deploy.lab.node import Node
 from deploy.lab.topology import farm_topology
 from lvsctl.farm.checks import HttpRequest, TcpRequest, UdpRequest
 from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
-from lvsctl.health.probes.exec import ExecProbes
 from lvsctl.health.probes.kinds import Probes
 from lvsctl.health.target import Target
 
-PROBES = Probes(ExecProbes(None, None, None))
+PROBES = Probes()
 MARK = 0x4C560001
 Asked = TcpRequest | HttpRequest | UdpRequest
 

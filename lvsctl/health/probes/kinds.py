@@ -12,8 +12,8 @@ from lvsctl.farm.checks import (
     UdpRequest,
 )
 from lvsctl.health.outcome import Outcome
-from lvsctl.health.probes import dns, http, tcp, tls, udp
-from lvsctl.health.probes.exec import ExecProbes
+from lvsctl.health.probes import dns, exec, http, tcp, tls, udp  # noqa: A004 - the check's type
+from lvsctl.health.programs.client import Programs
 from lvsctl.health.target import Target
 
 
@@ -22,10 +22,10 @@ class Probes:
     """Every kind of probe, on one event loop.
 
     Attributes:
-        programs: Those of exec.
+        programs: Runs those of exec; None refuses them all.
     """
 
-    programs: ExecProbes
+    programs: Programs | None = None
 
     async def probe(self, request: Request, target: Target, timeout_s: float) -> Outcome:
         """Ask a target, and return how that ended."""
@@ -41,4 +41,4 @@ class Probes:
             case DnsRequest():
                 return await dns.probe(request, target, timeout_s)
             case ExecRequest():
-                return await self.programs.probe(request, target, timeout_s)
+                return await exec.probe(request, target, timeout_s, self.programs)

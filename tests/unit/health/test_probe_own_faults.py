@@ -15,13 +15,12 @@ import pytest
 from lvsctl.farm.checks import HttpRequest, Request, TcpRequest, UdpRequest
 from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
 from lvsctl.health.probes.attempt import Attempt, outcome_of
-from lvsctl.health.probes.exec import ExecProbes
 from lvsctl.health.probes.kinds import Probes
 from lvsctl.health.target import Target
 from tests.unit.health.servers import answering, saying, serving
 from tests.unit.virtual_time import run, stall
 
-PROBES = Probes(ExecProbes(None, None, None))
+PROBES = Probes()
 LOOPBACK = ip_address("127.0.0.1")
 ANYWHERE = Target(LOOPBACK, 9)
 UNPRIVILEGED = 65534

@@ -1,12 +1,10 @@
 """Programs that judge servers: run as somebody else, with what they need to know, and killed."""
 
 import asyncio
+import contextlib
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -14,42 +12,31 @@ import pytest
 from deploy.lab.poll import poll
 from lvsctl.farm.checks import ExecRequest
 from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
-from lvsctl.health.probes.exec import PATH, ExecProbes
+from lvsctl.health.probes import exec  # noqa: A004 - the check's type
+from lvsctl.health.programs.client import OwnPrograms
+from lvsctl.health.programs.run import PATH
 from lvsctl.health.target import Target
+from tests.unit.health.programs.program_folders import NOBODY, ROOT, TARGET, is_dead, write
 
-ROOT = os.geteuid() == 0
-NOBODY = 65534 if ROOT else None
-TARGET = Target(
-    ip_address("192.0.2.11"), 80, vip=ip_address("198.51.100.10"), server=ip_address("192.0.2.11")
-)
 LONG_S = 20.0
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder that everybody can reach, unlike tmp_path."""
-    made = Path(tempfile.mkdtemp(prefix="lvsctl-exec-"))
-    made.chmod(0o755)
-    yield made
-    shutil.rmtree(made)
+def service(folder: Path, owner: int | None = None) -> OwnPrograms:
+    """Return a service for programs in a folder, which is owned by whoever runs the tests."""
+    return OwnPrograms(folder, NOBODY, os.geteuid() if owner is None else owner)
 
 
-def write(folder: Path, script: str, name: str = "check") -> None:
-    """Write a program."""
-    program = folder / name
-    program.write_text(f"#!/bin/sh\n{script}\n")
-    program.chmod(0o755)
-
-
-def probes(folder: Path | None) -> ExecProbes:
-    """Return the probes of programs in a folder, which is owned by whoever runs the tests."""
-    return ExecProbes(folder, NOBODY, NOBODY, os.geteuid())
-
-
-def outcome_of(folder: Path | None, *arguments: str, timeout_s: float = LONG_S) -> Outcome:
+def outcome_of(folder: Path, *arguments: str, timeout_s: float = LONG_S) -> Outcome:
     """Run the program and return how that ended."""
-    request = ExecRequest("check", arguments)
-    return asyncio.run(probes(folder).probe(request, TARGET, timeout_s))
+    return asked(service(folder), ExecRequest("check", arguments), timeout_s)
+
+
+def asked(
+    programs: OwnPrograms, request: ExecRequest, timeout_s: float = LONG_S, target: Target = TARGET
+) -> Outcome:
+    """Have a service run a program, end it, and return how the probe ended."""
+    with contextlib.closing(programs):
+        return asyncio.run(exec.probe(request, target, timeout_s, programs))
 
 
 def reason(outcome: Outcome) -> str:
@@ -119,17 +106,17 @@ def test_it_is_killed_at_the_end_of_its_time(folder: Path) -> None:
     write(folder, f"sleep 1000 & echo $! >{folder}/child; trap '' TERM; wait")
     (folder / "child").touch(mode=0o666)
     (folder / "child").chmod(0o666)
-    expected = "192.0.2.11:80: timed out after 0.5 s, waiting for check to end"
-    assert expected == reason(outcome_of(folder, timeout_s=0.5))
+    expected = "192.0.2.11:80: timed out after 2 s, waiting for check to end"
+    assert expected == reason(outcome_of(folder, timeout_s=2.0))
     dies(int((folder / "child").read_text()))
 
 
 def test_without_a_port_none_is_named(folder: Path) -> None:
     """A program may know by itself what to ask."""
     write(folder, "exec sleep 1000")
-    asked = probes(folder).probe(ExecRequest("check"), replace(TARGET, port=0), 0.5)
+    outcome = asked(service(folder), ExecRequest("check"), 0.5, replace(TARGET, port=0))
     expected = "192.0.2.11: timed out after 0.5 s, waiting for check to end"
-    assert expected == reason(asyncio.run(asked))
+    assert expected == reason(outcome)
 
 
 def test_what_it_leaves_behind_is_killed(folder: Path) -> None:
@@ -150,19 +137,10 @@ def dies(pid: int) -> None:
     poll(lambda: is_dead(pid), 10)
 
 
-def is_dead(pid: int) -> bool:
-    """Tell whether a process was killed, though perhaps nobody has reaped it yet."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-    return stat.rpartition(")")[2].split()[0] in "ZX"
-
-
 def test_without_a_folder_nothing_is_run() -> None:
     """The director says how to change that."""
     expected = Inconclusive("check is not run: start the director with --exec-dir")
-    assert expected == outcome_of(None)
+    assert expected == asyncio.run(exec.probe(ExecRequest("check"), TARGET, LONG_S, None))
 
 
 @pytest.mark.parametrize("name", ["../check", "/bin/true", "", ".", "..", "sub/check"])
@@ -172,7 +150,7 @@ def test_nothing_outside_the_folder_is_run(folder: Path, name: str) -> None:
     write(folder / "sub", "exit 0")
     write(folder.parent, "exit 0", name=f"{folder.name}-check")
     try:
-        outcome = asyncio.run(probes(folder).probe(ExecRequest(name), TARGET, LONG_S))
+        outcome = asked(service(folder), ExecRequest(name))
     finally:
         (folder.parent / f"{folder.name}-check").unlink()
     assert Inconclusive(f"{name!r} is no name of a file in {folder}") == outcome
@@ -230,8 +208,7 @@ def test_what_is_not_safe_or_no_program_says_nothing_of_a_server(
 def test_another_owner_is_refused(folder: Path) -> None:
     """Else whoever may write the file is root's hand."""
     write(folder, "exit 0")
-    other = ExecProbes(folder, NOBODY, NOBODY, os.geteuid() + 1)
-    outcome = asyncio.run(other.probe(ExecRequest("check"), TARGET, LONG_S))
+    outcome = asked(service(folder, owner=os.geteuid() + 1), ExecRequest("check"))
     assert isinstance(outcome, Inconclusive)
 
 
@@ -242,12 +219,14 @@ def test_a_cancelled_program_is_dead(folder: Path) -> None:
     os.mkfifo(started)
     started.chmod(0o666)
 
-    async def cancelled() -> int:
-        probing = asyncio.create_task(probes(folder).probe(ExecRequest("check"), TARGET, LONG_S))
+    async def cancelled(programs: OwnPrograms) -> int:
+        request = ExecRequest("check")
+        probing = asyncio.create_task(exec.probe(request, TARGET, LONG_S, programs))
         pid = await asyncio.to_thread(started.read_text)
         probing.cancel()
         await asyncio.wait([probing])
         assert probing.cancelled()
         return int(pid)
 
-    dies(asyncio.run(cancelled()))
+    with contextlib.closing(service(folder)) as programs:
+        dies(asyncio.run(cancelled(programs)))
