@@ -388,6 +388,7 @@ TUNNELS: Mapping[str, Case] = {
     "a name of 50 kB": Case(_end(tunnel="n" * 50_000), "printable"),
     "a thousand addresses": Case(_end(addresses=["192.168.77.1/24"] * 1000), "addresses"),
     "no address": Case(_end(addresses=[]), "evil"),
+    "everybody as the other end inside": Case(_end(peers=["255.255.255.255"]), "reserved"),
     "a thousand ends": Case(_ends(1000), "point-to-point tunnels"),
 }
 
