@@ -8,7 +8,11 @@ Source: https://prometheus.io/docs/instrumenting/exposition_formats/
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
+
+PART = 512
+"""So many samples are written at once."""
 
 Sample = tuple[str, float]
 """What follows the metric's name (a suffix, and labels as of :func:`labels`), and the value."""
@@ -38,20 +42,22 @@ def labels(**values: str) -> str:
     return "{" + ",".join([f'{name}="{_escaped(text)}"' for name, text in values.items()]) + "}"
 
 
-def exposition(families: Iterable[MetricFamily]) -> str:
-    """Write metrics, each with its samples below its help and type."""
-    lines: list[str] = []
+def exposition(families: Iterable[MetricFamily]) -> Iterator[bytes]:
+    """Write metrics part by part, each with its samples below its help and type."""
     for family in families:
-        name = family.name
-        lines += _header(family)
-        lines += [f"{name}{labelled} {value}\n" for labelled, value in family.samples]
-    return "".join(lines)
+        name, samples = family.name, iter(family.samples)
+        text = _header(family)
+        while lines := [
+            f"{name}{labelled} {float(value)}\n" for labelled, value in islice(samples, PART)
+        ]:
+            yield (text + "".join(lines)).encode()
+            text = ""
+        yield text.encode()
 
 
-def _header(family: MetricFamily) -> Iterator[str]:
+def _header(family: MetricFamily) -> str:
     meaning = family.help.replace("\\", r"\\").replace("\n", r"\n")
-    yield f"# HELP {family.name} {meaning}\n"
-    yield f"# TYPE {family.name} {family.type}\n"
+    return f"# HELP {family.name} {meaning}\n# TYPE {family.name} {family.type}\n"
 
 
 def _escaped(text: str) -> str:

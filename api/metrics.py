@@ -6,21 +6,26 @@ director in tunnel mode, so there are no counters of outgoing packets.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import chain
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
 from api.exposition import MetricFamily, Sample, exposition, labels
 from api.health_metrics import health_metrics
 from api.histograms import histogram_samples
+from api.pieces import joined
 from api.views import Known
 from lvsctl.director.checks.statistics import ProbeCounts
 from lvsctl.director.reconcile.cycle import KeyState, TableReading
 from lvsctl.director.reconcile.statistics import CycleStatistics
 from lvsctl.ipvs.table import DestinationCounters, Traffic
 from lvsctl.net import IPAddress
+
+CountersT = TypeVar("CountersT")
 
 TRAFFIC: Mapping[str, tuple[str, Callable[[Traffic], int]]] = {
     "connections": ("Connections scheduled", lambda traffic: traffic.connections),
@@ -61,15 +66,15 @@ class Observed:
     probes: ProbeCounts
 
 
-def metrics_text(observed: Observed) -> bytes:
-    """Return all metrics in Prometheus' text format.
+def metrics_text(observed: Observed) -> Sequence[bytes]:
+    """Return all metrics in Prometheus' text format, in pieces.
 
     Ten thousand destinations are 70,000 samples and take tenths of a second, so this belongs into
     a thread.
     """
     registry = CollectorRegistry(auto_describe=False)
     ProcessCollector(registry=registry)
-    return exposition(_families(observed)).encode() + generate_latest(registry)
+    return [*joined(chain(exposition(_families(observed)), [generate_latest(registry)]))]
 
 
 def _families(observed: Observed) -> Iterator[MetricFamily]:
@@ -210,7 +215,7 @@ def _services(reading: TableReading) -> Iterator[MetricFamily]:
             f"lvsctl_ipvs_service_{name}_total",
             "counter",
             f"{what}, by virtual service",
-            [(labelled, value(traffic)) for labelled, traffic in counted],
+            _picked(counted, value),
         )
 
 
@@ -218,21 +223,29 @@ def _destinations(
     reading: TableReading, names: Mapping[tuple[str, IPAddress], str]
 ) -> Iterator[MetricFamily]:
     weights, counted = _by_labels(reading, names)
+    traffic = [(labelled, found.traffic) for labelled, found in counted]
     yield MetricFamily("lvsctl_ipvs_destination_weight", "gauge", "Weight in the kernel", weights)
     for name, (what, value) in TRAFFIC.items():
         yield MetricFamily(
             f"lvsctl_ipvs_destination_{name}_total",
             "counter",
             f"{what}, by destination",
-            [(labelled, value(found.traffic)) for labelled, found in counted],
+            _picked(traffic, value),
         )
     for name, (what, present) in PRESENT.items():
         yield MetricFamily(
             f"lvsctl_ipvs_destination_{name}",
             "gauge",
             what,
-            [(labelled, present(found)) for labelled, found in counted],
+            _picked(counted, present),
         )
+
+
+def _picked(
+    labelled: Iterable[tuple[str, CountersT]], pick: Callable[[CountersT], int]
+) -> Iterator[Sample]:
+    """Yield one number of each when it is written, as there are many."""
+    return ((labels, pick(counters)) for labels, counters in labelled)
 
 
 def _by_labels(

@@ -3,11 +3,11 @@
 import functools
 from collections.abc import Iterator, Sequence
 
+from api.schemas.base import Json
 from api.schemas.table import (
     KernelDestination,
     KernelPersistence,
     KernelService,
-    Table,
     TrafficDocument,
 )
 from lvsctl.director.reconcile.cycle import TableReading
@@ -38,18 +38,21 @@ NO_TRAFFIC = ServiceCounters(Traffic(), {})
 NO_COUNTERS = DestinationCounters(Traffic(), 0, 0, 0)
 
 
-def table_document(reading: TableReading) -> Table:
-    """Return the table with its counters, in the order of the keys."""
+def table_document(reading: TableReading) -> Json:
+    """Return a document of the table with its counters, in the order of the keys.
+
+    Its services are made one after the other, when they are written: all of them are a lot.
+    """
     timeouts = reading.timeouts
     return {
-        "services": [
+        "services": (
             _service(key, service, reading.counters.get(key, NO_TRAFFIC), reading.ours.get(key))
             for key, service in _ordered(reading.table)
-        ],
-        "probes": [
+        ),
+        "probes": (
             _service(key, service, reading.counters.get(key, NO_TRAFFIC), None)
             for key, service in _ordered(reading.probes)
-        ],
+        ),
         "timeouts": {
             "tcp": format_duration(timeouts.tcp_s),
             "tcp_fin": format_duration(timeouts.tcp_fin_s),

@@ -12,7 +12,6 @@ and the medians are printed.
 
 import argparse
 import contextlib
-import ctypes
 import gc
 import os
 import signal
@@ -25,6 +24,8 @@ from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from benchmarks.farms import keepalived_configuration
+from benchmarks.on_others import enter_new_namespace
 from lvsctl.ipvs.codec.requests import encode_operation
 from lvsctl.ipvs.ipvsadm import IpvsadmIpvs
 from lvsctl.ipvs.netlink import NetlinkIpvs
@@ -47,8 +48,6 @@ from lvsctl.net import IpProtocol
 VIPS = 250
 _POLL_S = 0.005
 _PROC = Path("/proc/thread-self/net/ip_vs")
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_CLONE_NEWNET = 0x40000000
 BATCH = "lvsctl, netlink: of it the batch"
 
 Timings = dict[str, list[float]]
@@ -98,16 +97,6 @@ def timed(timings: list[float]) -> Iterator[None]:
     started = time.perf_counter()
     yield
     timings.append(time.perf_counter() - started)
-
-
-def enter_new_namespace() -> None:
-    """Put this thread into a network namespace of its own, where addresses are unicast.
-
-    Without a device up, Linux takes every IPv4 destination for a broadcast address (EINVAL).
-    """
-    if _LIBC.unshare(_CLONE_NEWNET):
-        raise OSError(ctypes.get_errno(), "unshare")
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 
 
 class Benchmark:
@@ -196,23 +185,6 @@ class Benchmark:
         for name, read in ways.items():
             with timed(self.timings[f"read: {name}"]):
                 read()
-
-
-def keepalived_configuration(wanted: IpvsTable) -> str:
-    """Return keepalived's file for a table of TCP services."""
-    blocks = []
-    for key, service in wanted.items():
-        if not isinstance(key, AddressKey):
-            raise TypeError(key)
-        servers = "".join(
-            f"  real_server {destination.address} {destination.port} {{ weight {config.weight} }}\n"
-            for destination, config in service.destinations.items()
-        )
-        blocks.append(
-            f"virtual_server {key.vip} {key.port} {{\n  lvs_sched {service.config.scheduler}\n"
-            f"  lvs_method TUN\n  protocol TCP\n{servers}}}\n"
-        )
-    return "".join(blocks)
 
 
 def main() -> None:

@@ -1,10 +1,9 @@
 """Which addresses can be a host's own: one definition for VIPs, real servers and tunnels. Pure."""
 
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
+from ipaddress import IPv4Network, IPv6Address
 
-IPAddress = IPv4Address | IPv6Address
-IPInterface = IPv4Interface | IPv6Interface
+from lvsctl.net import IPAddress, IPInterface
 
 _POINT_TO_POINT_PREFIX = 31  # RFC 3021: both addresses are hosts
 

@@ -1,6 +1,7 @@
 """Metrics for Prometheus."""
 
 import asyncio
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from fastapi import APIRouter, Request
@@ -11,6 +12,7 @@ from starlette.responses import Response
 from api.daemon import Daemon, known_of
 from api.documentation import refusals
 from api.metrics import Observed, metrics_text
+from api.pieces import PiecesResponse
 from lvsctl.director.daemon import DirectorDaemon
 from lvsctl.errors import KernelError
 from lvsctl.store.interface import ModeName
@@ -25,16 +27,16 @@ class Scrapes:
     """
 
     def __init__(self) -> None:
-        self._under_way: asyncio.Task[bytes] | None = None
+        self._under_way: asyncio.Task[Sequence[bytes]] | None = None
 
-    async def scrape(self, daemon: DirectorDaemon) -> bytes:
+    async def scrape(self, daemon: DirectorDaemon) -> Sequence[bytes]:
         """Return the metrics of this moment, or of the scrape that is under way."""
         if self._under_way is None or self._under_way.done():
             self._under_way = asyncio.create_task(_scrape(daemon))
         return await asyncio.shield(self._under_way)
 
 
-async def _scrape(daemon: DirectorDaemon) -> bytes:
+async def _scrape(daemon: DirectorDaemon) -> Sequence[bytes]:
     try:
         reading = await daemon.table()
     except KernelError:
@@ -58,5 +60,5 @@ async def _scrape(daemon: DirectorDaemon) -> bytes:
 )
 async def get_metrics(request: Request, daemon: Daemon) -> Response:
     """In its text format; it asks for the token as everything else that tells of the farm."""
-    content = await request.app.state.scrapes.scrape(daemon)
-    return Response(content, headers={"Content-Type": CONTENT_TYPE_LATEST})
+    pieces = await request.app.state.scrapes.scrape(daemon)
+    return PiecesResponse(pieces, HTTPStatus.OK, {"Content-Type": CONTENT_TYPE_LATEST})

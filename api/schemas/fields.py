@@ -7,11 +7,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
 from api.schemas.base import shown, wrong
-from lvsctl.address_text import parse_address
 from lvsctl.farm.model import MarkRange, PortRange
 from lvsctl.farm.rules.farm import MAX_MARK, MAX_PORT, MAX_THRESHOLD, MAX_WEIGHT, NAME_PATTERN
 from lvsctl.farm.rules.tunnels import MAX_MTU, MIN_MTU
-from lvsctl.net import IPAddress
+from lvsctl.net import IPAddress, parse_address
 from lvsctl.times import (
     DURATION_ALLOWED,
     DURATION_PATTERN,

@@ -32,7 +32,7 @@ Interface = Annotated[
     IPInterface,
     PlainValidator(read_interface),
     PlainSerializer(str),
-    WithJsonSchema({"type": "string", "examples": ["192.168.2.1/24", "2001:db8:9::1/64"]}),
+    WithJsonSchema({"type": "string", "examples": ["192.168.2.1/24", "fd00:9::1/64"]}),
 ]
 LinkName = Annotated[str, WithJsonSchema({"type": "string", "pattern": LINK_PATTERN})]
 

@@ -210,17 +210,22 @@ class FarmDaemons:
         return self.director
 
     def start_agent(
-        self, server: str, pools: Sequence[str] = ("web",), **changes: object
+        self,
+        server: str,
+        pools: Sequence[str] = ("web",),
+        directors: Sequence[str] = (),
+        **changes: object,
     ) -> NodeProcess:
         """Start the agent of a real server.
 
         Args:
             server: Its host.
             pools: What it joins.
+            directors: URLs that it asks; this farm's director, if not given.
             changes: Of its configuration.
         """
         config = AgentConfig(
-            directors=(self.url,),
+            directors=tuple(directors) or (self.url,),
             pools=tuple(pools),
             name=server,
             state_dir=self.agent_state(server),

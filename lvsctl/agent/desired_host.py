@@ -33,7 +33,7 @@ from lvsctl.agent.mss import (
     plan_mss,
     rule_of,
 )
-from lvsctl.agent.sysctls import PARAMETERS, TEMPLATES, Sysctls, conf
+from lvsctl.agent.sysctls import PARAMETERS, TEMPLATES, Sysctls, conf, ipv6_is_off, ipv6_switch
 from lvsctl.host.interface import (
     AddressConfig,
     AddressKey,
@@ -43,8 +43,6 @@ from lvsctl.host.interface import (
     HostKey,
     HostState,
     LinkKey,
-    SysctlConfig,
-    SysctlKey,
 )
 from lvsctl.host.receivers import (
     TUNNEL_NAMES,
@@ -186,11 +184,6 @@ class HostObservation:
     foreign: Mapping[IPAddress, AddressKey] = field(default_factory=dict)
 
 
-def ipv6_switch(device: str) -> SysctlKey:
-    """Return the key of what turns IPv6 off on a device."""
-    return SysctlKey(("net", "ipv6", "conf", device, "disable_ipv6"))
-
-
 def keys_to_observe(task: ServingSpec, links: Collection[str], main: Routes) -> Sequence[HostKey]:
     """Return what must be observed before a set-up can be worked out.
 
@@ -279,12 +272,6 @@ def address_config(vip: IPAddress) -> AddressConfig:
     """Return the options of a VIP's address."""
     ipv6 = family_of(vip) is Family.IPV6
     return AddressConfig(nodad=ipv6, deprecated=ipv6)
-
-
-def ipv6_is_off(device: str, observed: HostState) -> bool:
-    """Tell whether a device takes no IPv6 packets."""
-    switch = observed.get(ipv6_switch(device))
-    return isinstance(switch, SysctlConfig) and switch.value != "0"
 
 
 def _place(

@@ -1,4 +1,4 @@
-"""The IPv4 parameters that keep a real server silent, and let tunnelled packets in. Pure."""
+"""The parameters that keep a real server silent, and let tunnelled packets in. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,6 +39,17 @@ PARAMETERS = (*(rule.parameter for rule in ARP_RULES), RP_FILTER)
 def conf(device: str, parameter: str) -> SysctlKey:
     """Return the key of a device's IPv4 parameter."""
     return SysctlKey((*_CONF, device, parameter))
+
+
+def ipv6_switch(device: str) -> SysctlKey:
+    """Return the key of what turns IPv6 off on a device."""
+    return SysctlKey(("net", "ipv6", "conf", device, "disable_ipv6"))
+
+
+def ipv6_is_off(device: str, observed: HostState) -> bool:
+    """Tell whether a device takes no IPv6 packets."""
+    switch = observed.get(ipv6_switch(device))
+    return isinstance(switch, SysctlConfig) and switch.value != "0"
 
 
 class Sysctls:

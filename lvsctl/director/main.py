@@ -22,6 +22,7 @@ from lvsctl.director.daemon import DirectorDaemon
 from lvsctl.director.descriptors import raise_descriptor_limit, reserved_descriptors
 from lvsctl.director.events.events import Events
 from lvsctl.director.interpreter import favour_the_event_loop
+from lvsctl.director.kernel_lock import kernel_lock
 from lvsctl.director.path_mtus import path_mtus_learnt
 from lvsctl.director.problems import Component, Problems
 from lvsctl.director.reconcile.probe_services import ProbeServices
@@ -120,9 +121,11 @@ def run(config: DirectorConfig) -> int:
     """
     configure_logging()
     token = _token(config)
-    # A table in memory sends no packets.
-    learning = contextlib.nullcontext() if config.ipvs == "memory" else path_mtus_learnt()
-    with _listening(config) as listener, learning:
+    with contextlib.ExitStack() as stack:
+        if config.ipvs != "memory":  # a table in memory is this process's own and sends no packets
+            stack.enter_context(kernel_lock())
+            stack.enter_context(path_mtus_learnt())
+        listener = stack.enter_context(_listening(config))
         return asyncio.run(_serve(config, token, listener))
 
 

@@ -3,16 +3,17 @@
 Its laws are in ``tests/unit/test_plan.py``.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 
 from lvsctl.farm.members import SORRY_WEIGHT, ServiceState, service_state
 from lvsctl.farm.model import Farm, Pool, Service
 from lvsctl.farm.status import Status
-from lvsctl.ipvs.diff import _by_address, _destination_config
 from lvsctl.ipvs.table import (
     AddressKey,
     DestinationConfig,
     DestinationKey,
+    Encapsulation,
     FwmarkKey,
     IpvsTable,
     ServiceFlag,
@@ -22,7 +23,7 @@ from lvsctl.ipvs.table import (
     VirtualService,
     VirtualServiceConfig,
 )
-from lvsctl.net import family_of
+from lvsctl.net import IPAddress, family_of
 
 SERVICE_FLAGS: Mapping[str, ServiceFlag] = {
     "ops": ServiceFlag.ONE_PACKET,
@@ -83,6 +84,23 @@ def compile_state(service: Service, pool: Pool, stands: ServiceState) -> IpvsTab
             {DestinationKey(address, port): destination for address, destination in destinations},
         )
     return table
+
+
+@functools.lru_cache(maxsize=4096)  # most destinations of a farm have the same
+def _destination_config(
+    weight: int, encapsulation: Encapsulation | None, upper_threshold: int, lower_threshold: int
+) -> DestinationConfig:
+    return DestinationConfig(
+        weight,
+        encapsulation=encapsulation,
+        upper_threshold=upper_threshold,
+        lower_threshold=lower_threshold,
+    )
+
+
+def _by_address(destination: tuple[IPAddress, DestinationConfig]) -> tuple[int, int]:
+    address = destination[0]
+    return address.version, int(address)
 
 
 def compile_farm(farm: Farm, status: Status) -> IpvsTable:

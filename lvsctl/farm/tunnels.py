@@ -31,6 +31,8 @@ MAX_ADDRESSES = 16
 """At one end."""
 MIN_MTU: Mapping[Family, int] = {Family.IPV4: 68, Family.IPV6: 1280}
 """RFC 791, 3.2; RFC 8200, 5."""
+_WIDEST: Mapping[Family, int] = {Family.IPV4: 16, Family.IPV6: 48}
+"""Shortest prefix of an inner network."""
 _MAX_PACKET = 0xFFFF
 _GRE_HEADER, _GRE_KEY, _ETHERNET_HEADER = 4, 4, 14
 
@@ -125,6 +127,8 @@ def end_problems(end: TunnelEnd) -> Iterator[Problem]:
         yield from _device(end)
     for pointer, address in (("/local", end.local), ("/remote", end.remote)):
         yield from _unicast(pointer, address)
+    for index, peer in enumerate(end.peers):
+        yield from _unicast(f"/peers/{index}", peer)
     yield from _outside(end)
     yield from _options(end)
     yield from _inside(end)
@@ -189,6 +193,7 @@ def _inside(end: TunnelEnd) -> Iterator[Problem]:
         pointer = f"/addresses/{index}"
         yield from _unicast(pointer, address.ip)
         yield from _host_address(pointer, address)
+        yield from _narrow(pointer, address)
         if address.version == 6 and end.mode not in MODES_WITH_IPV6_INSIDE:  # noqa: PLR2004
             yield Problem(
                 pointer, f"{end.mode} carries no IPv6, and {address} is", "mode gre or gretap"
@@ -214,6 +219,14 @@ def _host_address(pointer: str, address: IPInterface) -> Iterator[Problem]:
         yield Problem(pointer, f"{address} is the network itself", f"a host of {network}")
     elif network.version == 4 and address.ip == network.broadcast_address:  # noqa: PLR2004
         yield Problem(pointer, f"{address} is the broadcast address", f"a host of {network}")
+
+
+def _narrow(pointer: str, address: IPInterface) -> Iterator[Problem]:
+    """Yield why an inner network would take packets of half the world into the tunnel."""
+    widest = _WIDEST[family_of(address.ip)]
+    if address.network.prefixlen < widest:
+        detail = f"{address.network} is too wide for a link between two hosts"
+        yield Problem(pointer, detail, f"a network of /{widest} or narrower")
 
 
 def overlap(one: IPNetwork, other: IPNetwork) -> bool:
@@ -257,6 +270,8 @@ def _at(problem: Problem, tunnel: Tunnel, index: int) -> Problem:
     field, _, rest = problem.pointer.removeprefix("/").partition("/")
     if f"/{field}" in _AT_TUNNEL:
         return problem
+    if field == "peers":
+        return Problem(f"/ends/{1 - index}/addresses/{rest}", problem.detail, problem.allowed)
     if field == "remote":
         return Problem(f"/ends/{1 - index}/underlay", problem.detail, problem.allowed)
     if field == "link" and tunnel.ends[index].link is None:

@@ -1,11 +1,9 @@
-"""From the farm to the IPVS table, and from one table to another.
+"""From one IPVS table to another.
 
-``compile_service`` says which virtual services and destinations a service of the farm stands
-for, ``diff`` which operations lead from the table as it is to the table as it should be. Both are
-pure; their laws are in ``tests/unit/test_plan.py``.
+:func:`diff` says which operations lead from the table as it is to the table as it should be. Pure;
+its laws are in ``tests/unit/test_plan.py``.
 """
 
-import functools
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,33 +12,13 @@ from lvsctl.ipvs.table import (
     AddService,
     DeleteDestination,
     DeleteService,
-    DestinationConfig,
     EditDestination,
     EditService,
-    Encapsulation,
     IpvsTable,
     Operation,
     ServiceKey,
     VirtualService,
 )
-from lvsctl.net import IPAddress
-
-
-@functools.lru_cache(maxsize=4096)  # most destinations of a farm have the same
-def _destination_config(
-    weight: int, encapsulation: Encapsulation | None, upper_threshold: int, lower_threshold: int
-) -> DestinationConfig:
-    return DestinationConfig(
-        weight,
-        encapsulation=encapsulation,
-        upper_threshold=upper_threshold,
-        lower_threshold=lower_threshold,
-    )
-
-
-def _by_address(destination: tuple[IPAddress, DestinationConfig]) -> tuple[int, int]:
-    address = destination[0]
-    return address.version, int(address)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,6 @@ _PRIVATE: Mapping[int, tuple[IPNetwork, ...]] = MappingProxyType(
     }
 )
 """By IP version: RFC 1918, RFC 6598 and RFC 4193."""
-_WIDEST: Mapping[int, int] = MappingProxyType({4: 16, 6: 48})
-"""Shortest prefix of an inner network, by IP version."""
 _TWO_HOSTS = 4
 """Addresses of a network that holds both ends and nobody else."""
 
@@ -72,9 +70,6 @@ def taken_traffic(end: TunnelEnd, host: HostView) -> Iterator[Problem]:
                     f"{network} would take the packets of tunnel {name} to {link.remote}",
                     "a network without it",
                 )
-        if network.prefixlen < _WIDEST[network.version]:
-            allowed = f"a network of /{_WIDEST[network.version]} or less"
-            yield Problem(pointer, f"{network} is too wide for two hosts", allowed)
         yield from _routes(pointer, network, end, host)
 
 

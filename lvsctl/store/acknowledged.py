@@ -5,9 +5,12 @@ without a word. What is written here after each commit tells the two apart. It i
 it outlives a kill, and what a power cut takes of it only makes it say less.
 """
 
+import errno
 import json
 import os
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from io import FileIO
 from pathlib import Path
@@ -23,44 +26,59 @@ log = structlog.get_logger(__name__)
 
 
 class Acknowledged:
-    """The file of one store.
+    """The file of one store. It is for safety only: where the disk refuses it, less is known.
 
     Args:
         path: The file. Made where it is missing.
-
-    Raises:
-        OSError: It cannot be made.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = FileIO(path, "r+", opener=_open)
+        self._file: FileIO | None = None
+        with self._tolerated():
+            self._file = FileIO(path, "r+", opener=_open)
 
     def read(self) -> tuple[Position, str] | None:
         """Return the latest position with its commit's id; None where nothing tells."""
+        content = b""
+        with self._tolerated():
+            content = os.pread(self._descriptor, SIZE, 0)
+        if not content:
+            return None
         try:
-            text, found = os.pread(self._file.fileno(), SIZE, 0).rstrip(b" \n").rsplit(b" ", 1)
+            text, found = content.rstrip(b" \n").rsplit(b" ", 1)
             if int(found) != zlib.crc32(text):
                 raise ValueError("its checksum is another")
             position, commit_id = json.loads(text)
             return Position(**position), str(commit_id)
-        except (OSError, ValueError, TypeError) as error:
-            if os.fstat(self._file.fileno()).st_size:
-                log.warning("unreadable", file=str(self._path), reason=str(error))
+        except (ValueError, TypeError) as error:
+            log.warning("note is unreadable", file=str(self._path), reason=str(error))
             return None
 
     def write(self, position: Position, commit_id: str) -> None:
-        """Keep a position; where the disk refuses, less is known of what was acknowledged."""
+        """Note a position that is acknowledged from now on."""
         text = json.dumps([asdict(position), commit_id]).encode()
         record = b"%s %d" % (text, zlib.crc32(text))
-        try:
-            os.pwrite(self._file.fileno(), record.ljust(SIZE - 1) + b"\n", 0)
-        except OSError as error:
-            log.warning("not written", file=str(self._path), reason=str(error))
+        with self._tolerated():
+            os.pwrite(self._descriptor, record.ljust(SIZE - 1) + b"\n", 0)
 
     def close(self) -> None:
         """Let go of the file."""
-        self._file.close()
+        if self._file:
+            self._file.close()
+
+    @property
+    def _descriptor(self) -> int:
+        if self._file is None:
+            raise OSError(errno.EBADF, "it could not be opened")
+        return self._file.fileno()
+
+    @contextmanager
+    def _tolerated(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            log.warning("note is not kept", file=str(self._path), reason=error.strerror)
 
 
 def _open(path: str, _: int) -> int:

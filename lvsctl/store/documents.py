@@ -22,7 +22,6 @@ from typing import Any, TypeVar
 import cattrs
 from cattrs.strategies import configure_tagged_union
 
-from lvsctl.address_text import parse_address
 from lvsctl.events import RecordedEvent
 from lvsctl.farm.checks import Request
 from lvsctl.farm.model import Pool, Service, Settings
@@ -33,6 +32,7 @@ from lvsctl.health.marks import ProbeMark, TunnelPath
 from lvsctl.health.target import ProbeId
 from lvsctl.health.verdict import KeptVerdict
 from lvsctl.ipvs.table import ServiceKey
+from lvsctl.net import parse_address
 from lvsctl.store.interface import HostClaim, Mode
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from lvsctl.farm.objects import Changes, Kind, ObjectId
 from lvsctl.store.documents import UnreadableDocument, decode_object, encode_object
 
 FASTEST = 1
-"""The compression's level: a higher one gains a tenth of the size in five times the time."""
+"""The compression's level: the highest one gains a quarter of the size in four times the time."""
 
 Documents = Mapping[ObjectId, str | None]
 """Documents of new values; None deletes."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from lvsctl.errors import StoreBehind, StoreError
+from lvsctl.errors import StoreBehind
 from lvsctl.farm.objects import Changes, Kind, ObjectId
 from lvsctl.store.acknowledged import Acknowledged
 from lvsctl.store.commits import Batch, Commit, Reload, Retention, reason_to_reload
@@ -52,10 +52,10 @@ class SqliteStore:
         self._log = CommitLog(self._database)
         try:
             head = read_head(self._database)
-            self._acknowledged = _open_acknowledged(path)
         except BaseException:
             self._database.close()
             raise
+        self._acknowledged = Acknowledged(path.with_name(path.name + ".acknowledged"))
         self._lost = self._what_is_lost(head)
         if self._lost is None:
             self._acknowledged.write(head.position, head.commit_id)
@@ -187,14 +187,6 @@ class SqliteStore:
             raise StoreBehind(
                 f"{self._path} is at {position}, but {self._lost} was acknowledged: its latest "
                 "commits are lost, or another file was put in its place; nothing was stored. "
-                "Restore the file that has them, or go on with this one: "
-                "lvsctl director run --accept-new-farm"
+                "Restore the file that has them, or start the director again: it names the "
+                "commands that decide what to go on with"
             )
-
-
-def _open_acknowledged(path: Path) -> Acknowledged:
-    beside = path.with_name(path.name + ".acknowledged")
-    try:
-        return Acknowledged(beside)
-    except OSError as error:
-        raise StoreError(f"{beside}: {error.strerror}; make it writable for this user") from error

@@ -29,6 +29,11 @@ HELP = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]) | st.just
 Read = Mapping[str, tuple[str, str, Mapping[str, str]]]
 
 
+def text_of(families: Sequence[MetricFamily]) -> str:
+    """Return what is written of families."""
+    return b"".join(exposition(families)).decode()
+
+
 def read(text: str) -> Read:
     """Return type, help and samples of each family; values as text, so that NaN equals NaN."""
     return {
@@ -67,7 +72,7 @@ def test_gauges_and_counters_read_as_those_of_the_library(
         gauge.add_metric([server, pool], value)
         counter.add_metric([server, pool], value)
     ours = [(labels(server=server, pool=pool), value) for server, pool, value in samples]
-    text = exposition(
+    text = text_of(
         [
             MetricFamily("lvsctl_a", "gauge", meaning, ours),
             MetricFamily("lvsctl_b_total", "counter", meaning, ours),
@@ -86,11 +91,11 @@ def test_a_histogram_reads_as_that_of_the_library(
     cumulative = [(bound, float(sum(counts[: place + 1]))) for place, bound in enumerate(bounds)]
     family.add_metric([pool], cumulative, total_s)
     ours = histogram_samples(counts, total_s, pool=pool)
-    text = exposition([MetricFamily("lvsctl_c", "histogram", "How long", ours)])
+    text = text_of([MetricFamily("lvsctl_c", "histogram", "How long", ours)])
     assert read(written_by_the_library(family)) == read(text)
 
 
 def test_a_sample_without_labels_stands_alone() -> None:
     """As all that is of the director as a whole."""
-    text = exposition([MetricFamily("lvsctl_a", "gauge", "Revision", [(labels(), 7)])])
-    assert "# HELP lvsctl_a Revision\n# TYPE lvsctl_a gauge\nlvsctl_a 7\n" == text
+    text = text_of([MetricFamily("lvsctl_a", "gauge", "Revision", [(labels(), 7)])])
+    assert "# HELP lvsctl_a Revision\n# TYPE lvsctl_a gauge\nlvsctl_a 7.0\n" == text

@@ -78,7 +78,7 @@ def test_what_was_acknowledged_and_is_gone_is_said(
             refused()
         assert str(copy) in str(refusal.value)
         assert str(position) in str(refusal.value)
-        assert "--accept-new-farm" in str(refusal.value)
+        assert "start the director again" in str(refusal.value)
     assert contents == store.load()
     store.close()
 
@@ -127,3 +127,13 @@ def test_a_store_without_the_note_begins_one(path: Path) -> None:
     beside.unlink()
     assert before == reopened(path)
     assert whole == beside.read_bytes()
+
+
+def test_a_disk_that_refuses_the_note_is_in_nobodys_way(path: Path) -> None:
+    """What is stored is what counts."""
+    path.parent.mkdir()
+    path.with_name("farm.db.acknowledged").mkdir()
+    store = SqliteStore(path, clock)
+    assert 1 == commit(store, pools("a"))
+    store.close()
+    assert (1, None) == (reopened(path).revision, reopened(path).lost)

@@ -81,7 +81,7 @@ def both_up(status: Any) -> bool:  # noqa: ANN401 - any JSON
         ("gre", "192.168.2.1/24", "192.168.2.2/24", {}, 1476),
         ("gre", "192.168.2.1/24", "192.168.2.2/24", {"key": 42}, 1472),
         ("gretap", "192.168.2.1/24", "192.168.2.2/24", {}, 1462),
-        ("gre", "2001:db8:9::1/64", "2001:db8:9::2/64", {}, 1476),
+        ("gre", "fd00:9::1/64", "fd00:9::2/64", {}, 1476),
     ],
 )
 def test_a_declared_tunnel_joins_two_hosts(  # noqa: PLR0917 - one row of the table

@@ -29,6 +29,7 @@ class FakeDirector:
         applies: Whether its kernel follows.
         open: Active connections to the agent's host.
         waits: Whether it waits as asked.
+        forgets_tags: It sends the assignment again and again.
         named: For whom its assignments are; empty for who asks.
         addresses: Its own.
     """
@@ -46,6 +47,7 @@ class FakeDirector:
     applies: bool = True
     open: int = 0
     waits: bool = True
+    forgets_tags: bool = False
     named: str = ""
     addresses: tuple[IPAddress, ...] = ()
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -98,7 +100,7 @@ class FakeDirector:
                 tunnel_ends=self.tunnel_ends,
             )
             tag = hashlib.sha256(repr(assignment).encode()).hexdigest()
-            if tag != etag:
+            if tag != etag or self.forgets_tags:
                 return tag, assignment
             rest_s = deadline - asyncio.get_running_loop().time()
             if rest_s <= 0 or not self.waits:

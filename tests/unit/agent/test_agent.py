@@ -54,6 +54,20 @@ def test_a_director_that_does_not_wait_is_not_hammered(site: Site) -> None:
     run(scenario())
 
 
+def test_a_director_is_not_hammered_when_it_says_the_same_again(site: Site) -> None:
+    """One that knows neither tags nor waiting is asked once a second."""
+
+    async def scenario() -> None:
+        async with site.running():
+            site.director.forgets_tags = True
+            site.director.assign(*VIPS[:2])
+            await asyncio.sleep(100)
+            questions = [what for what, _ in site.director.asked if what == "assignment"]
+            assert 95 <= len(questions) <= 110
+
+    run(scenario())
+
+
 def test_a_new_assignment_is_followed_at_once(site: Site) -> None:
     """A VIP comes and another goes without waiting for a timer, and both are reported."""
 

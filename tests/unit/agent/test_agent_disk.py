@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from lvsctl.agent import files
 from lvsctl.host.interface import HostChange, LinkConfig, SysctlConfig
 from lvsctl.messages.model import Severity
 from tests.unit.agent.bench import TUNL0, VIPS, conf
@@ -99,5 +100,29 @@ def test_a_record_of_another_boot_is_void(site: Site) -> None:
             assert [] == site.findings
             assert (await site.leaves()).left
             assert found == site.dump()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("vip", ["127.0.0.1", "224.0.0.1", "::1", "fe80::1", "fe80::1%eth0"])
+def test_what_an_earlier_version_kept_is_screened(site: Site, vip: str) -> None:
+    """A VIP that no host can have neither ends the agent nor comes onto the host."""
+
+    async def scenario() -> None:
+        async with site.running():
+            serving = site.dump()
+        path = site.folder / "assignments.json"
+        kept = files.read(path)
+        kept["farms"][0]["vips"].append(vip)  # type: ignore[index]
+        files.write(path, kept)
+        site.director.goes_down()
+        async with site.running(60):
+            assert serving == site.dump()
+            assert text(*VIPS[:2]) == site.served
+            assert [(Severity.BROKEN, "state folder")] == site.findings
+            assert vip in site.folder.joinpath("assignments.json.damaged").read_text()
+        async with site.running(60):
+            assert text(*VIPS[:2]) == site.served
+            assert [] == site.findings
 
     run(scenario())

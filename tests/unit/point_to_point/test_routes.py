@@ -59,10 +59,6 @@ def test_a_network_of_its_own_is_fine(address: str) -> None:
 @pytest.mark.parametrize(
     ("address", "why"),
     [
-        ("198.18.0.1/0", "too wide"),
-        ("198.18.0.1/1", "too wide"),
-        ("10.0.0.1/15", "too wide"),
-        ("fd00::1/32", "too wide"),
         ("203.0.113.129/25", "clients' packets from the route 0.0.0.0/0 by eth0"),
         ("2001:db8:9::1/64", "clients' packets from the route ::/0 by eth0"),
         ("10.20.5.1/24", "packets of the route 10.20.0.0/16 by eth0"),

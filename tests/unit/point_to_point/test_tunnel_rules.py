@@ -163,6 +163,24 @@ WRONG = {
         "192.168.2.1 is the other end's too",
         "",
     ),
+    "a wide network": (
+        at_both(GRE, {"addresses": inside("10.0.0.1/15")}, {"addresses": inside("10.0.0.2/15")}),
+        "/ends/0/addresses/0",
+        "too wide for a link",
+        "/16 or narrower",
+    ),
+    "half of IPv6": (
+        at_both(GRE, {"addresses": inside("fd00::1/1")}, {"addresses": inside("fd00::2/1")}),
+        "/ends/0/addresses/0",
+        "too wide for a link",
+        "/48 or narrower",
+    ),
+    "loopback inside": (
+        at_both(IPIP, {}, {"addresses": inside("127.0.0.1/24")}),
+        "/ends/1/addresses/0",
+        "loopback",
+        "",
+    ),
     "the network itself": (
         at_both(IPIP, {"addresses": inside("192.168.2.0/24")}, {}),
         "/ends/0/addresses/0",

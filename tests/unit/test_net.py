@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lvsctl.address_text import parse_address
+from lvsctl.net import parse_address
 
 ALMOST = st.lists(st.from_regex(r"[0-9]{1,3}", fullmatch=True), min_size=3, max_size=5)
 
