@@ -242,6 +242,8 @@ class Agent:
                 self._etag = etag
         except InvalidInput as error:
             self._refused([refused_fault(director.url, brief(str(error)), Place(self._name))])
+            # Whatever is answered next is to replace this, and not to be "nothing new".
+            self._etag = None
             raise
         if self._assignments is before and loop.time() - asked < HASTE_S:
             # It does not wait as asked; a proxy, perhaps.
