@@ -384,6 +384,19 @@ def test_a_claim_that_nobody_wrote_is_refused(path: Path) -> None:
             SqliteLocalState(path, "boot")
 
 
+@pytest.mark.parametrize("key", ["boot_id", "mode", "written_by"])
+def test_a_file_that_lost_an_entry_is_refused(path: Path, key: str) -> None:
+    """With what is missing; nothing is made up in its place."""
+    SqliteLocalState(path, "boot").close()
+    connection = sqlite3.connect(path)
+    connection.execute("DELETE FROM meta WHERE key = ?", (key,))
+    connection.commit()
+    connection.close()
+    for _ in range(2):
+        with pytest.raises(StoreCorrupt, match=f"its table meta has no entry {key}"):
+            SqliteLocalState(path, "boot")
+
+
 def test_a_claim_of_another_version_is_refused(path: Path) -> None:
     """A row that is whole and yet is no key that is known."""
     state = SqliteLocalState(path, "boot")

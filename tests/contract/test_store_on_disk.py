@@ -1,12 +1,15 @@
 """What a restart, a disk that refuses and a second process do to the SQLite store."""
 
 import os
+import re
 import resource
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,6 +55,28 @@ def test_who_and_when_are_kept(path: Path) -> None:
     (entry,) = again.history(10)
     again.close()
     assert (1, clock(), "anna", pools("a")) == (entry.revision, entry.at, entry.by, entry.changes)
+
+
+def test_a_start_reads_nothing_of_the_history(
+    path: Path, filled: list[Contents], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that it takes the same time however long that is; nor does a write read of it."""
+    statements: list[str] = []
+    connect = sqlite3.connect
+
+    def traced(*args: Any, **kwargs: Any) -> sqlite3.Connection:  # noqa: ANN401 - sqlite3's own
+        connection = connect(*args, **kwargs)
+        connection.set_trace_callback(statements.append)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", traced)
+    store = SqliteStore(path, clock)
+    assert filled[-1] == store.load()
+    commit(store, pools("d"))
+    store.close()
+    assert [] != [each for each in statements if "live" in each]
+    touching = [each.partition(" VALUES")[0] for each in statements if re.search(r"\blog\b", each)]
+    assert ["INSERT OR REPLACE INTO log"] == touching
 
 
 def test_it_is_durable_before_commit_returns(path: Path) -> None:
