@@ -189,6 +189,7 @@ class MemoryLocalState(_OneThread):
         self._probe_marks: ProbeMarks = {}
         self._verdicts: dict[ProbeId, KeptVerdict] = {}
         self._mode = Mode()
+        self._remembered: Contents | None = None
 
     def claims(self) -> Mapping[ServiceKey, str]:
         """Return the keys of our virtual services, with the service that each is for."""
@@ -241,6 +242,16 @@ class MemoryLocalState(_OneThread):
         """Keep what became of some verdicts; None forgets one."""
         self._check()
         self._verdicts = changed_verdicts(self._verdicts, changes)
+
+    def remembered(self) -> Contents | None:
+        """Return the farm that was applied last."""
+        self._check()
+        return self._remembered
+
+    def remember(self, contents: Contents) -> None:
+        """Keep the farm that was applied."""
+        self._check()
+        self._remembered = replace(contents, objects=dict(contents.objects))
 
     def mode(self) -> Mode:
         """Return the mode that was set last."""
