@@ -47,7 +47,9 @@ def exposition(families: Iterable[MetricFamily]) -> Iterator[bytes]:
     for family in families:
         name, samples = family.name, iter(family.samples)
         text = _header(family)
-        while lines := [f"{name}{labelled} {value}\n" for labelled, value in islice(samples, PART)]:
+        while lines := [
+            f"{name}{labelled} {float(value)}\n" for labelled, value in islice(samples, PART)
+        ]:
             yield (text + "".join(lines)).encode()
             text = ""
         yield text.encode()

@@ -18,6 +18,7 @@ def histogram_samples(counts: Sequence[int], total_s: float, **labelled: str) ->
         labelled: Its labels.
     """
     for bound, count in zip(BOUNDS, accumulate(counts), strict=True):
-        yield "_bucket" + labels(**labelled, le=bound), count
+        # In the alphabet's order, as the client library writes them: scripts match the text.
+        yield "_bucket" + labels(**dict(sorted({**labelled, "le": bound}.items()))), count
     yield "_count" + labels(**labelled), sum(counts)
     yield "_sum" + labels(**labelled), total_s

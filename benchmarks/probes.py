@@ -179,7 +179,7 @@ async def measure(state: State, seconds: float) -> tuple[Measured, float, float]
     )
     health.statistics = measured  # type: ignore[assignment]
     checking = asyncio.create_task(health.run())
-    health.saw(state, Cycle(state.revision, None))
+    health.on_cycle(state, Cycle(state.revision, None))
     await asyncio.sleep(SETTLED_S)
     measured.forget()
     began_s, cpu_s, waited_s = time.monotonic(), time.process_time(), queued_s()

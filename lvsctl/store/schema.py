@@ -122,8 +122,8 @@ FORMAT = Format(
     },
     upgrade=_upgrade,
     read_in_part=frozenset({"log"}),
-    cure="Stop the director and put a copy from a backup in its place. Without one, move "
-    "it aside, start the director with --observe, so that it writes nothing, apply the farm file "
-    "(lvsctl apply -f FILE), and see what it would change (lvsctl plan) before you start it "
-    "without --observe",
+    cure="Stop the director. Put a copy from a backup in its place, or move it aside with what "
+    "lies beside it. Then start the director with --observe, so that it writes nothing to the "
+    "kernel: it says whether it follows the store that it finds, and which command decides "
+    "otherwise",
 )

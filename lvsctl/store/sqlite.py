@@ -187,6 +187,6 @@ class SqliteStore:
             raise StoreBehind(
                 f"{self._path} is at {position}, but {self._lost} was acknowledged: its latest "
                 "commits are lost, or another file was put in its place; nothing was stored. "
-                "Restore the file that has them, or go on with this one: "
-                "lvsctl director run --accept-new-farm"
+                "Restore the file that has them, or start the director again: it names the "
+                "commands that decide what to go on with"
             )

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.support.director_process import LVSCTL, director_command, director_process
 
@@ -24,6 +25,20 @@ def test_a_killed_director_comes_back_with_its_farm(tmp_path: Path) -> None:
     with director_process(tmp_path) as director:
         assert (0, "nothing to change\n") == director.lvsctl("diff", "-f", EXAMPLE)
         assert "rs1   192.0.2.11  declared  draining" in director.lvsctl("server", "list")[1]
+
+
+def test_systemd_is_told_that_it_serves_and_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """READY=1 when connections are accepted; the watchdog is fed again and again."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(60)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "400000")
+        with director_process(tmp_path):
+            told = {systemd.recv(100) for _ in range(4)}
+    assert {b"READY=1", b"WATCHDOG=1"} == told
 
 
 def test_a_second_director_on_one_state_folder_is_refused(tmp_path: Path) -> None:

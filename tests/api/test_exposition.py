@@ -98,4 +98,4 @@ def test_a_histogram_reads_as_that_of_the_library(
 def test_a_sample_without_labels_stands_alone() -> None:
     """As all that is of the director as a whole."""
     text = text_of([MetricFamily("lvsctl_a", "gauge", "Revision", [(labels(), 7)])])
-    assert "# HELP lvsctl_a Revision\n# TYPE lvsctl_a gauge\nlvsctl_a 7\n" == text
+    assert "# HELP lvsctl_a Revision\n# TYPE lvsctl_a gauge\nlvsctl_a 7.0\n" == text

@@ -1,7 +1,6 @@
 """Clients without a token, while servers are checked and serve."""
 
 import asyncio
-import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from deploy.lab.topology import farm_topology
 from tests.kernel.checked_farms import CHECK, all_up, checked_farm, wait_for_health
 from tests.kernel.farms import VIP, start
 from tests.kernel.strangers import attack
+from tests.support.process_usage import descriptors, peak_memory_bytes
 
 CHECK_PORT = 81
 """What is checked is apart from what serves, so that a server that fails still answers clients."""
@@ -43,7 +43,7 @@ def test_no_server_stays_in_the_table_because_of_strangers(
     poll(lambda: all_up(daemons), 60)
     director = daemons.director
     assert director is not None
-    memory_bytes, logged = most_memory_bytes(director.pid), lines_of(director.log)
+    memory_bytes, logged = peak_memory_bytes(director.pid), lines_of(director.log)
 
     address = built.address("lb1")
     with Load(built["c1"], VIP, per_s=50) as load:
@@ -58,7 +58,7 @@ def test_no_server_stays_in_the_table_because_of_strangers(
         answers = load.stop()
 
     assert [] == [answer for answer in answers if answer.error]
-    assert most_memory_bytes(director.pid) - memory_bytes < MOST_MEMORY_BYTES
+    assert peak_memory_bytes(director.pid) - memory_bytes < MOST_MEMORY_BYTES
     assert lines_of(director.log) - logged < LOG_LINES
 
 
@@ -75,18 +75,6 @@ def refuse_checks(daemons: FarmDaemons) -> None:
 
 def accept_checks(daemons: FarmDaemons) -> None:
     daemons.network["rs1"].run(["iptables-legacy", "-F", "INPUT"])
-
-
-def most_memory_bytes(pid: int) -> int:
-    """Return how much memory a process has ever had."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found
-    return 1024 * int(found[1])
-
-
-def descriptors(pid: int) -> int:
-    """Return how many descriptors a process has open."""
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 def lines_of(log: Path) -> int:

@@ -1,7 +1,7 @@
 """The one place that changes the state: an edit in, checks, a durable commit, a new state out."""
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -13,7 +13,7 @@ from lvsctl.director.write.edits import Edit, describe_changes, describe_operati
 from lvsctl.director.write.replica import Replica
 from lvsctl.errors import InvalidInput, OutcomeUnknown, StaleBase, StoreError, first_problems
 from lvsctl.farm.objects import Changes, Kind, ObjectId
-from lvsctl.farm.rules.farm import broken_rules
+from lvsctl.farm.rules.farm import BrokenRule, broken_rules
 from lvsctl.farm.status import EPOCH
 from lvsctl.health.target import TargetId
 from lvsctl.health.weights import Health
@@ -202,7 +202,7 @@ class Committer:
         }
         after = before.after(changes, before.revision + 1)
         if any(object_id.kind is not Kind.OVERRIDE for object_id in changes):
-            _refuse_broken(edit, after, context.addresses_in_use)
+            _refuse_broken(edit, before, after, changes, context.addresses_in_use)
         edit.guard(before, after)
         stale = without_stale_readiness(after)
         if stale:
@@ -223,11 +223,27 @@ def _written(step: Advance, asked: Changes, *, stored: bool) -> CommitResult:
     )
 
 
-def _refuse_broken(edit: Edit, after: State, addresses_in_use: Mapping[IPAddress, str]) -> None:
-    agents = after.status.agents.values()
-    problems = first_problems(
-        edit.locate(broken, problem)
-        for broken, problem in broken_rules(after.farm, addresses_in_use, agents)
-    )
+def _refuse_broken(
+    edit: Edit,
+    before: State,
+    after: State,
+    changes: Changes,
+    addresses_in_use: Mapping[IPAddress, str],
+) -> None:
+    """Raise InvalidInput where the farm would break a rule.
+
+    An agent is not kept out by what stands in the farm already, such as a pattern that an earlier
+    version let in: without it the farm would lose a server.
+    """
+
+    def broken(state: State) -> Iterator[BrokenRule]:
+        return broken_rules(state.farm, addresses_in_use, state.status.agents.values())
+
+    found: Iterable[BrokenRule] = broken(after)
+    if all(object_id.kind is Kind.AGENT for object_id in changes):
+        present = [*found]
+        standing = [*broken(before)] if present else []
+        found = [each for each in present if each not in standing]
+    problems = first_problems(edit.locate(place, problem) for place, problem in found)
     if problems:
         raise InvalidInput(problems)

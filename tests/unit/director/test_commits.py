@@ -18,9 +18,11 @@ from lvsctl.director.write.edits import (
     PutRealServer,
 )
 from lvsctl.errors import Conflict, DrasticChange, InvalidInput, NotFound, StaleRevision
+from lvsctl.farm.checks import HealthCheck, HttpRequest
 from lvsctl.farm.members import members
 from lvsctl.farm.model import Farm, PoolTunnel, RealServer, Settings
 from lvsctl.farm.objects import Kind, ObjectId
+from lvsctl.farm.rules import health
 from lvsctl.farm.status import AdministrativeState, Override, Readiness, ServerId
 from lvsctl.ipvs.table import Encapsulation, TunnelType
 from lvsctl.messages.model import Membership, Registration, Report, Tunnel
@@ -53,6 +55,36 @@ def joined(number: int = 1, **fields: object) -> RegisterAgent:
 def ready(commits: Committer, number: int = 1, farm_id: str | None = None) -> AcceptReport:
     report = Report(farm_id or commits.state.farm_id, (VIP,), (Tunnel("ipip"),))
     return AcceptReport(f"rs{number}", report)
+
+
+@pytest.fixture
+def upgraded(monkeypatch: pytest.MonkeyPatch) -> Committer:
+    """A director over a farm with a pattern that an earlier one has let in."""
+    request = HttpRequest(body="(?=ok)")
+    old = replace(pool(1, 2), health_checks=(HealthCheck(request, port=80),))
+    commits = Committer(MemoryStore())
+    with monkeypatch.context() as earlier:
+        earlier.setattr(health, "compiled", lambda _: None)
+        commits.commit(PutFarm(replace(FARM, pools={"web": old})), {}, "test", ALONE)
+    return commits
+
+
+def test_what_an_earlier_director_has_let_in_keeps_no_agent_out(upgraded: Committer) -> None:
+    """It joins, reports and leaves: none of that is about the farm."""
+    for edit in (joined(), ready(upgraded), RemoveAgent("rs1")):
+        assert upgraded.commit(edit, {}, "test", ALONE).changed
+
+
+def test_an_agent_that_breaks_a_rule_itself_is_kept_out(upgraded: Committer) -> None:
+    """Whatever else is wrong already."""
+    with pytest.raises((InvalidInput, Conflict)):
+        upgraded.commit(RegisterAgent("x y", Registration(rip(3), ("web",))), {}, "test", ALONE)
+
+
+def test_a_farm_with_such_a_pattern_takes_no_other_edit(upgraded: Committer) -> None:
+    """The one who edits it reads what to mend."""
+    with pytest.raises(InvalidInput, match="regular expression"):
+        upgraded.commit(PutObject(WEB_ID, web(OTHER_VIP)), {}, "test", ALONE)
 
 
 def test_a_farm_is_stored_whole(commits: Committer) -> None:

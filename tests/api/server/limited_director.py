@@ -1,11 +1,9 @@
-"""A director as a process, whose kernel is in memory."""
+"""A director as a process that may open few files, and what it takes of its host."""
 
 import json
-import re
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,8 +11,9 @@ from pathlib import Path
 
 import httpx
 
-LVSCTL = Path(sys.executable).with_name("lvsctl")
-TOKEN = "0123456789abcdef" * 2
+from tests.support.director_process import TOKEN, director_command
+from tests.support.process_usage import descriptors, peak_memory_bytes
+
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
 
@@ -35,15 +34,12 @@ class Director:
     @property
     def descriptors(self) -> int:
         """How many it has open."""
-        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+        return descriptors(self.process.pid)
 
     @property
-    def resident_bytes(self) -> int:
-        """How much memory it has ever had."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        found = re.search(r"VmHWM:\s+(\d+) kB", status)
-        assert found
-        return 1024 * int(found[1])
+    def peak_memory_bytes(self) -> int:
+        """The most memory that it has ever had."""
+        return peak_memory_bytes(self.process.pid)
 
     def connect(self) -> socket.socket:
         """Open a connection."""
@@ -57,7 +53,7 @@ class Director:
 
     def ask_locally(self, path: str) -> httpx.Response:
         """Send a GET over the UNIX socket."""
-        transport = httpx.HTTPTransport(uds=str(self.log.with_name("director.sock")))
+        transport = httpx.HTTPTransport(uds=str(self.log.with_name("s")))
         with httpx.Client(transport=transport, timeout=60) as client:
             return client.get(f"http://localhost{path}")
 
@@ -67,15 +63,11 @@ class Director:
 
 
 @contextmanager
-def running(folder: Path, descriptors: int) -> Iterator[Director]:
+def running(folder: Path, most_descriptors: int) -> Iterator[Director]:
     """Run a director that keeps its state, token and log in a folder."""
-    token, log = folder / "token", folder / "log"
-    token.write_text(TOKEN)
-    token.chmod(0o600)
-    options = {"ipvs": "memory", "listen": "127.0.0.1:0", "state-dir": folder, "token-file": token}
-    flags = [text for name, value in options.items() for text in (f"--{name}", str(value))]
-    limited = f'ulimit -n {descriptors}; exec "$@"'
-    command = ["sh", "-c", limited, "sh", str(LVSCTL), "director", "run", *flags]
+    log = folder / "log"
+    limited = f'ulimit -n {most_descriptors}; exec "$@"'
+    command = ["sh", "-c", limited, "sh", *director_command(folder)]
     with (
         log.open("w") as errors,
         log.open() as lines,
