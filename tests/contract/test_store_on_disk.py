@@ -172,7 +172,7 @@ def test_a_second_process_is_refused_with_the_first_ones_number(path: Path) -> N
         check=False,
         cwd=Path(__file__).parents[2],
     )
-    assert f"StoreError: {path} is in use by process {os.getpid()}:" in second.stderr.decode()
+    assert f"StoreInUse: {path} is in use by process {os.getpid()}:" in second.stderr.decode()
     assert 1 == commit(store, pools("a"))
     store.close()
 
