@@ -62,16 +62,18 @@ def test_every_wanted_vip_is_placed_in_the_end(bench: Bench) -> None:
     assert [] == [*bench.placement.planned(VIPS)]
 
 
-def test_the_same_sets_again_change_and_read_nothing(bench: Bench) -> None:
-    """Whether they come as sets or lists; also for VIPs that are not served yet."""
-    for wanted, served in ((VIPS, VIPS), (VIPS, frozenset[IPAddress]()), ((), ())):
-        bench.placement.ensure(wanted, served)
-        bench.host.applied.clear()
-        reads = bench.host.reads
+@pytest.mark.parametrize("served", [VIPS, frozenset[IPAddress]()], ids=["served", "not served"])
+def test_the_same_sets_again_change_and_read_nothing(
+    bench: Bench, served: frozenset[IPAddress]
+) -> None:
+    """However they are written."""
+    bench.placement.ensure(VIPS, served)
+    bench.host.applied.clear()
+    reads = bench.host.reads
 
-        bench.placement.ensure([*wanted], [*served])
+    bench.placement.ensure([*VIPS], [*served])
 
-        assert ([], reads) == (bench.host.applied, bench.host.reads)
+    assert ([], reads) == (bench.host.applied, bench.host.reads)
 
 
 def test_what_is_in_place_is_left_alone_when_it_is_observed_again(bench: Bench) -> None:

@@ -71,8 +71,6 @@ class ManagedVips:
             if not just_observed:
                 self._addresses, self._plan = self._host.addresses(), None
             plan = self._compare(sets[0])
-            # From here on the addresses that were read are no longer those of this host.
-            self._plan = None
             self._remove(plan)
             self._add(plan, sets[1])
         self._wanted, self._ensured = sets[0], sets

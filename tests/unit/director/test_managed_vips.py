@@ -97,3 +97,16 @@ def test_a_vip_that_cannot_be_added_is_tried_again_at_the_next_observation(
     vips.ensure({VIP}, {VIP})
 
     assert {VIP: PLACED} == vips.holds()
+
+
+def test_what_was_handed_over_and_is_gone_is_placed_again(
+    host: RecordingHost, vips: ManagedVips
+) -> None:
+    """Nothing that was known before counts, since others have managed it meanwhile."""
+    vips.ensure({VIP}, {VIP})
+    vips.hand_over()
+    host.apply([HostChange(vip_key(VIP), None)])
+
+    vips.ensure({VIP}, {VIP})
+
+    assert vip_key(VIP) in host.addresses()
