@@ -126,7 +126,7 @@ def test_an_older_store_is_followed_only_when_it_is_accepted(
         # Both files damaged at once: nothing is known, and nothing is done.
         kill(daemons)
         aside = tmp_path / "aside"
-        shutil.copytree(daemons.director_state, aside)
+        shutil.copytree(daemons.director_state, aside, ignore=shutil.ignore_patterns("*.sock"))
         for name in ("farm.db", "local.db"):
             daemons.director_state.joinpath(name).write_bytes(b"garbage")
         daemons.start_director(ready=False)
