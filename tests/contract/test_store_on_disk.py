@@ -120,6 +120,20 @@ def test_a_commit_that_does_not_fit_is_refused_and_the_store_goes_on(path: Path)
     assert after == reopened(path)
 
 
+def test_memory_goes_back_with_a_commit_that_failed(path: Path) -> None:
+    """What the disk refused counts for nothing when the next commit is compared."""
+    store = SqliteStore(path, clock)
+    base = store.load().position
+    refused = pools("b", 500)
+    room = path.with_name("farm.db-wal").stat().st_size + 5000
+    with files_no_larger_than(room), pytest.raises(StoreError):
+        store.commit(refused, base=base, expect={}, by="test", commit_id="first")
+    expect = dict.fromkeys(refused, 0)
+    assert 1 == store.commit(refused, base=base, expect=expect, by="test", commit_id="second")
+    store.close()
+    assert set(refused) == set(reopened(path).objects)
+
+
 def test_a_store_that_cannot_be_made_is_refused(path: Path) -> None:
     """With no room for the file nothing is left that would be taken for one."""
     path.parent.mkdir()
@@ -158,7 +172,7 @@ def test_a_second_process_is_refused_with_the_first_ones_number(path: Path) -> N
         check=False,
         cwd=Path(__file__).parents[2],
     )
-    assert f"StoreError: {path} is in use by process {os.getpid()}:" in second.stderr.decode()
+    assert f"StoreInUse: {path} is in use by process {os.getpid()}:" in second.stderr.decode()
     assert 1 == commit(store, pools("a"))
     store.close()
 
