@@ -58,7 +58,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 def large(fresh: Bench) -> Bench:
     """A director whose cycles a test runs, with all services of a farm in its kernel."""
     assert 200 == fresh.put("/v1/farm", json=FARM).status_code
-    fresh.portal.call(fresh.daemon.run_cycle)
+    fresh.portal.call(fresh.daemon.loop.run_cycle)
     assert SERVICES == len(fresh.kernel.table())
     return fresh
 
@@ -69,7 +69,7 @@ def test_a_changed_weight_compiles_one_service_and_decodes_nothing(
     """Neither where it is stored, nor in the cycle that follows."""
     answer = large.patch("/v1/pools/p7/real-servers/rs1", json={"weight": 7})
     assert ["edit 10.0.0.7:80 weight 7 of tcp 198.51.100.7:80"] == answer.json()["operations"]
-    large.portal.call(large.daemon.run_cycle)
+    large.portal.call(large.daemon.loop.run_cycle)
     assert {"s7"} == calls.keys()
 
 
@@ -78,7 +78,7 @@ def test_a_new_farm_compiles_each_service_once_and_once_for_the_answers_words(
 ) -> None:
     """No operation is hashed, and what was stored is not read back."""
     assert 200 == fresh.put("/v1/farm", json=FARM).status_code
-    fresh.portal.call(fresh.daemon.run_cycle)
+    fresh.portal.call(fresh.daemon.loop.run_cycle)
     assert {f"s{n}": 2 for n in range(1, SERVICES + 1)} == calls
 
 

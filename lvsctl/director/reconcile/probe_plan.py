@@ -34,7 +34,7 @@ class ProbeObservation:
         claims: Keys of ours for probes.
         marks: Mark and source port of each path, with what rests.
         standing: Those of them that are in the kernel.
-        ways: How the director reaches each server that it can reach.
+        egresses: How the director reaches each server that it can reach.
         sysctls: The values of :func:`probe_sysctls`.
     """
 
@@ -42,7 +42,7 @@ class ProbeObservation:
     claims: frozenset[ServiceKey]
     marks: ProbeMarks
     standing: IpvsTable
-    ways: Mapping[TunnelPath, Egress] = field(default_factory=dict)
+    egresses: Mapping[TunnelPath, Egress] = field(default_factory=dict)
     sysctls: HostState = field(default_factory=dict)
 
 
@@ -99,39 +99,41 @@ def plan_probes(
         observation.marks,
         marks=settings.probe_marks,
         ports=settings.probe_ports,
-        taken=[key for key in taken if isinstance(key, FwmarkKey)],
+        foreign_keys=[key for key in taken if isinstance(key, FwmarkKey)],
         now=observation.at,
     )
     table = mark_table(marks)
-    ways = observation.ways
-    wanted = _wanted_sysctls(ways, settings, observation.sysctls) if paths else {}
+    egresses = observation.egresses
+    wanted = _wanted_sysctls(egresses, settings, observation.sysctls) if paths else {}
     sysctls = diff_sysctls(wanted, observation.sysctls)
     return ProbePlan(
         marks=marks,
         prepared={
-            path: PreparedPath(marks[path], way) for path, way in ways.items() if path in marks
+            path: PreparedPath(marks[path], egress)
+            for path, egress in egresses.items()
+            if path in marks
         },
         table=table,
         standing=standing,
         operations=diff(table, standing, claims).operations,
         changes=[each for each in sysctls.changes if isinstance(each, HostChange)],
         gone=[key for key in claims if key not in standing and key not in table],
-        problems=[*sysctls.problems, *_problems(paths, marks, ways, settings)],
+        problems=[*sysctls.problems, *_problems(paths, marks, egresses, settings)],
     )
 
 
-def egress_links(ways: Mapping[TunnelPath, Egress]) -> frozenset[str]:
+def egress_links(egresses: Mapping[TunnelPath, Egress]) -> frozenset[str]:
     """Return the devices on which answers over IPv4 come in; IPv6 needs no parameter."""
-    return frozenset(way.link for path, way in ways.items() if path.family is Family.IPV4)
+    return frozenset(egress.link for path, egress in egresses.items() if path.family is Family.IPV4)
 
 
 def _wanted_sysctls(
-    ways: Mapping[TunnelPath, Egress], settings: Settings, observed: HostState
+    egresses: Mapping[TunnelPath, Egress], settings: Settings, observed: HostState
 ) -> HostState:
     reserved = observed.get(RESERVED_PORTS)
     present = reserved.value if isinstance(reserved, SysctlConfig) else ""
     wanted: dict[HostKey, SysctlConfig] = {
-        accept_local(link): SysctlConfig("1") for link in sorted(egress_links(ways))
+        accept_local(link): SysctlConfig("1") for link in sorted(egress_links(egresses))
     }
     wanted[RESERVED_PORTS] = SysctlConfig(reserved_ports(present, settings.probe_ports))
     return wanted
@@ -140,11 +142,11 @@ def _wanted_sysctls(
 def _problems(
     paths: Collection[TunnelPath],
     marks: ProbeMarks,
-    ways: Mapping[TunnelPath, Egress],
+    egresses: Mapping[TunnelPath, Egress],
     settings: Settings,
 ) -> Sequence[str]:
     short = sorted((path for path in paths if path not in marks), key=lambda path: path.sort_key)
-    lost = sorted((path for path in paths if path not in ways), key=lambda path: path.sort_key)
+    lost = sorted((path for path in paths if path not in egresses), key=lambda path: path.sort_key)
     found = [
         f"health checks: this director has no route to {path.server}, or no address of "
         f"{path.family} to send from"

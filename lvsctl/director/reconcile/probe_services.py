@@ -19,7 +19,7 @@ from lvsctl.director.reconcile.probe_plan import (
 from lvsctl.director.vips.plan import Addresses
 from lvsctl.farm.model import Farm, VipOwner
 from lvsctl.health.marks import TunnelPath
-from lvsctl.health.path import LOCAL_TABLE, Egress, PathFacts, path_sysctls, way_to
+from lvsctl.health.path import LOCAL_TABLE, Egress, PathFacts, egress_to, path_sysctls
 from lvsctl.host.interface import MAIN_TABLE, Host, HostState
 from lvsctl.ipvs.interface import Ipvs
 from lvsctl.ipvs.table import AddService, DeleteService, IpvsTable, ServiceKey
@@ -87,13 +87,13 @@ class ProbeServices:
         """
         claims = self.keys
         standing = {key: table[key] for key in claims if key in table}
-        ways: dict[TunnelPath, Egress] = {}
+        egresses: dict[TunnelPath, Egress] = {}
         sysctls: HostState = {}
         if paths:
             facts = self._facts(farm, standing, addresses)
-            ways = {path: way for path in paths if (way := way_to(path, facts))}
-            sysctls = self._host.observe(probe_sysctls(egress_links(ways)))
-        return ProbeObservation(self._now(), claims, self._marks, standing, ways, sysctls)
+            egresses = {path: egress for path in paths if (egress := egress_to(path, facts))}
+            sysctls = self._host.observe(probe_sysctls(egress_links(egresses)))
+        return ProbeObservation(self._now(), claims, self._marks, standing, egresses, sysctls)
 
     def write(self, plan: ProbePlan) -> Sequence[str]:
         """Carry out a plan; return what was refused, in words.
