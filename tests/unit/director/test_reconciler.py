@@ -12,7 +12,7 @@ from lvsctl.director.reconcile.cycle import Cycle, KeyState
 from lvsctl.director.reconcile.probe_services import ProbeServices
 from lvsctl.director.reconcile.reconciler import Reconciler
 from lvsctl.director.state import State
-from lvsctl.director.vips.neighbours import AddressesOfLinks
+from lvsctl.director.vips.neighbours import AddressesOfLinks, OnOwners
 from lvsctl.director.vips.placements import open_placements
 from lvsctl.director.vips.plan import VIP_LINK, vip_key
 from lvsctl.errors import StoreError
@@ -69,11 +69,11 @@ class TalkativeNeighbours:
         self.asked: list[IPAddress] = []
         self.announced: list[IPAddress] = []
 
-    def owners(self, addresses: AddressesOfLinks) -> Mapping[IPAddress, str]:
+    def ask(self, addresses: AddressesOfLinks, on_owners: OnOwners) -> None:
         assert {"eth0"} >= addresses.keys()
         asked = addresses.get("eth0", ())
         self.asked += asked
-        return {address: who for address, who in self.addresses_in_use.items() if address in asked}
+        on_owners({each: who for each, who in self.addresses_in_use.items() if each in asked})
 
     def announce(self, addresses: AddressesOfLinks) -> None:
         assert {"eth0"} >= addresses.keys()
