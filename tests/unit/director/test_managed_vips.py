@@ -207,3 +207,22 @@ def test_an_answer_for_a_vip_that_is_no_longer_wanted_places_nothing(asking: Ask
     asking.vips.ensure((), ())
 
     assert vip_key(VIP) not in asking.host.addresses()
+
+
+def test_a_vip_that_moves_to_another_device_waits_for_the_answer_too(asking: Asking) -> None:
+    """It stays on the old one meanwhile, and nothing but the answer is needed to go on."""
+    vip6 = ip_address("2001:db8:2::10")
+    asking.vips.ensure({vip6}, {vip6})
+    asking.neighbours.answer()
+    asking.vips.ensure({vip6}, {vip6})
+    dip6 = AddressKey("eth0", ip_interface("2001:db8:2::1/64"))
+    asking.host.apply([HostChange(dip6, AddressConfig())])
+    asking.vips.observe({vip6}, asking.host.addresses())
+    asking.vips.ensure({vip6}, {vip6})
+    assert {vip6: PLACED} == asking.vips.holds()
+    assert AddressKey("eth0", ip_interface(vip6)) not in asking.host.addresses()
+
+    asking.neighbours.answer()
+    asking.vips.ensure({vip6}, {vip6})
+
+    assert AddressKey("eth0", ip_interface(vip6)) in asking.host.addresses()
