@@ -104,10 +104,10 @@ def all_orphaned(decision: Decision, written: Written) -> IpvsTable:
 def _tunnels(decision: Decision) -> TunnelsInUse:
     agents = {agent.address for agent in decision.state.status.agents.values()}
     observed = decision.observation.table
-    standing = {key: observed[key] for key in decision.observation.ours if key in observed}
+    used = {key: observed[key] for key in decision.observation.ours if key in observed}
     if decision.probes:
-        standing.update(decision.probes.standing)
-    return tunnels_in_use(standing, agents)
+        used.update(decision.probes.observed)
+    return tunnels_in_use(used, agents)
 
 
 def _marks(operations: Iterable[Operation]) -> frozenset[FwmarkKey]:

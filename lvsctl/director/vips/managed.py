@@ -1,4 +1,4 @@
-"""The VIPs on this director: looked for everywhere, added to their device, announced."""
+"""VIPs that lvsctl places itself: checked for duplicates, added to a device, announced."""
 
 import errno
 from collections.abc import Collection, Mapping, Sequence
