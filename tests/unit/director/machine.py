@@ -1,0 +1,190 @@
+"""A director on the files of a state folder, over a kernel in memory that outlives it."""
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from lvsctl.director import main
+from lvsctl.director.access.unix_socket import default_path, unix_listener
+from lvsctl.director.daemon import DirectorDaemon
+from lvsctl.director.main import DirectorConfig, open_daemon
+from lvsctl.director.reconcile.cycle import KeyState
+from lvsctl.director.self_check import disk_problem
+from lvsctl.director.write.edits import PutFarm, PutObject
+from lvsctl.farm.model import Farm
+from lvsctl.farm.objects import Kind, ObjectId
+from lvsctl.store.events import open_history
+from tests.support.director_process import TOKEN
+from tests.unit.director.checked import REFUSED, Servers
+from tests.unit.director.farms import OTHER_VIP, pool, rip, web
+from tests.unit.director.test_daemon import START, InlineWorker
+from tests.unit.director.test_drains import drain
+from tests.unit.director.test_health_checks import checked
+from tests.unit.director.test_reconciler import Bench
+
+API_ID = ObjectId(Kind.SERVICE, "api")
+SETTLED_S = 20.0
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What a director must not lose without a word."""
+
+    position: object
+    farm: object
+    status: object
+    claims: object
+    marks: object
+    verdicts: object
+    mode: object
+
+
+def knowledge(daemon: DirectorDaemon) -> Knowledge:
+    state, local = daemon.state, daemon._local
+    return Knowledge(
+        state.position,
+        state.farm,
+        (state.status.overrides, state.status.agents),
+        local.claims(),
+        local.probe_marks(),
+        {probe: kept.healthy for probe, kept in local.verdicts().items()},
+        daemon.mode,
+    )
+
+
+def complaints(daemon: DirectorDaemon) -> list[str]:
+    """Return what a person is told: the director's own problems, and conflicts in the kernel."""
+    conflicts = [
+        view.reason for view in daemon.view.services.values() if view.state is KeyState.CONFLICT
+    ]
+    return [each.detail for each in daemon.problems.values()] + conflicts
+
+
+class Machine:
+    """A host with a kernel, real servers and the state folder of a director.
+
+    Attributes:
+        folder: The state folder.
+        bench: The kernel.
+        older: A copy of the folder from before the last write.
+        known: What the director knew when it was gone.
+    """
+
+    known: Knowledge
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.older = folder.with_name("older")
+        self.bench = Bench()
+        self._servers = Servers(dict)
+        self._servers.tunnel[rip(2)] = REFUSED
+        patch.setattr(main, "Worker", InlineWorker)
+        patch.setattr(main, "utc_now", _now)
+        patch.setattr(main, "open_ipvs", lambda _: self.bench.ipvs)
+        patch.setattr(main, "MemoryHost", lambda **_: self.bench.host)
+        patch.setattr(main, "NoNeighbours", lambda: self.bench.neighbours)
+        patch.setattr(asyncio, "to_thread", InlineWorker("disk").run)
+
+    @property
+    def serves(self) -> object:
+        """What the kernel does with packets: its table, addresses, devices, rules, parameters."""
+        host = vars(self.bench.host)
+        return {
+            "table": self.bench.ipvs.snapshot(),
+            "timeouts": self.bench.ipvs.timeouts(),
+            "addresses": dict(host["_addresses"]),
+            "links": dict(host["_links"]),
+            "rules": dict(host["_rules"]),
+            "routes": dict(host["_routes"]),
+            "sysctls": dict(vars(host["_sysctls"])),
+        }
+
+    @contextlib.asynccontextmanager
+    async def director(self) -> AsyncIterator[DirectorDaemon]:
+        """Start a director as its process does, let it run, and stop it.
+
+        Raises:
+            LvsctlError: It does not start.
+        """
+        config = DirectorConfig(
+            ipvs="memory", state_dir=self.folder, token_file=self.folder / "token"
+        )
+        main._token(config)
+        opening = open_daemon(
+            "lb1",
+            lambda: main._open_store(config),
+            lambda: main._open_kernel(config),
+            probe=self._servers.probe,
+            open_events=lambda: open_history(self.folder / "events.db", _now),
+            disk_problem=lambda: disk_problem(self.folder),
+            now=_now,
+            monotonic=_seconds,
+        )
+        async with opening as daemon:
+            self._servers.marks = daemon._local.probe_marks
+            with unix_listener(default_path(self.folder)):
+                running = asyncio.create_task(daemon.run())
+                try:
+                    await asyncio.sleep(0)
+                    yield daemon
+                    assert not running.done()
+                finally:
+                    running.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await running
+
+    async def set_up(self, daemon: DirectorDaemon) -> None:
+        """Have a farm with a server that is drained, one that is dead, and a late service."""
+        farm = Farm({"web": web()}, {"web": checked(1, 2, 3), "api": pool(4, 5, name="api")})
+        await daemon.write(PutFarm(farm), by="ada")
+        await daemon.write(drain(), by="ada")
+        await asyncio.sleep(SETTLED_S)
+        copy(self.folder, self.older)
+        api = web(OTHER_VIP, name="api", pool="api")
+        await daemon.write(PutObject(API_ID, api), by="ada")
+        await asyncio.sleep(SETTLED_S)
+
+
+async def serving(folder: Path, patch: pytest.MonkeyPatch, *, killed: bool = False) -> Machine:
+    """Return a machine whose director has set up a farm and is gone.
+
+    Args:
+        folder: Of the director; must not exist.
+        patch: Puts the machine in place of this host.
+        killed: The files are as SIGKILL leaves them, the journals full.
+    """
+    machine = Machine(folder, patch)
+    folder.mkdir(0o700)
+    token = folder / "token"
+    token.touch(0o600)
+    token.write_text(TOKEN)
+    left = folder.with_name("left")
+    async with machine.director() as daemon:
+        await machine.set_up(daemon)
+        if killed:
+            copy(folder, left)
+        machine.known = knowledge(daemon)
+    if killed:
+        shutil.rmtree(folder)
+        left.rename(folder)
+    machine.bench.ipvs.told.clear()
+    return machine
+
+
+def copy(folder: Path, to: Path) -> None:
+    """Copy the files of a director that runs."""
+    shutil.copytree(folder, to, ignore=shutil.ignore_patterns("*.sock"))
+
+
+def _now() -> datetime:
+    return START + timedelta(seconds=_seconds())
+
+
+def _seconds() -> float:
+    return asyncio.get_running_loop().time()
