@@ -107,6 +107,7 @@ def _version_1() -> APIRouter:
     router = APIRouter(prefix="/v1", responses=EVERY, dependencies=[Depends(_known_query)])
     for subject in (farm, services, pools, overrides, tunnels, agents, kernel, mode, events):
         router.include_router(subject.router)
+    router.include_router(health.problems_router)
     return router
 
 

@@ -297,6 +297,16 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
             {"name": "kernel", "ok": True, "detail": ""},
         ],
     },
+    "DirectorProblems": {
+        "problems": [
+            {
+                "name": "disk",
+                "ok": False,
+                "detail": "/var/lib/lvsctl: 0 KiB are free, 8192 are needed; see what fills the "
+                "disk: du -xh /var/lib/lvsctl | sort -h",
+            }
+        ]
+    },
     "ProblemDetails": {
         "type": "urn:lvsctl:problem:invalid-input",
         "title": "Invalid input",

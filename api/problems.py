@@ -33,6 +33,8 @@ from lvsctl.errors import (
     StoreBehind,
     StoreCorrupt,
     StoreError,
+    StoreInUse,
+    StoreNotAccepted,
     StoreTooNew,
 )
 
@@ -97,6 +99,8 @@ TYPES: Mapping[type[LvsctlError], ProblemType] = {
     MalformedMessage: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Kernel not understood"),
     StaleBase: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Store busy"),
     StoreError: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Store failed"),
+    StoreNotAccepted: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Store not accepted"),
+    StoreInUse: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Store in use"),
     StoreBehind: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Store behind"),
     StoreCorrupt: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Store corrupt"),
     StoreTooNew: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Store too new"),

@@ -15,6 +15,8 @@
     │   ├── StaleBase           the store moved on while a change was judged
     │   ├── StoreError          the disk or its database failed
     │   │   ├── StoreBehind     the store lost commits that it had acknowledged
+    │   │   ├── StoreNotAccepted  its contents do not follow what was applied last
+    │   │   ├── StoreInUse      another process holds the file
     │   │   ├── StoreCorrupt    the file is damaged
     │   │   ├── StoreTooNew     the file was written by a newer lvsctl
     │   │   └── OutcomeUnknown  whether a commit was stored cannot be told
@@ -116,6 +118,14 @@ class StaleBase(BoundaryError):
 
 class StoreError(BoundaryError):
     """The disk, or the database on it, failed; nothing was stored."""
+
+
+class StoreNotAccepted(StoreError):
+    """The store's contents do not follow what was applied last; a person must decide."""
+
+
+class StoreInUse(StoreError):
+    """Another process holds the database file."""
 
 
 class StoreBehind(StoreError):

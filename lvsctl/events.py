@@ -46,6 +46,7 @@ class EventKind(enum.StrEnum):
     DIRECTOR_PROBLEM_OVER = "director-problem-over"
     HISTORY_LOST = "history-lost"
     CLOCK_JUMP = "clock-jump"
+    NEW_EPOCH = "new-epoch"
 
 
 @dataclass(frozen=True, slots=True)

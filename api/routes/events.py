@@ -1,5 +1,6 @@
 """What happens, told while it happens, as server-sent events."""
 
+import re
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Annotated
@@ -22,6 +23,7 @@ KEEP_ALIVE_S = 15.0
 """A comment is sent so often while nothing happens, so that proxies do not hang up."""
 
 MAX_ID = 2**63 - 1
+ID = re.compile("[0-9]{1,19}")
 
 
 class EventStream(StreamingResponse):
@@ -92,7 +94,7 @@ async def get_events(
 def _given(last_event_id: str, after: int | None) -> int | None:
     if not last_event_id:
         return after
-    if not (last_event_id.isascii() and last_event_id.isdigit() and int(last_event_id) <= MAX_ID):
+    if not ID.fullmatch(last_event_id) or int(last_event_id) > MAX_ID:
         detail = f"the header Last-Event-ID is no id of an event: {last_event_id[:40]!r}"
         raise InvalidInput([Problem("", detail, "a number that an event came with")])
     return int(last_event_id)

@@ -1,6 +1,6 @@
 """Whether the director lives and does its work; for those who watch it, without a token."""
 
-from collections.abc import Mapping
+import re
 from http import HTTPStatus
 
 from fastapi import APIRouter
@@ -8,12 +8,12 @@ from starlette.responses import Response
 
 from api.daemon import Daemon
 from api.rendering import json_response
-from api.schemas.answers import Check, Health, Readiness
-from lvsctl.director.daemon import TIMER_S
+from api.schemas.answers import Check, DirectorProblems, Health, Readiness
+from lvsctl.director.daemon import TIMER_S, DirectorDaemon
 from lvsctl.director.problems import Component, DirectorProblem
-from lvsctl.director.reconcile.cycle import KernelView
 
 router = APIRouter(tags=["health"])
+problems_router = APIRouter(prefix="/problems", tags=["health"])
 
 OVERDUE_S = 6 * TIMER_S
 """A cycle of ten thousand operations takes less; after so long without one the loop hangs."""
@@ -40,24 +40,39 @@ async def healthz(daemon: Daemon) -> Response:
 async def readyz(daemon: Daemon) -> Response:
     """Cycles run, the kernel can be compared, and the disk takes what has to be written.
 
-    No VIP depends on it: disks fill on all directors at the same time.
+    No VIP depends on it: disks fill on all directors at the same time. Anybody may ask, so each
+    check says no more than its first sentence; ``/v1/problems`` says all.
     """
-    answer = readiness(daemon.view, daemon.problems, daemon.cycle_age_s)
-    return json_response(
-        answer, HTTPStatus.OK if answer["ready"] else HTTPStatus.SERVICE_UNAVAILABLE
-    )
+    checks = checks_of(daemon)
+    ready = all(check["ok"] for check in checks)
+    answer: Readiness = {
+        "ready": ready,
+        "checks": [{**check, "detail": first_sentence(check["detail"])} for check in checks],
+    }
+    return json_response(answer, HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-def readiness(
-    view: KernelView, problems: Mapping[Component, DirectorProblem], cycle_age_s: float | None
-) -> Readiness:
-    """Judge by what the cycles so far have shown, and by what is wrong with the director itself."""
-    checks: list[Check] = [
-        {"name": "cycle", "detail": (problem := _cycle_problem(cycle_age_s)), "ok": not problem},
-        {"name": "kernel", "detail": view.error, "ok": not view.error},
-        *(_component_check(component, problems.get(component)) for component in Component),
+@problems_router.get(
+    "", summary="Show what is wrong with the director", response_model=DirectorProblems
+)
+async def get_problems(daemon: Daemon) -> Response:
+    """What keeps it from all of its work, or was lost, with the cure; empty where nothing is."""
+    return json_response({"problems": [check for check in checks_of(daemon) if check["detail"]]})
+
+
+def checks_of(daemon: DirectorDaemon) -> list[Check]:
+    """Return what a director needs, and whether it has it."""
+    cycle, kernel = _cycle_problem(daemon.cycle_age_s), daemon.view.error
+    return [
+        {"name": "cycle", "detail": cycle, "ok": not cycle},
+        {"name": "kernel", "detail": kernel, "ok": not kernel},
+        *(_component_check(component, daemon.problems.get(component)) for component in Component),
     ]
-    return {"ready": all(check["ok"] for check in checks), "checks": checks}
+
+
+def first_sentence(text: str) -> str:
+    """Return a text up to its first full stop or semicolon."""
+    return re.split(r"[.;] ", text, maxsplit=1)[0]
 
 
 def _component_check(component: Component, problem: DirectorProblem | None) -> Check:

@@ -119,6 +119,13 @@ class Assignment(Lenient):
     tunnel_ends: Items[AssignedTunnelEnd] = Field(
         default=[], description="Ends of point-to-point tunnels on this host."
     )
+    epoch: int = Field(
+        default=0, description="Rises when a person restores the farm's store or replaces it."
+    )
+    revision: int = Field(
+        default=0,
+        description="Of the farm. An agent passes over what is behind the last (epoch, revision).",
+    )
 
 
 class ReadinessStatus(TypedDict):

@@ -53,7 +53,10 @@ class Check(TypedDict):
 
     name: Annotated[
         str,
-        Field(examples=["kernel"], description="cycle, kernel, store, local-state, events, disk."),
+        Field(
+            examples=["kernel"],
+            description="cycle, kernel, farm, store, local-state, events, disk.",
+        ),
     ]
     ok: bool
     detail: Annotated[str, Field(description="What is wrong; may also be said of what is ok.")]
@@ -64,6 +67,12 @@ class Readiness(TypedDict):
 
     ready: bool
     checks: list[Check]
+
+
+class DirectorProblems(TypedDict):
+    """What is wrong with the director itself."""
+
+    problems: list[Check]
 
 
 class Health(TypedDict):

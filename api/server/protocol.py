@@ -1,6 +1,7 @@
 """HTTP on one connection: uvicorn's protocol, with bounds on what the client sends and takes."""
 
 import asyncio
+import re
 from collections.abc import Iterable
 from enum import Enum, auto
 
@@ -32,6 +33,8 @@ from api.server.limits import (
 from api.server.refusals import RefusalLog
 from api.server.request_size import RequestSize
 
+ABSOLUTE_TARGET = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://(?P<authority>[^/?#]*)")
+"""Its authority replaces the field Host (RFC 9112, 3.2.2)."""
 NEVER_S = float("inf")
 
 
@@ -159,6 +162,10 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Have the app answer, after the requests before it."""
         self._size.target(self.url)
+        absolute = ABSOLUTE_TARGET.match(self.url)
+        if absolute:
+            fields = [field for field in self.headers if field[0] != b"host"]
+            self.headers[:] = [*fields, (b"host", absolute["authority"])]
         super().on_headers_complete()
         self._in_body = True
         self._all.requested(self)

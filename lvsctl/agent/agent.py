@@ -242,6 +242,8 @@ class Agent:
                 self._etag = etag
         except InvalidInput as error:
             self._refused([refused_fault(director.url, brief(str(error)), Place(self._name))])
+            # Whatever is answered next is to replace this, and not to be "nothing new".
+            self._etag = None
             raise
         if self._assignments is before and loop.time() - asked < HASTE_S:
             # It does not wait as asked; a proxy, perhaps.
@@ -253,6 +255,9 @@ class Agent:
         if held.farm_id and new.farm_id != held.farm_id:
             _log.warning("another farm", was=held.farm_id, now=new.farm_id)
             self._joined = False
+        if held.is_behind(new):
+            told = (new.epoch, new.revision)
+            _log.warning("an older state is passed over", epoch_and_revision=told)
         others = [farm for farm in held.farms if farm.farm_id != new.farm_id]
         admitted = screened(new, others, Place(self._name))
         self._refused(admitted.refusals)

@@ -65,8 +65,21 @@ class Assignments:
         """What is kept of farms other than the current one."""
         return self.farms[:-1]
 
+    def is_behind(self, new: Assignment) -> bool:
+        """Say whether a farm takes back what it said later: its director lost its latest state.
+
+        A director that tells no epoch tells no order.
+        """
+        return any(
+            (new.epoch, new.revision) < (said.epoch, said.revision)
+            for said in self.farms
+            if said.farm_id == new.farm_id and new.epoch
+        )
+
     def after(self, new: Assignment) -> "Assignments":
-        """Return what holds once ``new`` has come."""
+        """Return what holds once ``new`` has come; one that is behind changes nothing."""
+        if self.is_behind(new):
+            return self
         kept = (
             _without(assignment, new)
             for assignment in self.farms

@@ -109,10 +109,6 @@ class DirectorClient:
         """Read what stands at a path; its parts are quoted here."""
         return self._ask("GET", path)
 
-    def readiness(self) -> Json:
-        """Return whether the director does its work, and what is in its way."""
-        return self._ask("GET", ["readyz"], also=HTTPStatus.SERVICE_UNAVAILABLE).document
-
     def put(
         self,
         *path: str,
@@ -175,10 +171,7 @@ class DirectorClient:
         body: Json = None,
         parameters: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-        *,
-        also: HTTPStatus | None = None,
     ) -> Answer:
-        """Send a request; an answer of status ``also`` is no refusal."""
         content = None if body is None else json.dumps(body).encode()
         typed = {} if body is None else {"Content-Type": "application/json"}
         try:
@@ -195,7 +188,7 @@ class DirectorClient:
             ) from error
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
-        if response.is_success or response.status_code == also:
+        if response.is_success:
             return Answer(self._json(response), response.headers.get("ETag"))
         raise self._refusal(response)
 

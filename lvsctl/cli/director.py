@@ -84,6 +84,17 @@ def director() -> None:
     help="Socket of lvsctl-exec, which runs them instead, under a user of its own.",
 )
 @click.option(
+    "--restore-farm",
+    metavar="CODE",
+    help="Once: put the farm that this director applied last into the store that it does not "
+    "follow. CODE is in /readyz, lvsctl status and the log.",
+)
+@click.option(
+    "--accept-new-farm",
+    metavar="CODE",
+    help="Once: follow that store as it is; services that it lacks are removed.",
+)
+@click.option(
     "--history-age",
     metavar="DURATION",
     callback=read_by(parse_duration),
@@ -117,6 +128,8 @@ def run(
     history_commits: int,
     observe: bool,
     take_sysctls: bool,
+    restore_farm: str | None,
+    accept_new_farm: str | None,
 ) -> None:
     """Run the director until SIGTERM.
 
@@ -139,6 +152,8 @@ def run(
         name=name,
         exec_dir=exec_dir,
         exec_socket=exec_socket,
+        restore_farm=restore_farm,
+        accept_new_farm=accept_new_farm,
         history_age_s=history_age,
         history_commits=history_commits,
     )

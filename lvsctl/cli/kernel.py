@@ -121,7 +121,7 @@ def status(client: "DirectorClient", form: Format) -> None:
 def _status(client: "DirectorClient") -> Json:
     return {
         "director": client.get("healthz").document["director"],
-        "checks": client.readiness()["checks"],
+        "problems": client.get("v1", "problems").document["problems"],
         "mode": client.get("v1", "mode").document,
         "services": client.get("v1", "services").document["services"],
         "agents": client.get("v1", "agents").document["agents"],
@@ -129,11 +129,7 @@ def _status(client: "DirectorClient") -> Json:
 
 
 def _summary(answer: Json) -> str:
-    problems = (
-        f"director: {check['name']}: {check['detail']}"
-        for check in answer["checks"]
-        if check["detail"]
-    )
+    problems = (f"director: {each['name']}: {each['detail']}" for each in answer["problems"])
     states = Counter(service["status"]["state"] for service in answer["services"])
     pending = (
         f"service {service['name']} is {service['status']['state']}: {service['status']['reason']}"

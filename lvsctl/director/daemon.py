@@ -15,6 +15,7 @@ import structlog
 from lvsctl.director.agents.assignments import Assignments
 from lvsctl.director.agents.contacts import AgentWatch, Contact
 from lvsctl.director.agents.edits import AcceptReport, LatchReady, RegisterAgent
+from lvsctl.director.applied_farm import AppliedFarm
 from lvsctl.director.checks.health_checks import HealthChecks
 from lvsctl.director.clock import Clock, ClockJump
 from lvsctl.director.drains.drains import Drains
@@ -32,7 +33,7 @@ from lvsctl.director.write.advance import Advance
 from lvsctl.director.write.committer import CommitResult, Committer, EditContext
 from lvsctl.director.write.edits import Edit
 from lvsctl.director.write.follower import Follower
-from lvsctl.errors import BoundaryError, NotFound, StoreError
+from lvsctl.errors import BoundaryError, NotFound, StoreError, StoreNotAccepted
 from lvsctl.events import Event, EventKind
 from lvsctl.farm.objects import ObjectId
 from lvsctl.health.prober import Probe
@@ -83,6 +84,7 @@ class DirectorDaemon:
         events: Told of what happens.
         self_check: Finds what is wrong with this director itself.
         clock: The time of day.
+        hands_off: Why the kernel must stay as it is, whatever the mode; empty where it need not.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class DirectorDaemon:
         events: Events,
         self_check: SelfCheck,
         clock: Clock,
+        hands_off: str = "",
     ) -> None:
         self.name = name
         self.events = events
@@ -114,6 +117,8 @@ class DirectorDaemon:
         self._kernel = kernel
         self._mode = mode
         self._mode_is_kept = True
+        self._hands_off = hands_off
+        self._applied_farm = AppliedFarm(local, kernel, self._problems)
         self._state = commits.state
         self._view = KernelView()
         self._cycle_ended_s: float | None = None
@@ -178,7 +183,7 @@ class DirectorDaemon:
     @property
     def mode(self) -> Mode:
         """What this director may do."""
-        return self._mode
+        return Mode(ModeName.OBSERVE, self._hands_off) if self._hands_off else self._mode
 
     @property
     def view(self) -> KernelView:
@@ -211,6 +216,12 @@ class DirectorDaemon:
             tasks.create_task(self.self_check.run())
             tasks.create_task(self._follower.run())
             tasks.create_task(self._follower.compact())
+            tasks.create_task(self._applied_farm.run())
+
+    async def close(self) -> None:
+        """Keep what is not kept yet; once nothing runs any more."""
+        with contextlib.suppress(StoreError):
+            await self._applied_farm.keep()
 
     async def _reconcile(self) -> None:
         """Run cycles: at every wake what is dirty, at every timer everything."""
@@ -265,7 +276,9 @@ class DirectorDaemon:
             self._tunnel_use = self._tunnel_use.after(
                 cycle.tunnels, asyncio.get_running_loop().time(), complete=dirty is None
             )
-            self._assignments = Assignments(stored, cycle.orphaned, self._tunnel_use)
+            if not self._hands_off:
+                self._assignments = Assignments(stored, cycle.orphaned, self._tunnel_use)
+                self._applied_farm.applied(stored)
             self.health.on_cycle(stored, cycle)
             _log_cycle(cycle)
         self._cycle_ended_s = self.clock.monotonic()
@@ -305,6 +318,8 @@ class DirectorDaemon:
             written = await self._store.run(
                 self._commits.commit, edit, expect or {}, by, self._edit_context()
             )
+        except StoreNotAccepted:
+            raise
         except StoreError as error:
             self._problems.report(Component.STORE, str(error))
             raise
@@ -393,6 +408,8 @@ class DirectorDaemon:
         Raises:
             StoreError: It could not be kept; the mode is as before.
         """
+        if self._hands_off:
+            raise StoreNotAccepted(self._hands_off)
         with self._problems.watching(Component.LOCAL_STATE):
             await self._kernel.run(self._local.set_mode, mode)
         self._mode = mode
@@ -427,6 +444,8 @@ class DirectorDaemon:
         return min([self._next_resync_at, *moments])
 
     def _why_not_enforced(self) -> str:
+        if self._hands_off:
+            return self._hands_off
         if self._mode.name is ModeName.ENFORCE:
             return ""
         until = f" until {self._mode.until:%Y-%m-%dT%H:%M:%SZ}" if self._mode.until else ""

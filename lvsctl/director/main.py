@@ -31,7 +31,7 @@ from lvsctl.director.self_check import SelfCheck, disk_problem
 from lvsctl.director.vips.managed import LocalVips
 from lvsctl.director.vips.neighbours import LinkNeighbours, Neighbours, NoNeighbours
 from lvsctl.director.write.committer import Committer
-from lvsctl.errors import ConfigurationError
+from lvsctl.errors import ConfigurationError, StoreError, StoreInUse
 from lvsctl.events import Event, EventKind
 from lvsctl.farm.rules.farm import SYSCTL_RANGES
 from lvsctl.health.prober import Probe
@@ -47,8 +47,11 @@ from lvsctl.logs import configure_logging
 from lvsctl.sd_notify import notify_ready
 from lvsctl.store.commits import Retention
 from lvsctl.store.events import MemoryEventLog, OpenedHistory, open_history
+from lvsctl.store.guarded import GuardedStore
 from lvsctl.store.interface import LocalState, Mode, ModeName, Store
 from lvsctl.store.local import SqliteLocalState
+from lvsctl.store.memory import MemoryLocalState
+from lvsctl.store.recovery import Recovery
 from lvsctl.store.sqlite import SqliteStore
 from lvsctl.token_file import read_token
 from lvsctl.worker import Worker
@@ -76,6 +79,8 @@ class DirectorConfig:
         name: Of this director.
         exec_dir: Where the programs of health checks are; None runs none.
         exec_socket: Of the service that runs them instead.
+        restore_farm: Names a store into which to put the farm that was applied last.
+        accept_new_farm: Names a store to follow although it does not follow what was applied.
         history_age_s: How old the farm's history gets, in s.
         history_commits: How many commits it has at most.
     """
@@ -92,18 +97,29 @@ class DirectorConfig:
     name: str = ""
     exec_dir: Path | None = None
     exec_socket: Path | None = None
+    restore_farm: str | None = None
+    accept_new_farm: str | None = None
     history_age_s: int = 90 * 86400
     history_commits: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """What the kernel's thread uses."""
+    """What the kernel's thread uses.
+
+    Attributes:
+        ipvs: The virtual services.
+        host: Addresses and parameters.
+        neighbours: Who answers for a VIP.
+        local: This director's own state.
+        local_problem: Why it is one in memory; empty where it is the one on the disk.
+    """
 
     ipvs: Ipvs
     host: Host
     neighbours: Neighbours
     local: LocalState
+    local_problem: str = ""
 
 
 def utc_now() -> datetime:
@@ -140,6 +156,7 @@ async def open_daemon(
     disk_problem: Callable[[], str] = str,
     now: Callable[[], datetime] = utc_now,
     monotonic: Callable[[], float] = time.monotonic,
+    recovery: Recovery | None = None,
     take_sysctls: bool = False,
     mode: Mode | None = None,
 ) -> AsyncIterator[DirectorDaemon]:
@@ -154,6 +171,7 @@ async def open_daemon(
         disk_problem: Says why the state folder's disk is not enough; empty where it is.
         now: The time of day.
         monotonic: Seconds on a clock that only runs forward.
+        recovery: What a person decided about a store that is not followed.
         take_sysctls: Write IPVS parameters even where foreign services feel them.
         mode: For this run, instead of the one that was kept.
     """
@@ -161,9 +179,7 @@ async def open_daemon(
         store_worker, kernel_worker = Worker("store"), Worker("kernel")
         stack.callback(store_worker.close)
         stack.callback(kernel_worker.close)
-        store = await store_worker.run(open_store)
-        stack.push_async_callback(store_worker.run, store.close)
-        commits = await store_worker.run(Committer, store)
+        found, unusable = await store_worker.run(_opened, open_store)
         history = await store_worker.run(open_events)
         stack.push_async_callback(store_worker.run, history.log.close)
         clock = Clock(now, monotonic)
@@ -172,10 +188,17 @@ async def open_daemon(
         problems = Problems(events.emit)
         if history.lost:
             events.emit(Event(EventKind.HISTORY_LOST, detail=history.lost))
-            problems.report(Component.EVENTS, history.lost, hinders=not history.durable)
+            problems.report(Component.EVENTS, history.lost, hinders=not history.durable, lasts=True)
         kernel = await kernel_worker.run(open_kernel)
         for edge in (kernel.ipvs, kernel.host, kernel.local):
             stack.push_async_callback(kernel_worker.run, edge.close)
+        applied = await kernel_worker.run(kernel.local.remembered)
+        store = await store_worker.run(GuardedStore, found, unusable, applied, recovery)
+        commits = await store_worker.run(Committer, store)
+        if store.begun:
+            events.emit(Event(EventKind.NEW_EPOCH, detail=store.begun))
+        if kernel.local_problem:
+            problems.report(Component.LOCAL_STATE, kernel.local_problem, lasts=True)
         vips = await kernel_worker.run(LocalVips, kernel.host, kernel.neighbours, kernel.local)
         probes = await kernel_worker.run(ProbeServices, kernel.ipvs, kernel.host, kernel.local, now)
         reconciler = await kernel_worker.run(
@@ -187,9 +210,12 @@ async def open_daemon(
             kernel.local,
             take_sysctls=take_sysctls,
         )
+        writes = {Component.STORE: partial(store_worker.run, store.check_writable)}
+        if not kernel.local_problem:
+            writes[Component.LOCAL_STATE] = partial(kernel_worker.run, kernel.local.check_writable)
         kept_mode = await kernel_worker.run(kernel.local.mode)
         kept_verdicts = await kernel_worker.run(kernel.local.verdicts)
-        yield DirectorDaemon(
+        daemon = DirectorDaemon(
             name=name,
             commits=commits,
             store=store_worker,
@@ -205,13 +231,25 @@ async def open_daemon(
                 problems,
                 events,
                 partial(asyncio.to_thread, disk_problem),  # a disk may hang
-                {
-                    Component.STORE: partial(store_worker.run, store.check_writable),
-                    Component.LOCAL_STATE: partial(kernel_worker.run, kernel.local.check_writable),
-                },
+                lambda: store.refusal,
+                writes,
             ),
             clock=clock,
+            hands_off=kernel.local_problem or (store.refusal if store.is_blind else ""),
         )
+        stack.push_async_callback(daemon.close)
+        await daemon.self_check.check()
+        yield daemon
+
+
+def _opened(open_store: Callable[[], Store]) -> tuple[Store | None, str]:
+    """Return the store, or why it cannot be opened."""
+    try:
+        return open_store(), ""
+    except StoreInUse:
+        raise
+    except StoreError as error:
+        return None, str(error)
 
 
 async def _serve(config: DirectorConfig, token: str, listener: socket.socket) -> int:
@@ -231,6 +269,7 @@ async def _serve(config: DirectorConfig, token: str, listener: socket.socket) ->
             probe=Probes(programs).probe,
             open_events=lambda: open_history(config.state_dir / "events.db", utc_now),
             disk_problem=lambda: disk_problem(config.state_dir),
+            recovery=_recovery(config),
             take_sysctls=config.take_sysctls,
             mode=observing,
         )
@@ -271,11 +310,29 @@ def _open_store(config: DirectorConfig) -> Store:
 
 
 def _open_kernel(config: DirectorConfig) -> Kernel:
-    local = SqliteLocalState(config.state_dir / "local.db", boot_id())
+    local, problem = _open_local_state(config.state_dir / "local.db")
     ipvs = open_ipvs(config.ipvs)
     if config.ipvs == "memory":
-        return Kernel(ipvs, MemoryHost(sysctls=IPVS_SYSCTLS), NoNeighbours(), local)
-    return Kernel(ipvs, LinuxHost(), LinkNeighbours(), local)
+        return Kernel(ipvs, MemoryHost(sysctls=IPVS_SYSCTLS), NoNeighbours(), local, problem)
+    return Kernel(ipvs, LinuxHost(), LinkNeighbours(), local, problem)
+
+
+def _open_local_state(path: Path) -> tuple[LocalState, str]:
+    """Return the local state; one in memory, and why, where that on the disk cannot be used."""
+    try:
+        return SqliteLocalState(path, boot_id()), ""
+    except StoreInUse:
+        raise
+    except StoreError as error:
+        observes = "The director only observes, as it does not know which services are its own."
+        return MemoryLocalState(), f"{error} {observes}"
+
+
+def _recovery(config: DirectorConfig) -> Recovery | None:
+    if config.restore_farm and config.accept_new_farm:
+        raise ConfigurationError("--restore-farm and --accept-new-farm exclude each other")
+    code = config.restore_farm or config.accept_new_farm
+    return Recovery(code, restore=bool(config.restore_farm)) if code else None
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ log = structlog.get_logger(__name__)
 class Component(enum.StrEnum):
     """A part of the director that can fail while the rest goes on; the names are stable."""
 
+    FARM = "farm"
     STORE = "store"
     LOCAL_STATE = "local-state"
     EVENTS = "events"
@@ -29,10 +30,12 @@ class DirectorProblem:
     Attributes:
         detail: What is wrong and the cure, for a person.
         hinders: The director cannot do all of its work, so it is not ready.
+        lasts: It stands until the director is started again.
     """
 
     detail: str
     hinders: bool = True
+    lasts: bool = False
 
 
 class Problems:
@@ -53,10 +56,13 @@ class Problems:
         """The problem of each component that has one."""
         return dict(self._standing)
 
-    def report(self, component: Component, detail: str, *, hinders: bool = True) -> None:
+    def report(
+        self, component: Component, detail: str, *, hinders: bool = True, lasts: bool = False
+    ) -> None:
         """Note that a component has a problem; the same one again is no news."""
-        problem = DirectorProblem(detail, hinders)
-        if self._standing.get(component) == problem:
+        problem = DirectorProblem(detail, hinders, lasts)
+        before = self._standing.get(component)
+        if before == problem or (before and before.lasts and before.hinders):
             return
         self._standing[component] = problem
         log.error("director problem", component=str(component), reason=detail)
@@ -64,8 +70,9 @@ class Problems:
 
     def clear(self, component: Component) -> None:
         """Note that a component works."""
-        problem = self._standing.pop(component, None)
-        if problem is not None:
+        problem = self._standing.get(component)
+        if problem is not None and not problem.lasts:
+            del self._standing[component]
             log.info("director problem is over", component=str(component))
             over = f"no longer: {problem.detail}"
             self._emit(Event(EventKind.DIRECTOR_PROBLEM_OVER, str(component), over))

@@ -28,6 +28,7 @@ class SelfCheck:
         problems: Where what is found is reported.
         events: The history, which writes what it has left by itself.
         disk_problem: Says why the state folder's disk is not enough; empty where it is.
+        farm_problem: Says why the store is not followed; empty where it is.
         writes: Tries a write, for each component that reports what the disk refuses.
     """
 
@@ -36,13 +37,14 @@ class SelfCheck:
         problems: Problems,
         events: Events,
         disk_problem: Callable[[], Awaitable[str]],
+        farm_problem: Callable[[], str],
         writes: Mapping[Component, Callable[[], Awaitable[None]]],
     ) -> None:
         self.problems = problems
         self._events = events
         self._disk_problem = disk_problem
+        self._farm_problem = farm_problem
         self._writes = writes
-        self._found: set[Component] = set()
 
     async def run(self) -> None:
         """Check until cancelled."""
@@ -56,6 +58,7 @@ class SelfCheck:
 
     async def check(self) -> None:
         """Look at the disk, and try again what it has refused."""
+        self._note(Component.FARM, self._farm_problem())
         self._note(Component.DISK, await self._disk_problem())
         if self._events.problem:
             with contextlib.suppress(StoreError):
@@ -67,10 +70,8 @@ class SelfCheck:
 
     def _note(self, component: Component, problem: str) -> None:
         if problem:
-            self._found.add(component)
             self.problems.report(component, problem)
-        elif component in self._found:
-            self._found.remove(component)
+        else:
             self.problems.clear(component)
 
 

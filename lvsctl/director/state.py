@@ -15,7 +15,7 @@ from lvsctl.health.marks import TunnelPath
 from lvsctl.health.target import TargetId
 from lvsctl.health.weights import Health
 from lvsctl.store.commits import Batch
-from lvsctl.store.interface import Contents
+from lvsctl.store.interface import Contents, Stored
 from lvsctl.store.position import Position
 
 
@@ -188,3 +188,13 @@ def state_of(contents: Contents) -> State:
     )
     revisions = {object_id: stored.revision for object_id, stored in contents.objects.items()}
     return replace(state, revisions=revisions)
+
+
+def contents_of(state: State) -> Contents:
+    """Return what a store that holds a state contains."""
+    objects = {
+        object_id: Stored(value, revision)
+        for object_id, revision in state.revisions.items()
+        if (value := state.value(object_id)) is not None
+    }
+    return Contents(state.farm_id, state.epoch, state.revision, objects)

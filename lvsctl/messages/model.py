@@ -109,6 +109,8 @@ class Assignment:
         mtu: Largest outer packet, in bytes, that the network from the director lets through; None
             where the host's own routes say it.
         tunnel_ends: Ends of point-to-point tunnels on this host, by name.
+        epoch: Of the farm's state that says so; 0 where the director tells none.
+        revision: Of that state. Within a farm the higher (epoch, revision) is the later word.
     """
 
     farm_id: str
@@ -117,6 +119,8 @@ class Assignment:
     tunnels: tuple[Tunnel, ...]
     mtu: int | None = None
     tunnel_ends: tuple[TunnelEnd, ...] = ()
+    epoch: int = 0
+    revision: int = 0
 
 
 class Severity(enum.StrEnum):

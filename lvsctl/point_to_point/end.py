@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from types import MappingProxyType
 
 from lvsctl.errors import Problem
 from lvsctl.farm.tunnels import overlap
@@ -19,11 +18,21 @@ _KINDS: Mapping[tuple[TunnelMode, Family], str] = {
     (TunnelMode.GRE, Family.IPV6): "ip6gre",
 }
 """What rtnetlink calls each mode, by the family of the outer packets."""
-_NOBODY: Mapping[IPAddress, str] = MappingProxyType({})
 
 
-def view_of(host: Host, protected: Mapping[IPAddress, str] = _NOBODY) -> HostView:
-    """Look at a host.
+def view_of(host: Host) -> HostView:
+    """Look at a host's devices and addresses.
+
+    Raises:
+        KernelError: It cannot be read.
+    """
+    observed = host.observe([LinkKey(name) for name in host.links()])
+    links = {str(key): link for key, link in observed.items() if isinstance(link, LinkConfig)}
+    return HostView(links, tuple(host.addresses()))
+
+
+def whole_view_of(host: Host, protected: Mapping[IPAddress, str]) -> HostView:
+    """Look at a host's routes too, which may be many.
 
     Args:
         host: The host.
@@ -32,11 +41,9 @@ def view_of(host: Host, protected: Mapping[IPAddress, str] = _NOBODY) -> HostVie
     Raises:
         KernelError: It cannot be read.
     """
-    observed = host.observe([LinkKey(name) for name in host.links()])
-    links = {str(key): link for key, link in observed.items() if isinstance(link, LinkConfig)}
     routes = {key: route for family in Family for key, route in host.routes(family).items()}
     gateways = {gateway: f"the gateway on {link}" for link, gateway in host.gateways()}
-    return HostView(links, tuple(host.addresses()), routes, {**gateways, **protected})
+    return replace(view_of(host), routes=routes, protected={**gateways, **protected})
 
 
 def wanted_link(end: TunnelEnd) -> LinkConfig:

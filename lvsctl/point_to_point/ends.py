@@ -22,6 +22,7 @@ from lvsctl.point_to_point.end import (
     obstacles,
     view_of,
     wanted_state,
+    whole_view_of,
     why_down,
 )
 from lvsctl.results import Failed
@@ -156,7 +157,7 @@ class Ends:
         Raises:
             KernelError: The host cannot be read.
         """
-        host = view_of(self._host, protected)
+        host = whole_view_of(self._host, protected)
         present = replaced is not None and is_device_of(replaced, host.links.get(end.link))
         return tuple(obstacles(end, host, present=present))
 

@@ -269,6 +269,14 @@ class LocalState(Protocol):
         """Keep what became of some verdicts; None forgets one."""
         ...
 
+    def remembered(self) -> Contents | None:
+        """Return the farm that was applied last; None in a new state folder."""
+        ...
+
+    def remember(self, contents: Contents) -> None:
+        """Keep the farm that was applied, in place of the one before."""
+        ...
+
     def mode(self) -> Mode:
         """Return the mode that was set last; enforce in a new state folder."""
         ...

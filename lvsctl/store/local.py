@@ -7,6 +7,7 @@ from lvsctl.health.marks import ProbeMark, ProbeMarks, TunnelPath
 from lvsctl.health.target import ProbeId
 from lvsctl.health.verdict import KeptVerdict
 from lvsctl.ipvs.table import ServiceKey
+from lvsctl.store.applied import AppliedRows
 from lvsctl.store.database import Database, Format
 from lvsctl.store.documents import (
     decode_host_claim,
@@ -23,19 +24,24 @@ from lvsctl.store.documents import (
     encode_probe_mark,
     encode_tunnel_path,
 )
-from lvsctl.store.interface import HostClaim, Mode, changed_verdicts
+from lvsctl.store.interface import Contents, HostClaim, Mode, changed_verdicts
 
 FORMAT = Format(
     what="this director's local state",
     application_id=0x4C56_536C,
-    version=3,
+    version=4,
     tables={
         "claims": "key TEXT PRIMARY KEY, service TEXT NOT NULL",
         "host_claims": "key TEXT PRIMARY KEY",
         "probe_marks": "path TEXT PRIMARY KEY, mark TEXT NOT NULL",
         "verdicts": "probe TEXT PRIMARY KEY, verdict TEXT NOT NULL",
+        # The farm that was applied last, its objects in their order.
+        "applied": "place INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL,"
+        " revision INTEGER NOT NULL, document TEXT NOT NULL",
+        "applied_position": "id INTEGER PRIMARY KEY, farm_id TEXT NOT NULL,"
+        " epoch INTEGER NOT NULL, revision INTEGER NOT NULL",
     },
-    since={"probe_marks": 2, "verdicts": 3},
+    since={"probe_marks": 2, "verdicts": 3, "applied": 4, "applied_position": 4},
     cure="Stop the director, move it aside and start anew; then adopt the farm's services as they "
     "are in the kernel (lvsctl service adopt --all)",
 )
@@ -90,6 +96,7 @@ class SqliteLocalState:
                 for probe, verdict in self._database.rows("verdicts")
             }
             self._mode = decode_mode(self._database.meta("mode"))
+            self._applied = AppliedRows(self._database)
         except ValueError as error:
             self._database.corrupt(error)
 
@@ -166,6 +173,14 @@ class SqliteLocalState:
                     row = (encode_probe_id(probe), encode_kept_verdict(verdict))
                     self._database.write("verdicts", [row])
         self._verdicts = changed_verdicts(self._verdicts, changes)
+
+    def remembered(self) -> Contents | None:
+        """Return the farm that was applied last."""
+        return self._applied.contents
+
+    def remember(self, contents: Contents) -> None:
+        """Keep the farm that was applied; only what differs is written."""
+        self._applied.replace(contents)
 
     def mode(self) -> Mode:
         """Return the mode that was set last."""

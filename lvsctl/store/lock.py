@@ -6,7 +6,7 @@ from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
-from lvsctl.errors import StoreError
+from lvsctl.errors import StoreError, StoreInUse
 
 
 def take_lock(database: Path) -> FileIO:
@@ -16,7 +16,8 @@ def take_lock(database: Path) -> FileIO:
     this process closes.
 
     Raises:
-        StoreError: Another process holds it, or the folder cannot be used.
+        StoreInUse: Another process holds it.
+        StoreError: The folder cannot be used.
     """
     path = database.with_name(database.name + ".lock")
     try:
@@ -35,7 +36,7 @@ def take_lock(database: Path) -> FileIO:
         lock.close()
         if not isinstance(error, BlockingIOError):
             raise StoreError(f"cannot lock {path}: {error.strerror}") from error
-        raise StoreError(
+        raise StoreInUse(
             f"{database} is in use by process {holder}: a state folder serves one director "
             "at a time. End that process, or choose another folder with --state-dir"
         ) from error

@@ -5,7 +5,6 @@ import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import islice
 
 from lvsctl.errors import StoreError
 from lvsctl.farm.objects import Changes, ObjectId
@@ -94,7 +93,9 @@ class MemoryStore(_OneThread):
         self._check()
         documents = encode_changes(changes)
         check_base(base, self._head)
-        check_expected(expect, {name: at for name, (_, at) in self._documents.items()})
+        check_expected(
+            expect, {name: self._documents[name][1] for name in expect if name in self._documents}
+        )
         stored = {
             object_id: document
             for object_id, document in documents.items()
@@ -108,20 +109,17 @@ class MemoryStore(_OneThread):
     def find_commit(self, commit_id: str, base: Position) -> int | None:
         """Return the revision that a commit made; None where it was not stored."""
         self._check()
-        for commit, _ in self._log:
-            if commit.id == commit_id and commit.revision == base.revision + 1:
-                return commit.revision
-        return None
+        following = self._log[self._place_after(base) :][:1]
+        return next((each.revision for each, _ in following if each.id == commit_id), None)
 
     def changes_after(self, position: Position, limit: int) -> Batch | Reload:
         """Return what was committed after a position."""
         self._check()
-        oldest = self._log[0][0].revision if self._log else self._head.revision + 1
-        reason = reason_to_reload(position, self._head, oldest)
+        reason = reason_to_reload(position, self._head, self._oldest)
         if reason:
             return Reload(reason)
-        after = [each for each in self._log if each[0].revision > position.revision]
-        return [_read(each) for each in after[:limit]]
+        place = self._place_after(position)
+        return [_read(each) for each in self._log[place : place + limit]]
 
     def subscribe(self, announce: Callable[[], None]) -> Callable[[], None]:
         """Have a function called whenever somebody has committed, and return what ends it."""
@@ -131,8 +129,8 @@ class MemoryStore(_OneThread):
     def history(self, limit: int, before: int | None = None) -> Sequence[Commit]:
         """Return the latest commits, newest first."""
         self._check()
-        newest = reversed([each for each in self._log if not before or each[0].revision < before])
-        return [_read(each) for each in islice(newest, limit)]
+        end = len(self._log) if before is None else max(0, before - self._oldest)
+        return [_read(each) for each in self._log[max(0, end - limit) : end][::-1]]
 
     def compact(self) -> bool:
         """Forget the history that is beyond what is kept."""
@@ -150,6 +148,15 @@ class MemoryStore(_OneThread):
         check_later_epoch(self._head, farm_id, epoch)
         self._advance(farm_id, epoch, by, uuid.uuid4().hex, {})
         return self._head
+
+    @property
+    def _oldest(self) -> int:
+        """Revision of the oldest commit in the log; one above the head where it is empty."""
+        return self._head.revision - len(self._log) + 1
+
+    def _place_after(self, position: Position) -> int:
+        """Return where in the log the commit after a position is: revisions have no gap."""
+        return max(0, position.revision + 1 - self._oldest)
 
     def _advance(
         self, farm_id: str, epoch: int, by: str, commit_id: str, stored: Documents
@@ -182,6 +189,7 @@ class MemoryLocalState(_OneThread):
         self._probe_marks: ProbeMarks = {}
         self._verdicts: dict[ProbeId, KeptVerdict] = {}
         self._mode = Mode()
+        self._remembered: Contents | None = None
 
     def claims(self) -> Mapping[ServiceKey, str]:
         """Return the keys of our virtual services, with the service that each is for."""
@@ -234,6 +242,16 @@ class MemoryLocalState(_OneThread):
         """Keep what became of some verdicts; None forgets one."""
         self._check()
         self._verdicts = changed_verdicts(self._verdicts, changes)
+
+    def remembered(self) -> Contents | None:
+        """Return the farm that was applied last."""
+        self._check()
+        return self._remembered
+
+    def remember(self, contents: Contents) -> None:
+        """Keep the farm that was applied."""
+        self._check()
+        self._remembered = replace(contents, objects=dict(contents.objects))
 
     def mode(self) -> Mode:
         """Return the mode that was set last."""

@@ -122,7 +122,8 @@ FORMAT = Format(
     },
     upgrade=_upgrade,
     read_in_part=frozenset({"log"}),
-    cure="Stop the director. Put a copy from a backup in its place, or move it aside with what lies "
-    "beside it. Then start the director with --observe, so that it writes nothing to the kernel: "
-    "it says whether it follows the store that it finds, and which command decides otherwise",
+    cure="Stop the director. Put a copy from a backup in its place, or move it aside with what "
+    "lies beside it. Then start the director with --observe, so that it writes nothing to the "
+    "kernel: it says whether it follows the store that it finds, and which command decides "
+    "otherwise",
 )

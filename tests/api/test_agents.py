@@ -72,8 +72,20 @@ def test_an_agent_is_told_what_its_host_should_be(bench: Bench) -> None:
         "tunnels": [{"type": "ipip", "port": 0, "checksum": False}],
         "mtu": None,
         "tunnel_ends": [],
+        "epoch": 1,
+        "revision": bench.revision,
     } == answer.json()
     assert answer.headers["ETag"]
+
+
+def test_a_write_that_does_not_bear_on_an_agent_is_no_news_to_it(bench: Bench) -> None:
+    """Its assignment has another revision, and the same tag."""
+    join(bench)
+    tag = bench.get(ASSIGNMENT).headers["ETag"]
+    assert bench.patch("/v1/services/dns?wait=10", json={"scheduler": "lc"}).json()["applied"]
+    assert 304 == bench.get(ASSIGNMENT, headers={"If-None-Match": tag}).status_code
+    answer = bench.get(ASSIGNMENT)
+    assert (tag, bench.revision) == (answer.headers["ETag"], answer.json()["revision"])
 
 
 def test_an_assignment_that_is_known_is_not_sent_again(bench: Bench) -> None:

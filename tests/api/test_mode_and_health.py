@@ -114,13 +114,16 @@ def test_a_director_that_cannot_write_is_not_ready_and_goes_on(bench: Bench, wha
         answer = bench.patch("/v1/services/web", json={"scheduler": "lc"})
         assert (503, full) == (answer.status_code, answer.json()["detail"])
     answer = bench.get("/readyz")
-    assert (503, {what: full}) == (answer.status_code, details(answer.json()))
+    assert (503, {what: "farm.db: disk full"}) == (answer.status_code, details(answer.json()))
+    problem = {"name": what, "detail": full, "ok": False}
+    assert {"problems": [problem]} == bench.get("/v1/problems").json()
     bench.portal.call(bench.daemon.run_cycle)
     assert (before, {}) == (bench.kernel.table(), bench.daemon.view.vips)
 
     bench.disk[0], bench.store.broken = "", None
     bench.check_itself()
     assert (200, {}) == ((answer := bench.get("/readyz")).status_code, details(answer.json()))
+    assert {"problems": []} == bench.get("/v1/problems").json()
 
 
 def test_the_status_names_what_is_wrong_with_the_director(bench: Bench, run: Run) -> None:

@@ -75,6 +75,7 @@ def test_the_surface_is_the_designs(document: dict[str, Any]) -> None:
         "/v1/table": {"get"},
         "/v1/plan": {"get"},
         "/v1/mode": {"get", "put"},
+        "/v1/problems": {"get"},
         "/v1/events": {"get"},
     } == {path: set(item) for path, item in document["paths"].items()}
 

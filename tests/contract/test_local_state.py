@@ -1,7 +1,7 @@
 """What every local state keeps to, on a disk and in memory."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address
@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from lvsctl.errors import StoreCorrupt, StoreError
 from lvsctl.farm.checks import HttpRequest, TcpRequest, Through
+from lvsctl.farm.model import Pool, RealServer
+from lvsctl.farm.objects import Kind, ObjectId
 from lvsctl.health.marks import ProbeMark, ProbeMarks, TunnelPath
 from lvsctl.health.target import ProbeId, TargetId
 from lvsctl.health.verdict import KeptVerdict
@@ -22,7 +24,7 @@ from lvsctl.ipvs.table import AddressKey, Encapsulation, FwmarkKey, ServiceKey, 
 from lvsctl.net import Family, IpProtocol
 from lvsctl.store.database import Database
 from lvsctl.store.documents import encode_key, encode_mode
-from lvsctl.store.interface import LocalState, Mode, ModeName
+from lvsctl.store.interface import Contents, LocalState, Mode, ModeName, Stored
 from lvsctl.store.local import FORMAT, SqliteLocalState
 from lvsctl.store.memory import MemoryLocalState
 from tests.unit import strategies
@@ -42,6 +44,17 @@ OF_RS1 = ProbeId(
 OF_RS2 = replace(OF_RS1, request=HttpRequest(path="/healthz"), port=None)
 UP = KeptVerdict(healthy=True, since=PAUSED.until, reason="the first probe passed")
 DOWN = KeptVerdict(healthy=False, since=None, reason="connection refused")
+
+
+def farm(pools: Mapping[str, int], revision: int) -> Contents:
+    """Return a farm of pools, each with the revision at which it got its value."""
+    objects = {
+        ObjectId(Kind.POOL, name): Stored(
+            Pool(name, real_servers=(RealServer(f"rs{at}", IPv4Address("192.0.2.1")),)), at
+        )
+        for name, at in pools.items()
+    }
+    return Contents("farm", 1, revision, objects)
 
 
 @pytest.fixture(params=["sqlite", "memory"])
@@ -128,12 +141,30 @@ def test_verdicts_are_kept_until_forgotten(state: LocalState) -> None:
     assert {OF_RS2: DOWN} == state.verdicts()
 
 
+def test_the_farm_that_was_applied_is_remembered(state: LocalState) -> None:
+    """As it was, with its position; what changed, came or went replaces what was there."""
+    assert None is state.remembered()
+    first = farm({"a": 1, "b": 1}, revision=1)
+    state.remember(first)
+    assert first == state.remembered()
+    second = farm({"b": 2, "c": 2}, revision=2)
+    state.remember(second)
+    assert second == state.remembered()
+    another = replace(farm({"x": 1}, revision=1), farm_id="other", epoch=7)
+    state.remember(another)
+    assert another == state.remembered()
+
+
 def test_what_was_given_can_change_afterwards(state: LocalState) -> None:
     """A state keeps what it was told, not the mapping it was told it in."""
     given_marks = dict(PROBED)
     state.keep_probe_marks(given_marks)
     given_marks.clear()
     assert PROBED == state.probe_marks()
+    objects = dict(farm({"a": 1}, revision=1).objects)
+    state.remember(Contents("farm", 1, 1, objects))
+    objects.clear()
+    assert farm({"a": 1}, revision=1) == state.remembered()
 
 
 def test_the_mode_is_kept(state: LocalState) -> None:
@@ -206,6 +237,45 @@ def test_any_verdicts_are_kept(
     assert {probe: verdict for probe, verdict in last.items() if verdict} == left
 
 
+HISTORIES = st.lists(
+    st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(1, 3)), max_size=6), max_size=6
+)
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(HISTORIES)
+def test_any_history_of_farms_leaves_the_last_one_in_its_order(
+    tmp_path_factory: pytest.TempPathFactory, history: list[list[tuple[str, int]]]
+) -> None:
+    """Over a restart too, whatever came, went and changed its place."""
+    path = tmp_path_factory.mktemp("local") / "local.db"
+    state = SqliteLocalState(path, "boot")
+    for revision, pools in enumerate(history):
+        state.remember(farm(dict(pools), revision))
+    state.close()
+    state = SqliteLocalState(path, "boot")
+    found = state.remembered()
+    state.close()
+    last = farm(dict(history[-1]), len(history) - 1) if history else None
+    assert last == found
+    assert list(last.objects if last else ()) == list(found.objects if found else ())
+
+
+def test_only_what_changed_is_written(path: Path) -> None:
+    """A farm of a thousand pools of which one changes costs one row, and its position."""
+    state = SqliteLocalState(path, "boot")
+    pools = {f"p{n}": 1 for n in range(1000)}
+    state.remember(farm(pools, 1))
+    before = state._database._connection.total_changes
+    state.remember(farm({**pools, "p500": 2}, 2))
+    assert 2 == state._database._connection.total_changes - before
+    state.close()
+
+
 CLAIMS = st.dictionaries(strategies.any_service_keys, strategies.NAMES, max_size=4)
 
 
@@ -241,16 +311,18 @@ def test_it_survives_a_restart(path: Path) -> None:
     state.set_mode(PAUSED)
     state.keep_probe_marks(PROBED)
     state.keep_verdicts({OF_RS1: UP, OF_RS2: DOWN})
+    state.remember(farm({"a": 1}, 1))
     state.close()
     state = SqliteLocalState(path, "boot")
     found = (state.claims(), list(state.host_claims()), state.mode(), state.probe_marks())
-    verdicts = state.verdicts()
+    verdicts, remembered = state.verdicts(), state.remembered()
     state.close()
+    assert farm({"a": 1}, 1) == remembered
     assert ({WEB: "web", MARK: "mail"}, [LINK, VIP], PAUSED, PROBED) == found
     assert {OF_RS1: UP, OF_RS2: DOWN} == verdicts
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_one_of_an_older_version_gets_what_it_lacks(path: Path, version: int) -> None:
     """Its claims stay ours, and from then on it keeps probe marks and verdicts."""
     tables = {n: c for n, c in FORMAT.tables.items() if FORMAT.since.get(n, 1) <= version}
@@ -279,12 +351,14 @@ def test_another_boot_voids_the_claims_and_keeps_the_rest(path: Path) -> None:
     state.set_mode(PAUSED)
     state.keep_probe_marks(PROBED)
     state.keep_verdicts({OF_RS1: UP})
+    state.remember(farm({"a": 1}, 1))
     state.close()
     found = []
     for boot_id in ("second", "first"):
         state = SqliteLocalState(path, boot_id)
         found.append((state.claims(), list(state.host_claims()), state.mode(), state.probe_marks()))
         assert {OF_RS1: UP} == state.verdicts()
+        assert farm({"a": 1}, 1) == state.remembered()
         state.close()
     assert [({}, [], PAUSED, PROBED)] * 2 == found
 
@@ -310,6 +384,19 @@ def test_a_claim_that_nobody_wrote_is_refused(path: Path) -> None:
             SqliteLocalState(path, "boot")
 
 
+@pytest.mark.parametrize("key", ["boot_id", "mode", "written_by"])
+def test_a_file_that_lost_an_entry_is_refused(path: Path, key: str) -> None:
+    """With what is missing; nothing is made up in its place."""
+    SqliteLocalState(path, "boot").close()
+    connection = sqlite3.connect(path)
+    connection.execute("DELETE FROM meta WHERE key = ?", (key,))
+    connection.commit()
+    connection.close()
+    for _ in range(2):
+        with pytest.raises(StoreCorrupt, match=f"its table meta has no entry {key}"):
+            SqliteLocalState(path, "boot")
+
+
 def test_a_claim_of_another_version_is_refused(path: Path) -> None:
     """A row that is whole and yet is no key that is known."""
     state = SqliteLocalState(path, "boot")
@@ -332,6 +419,9 @@ def test_a_claim_that_does_not_fit_is_not_remembered(path: Path) -> None:
         state.keep_probe_marks(PROBED)
     with pytest.raises(StoreError):
         state.keep_verdicts({OF_RS1: UP})
+    with pytest.raises(StoreError):
+        state.remember(farm({"a": 1}, 1))
     found = (state.claims(), state.mode(), state.probe_marks(), state.verdicts())
+    remembered = state.remembered()
     state.close()
-    assert ({}, Mode(), {}, {}) == found
+    assert ({}, Mode(), {}, {}, None) == (*found, remembered)

@@ -1,12 +1,15 @@
 """What a restart, a disk that refuses and a second process do to the SQLite store."""
 
 import os
+import re
 import resource
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,6 +57,28 @@ def test_who_and_when_are_kept(path: Path) -> None:
     assert (1, clock(), "anna", pools("a")) == (entry.revision, entry.at, entry.by, entry.changes)
 
 
+def test_a_start_reads_nothing_of_the_history(
+    path: Path, filled: list[Contents], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that it takes the same time however long that is; nor does a write read of it."""
+    statements: list[str] = []
+    connect = sqlite3.connect
+
+    def traced(*args: Any, **kwargs: Any) -> sqlite3.Connection:  # noqa: ANN401 - sqlite3's own
+        connection = connect(*args, **kwargs)
+        connection.set_trace_callback(statements.append)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", traced)
+    store = SqliteStore(path, clock)
+    assert filled[-1] == store.load()
+    commit(store, pools("d"))
+    store.close()
+    assert [] != [each for each in statements if "live" in each]
+    touching = [each.partition(" VALUES")[0] for each in statements if re.search(r"\blog\b", each)]
+    assert ["INSERT OR REPLACE INTO log"] == touching
+
+
 def test_it_is_durable_before_commit_returns(path: Path) -> None:
     """The journal is the write-ahead log, and every commit is synchronised."""
     store = SqliteStore(path, clock)
@@ -95,6 +120,20 @@ def test_a_commit_that_does_not_fit_is_refused_and_the_store_goes_on(path: Path)
     assert after == reopened(path)
 
 
+def test_memory_goes_back_with_a_commit_that_failed(path: Path) -> None:
+    """What the disk refused counts for nothing when the next commit is compared."""
+    store = SqliteStore(path, clock)
+    base = store.load().position
+    refused = pools("b", 500)
+    room = path.with_name("farm.db-wal").stat().st_size + 5000
+    with files_no_larger_than(room), pytest.raises(StoreError):
+        store.commit(refused, base=base, expect={}, by="test", commit_id="first")
+    expect = dict.fromkeys(refused, 0)
+    assert 1 == store.commit(refused, base=base, expect=expect, by="test", commit_id="second")
+    store.close()
+    assert set(refused) == set(reopened(path).objects)
+
+
 def test_a_store_that_cannot_be_made_is_refused(path: Path) -> None:
     """With no room for the file nothing is left that would be taken for one."""
     path.parent.mkdir()
@@ -133,7 +172,7 @@ def test_a_second_process_is_refused_with_the_first_ones_number(path: Path) -> N
         check=False,
         cwd=Path(__file__).parents[2],
     )
-    assert f"StoreError: {path} is in use by process {os.getpid()}:" in second.stderr.decode()
+    assert f"StoreInUse: {path} is in use by process {os.getpid()}:" in second.stderr.decode()
     assert 1 == commit(store, pools("a"))
     store.close()
 

@@ -30,6 +30,7 @@ class HostileDirector:
     address: str
     farm: Farm
     folder: Path
+    _turns: int = 0
 
     @property
     def url(self) -> str:
@@ -44,8 +45,9 @@ class HostileDirector:
     def turn(self, case: str) -> None:
         """Answer with a case from now on, or with an empty name well."""
         self._asked.write_text("")
+        self._turns += 1
         new = self._case.with_suffix(".new")
-        new.write_text(case)
+        new.write_text(json.dumps([case, str(self._turns)]))
         new.replace(self._case)
 
     def answered(self, case: str) -> bool:
@@ -82,9 +84,9 @@ class HostileDirector:
                 await writer.wait_closed()
 
     def _turned(self, hostile: Hostile) -> str:
-        name = self._case.read_text()
+        name, hostile.tag = json.loads(self._case.read_text())
         hostile.case = CASES.get(name)
-        return name
+        return str(name)
 
     async def _play(
         self, hostile: Hostile, script: Iterable[bytes | float], writer: asyncio.StreamWriter
@@ -102,7 +104,7 @@ class HostileDirector:
                     return
 
     def _note(self, case: str) -> None:
-        if case == self._case.read_text():
+        if case == json.loads(self._case.read_text())[0]:
             with self._asked.open("a") as lines:
                 lines.write(f"{json.dumps(case)}\n")
 

@@ -4,7 +4,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,10 +64,10 @@ def director_command(state_dir: Path) -> list[str | Path]:
 
 @contextmanager
 def director_process(
-    state_dir: Path, ends: int = 0, by: signal.Signals = signal.SIGTERM
+    state_dir: Path, ends: int = 0, by: signal.Signals = signal.SIGTERM, flags: Sequence[str] = ()
 ) -> Iterator[DirectorProcess]:
     """Run a director; end it by a signal, which must give this status."""
-    command = director_command(state_dir)
+    command = [*director_command(state_dir), *flags]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         try:

@@ -128,7 +128,7 @@ HEADS: Mapping[str, Case] = {
     "another protocol": Case(_raw(b"SSH-2.0-OpenSSH_9.2\r\n"), "does not answer"),
     "a status that is no number": Case(_raw(b"HTTP/1.1 OK\r\n\r\n"), "does not answer"),
     "status 999": Case(_status("999 Whatever"), "999"),
-    "204 without a body": Case(_raw(b"HTTP/1.1 204 No Content\r\n\r\n"), "JSON object"),
+    "204 without a body": Case(_raw(b"HTTP/1.1 204 No Content\r\n\r\n"), "204"),
     "206, a part": Case(_status("206 Partial Content"), "206"),
     "301 to another host": Case(
         _status("301 Moved", "Location: http://127.0.0.1:1/v1/agents/x/assignment"), "301"
@@ -413,6 +413,7 @@ class Hostile:
         farm: What it knows.
         case: What it answers to that question; None for a good answer.
         vips: What a good answer assigns.
+        tag: Tells a good answer from earlier ones.
         asked: How often it was asked for the assignment in the present case.
         sent: Bytes that it has sent in the present case.
         reports: What the agent reported.
@@ -421,6 +422,7 @@ class Hostile:
     farm: Farm
     case: Case | None = None
     vips: tuple[str, ...] = ()
+    tag: str = ""
     asked: int = 0
     sent: int = 0
     reports: list[Document] = field(default_factory=list)
@@ -438,7 +440,7 @@ class Hostile:
             if self.case is not None:
                 return self.case.script(self.farm)
             good = self.farm.assignment(vips=list(self.vips or self.farm.vips))
-            etag = f'"{"-".join(good["vips"])}"'
+            etag = f'"{"-".join([self.tag, *good["vips"]])}"'
             if f"If-None-Match: {etag}".lower().encode() in head.lower():
                 return self._nothing_new()
             return [json_response(good, f"ETag: {etag}")]

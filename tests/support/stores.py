@@ -9,7 +9,7 @@ from lvsctl.health.target import ProbeId
 from lvsctl.health.verdict import KeptVerdict
 from lvsctl.ipvs.table import ServiceKey
 from lvsctl.store.events import MemoryEventLog
-from lvsctl.store.interface import Mode, Store
+from lvsctl.store.interface import Contents, Mode, Store
 from lvsctl.store.memory import MemoryLocalState, MemoryStore
 from lvsctl.store.position import Position
 
@@ -71,6 +71,11 @@ class BreakableLocalState(MemoryLocalState):
         if self.broken:
             raise self.broken
         super().keep_verdicts(changes)
+
+    def remember(self, contents: Contents) -> None:
+        if self.broken:
+            raise self.broken
+        super().remember(contents)
 
     def set_mode(self, mode: Mode) -> None:
         if self.broken:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 from lvsctl.director.reconcile.tunnel_use import TunnelUse
 from lvsctl.director.state import State
@@ -54,7 +55,14 @@ class Assignments:
     def _assignment(self, name: str) -> Assignment:
         agent, needs = self._state.status.agents[name], self._state.requirements
         if agent.membership is Membership.LEFT:
-            return Assignment(self._state.farm_id, name, (), ())
+            return Assignment(
+                self._state.farm_id,
+                name,
+                (),
+                (),
+                epoch=self._state.epoch,
+                revision=self._state.revision,
+            )
         vips = needs.vips(agent) | self._orphaned_by_address.get(agent.address, set())
         wanted = needs.tunnels(agent)
         encapsulations = {tunnel.encapsulation for tunnel in wanted}
@@ -68,11 +76,14 @@ class Assignments:
             tuple(sorted(tunnels, key=lambda each: (each.type, each.port, each.checksum))),
             min((tunnel.mtu for tunnel in wanted if tunnel.mtu), default=None),
             ends_on(name, self._state.farm.tunnels),
+            self._state.epoch,
+            self._state.revision,
         )
 
 
 def _etag(assignment: Assignment) -> str:
-    document = json.dumps(assignment_document(assignment), sort_keys=True)
+    """Return what stands for the content: a write that does not bear on an agent is no news."""
+    document = json.dumps(assignment_document(replace(assignment, revision=0)), sort_keys=True)
     return f'"{hashlib.sha256(document.encode()).hexdigest()[:32]}"'
 
 

@@ -60,6 +60,7 @@ class Drains:
         self._looked_at: datetime | None = None
         self._countdowns: dict[ServerId, Countdown] = {}
         self._moved: dict[ServerId, tuple[Deadline, datetime]] = {}
+        self._problem = ""
         self._woken = asyncio.Event()
         self._count_every_s = COUNT_EVERY_S
 
@@ -106,8 +107,11 @@ class Drains:
             self._woken.clear()
             try:
                 await self.look()
+                self._problem = ""
             except BoundaryError as error:
-                log.warning("drains could not be followed", reason=str(error))
+                if str(error) != self._problem:
+                    log.warning("drains could not be followed", reason=str(error))
+                self._problem = str(error)
             except Exception:
                 # A defect of ours must leave the kernel serving and the API answering.
                 log.exception("drains could not be followed")
@@ -123,8 +127,10 @@ class Drains:
         Raises:
             KernelError, StoreError: It will be tried again.
         """
-        await self._end_those_that_are_over()
-        await self._count_all()
+        try:
+            await self._end_those_that_are_over()
+        finally:
+            await self._count_all()
 
     async def _end_those_that_are_over(self) -> None:
         now = self._now()

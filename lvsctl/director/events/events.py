@@ -7,7 +7,7 @@ from datetime import datetime
 
 import structlog
 
-from lvsctl.director.event_history import History
+from lvsctl.director.events.history import History
 from lvsctl.errors import StoreError
 from lvsctl.events import Event, RecordedEvent
 from lvsctl.store.events import EventLog

@@ -100,7 +100,7 @@ def broken_rules(
     for agent in agents:
         for problem in _agent(agent):
             yield ObjectId(Kind.AGENT, agent.name), problem
-        yield from _agent_is_no_other_server(agent, farm)
+    yield from _agents_are_no_other_servers(agents, farm)
     yield from broken_tunnel_rules(farm, agents)
     yield from broken_health_rules(farm)
     yield from _keys_are_unique(farm)
@@ -251,17 +251,20 @@ def _agent(agent: Agent) -> Iterator[Problem]:
     yield from _within("/weight", agent.weight, 0, MAX_WEIGHT)
 
 
-def _agent_is_no_other_server(agent: Agent, farm: Farm) -> Iterator[BrokenRule]:
-    if agent.membership is Membership.LEFT:
-        return
-    for pool in (farm.pools[name] for name in agent.pools if name in farm.pools):
-        for index, server in enumerate(pool.real_servers):
-            if server.name == agent.name and server.address != agent.address:
-                detail = f"agent {agent.name} of this pool is at {agent.address}"
-                yield (
-                    ObjectId(Kind.POOL, pool.name),
-                    Problem(f"/real_servers/{index}/name", detail, "another name, or that address"),
-                )
+def _agents_are_no_other_servers(agents: Collection[Agent], farm: Farm) -> Iterator[BrokenRule]:
+    by_pool: dict[str, dict[str, Agent]] = {}
+    for agent in agents:
+        if agent.membership is not Membership.LEFT:
+            for name in agent.pools:
+                by_pool.setdefault(name, {})[agent.name] = agent
+    for name in (name for name in by_pool if name in farm.pools):
+        for index, server in enumerate(farm.pools[name].real_servers):
+            joined = by_pool[name].get(server.name)
+            if joined and joined.address != server.address:
+                detail = f"agent {joined.name} of this pool is at {joined.address}"
+                pointer = f"/real_servers/{index}/name"
+                problem = Problem(pointer, detail, "another name, or that address")
+                yield ObjectId(Kind.POOL, name), problem
 
 
 def broken_override_rules(override: Override) -> Iterator[Problem]:

@@ -139,6 +139,7 @@ def test_whatever_is_answered_the_host_serves_on(scene: Scene, case: Case, trace
             agent.host_changed()
             await asyncio.sleep(10 + patience_s)
             assert text(VIPS[0]) == scene.site.served[1:]
+            assert "" == scene.told.strip()
 
     with capture_logs() as logs:
         run(scenario())

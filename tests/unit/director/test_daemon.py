@@ -33,7 +33,9 @@ from lvsctl.ipvs.table import (
 )
 from lvsctl.messages.model import Membership, Registration, Report, Tunnel
 from lvsctl.results import Failed, Result
+from lvsctl.store.guarded import GuardedStore
 from lvsctl.store.interface import Mode, ModeName
+from lvsctl.store.recovery import Recovery
 from lvsctl.worker import Worker
 from tests.support.stores import BreakableEventLog, BreakableStore
 from tests.unit import virtual_time
@@ -55,7 +57,13 @@ class InlineWorker(Worker):
 
 
 class Director:
-    """A daemon over a kernel in memory, on a loop whose time jumps."""
+    """A daemon over a kernel in memory, on a loop whose time jumps.
+
+    Attributes:
+        recovery: What is decided at the next start about a store that is not followed.
+    """
+
+    recovery: Recovery | None = None
 
     def __init__(self) -> None:
         self.bench = Bench()
@@ -76,12 +84,14 @@ class Director:
 
     def _start(self) -> None:
         worker = InlineWorker("test")
+        applied = self.bench.local.remembered()
+        self.guarded = GuardedStore(self.store, "", applied, self.recovery)
         clock = Clock(self._wall, self._seconds)
         events = Events(self.event_log.load(), self.event_log, worker, lambda: START)
         self.problems = Problems(events.emit)
         self.daemon = DirectorDaemon(
             name="lb1",
-            commits=Committer(self.store),
+            commits=Committer(self.guarded),
             store=worker,
             reconciler=self.bench.reconciler,
             local=self.bench.local,
@@ -95,12 +105,14 @@ class Director:
                 self.problems,
                 events,
                 self._disk_problem,
+                lambda: self.guarded.refusal,
                 {
                     Component.STORE: partial(worker.run, self.store.check_writable),
                     Component.LOCAL_STATE: partial(worker.run, self.bench.local.check_writable),
                 },
             ),
             clock=clock,
+            hands_off=self.guarded.refusal if self.guarded.is_blind else "",
         )
 
     def _draw(self) -> float:

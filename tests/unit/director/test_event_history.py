@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvsctl.director.event_history import BUDGET_BYTES, KEEP, History, cost
+from lvsctl.director.events.history import BUDGET_BYTES, KEEP, History, cost
 from lvsctl.events import Event, EventKind, RecordedEvent
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)

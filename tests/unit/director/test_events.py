@@ -11,9 +11,9 @@ from structlog.testing import capture_logs
 
 from lvsctl.director.agents.contacts import LOST_AFTER_S
 from lvsctl.director.daemon import TIMER_S
-from lvsctl.director.event_history import KEEP
 from lvsctl.director.events.cycle import cycle_events, view_events
 from lvsctl.director.events.events import Events
+from lvsctl.director.events.history import KEEP
 from lvsctl.director.reconcile.cycle import Cycle, KernelView, KeyState, KeyView
 from lvsctl.director.write.edits import DeleteOverride, PutObject
 from lvsctl.errors import KernelError, StoreError

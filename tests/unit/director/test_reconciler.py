@@ -123,6 +123,10 @@ class Bench:
             self.ipvs, self.host, vips, probes, self.local, take_sysctls=take_sysctls
         )
 
+    def forget(self) -> None:
+        """Lose the local state."""
+        self.local = BreakableLocalState()
+
     def cycle(
         self, aim: State, dirty: frozenset[str] | None = None, not_enforced: str = ""
     ) -> Cycle:

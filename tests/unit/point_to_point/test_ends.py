@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from ipaddress import ip_address, ip_interface
+from ipaddress import ip_address, ip_interface, ip_network
 
 import pytest
 from hypothesis import given
@@ -10,12 +10,17 @@ from hypothesis import strategies as st
 
 from lvsctl.errors import InvalidInput, StoreError
 from lvsctl.host.interface import (
+    MAIN_TABLE,
     AddressConfig,
     AddressKey,
+    Config,
     HostChange,
+    HostKey,
     HostState,
     LinkConfig,
     LinkKey,
+    RouteConfig,
+    RouteKey,
 )
 from lvsctl.host.memory import Hardware, MemoryHost
 from lvsctl.messages.model import TunnelEnd, TunnelMode
@@ -46,7 +51,7 @@ class Disk:
         self.recorded: Sequence[TunnelEnd] = ()
         self.full = False
 
-    def set(self, key: LinkKey | AddressKey, config: LinkConfig | AddressConfig | None) -> None:
+    def set(self, key: HostKey, config: Config | None) -> None:
         assert [Done()] == list(self.memory.apply([HostChange(key, config)]))
 
     def keep(self, ends: Sequence[TunnelEnd]) -> None:
@@ -144,6 +149,22 @@ def test_what_a_host_cannot_have_is_refused(end: TunnelEnd, pointer: str) -> Non
         disk.started().bring_up(end)
     assert pointer in {problem.pointer for problem in refusal.value.problems}
     assert (before, ()) == (disk.dump(), disk.recorded)
+
+
+def test_a_change_in_place_is_refused_too() -> None:
+    """An end that stands cannot become one that takes clients' packets or a director's."""
+    disk = Disk()
+    ends = disk.started()
+    ends.bring_up(END)
+    route = RouteKey(MAIN_TABLE, ip_network("0.0.0.0/0"))
+    disk.set(route, RouteConfig("eth0", ip_address("192.0.2.1")))
+    before, recorded = disk.dump(), disk.recorded
+    director = {ip_address("192.168.7.10"): "a director of this agent"}
+    for address in ("203.0.113.129/25", "192.168.7.1/24"):
+        with pytest.raises(InvalidInput, match="would take"):
+            ends.bring_up(replace(END, addresses=(ip_interface(address),)), director)
+    assert (before, recorded) == (disk.dump(), disk.recorded)
+    assert "" == ends.bring_up(END, director)
 
 
 def test_a_pair_in_use_is_refused() -> None:
