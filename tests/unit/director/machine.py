@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,11 +17,17 @@ from lvsctl.director.main import DirectorConfig, open_daemon
 from lvsctl.director.reconcile.cycle import KeyState
 from lvsctl.director.self_check import disk_problem
 from lvsctl.director.write.edits import PutFarm, PutObject
+from lvsctl.farm.checks import Request
 from lvsctl.farm.model import Farm
 from lvsctl.farm.objects import Kind, ObjectId
+from lvsctl.health.outcome import Outcome, Passed
+from lvsctl.health.target import Target
+from lvsctl.ipvs.table import FwmarkKey, Operation, ServiceKey, service_of
 from lvsctl.store.events import open_history
+from lvsctl.store.position import Position
+from lvsctl.store.recovery import Recovery
 from tests.support.director_process import TOKEN
-from tests.unit.director.checked import REFUSED, Servers
+from tests.unit.director.checked import REFUSED, TOOK_S
 from tests.unit.director.farms import OTHER_VIP, pool, rip, web
 from tests.unit.director.test_daemon import START, InlineWorker
 from tests.unit.director.test_drains import drain
@@ -34,36 +40,42 @@ SETTLED_S = 20.0
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What a director must not lose without a word."""
+    """What a director must not lose without a word.
 
-    position: object
-    farm: object
-    status: object
-    claims: object
-    marks: object
-    verdicts: object
-    mode: object
+    Attributes:
+        position: Of the farm.
+        rest: The farm, its status, claims, verdicts and mode.
+    """
+
+    position: Position
+    rest: tuple[object, ...]
+
+    def holds(self, other: "Knowledge") -> bool:
+        """Return whether nothing is lost of what another director knew."""
+        return self.position.holds(other.position) and self.rest == other.rest
 
 
 def knowledge(daemon: DirectorDaemon) -> Knowledge:
     state, local = daemon.state, daemon._local
-    return Knowledge(
-        state.position,
+    rest = (
         state.farm,
-        (state.status.overrides, state.status.agents),
-        local.claims(),
+        state.status.overrides,
+        state.status.agents,
+        set(local.claims()),
         local.probe_marks(),
         {probe: kept.healthy for probe, kept in local.verdicts().items()},
         daemon.mode,
     )
+    return Knowledge(state.position, rest)
 
 
 def complaints(daemon: DirectorDaemon) -> list[str]:
-    """Return what a person is told: the director's own problems, and conflicts in the kernel."""
+    """Return what a person is told: the director's own problems, conflicts, foreign services."""
     conflicts = [
         view.reason for view in daemon.view.services.values() if view.state is KeyState.CONFLICT
     ]
-    return [each.detail for each in daemon.problems.values()] + conflicts
+    foreign = [f"{key} is not the farm's" for key in daemon.view.foreign if _is_for_clients(key)]
+    return [each.detail for each in daemon.problems.values()] + conflicts + foreign
 
 
 class Machine:
@@ -82,8 +94,6 @@ class Machine:
         self.folder = folder
         self.older = folder.with_name("older")
         self.bench = Bench()
-        self._servers = Servers(dict)
-        self._servers.tunnel[rip(2)] = REFUSED
         patch.setattr(main, "Worker", InlineWorker)
         patch.setattr(main, "utc_now", _now)
         patch.setattr(main, "open_ipvs", lambda _: self.bench.ipvs)
@@ -93,10 +103,10 @@ class Machine:
 
     @property
     def serves(self) -> object:
-        """What the kernel does with packets: its table, addresses, devices, rules, parameters."""
-        host = vars(self.bench.host)
+        """What the kernel does with clients' packets, and what the host has for it."""
+        host, table = vars(self.bench.host), self.bench.ipvs.snapshot()
         return {
-            "table": self.bench.ipvs.snapshot(),
+            "table": {key: each for key, each in table.items() if _is_for_clients(key)},
             "timeouts": self.bench.ipvs.timeouts(),
             "addresses": dict(host["_addresses"]),
             "links": dict(host["_links"]),
@@ -105,9 +115,17 @@ class Machine:
             "sysctls": dict(vars(host["_sysctls"])),
         }
 
+    @property
+    def written(self) -> Sequence[Operation]:
+        """What was written to the table for clients; probes have services of their own."""
+        return [each for each in self.bench.ipvs.told if _is_for_clients(service_of(each))]
+
     @contextlib.asynccontextmanager
-    async def director(self) -> AsyncIterator[DirectorDaemon]:
+    async def director(self, recovery: Recovery | None = None) -> AsyncIterator[DirectorDaemon]:
         """Start a director as its process does, let it run, and stop it.
+
+        Args:
+            recovery: What a person decided about a store that is not followed.
 
         Raises:
             LvsctlError: It does not start.
@@ -120,14 +138,14 @@ class Machine:
             "lb1",
             lambda: main._open_store(config),
             lambda: main._open_kernel(config),
-            probe=self._servers.probe,
+            probe=self._probe,
             open_events=lambda: open_history(self.folder / "events.db", _now),
             disk_problem=lambda: disk_problem(self.folder),
+            recovery=recovery,
             now=_now,
             monotonic=_seconds,
         )
         async with opening as daemon:
-            self._servers.marks = daemon._local.probe_marks
             with unix_listener(default_path(self.folder)):
                 running = asyncio.create_task(daemon.run())
                 try:
@@ -138,6 +156,18 @@ class Machine:
                     running.cancel()
                     with contextlib.suppress(asyncio.CancelledError):
                         await running
+
+    async def _probe(self, _: Request, target: Target, __: float) -> Outcome:
+        """Ask the server to which the kernel sends a probe; without one the director answers."""
+        await asyncio.sleep(TOOK_S)
+        table = self.bench.ipvs.snapshot()
+        servers = [
+            server.address
+            for key, service in table.items()
+            if isinstance(key, FwmarkKey) and key.mark == target.mark
+            for server in service.destinations
+        ]
+        return Passed(TOOK_S) if servers and servers != [rip(2)] else REFUSED
 
     async def set_up(self, daemon: DirectorDaemon) -> None:
         """Have a farm with a server that is drained, one that is dead, and a late service."""
@@ -175,6 +205,10 @@ async def serving(folder: Path, patch: pytest.MonkeyPatch, *, killed: bool = Fal
         left.rename(folder)
     machine.bench.ipvs.told.clear()
     return machine
+
+
+def _is_for_clients(key: ServiceKey) -> bool:
+    return not isinstance(key, FwmarkKey)
 
 
 def copy(folder: Path, to: Path) -> None:
