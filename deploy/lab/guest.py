@@ -176,6 +176,7 @@ class Guest:
     def _write_state(self, job: str) -> None:
         shutil.copy(_INIT, self._state / "init")
         (self._state / "job").write_text(job)
+        (self._state / "folders").write_text(f"{CHECKOUT}\n{sys.prefix}\n{sys.base_prefix}\n")
         (self._state / "out").symlink_to(self._out.resolve())
 
     def _start(self, machine: Machine, *, terminal: bool) -> None:

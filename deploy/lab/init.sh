@@ -1,6 +1,7 @@
 #!/bin/sh
 # The first process of a lab guest. The kernel command line gives it LAB_STATE, the launcher's folder
-# for this guest: init (this file), job (what to run), out (the only path of the host that it writes).
+# for this guest: init (this file), job (what to run), folders (the checkout's and Python's), out (the
+# only path of the host that it writes).
 set -eu
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
@@ -55,6 +56,18 @@ mount_system_folders() {
     echo 50 >/proc/sys/vm/dirty_expire_centisecs
 }
 
+# A checkout in a home of mode 0700 would be closed to jobs that give up root's rights. Here the files
+# are the guest's own copy.
+let_everybody_in() {
+    while read -r folder; do
+        while [ -n "$folder" ]; do
+            set -- "$@" "$folder"
+            folder=${folder%/*}
+        done
+    done <"$LAB_STATE/folders"
+    chmod a+x "$@"
+}
+
 run_job() {
     status=0
     if [ -n "${LAB_TERMINAL:-}" ]; then
@@ -73,6 +86,7 @@ second_stage)
     mount_system_folders
     hostname lab
     ip link set lo up
+    let_everybody_in
     run_job
     halt
     ;;

@@ -5,13 +5,11 @@ import resource
 from lvsctl.director.checks.direct_probes import AT_ONCE
 from lvsctl.health.prober import CONNECTIONS, PROGRAMS
 
-DESCRIPTORS_PER_PROGRAM = 4
-"""Its output, what tells of its end, and those that starting it takes."""
 OTHERS = 256
 """Netlink, the stores with their journals, threads, listening sockets, standard streams."""
 USEFUL = 65536
-"""More than there is use for. Programs inherit the limit, and some close as many at their start."""
-RESERVED = CONNECTIONS + AT_ONCE + PROGRAMS * DESCRIPTORS_PER_PROGRAM + OTHERS
+"""More than there is use for."""
+RESERVED = CONNECTIONS + AT_ONCE + PROGRAMS + OTHERS
 
 
 def raise_descriptor_limit() -> int:

@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 CONNECTIONS = 2048
 """Probes under way, each with a file descriptor."""
 PROGRAMS = 64
-"""Programs under way, each with two."""
+"""Programs under way, each with a file descriptor too."""
 PATIENCE_S = 0.25
 """A probe that took longer, and failed, has waited for a server that may be dead."""
 

@@ -38,6 +38,15 @@ def test_the_job_runs_the_checkouts_python(tmp_path: Path) -> None:
     assert f"{sys.prefix}\n" == _exec("--out", str(tmp_path), "--", "python", "-c", code).stdout
 
 
+def test_every_user_reaches_the_checkout(tmp_path: Path) -> None:
+    """Though the host lets nobody into the home that it, or Python, is in."""
+    # A shell, as setpriv itself still has root's rights where it executes the command.
+    nobody = ("setpriv", "--reuid", "65534", "--clear-groups", "sh", "-c", 'exec "$@"', "sh")
+    code = "import encodings.idna, lvsctl; print(lvsctl.__file__)"
+    done = _exec("--out", str(tmp_path), "--", *nobody, sys.executable, "-c", code)
+    assert f"{CHECKOUT}/lvsctl/__init__.py\n" == done.stdout, done.stderr
+
+
 def test_much_output_comes_whole(tmp_path: Path) -> None:
     """A megabyte arrives byte for byte, up to its last line before the power goes off."""
     done = _exec("--out", str(tmp_path), "--", "seq", "1", "150000")
