@@ -79,14 +79,14 @@ class Prepared:
     def _probe(self, name: str) -> Probe:
         sent = self.found[self.paths[name]]
         vip = str(VIPS[self.paths[name].family])
-        source, mark = str(sent.way.source), sent.mark
+        source, mark = str(sent.egress.source), sent.mark
         return Probe(name, self.director, vip, source, mark.port, mark.mark)
 
     def problem(self, name: str) -> str:
         """Return why the result of a probe would not count."""
         path = self.paths[name]
         sent = self.found[path]
-        way = TunnelProbe(path, sent.mark, VIPS[path.family], sent.way)
+        way = TunnelProbe(path, sent.mark, VIPS[path.family], sent.egress)
         with self.director.enter():
             return self.reconciler.path_problems(self.aim, [way])[way]
 
@@ -158,7 +158,7 @@ def test_ipv6_needs_nothing_else(prepared: Prepared) -> None:
     """Its probes come from the director's own IPv6 address, and are right at once."""
     prepared.family = Family.IPV6
     assert (RIGHT, "") == (prepared.answers(), prepared.problem("rs1"))
-    sources = {str(prepared.found[path].way.source) for path in prepared.paths.values()}
+    sources = {str(prepared.found[path].egress.source) for path in prepared.paths.values()}
     assert {prepared.network.address("lb1", 6)} == sources
 
 

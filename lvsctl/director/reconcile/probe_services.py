@@ -25,8 +25,8 @@ from lvsctl.health.path import (
     PathFacts,
     PreparedPath,
     accept_local,
+    egress_to,
     path_sysctls,
-    way_to,
 )
 from lvsctl.host.interface import MAIN_TABLE, Host, HostChange, HostKey, SysctlConfig, SysctlKey
 from lvsctl.ipvs.diff import diff
@@ -130,7 +130,7 @@ class ProbeServices:
             self._marks,
             marks=settings.probe_marks,
             ports=settings.probe_ports,
-            taken=[key for key in (*others, *wanted) if isinstance(key, FwmarkKey)],
+            foreign_keys=[key for key in (*others, *wanted) if isinstance(key, FwmarkKey)],
             now=self._now(),
         )
         table = mark_table(marks)
@@ -197,7 +197,7 @@ class ProbeServices:
         if not paths:
             return {}, SysctlPlan((), ())
         facts = self._facts(farm, standing)
-        ways = {path: way for path in paths if (way := way_to(path, facts))}
+        ways = {path: way for path in paths if (way := egress_to(path, facts))}
         links = {way.link for path, way in ways.items() if path.family is Family.IPV4}
         observed = self._host.observe([*map(accept_local, links), RESERVED_PORTS])
         reserved = observed[RESERVED_PORTS]

@@ -16,7 +16,7 @@ from lvsctl.director.vips.managed import LocalVips
 from lvsctl.director.vips.neighbours import NoNeighbours
 from lvsctl.errors import StoreError
 from lvsctl.farm.model import MarkRange, PortRange, Settings
-from lvsctl.health.marks import RESTS_FOR, ProbeMark, ProbeMarks, TunnelPath, mark_table
+from lvsctl.health.marks import REUSE_DELAY, ProbeMark, ProbeMarks, TunnelPath, mark_table
 from lvsctl.health.path import Egress, PreparedPath, TunnelProbe, accept_local
 from lvsctl.host.interface import (
     MAIN_TABLE,
@@ -223,7 +223,7 @@ def test_what_is_probed_no_more_goes_and_leaks_nothing(bench: Bench) -> None:
     bench.cycle()
     assert ({}, {WEB_KEY: "web"}) == (bench.marked(), bench.local.claims())
     assert {RS1: ProbeMark(FIRST_MARK, 61000, bench.now)} == bench.local.probe_marks()
-    bench.now += RESTS_FOR
+    bench.now += REUSE_DELAY
     bench.cycle()
     assert {} == bench.local.probe_marks()
 
@@ -331,7 +331,7 @@ def test_what_is_looked_at_tells_whether_a_probe_counts(bench: Bench) -> None:
     """All is there after a cycle; a mark whose service is gone freezes."""
     aim = web_farm(1, 2)
     prepared = bench.cycle(RS1, aim=aim).prepared_paths[RS1]
-    probe = TunnelProbe(RS1, prepared.mark, VIP, prepared.way)
+    probe = TunnelProbe(RS1, prepared.mark, VIP, prepared.egress)
     assert "" == bench.reconciler.path_problems(aim, [probe])[probe]
     bench.ipvs.apply([DeleteService(key(0))])
     assert "has no virtual service" in bench.reconciler.path_problems(aim, [probe])[probe]
