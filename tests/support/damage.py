@@ -106,6 +106,8 @@ def _flipped(raw: bytes, at: int, bit: int) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
+    if path.is_socket():
+        path.unlink()
     path.write_bytes(content)
 
 

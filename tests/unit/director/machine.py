@@ -13,7 +13,7 @@ import pytest
 from lvsctl.director import main
 from lvsctl.director.access.unix_socket import default_path, unix_listener
 from lvsctl.director.daemon import DirectorDaemon
-from lvsctl.director.main import DirectorConfig, open_daemon
+from lvsctl.director.main import DirectorConfig, Kernel, open_daemon
 from lvsctl.director.reconcile.cycle import KeyState
 from lvsctl.director.self_check import disk_problem
 from lvsctl.director.write.edits import PutFarm, PutObject
@@ -24,6 +24,7 @@ from lvsctl.health.outcome import Outcome, Passed
 from lvsctl.health.target import Target
 from lvsctl.ipvs.table import FwmarkKey, Operation, ServiceKey, service_of
 from lvsctl.store.events import open_history
+from lvsctl.store.interface import LocalState
 from lvsctl.store.position import Position
 from lvsctl.store.recovery import Recovery
 from tests.support.director_process import TOKEN
@@ -55,16 +56,16 @@ class Knowledge:
         return self.position.holds(other.position) and self.rest == other.rest
 
 
-def knowledge(daemon: DirectorDaemon) -> Knowledge:
-    state, local = daemon.state, daemon._local
+def knowledge(daemon: DirectorDaemon, local: LocalState) -> Knowledge:
+    """Return what a director knows now."""
+    state = daemon.state
     rest = (
         state.farm,
         state.status.overrides,
         state.status.agents,
-        set(local.claims()),
-        local.probe_marks(),
+        {key for key in local.claims() if _is_for_clients(key)},
         {probe: kept.healthy for probe, kept in local.verdicts().items()},
-        daemon.mode,
+        daemon.mode.current,
     )
     return Knowledge(state.position, rest)
 
@@ -72,9 +73,13 @@ def knowledge(daemon: DirectorDaemon) -> Knowledge:
 def complaints(daemon: DirectorDaemon) -> list[str]:
     """Return what a person is told: the director's own problems, conflicts, foreign services."""
     conflicts = [
-        view.reason for view in daemon.view.services.values() if view.state is KeyState.CONFLICT
+        view.reason
+        for view in daemon.loop.view.services.values()
+        if view.state is KeyState.CONFLICT
     ]
-    foreign = [f"{key} is not the farm's" for key in daemon.view.foreign if _is_for_clients(key)]
+    foreign = [
+        f"{key} is not the farm's" for key in daemon.loop.view.foreign if _is_for_clients(key)
+    ]
     return [each.detail for each in daemon.problems.values()] + conflicts + foreign
 
 
@@ -86,14 +91,20 @@ class Machine:
         bench: The kernel.
         older: A copy of the folder from before the last write.
         known: What the director knew when it was gone.
+        local: The local state of the director that runs, or ran last.
     """
 
     known: Knowledge
+    local: LocalState
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.folder = folder
         self.older = folder.with_name("older")
         self.bench = Bench()
+        folder.mkdir(0o700, parents=True)
+        token = folder / "token"
+        token.touch(0o600)
+        token.write_text(TOKEN)
         patch.setattr(main, "Worker", InlineWorker)
         patch.setattr(main, "utc_now", _now)
         patch.setattr(main, "open_ipvs", lambda _: self.bench.ipvs)
@@ -134,10 +145,16 @@ class Machine:
             ipvs="memory", state_dir=self.folder, token_file=self.folder / "token"
         )
         main._token(config)
+
+        def opened_kernel() -> Kernel:
+            kernel = main._open_kernel(config)
+            self.local = kernel.local
+            return kernel
+
         opening = open_daemon(
             "lb1",
             lambda: main._open_store(config),
-            lambda: main._open_kernel(config),
+            opened_kernel,
             probe=self._probe,
             open_events=lambda: open_history(self.folder / "events.db", _now),
             disk_problem=lambda: disk_problem(self.folder),
@@ -172,12 +189,12 @@ class Machine:
     async def set_up(self, daemon: DirectorDaemon) -> None:
         """Have a farm with a server that is drained, one that is dead, and a late service."""
         farm = Farm({"web": web()}, {"web": checked(1, 2, 3), "api": pool(4, 5, name="api")})
-        await daemon.write(PutFarm(farm), by="ada")
-        await daemon.write(drain(), by="ada")
+        await daemon.writer.write(PutFarm(farm), by="ada")
+        await daemon.writer.write(drain(), by="ada")
         await asyncio.sleep(SETTLED_S)
         copy(self.folder, self.older)
         api = web(OTHER_VIP, name="api", pool="api")
-        await daemon.write(PutObject(API_ID, api), by="ada")
+        await daemon.writer.write(PutObject(API_ID, api), by="ada")
         await asyncio.sleep(SETTLED_S)
 
 
@@ -190,19 +207,15 @@ async def serving(folder: Path, patch: pytest.MonkeyPatch, *, killed: bool = Fal
         killed: The files are as SIGKILL leaves them, the journals full.
     """
     machine = Machine(folder, patch)
-    folder.mkdir(0o700)
-    token = folder / "token"
-    token.touch(0o600)
-    token.write_text(TOKEN)
     left = folder.with_name("left")
     async with machine.director() as daemon:
         await machine.set_up(daemon)
         if killed:
             copy(folder, left)
-        machine.known = knowledge(daemon)
+        machine.known = knowledge(daemon, machine.local)
     if killed:
         shutil.rmtree(folder)
-        left.rename(folder)
+        shutil.move(left, folder)
     machine.bench.ipvs.told.clear()
     return machine
 
