@@ -128,10 +128,10 @@ class Bench:
         self.local = BreakableLocalState()
 
     def cycle(
-        self, aim: State, dirty: frozenset[str] | None = None, not_enforced: str = ""
+        self, desired: State, dirty: frozenset[str] | None = None, not_enforced: str = ""
     ) -> Cycle:
         self.ipvs.told.clear()
-        return self.reconciler.cycle(aim, dirty, not_enforced)
+        return self.reconciler.cycle(desired, dirty, not_enforced)
 
     def weights(self, key: ServiceKey = WEB_KEY) -> dict[int, int]:
         """Return the weight of each real server by its number."""
@@ -215,7 +215,7 @@ def test_edits_in_place(bench: Bench) -> None:
     ids=str,
 )
 def test_puts_right_what_was_changed_by_hand(bench: Bench, damage: Operation) -> None:
-    """Whatever was done to a service of ours, the next look at everything undoes it."""
+    """Whatever was done to a service of ours, the next full cycle undoes it."""
     bench.cycle(web_farm(1, 2))
     wanted = bench.ipvs.snapshot()
     bench.ipvs.apply([damage])
