@@ -108,7 +108,7 @@ def test_the_shortest_and_the_longest_token_are_read(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("make", "wrong"),
-    [(lambda _: None, "No such file or directory"), (Path.mkdir, "it is no regular file")],
+    [(lambda _: None, "No such file or directory"), (Path.mkdir, "it is not a regular file")],
 )
 def test_what_cannot_be_read_is_named(tmp_path: Path, make: object, wrong: str) -> None:
     """With what the system says."""
