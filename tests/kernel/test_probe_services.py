@@ -19,8 +19,8 @@ from deploy.lab.topology import farm_topology
 from lvsctl.director.reconcile.probe_services import ProbeServices
 from lvsctl.director.reconcile.reconciler import Reconciler
 from lvsctl.director.state import State
-from lvsctl.director.vips.managed import LocalVips
 from lvsctl.director.vips.neighbours import NoNeighbours
+from lvsctl.director.vips.placements import open_placements
 from lvsctl.farm.checks import HealthCheck, TcpRequest
 from lvsctl.farm.model import Pool, RealServer
 from lvsctl.health.marks import TunnelPath
@@ -131,7 +131,7 @@ def prepared(network: BuildNetwork) -> Iterator[Prepared]:
             host = stack.enter_context(contextlib.closing(LinuxHost()))
             local = MemoryLocalState()
             probes = ProbeServices(ipvs, host, local, lambda: datetime.now(UTC))
-            vips = LocalVips(host, NoNeighbours(), local)
+            vips = open_placements(host, NoNeighbours(), local)
             reconciler = Reconciler(ipvs, host, vips, probes, local, take_sysctls=False)
         made = Prepared(built, reconciler, farm(built), Family.IPV4, {})
         made.cycle()

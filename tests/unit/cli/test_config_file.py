@@ -137,7 +137,7 @@ def test_lists_in_the_environment_are_separated_by_spaces(started: list[object])
     [
         (
             'listn = "x"',
-            "unknown key 'listn'; allowed: exec-dir, exec-socket, history-age, history-commits,",
+            "unknown key 'listn'; allowed: accept-new-farm, exec-dir, exec-socket, history-age,",
         ),
         ('config = "x"', "unknown key 'config'; allowed:"),
         ("observe = 1", "observe cannot be of type int"),

@@ -9,11 +9,12 @@ import pytest
 
 from lvsctl.director.main import IPVS_SYSCTLS
 from lvsctl.director.reconcile.cycle import Cycle
-from lvsctl.director.reconcile.probe_services import OWNER, RESERVED_PORTS, ProbeServices
+from lvsctl.director.reconcile.probe_plan import RESERVED_PORTS
+from lvsctl.director.reconcile.probe_services import OWNER, ProbeServices
 from lvsctl.director.reconcile.reconciler import Reconciler
 from lvsctl.director.state import State
-from lvsctl.director.vips.managed import LocalVips
 from lvsctl.director.vips.neighbours import NoNeighbours
+from lvsctl.director.vips.placements import open_placements
 from lvsctl.errors import StoreError
 from lvsctl.farm.model import MarkRange, PortRange, Settings
 from lvsctl.health.marks import REUSE_DELAY, ProbeMark, ProbeMarks, TunnelPath, mark_table
@@ -110,7 +111,7 @@ class Bench:
     def restart(self) -> None:
         """Start another reconciler over the same kernel and the same local state."""
         self.probes = ProbeServices(self.ipvs, self.host, self.local, lambda: self.now)
-        vips = LocalVips(self.host, NoNeighbours(), self.local)
+        vips = open_placements(self.host, NoNeighbours(), self.local)
         self.reconciler = Reconciler(
             self.ipvs, self.host, vips, self.probes, self.local, take_sysctls=False
         )
