@@ -461,7 +461,7 @@ def test_another_token_is_refused(bench: Bench) -> None:
     )
     assert (1, True) == (
         result.exit_code,
-        "set LVSCTL_TOKEN, or give --token-file" in result.stderr,
+        "give --token-file or set LVSCTL_TOKEN" in result.stderr,
     )
 
 
