@@ -12,7 +12,6 @@ from datetime import datetime
 from lvsctl.director.reconcile.desired import compile_desired
 from lvsctl.director.state import State, override_id
 from lvsctl.errors import Conflict, DrasticChange, InvalidInput, NotFound, Problem
-from lvsctl.farm.index import referring_services
 from lvsctl.farm.members import members
 from lvsctl.farm.model import Farm, Pool, RealServer, Service, Settings
 from lvsctl.farm.objects import Changes, Directors, Kind, ObjectId, StoredObject
@@ -123,7 +122,7 @@ class DeleteObject(Edit):
         if state.value(self.object_id) is None:
             raise NotFound(f"there is no {self.object_id}")
         if self.object_id.kind is Kind.POOL:
-            users = ", ".join(referring_services(state.farm, self.object_id.name))
+            users = ", ".join(state.index.users.get(self.object_id.name, ()))
             if users:
                 raise Conflict(
                     f"{self.object_id} is used by: {users}; remove these or give them another pool"
@@ -202,7 +201,7 @@ class PutOverride(Edit):
 
     def guard(self, before: State, after: State) -> None:
         """Refuse to take the last server that serves away, unless it is forced."""
-        users = [*referring_services(after.farm, self.id.pool)]
+        users = after.index.users.get(self.id.pool, ())
         left = [] if self.force else [*unserved(before, after, users)]
         if left:
             raise DrasticChange(
