@@ -2,6 +2,7 @@
 # make test      every check and every test, those that need a kernel in the lab's own
 # make lint      the checks alone
 # make coverage  the tests again, a third slower, and how much of the code they run
+# make bench     how fast it is beside keepalived and ipvsadm, into the README; wants a quiet machine
 # make lab       the farm, with its director reachable on this host's loopback, until Ctrl-C
 # make clean     remove what the others have made
 
@@ -28,7 +29,7 @@ define stage
 	else cat $(RESULTS)/$@.log; echo "$@: FAILED after $$SECONDS s"; exit 1; fi
 endef
 
-.PHONY: test lint guest-tests host-tests lab-tests coverage demo lab clean packages
+.PHONY: test lint guest-tests host-tests lab-tests coverage demo bench lab clean packages
 
 test: packages $(BIN)/installed
 	@rm -rf $(RESULTS)
@@ -62,6 +63,9 @@ demo: packages $(BIN)/installed
 
 lab: packages $(BIN)/installed
 	@$(BIN)/python -m deploy.lab up
+
+bench: packages $(BIN)/installed
+	@$(BIN)/python -m benchmarks
 
 packages:
 	@deploy/lab/install-packages

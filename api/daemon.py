@@ -21,8 +21,8 @@ async def known_of(daemon: Daemon) -> Known:
     """Return all that the director knows at this moment."""
     return Known(
         daemon.state,
-        daemon.view,
-        daemon.contacts,
+        daemon.loop.view,
+        daemon.agents.contacts,
         daemon.now(),
         daemon.clock.monotonic(),
         daemon.drains.countdowns,

@@ -60,7 +60,7 @@ class Writes:
         """Say what :meth:`put` would do."""
         asked = await read_body(self.request, resource.put)
         edit = ResourceEdit(resource, self.preconditions, lambda _: asked)
-        return await written_response(self.daemon, await self.daemon.dry_run(edit), None)
+        return await written_response(self.daemon, await self.daemon.writer.dry_run(edit), None)
 
     async def patch(self, resource: Patchable) -> Response:
         """Change it by the merge patch in the request."""
@@ -75,11 +75,11 @@ class Writes:
     async def delete(self, resource: Removable) -> Response:
         """Remove it."""
         edit = ResourceEdit(resource, self.preconditions, resource.delete)
-        written = await self.daemon.write(edit, by=self.by)
+        written = await self.daemon.writer.write(edit, by=self.by)
         return await written_response(self.daemon, written, self.wait_s)
 
     async def _written(self, edit: ResourceEdit, resource: Resource) -> Response:
-        written = await self.daemon.write(edit, by=self.by)
+        written = await self.daemon.writer.write(edit, by=self.by)
         return await written_response(
             self.daemon,
             written,
@@ -110,7 +110,7 @@ async def written_response(
     location: str | None = None,
 ) -> Response:
     """Return the answer to a write, with what the kernel says to it where that was asked for."""
-    verdict = await daemon.applied(written, wait_s) if wait_s is not None else None
+    verdict = await daemon.loop.applied(written, wait_s) if wait_s is not None else None
 
     def answer() -> WriteAnswer:
         said = WriteAnswer(

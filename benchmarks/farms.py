@@ -37,7 +37,7 @@ class Size:
     def __str__(self) -> str:
         if self.servers % self.services:
             return f"{self.services:,} services, {self.servers:,} servers"
-        return f"{self.services:,} × {self.servers // self.services}"  # noqa: RUF001 - as people write it
+        return f"{self.services:,} x {self.servers // self.services}"
 
     @property
     def entries(self) -> int:

@@ -1,12 +1,18 @@
 """The part of ``make bench`` that runs in the lab's kernel: ``python -m benchmarks.guest``."""
 
 import argparse
+import json
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks import on_director, on_others
-from benchmarks.farms import SIZES
+from benchmarks.farms import SIZES, Size
 from benchmarks.samples import Recorder
 from deploy.lab.modules import load_modules
+
+WARM_UP = Size("warm-up", 20, 100)
 
 
 def main() -> None:
@@ -19,12 +25,29 @@ def main() -> None:
     arguments = parser.parse_args()
     size, recorder = SIZES[arguments.size], Recorder(Path("/out/samples.jsonl"))
     load_modules()
+    Path("/out/facts.json").write_text(json.dumps(facts()))
+    # The first director of a guest reads its programs from the disk.
+    on_director.measure(WARM_UP, Recorder(Path(os.devnull)), 0.1)
     for _ in range(arguments.rounds):
         on_director.measure(size, recorder, arguments.idle_s)
         on_others.measure_keepalived(size, recorder, arguments.idle_s)
         on_others.measure_ipvsadm(size, recorder)
     if arguments.ping_s:
         on_director.measure_small_requests(size, recorder, arguments.ping_s)
+
+
+def facts() -> Mapping[str, str]:
+    """Return the versions of what is measured here."""
+    return {
+        "in a guest pinned to one processor, Linux": os.uname().release,
+        "keepalived": _said(["keepalived", "--version"]),
+        "ipvsadm": _said(["ipvsadm", "--version"]),
+    }
+
+
+def _said(command: Sequence[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return next(word for word in (done.stdout + done.stderr).split() if word.startswith("v"))
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ async def list_agents(known: Now) -> Response:
 )
 async def get_agent(agent: AgentName, daemon: Daemon, known: Now) -> Response:
     """With the active connections to its address over all services of ours."""
-    connections = await daemon.connections(agent)
+    connections = await daemon.agents.connections(agent)
     document = agent_document(known.state.status.agents[agent], known)
     return json_response({**document, "connections": connections})
 
@@ -62,7 +62,7 @@ async def put_agent(
     """What an agent says of itself; the same again changes nothing."""
     registration = await read_body(request, read_registration)
     status = HTTPStatus.OK if agent in daemon.state.status.agents else HTTPStatus.CREATED
-    written = await daemon.register(agent, registration, by=by)
+    written = await daemon.agents.register(agent, registration, by=by)
     return await written_response(daemon, written, wait, status=status)
 
 
@@ -71,7 +71,7 @@ async def put_agent(
 )
 async def delete_agent(agent: AgentName, daemon: Daemon, by: By, wait: Wait = None) -> Response:
     """Forget it. The server that it brought goes; a declared one counts as without an agent."""
-    written = await daemon.write(RemoveAgent(agent), by=by)
+    written = await daemon.writer.write(RemoveAgent(agent), by=by)
     return await written_response(daemon, written, wait)
 
 
@@ -98,7 +98,7 @@ async def get_assignment(
 ) -> Response:
     """What the agent's host should be, at once where it differs from If-None-Match."""
     tag = next(iter(known_tags(conditions)), None)
-    found = await daemon.assignment(agent, tag, wait if tag else max(wait, FIRST_WAIT_S))
+    found = await daemon.agents.assignment(agent, tag, wait if tag else max(wait, FIRST_WAIT_S))
     if found is None and tag is None:
         raise RequestRefused(
             NOT_YET,
@@ -124,5 +124,5 @@ async def put_report(request: Request, agent: AgentName, daemon: Daemon) -> Resp
     if agent not in daemon.state.status.agents:
         raise NotFound(f"there is no agent {agent}")
     report = await read_body(request, read_report, max_bytes=MAX_REPORT_BYTES)
-    await daemon.report(agent, report)
+    await daemon.agents.report(agent, report)
     return Response(status_code=HTTPStatus.NO_CONTENT)

@@ -9,7 +9,8 @@ from starlette.responses import Response
 from api.daemon import Daemon
 from api.rendering import json_response
 from api.schemas.answers import Check, DirectorProblems, Health, Readiness
-from lvsctl.director.daemon import TIMER_S, DirectorDaemon
+from lvsctl.director.daemon import DirectorDaemon
+from lvsctl.director.loop import TIMER_S
 from lvsctl.director.problems import Component, DirectorProblem
 
 router = APIRouter(tags=["health"])
@@ -62,7 +63,7 @@ async def get_problems(daemon: Daemon) -> Response:
 
 def checks_of(daemon: DirectorDaemon) -> list[Check]:
     """Return what a director needs, and whether it has it."""
-    cycle, kernel = _cycle_problem(daemon.cycle_age_s), daemon.view.error
+    cycle, kernel = _cycle_problem(daemon.loop.cycle_age_s), daemon.loop.view.error
     return [
         {"name": "cycle", "detail": cycle, "ok": not cycle},
         {"name": "kernel", "detail": kernel, "ok": not kernel},

@@ -44,9 +44,9 @@ async def _scrape(daemon: DirectorDaemon) -> Sequence[bytes]:
     observed = Observed(
         daemon.name,
         await known_of(daemon),
-        daemon.mode.name is ModeName.OBSERVE,
+        daemon.mode.current.name is ModeName.OBSERVE,
         reading,
-        daemon.statistics,
+        daemon.loop.statistics,
         daemon.health.statistics.counts,
     )
     return await asyncio.to_thread(metrics_text, observed)

@@ -21,7 +21,7 @@ router = APIRouter(prefix="/mode", tags=["mode"])
 @router.get("", summary="Show the mode", response_model=ModeAnswer)
 async def get_mode(daemon: Daemon) -> Response:
     """Whether the kernel is written or only looked at, why, and until when."""
-    return json_response(mode_document(daemon.mode))
+    return json_response(mode_document(daemon.mode.current))
 
 
 @router.put(

@@ -18,7 +18,13 @@ import structlog
 
 from lvsctl.director.access.unix_socket import default_path, unix_listener
 from lvsctl.director.clock import Clock
-from lvsctl.director.daemon import DirectorDaemon
+from lvsctl.director.daemon import (
+    DirectorDaemon,
+    KeptState,
+    KernelThread,
+    Probing,
+    StoreThread,
+)
 from lvsctl.director.descriptors import raise_descriptor_limit, reserved_descriptors
 from lvsctl.director.events.events import Events
 from lvsctl.director.interpreter import favour_the_event_loop
@@ -217,15 +223,15 @@ async def open_daemon(
         kept_verdicts = await kernel_worker.run(kernel.local.verdicts)
         daemon = DirectorDaemon(
             name=name,
-            commits=commits,
-            store=store_worker,
-            reconciler=reconciler,
-            local=kernel.local,
-            kernel=kernel_worker,
-            mode=mode or kept_mode,
-            verdicts=kept_verdicts,
-            probe=probe,
-            random=random.random,
+            clock=clock,
+            store=StoreThread(store_worker, commits),
+            kernel=KernelThread(kernel_worker, reconciler, kernel.local),
+            kept=KeptState(
+                mode or kept_mode,
+                kept_verdicts,
+                kernel.local_problem or (store.refusal if store.is_blind else ""),
+            ),
+            probing=Probing(probe, random.random),
             events=events,
             self_check=SelfCheck(
                 problems,
@@ -234,8 +240,6 @@ async def open_daemon(
                 lambda: store.refusal,
                 writes,
             ),
-            clock=clock,
-            hands_off=kernel.local_problem or (store.refusal if store.is_blind else ""),
         )
         stack.push_async_callback(daemon.close)
         await daemon.self_check.check()

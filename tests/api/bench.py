@@ -167,7 +167,7 @@ class Bench:
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """Let the reconciler run; its first cycle has ended when this begins."""
-        self.portal.call(self.daemon.run_cycle)
+        self.portal.call(self.daemon.loop.run_cycle)
         running = self.portal.start_task_soon(self.daemon.run)
         try:
             yield

@@ -343,7 +343,7 @@ REFUSALS = [
 @pytest.mark.parametrize("refusal", REFUSALS, ids=[refusal.sentence for refusal in REFUSALS])
 def test_is_refused(bench: Bench, refusal: Refusal) -> None:
     """The answer points at what is wrong and says what is allowed; nothing was changed."""
-    before = bench.revision, bench.daemon.mode, bench.kernel.table()
+    before = bench.revision, bench.daemon.mode.current, bench.kernel.table()
 
     answer = bench.request(
         refusal.method,
@@ -360,7 +360,7 @@ def test_is_refused(bench: Bench, refusal: Refusal) -> None:
     assert problem["detail"]
     if refusal.status == 422:
         assert_named(refusal, problem["errors"])
-    assert before == (bench.revision, bench.daemon.mode, bench.kernel.table())
+    assert before == (bench.revision, bench.daemon.mode.current, bench.kernel.table())
     assert [] == bench.get("/v1/plan").json()["operations"]
 
 

@@ -154,10 +154,13 @@ def test_apply_says_when_the_director_only_observes(run: Run, farm_file: Callabl
 def test_pause_and_resume(run: Run, bench: Bench) -> None:
     """By whom, why and for how long is kept."""
     run("pause", "--for", "30m", "--reason", "switch work")
-    assert (ModeName.OBSERVE, "switch work") == (bench.daemon.mode.name, bench.daemon.mode.reason)
-    assert bench.daemon.mode.by
+    assert (ModeName.OBSERVE, "switch work") == (
+        bench.daemon.mode.current.name,
+        bench.daemon.mode.current.reason,
+    )
+    assert bench.daemon.mode.current.by
     assert "the director writes its kernel\n" == run("resume").stdout
-    assert ModeName.ENFORCE is bench.daemon.mode.name
+    assert ModeName.ENFORCE is bench.daemon.mode.current.name
 
 
 def test_a_pause_out_of_range_is_refused(run: Run) -> None:

@@ -119,7 +119,7 @@ def test_a_service_in_conflict_is_adopted(bench: Bench) -> None:
     """By its name; its destinations are edited in place."""
     key = bench.occupy("198.51.100.77", "192.0.2.11")
     bench.put("/v1/services/taken?wait=0", json=TAKEN)
-    bench.portal.call(bench.daemon.run_cycle)  # or the kernel's thread may not have come to it
+    bench.portal.call(bench.daemon.loop.run_cycle)  # or the kernel's thread may not have come to it
     assert "conflict" == bench.get("/v1/services/taken").json()["status"]["state"]
 
     answer = bench.post("/v1/services/taken/adopt")

@@ -63,7 +63,7 @@ def test_a_director_is_ready_after_its_first_cycle(fresh: Bench) -> None:
 def test_a_director_without_a_kernel_is_not_ready(fresh: Bench) -> None:
     """It says what the kernel lacks."""
     fresh.ipvs.broken = KernelError("ip_vs is not loaded: modprobe ip_vs")
-    fresh.portal.call(fresh.daemon.run_cycle)
+    fresh.portal.call(fresh.daemon.loop.run_cycle)
     answer = fresh.get("/readyz")
     assert 503 == answer.status_code
     assert {"kernel": "ip_vs is not loaded: modprobe ip_vs"} == details(answer.json())
@@ -71,7 +71,7 @@ def test_a_director_without_a_kernel_is_not_ready(fresh: Bench) -> None:
 
 def test_a_director_whose_cycles_have_stopped_is_not_ready(fresh: Bench) -> None:
     """It says for how long."""
-    fresh.portal.call(fresh.daemon.run_cycle)
+    fresh.portal.call(fresh.daemon.loop.run_cycle)
     fresh.clock.advance(30)
     assert 200 == fresh.get("/readyz").status_code
     fresh.clock.advance(1)
@@ -88,7 +88,7 @@ def test_a_clock_that_is_set_hides_and_invents_nothing(fresh: Bench, by: timedel
     fresh.put("/v1/agents/rs3/report", json={"farm_id": "x", "ready": [], "tunnels": []})
     override = {"state": "draining", "deadline_in": "10m"}
     fresh.put("/v1/pools/web/real-servers/rs1/override", json=override)
-    fresh.portal.call(fresh.daemon.run_cycle)
+    fresh.portal.call(fresh.daemon.loop.run_cycle)
     fresh.clock.advance(12)
     fresh.clock.set(by)
     assert {} == details(fresh.get("/readyz").json())
@@ -117,8 +117,8 @@ def test_a_director_that_cannot_write_is_not_ready_and_goes_on(bench: Bench, wha
     assert (503, {what: "farm.db: disk full"}) == (answer.status_code, details(answer.json()))
     problem = {"name": what, "detail": full, "ok": False}
     assert {"problems": [problem]} == bench.get("/v1/problems").json()
-    bench.portal.call(bench.daemon.run_cycle)
-    assert (before, {}) == (bench.kernel.table(), bench.daemon.view.vips)
+    bench.portal.call(bench.daemon.loop.run_cycle)
+    assert (before, {}) == (bench.kernel.table(), bench.daemon.loop.view.vips)
 
     bench.disk[0], bench.store.broken = "", None
     bench.check_itself()

@@ -11,7 +11,7 @@ from deploy.lab.fixtures import BuildNetwork
 from deploy.lab.load import Load
 from deploy.lab.poll import poll
 from deploy.lab.topology import farm_topology
-from lvsctl.director.daemon import TIMER_S
+from lvsctl.director.loop import TIMER_S
 from tests.kernel.farms import OTHER_VIP, SERVERS, VIP, declared, farm, service, start
 from tests.kernel.test_farm_changes import has_address, lines, saved
 

@@ -11,7 +11,7 @@ from deploy.lab.fixtures import BuildNetwork
 from deploy.lab.poll import poll
 from deploy.lab.topology import farm_topology
 from lvsctl.director.agents.contacts import LOST_AFTER_S
-from lvsctl.director.daemon import TIMER_S
+from lvsctl.director.loop import TIMER_S
 from tests.kernel.farms import SERVERS, VIP, start
 
 BY_THE_TIMER_S = 3 * TIMER_S

@@ -11,7 +11,7 @@ from deploy.lab.network import Network
 from deploy.lab.packets import Packet
 from deploy.lab.poll import poll
 from deploy.lab.topology import farm_topology
-from lvsctl.director.daemon import TIMER_S
+from lvsctl.director.loop import TIMER_S
 from tests.kernel.farms import OTHER_VIP, SERVERS, VIP, declared, farm, service, start
 
 BY_THE_TIMER_S = 3 * TIMER_S

@@ -79,8 +79,10 @@ def test_no_answer_of_a_director_takes_a_server_out(network: BuildNetwork, tmp_p
     daemons = start(built, tmp_path, farm([service()]), servers=SERVERS)
     node, state = built["rs1"], daemons.agent_state("rs1")
     assert 0 == daemons.agents["rs1"].stop()
+    held = StateDir(state).assignments().current
+    assert held is not None
     knows = Farm(
-        farm_id=StateDir(state).assignments().farm_id,
+        farm_id=held.farm_id,
         agent="rs1",
         vips=(VIP,),
         rip=built.address("rs1"),
@@ -88,6 +90,8 @@ def test_no_answer_of_a_director_takes_a_server_out(network: BuildNetwork, tmp_p
         gateway="192.0.2.1",
         director=built.address("lb1"),
         client=built.address("c1"),
+        epoch=held.epoch,
+        revision=held.revision,
     )
     hostile = HostileDirector(built["lb1"], built.address("lb1"), knows, tmp_path / "hostile")
     director = hostile.start()

@@ -20,7 +20,7 @@ from deploy.lab.node import Node
 from deploy.lab.packets import IPV6, Advertisement
 from deploy.lab.poll import poll
 from deploy.lab.topology import farm_topology, vip6
-from lvsctl.director.daemon import TIMER_S
+from lvsctl.director.loop import TIMER_S
 from tests.kernel.farms import farm, service, start
 
 ON_LINK = "2001:db8:2::a:10"

@@ -27,6 +27,8 @@ class Farm:
         gateway: Next hop of its default route.
         director: The address that answers.
         client: Of a client behind the default route.
+        epoch: Of what the agent follows.
+        revision: Likewise.
     """
 
     farm_id: str
@@ -37,6 +39,8 @@ class Farm:
     gateway: str
     director: str
     client: str
+    epoch: int = 0
+    revision: int = 0
 
     def assignment(self, **changes: object) -> Document:
         """Return what a good director would say, with changes."""
@@ -47,6 +51,8 @@ class Farm:
             "tunnels": [{"type": "ipip", "port": 0, "checksum": False}],
             "mtu": None,
             "tunnel_ends": [],
+            "epoch": self.epoch,
+            "revision": self.revision,
         }
         return document | changes
 
@@ -271,6 +277,8 @@ DOCUMENTS: Mapping[str, Case] = {
     "a farm with a terminal's codes": Case(_assigns(farm_id="\x1b[2J", vips=[]), "/farm_id"),
     "another agent": Case(_assigns(agent="somebody", vips=[]), "/agent"),
     "another farm without VIPs": Case(_assigns(farm_id="another", vips=[]), "keeps"),
+    "an older state without VIPs": Case(_assigns(epoch=2, revision=10**6, vips=[])),
+    "an older revision without VIPs": Case(_assigns(revision=1, vips=[])),
     "VIPs that are a text": Case(_assigns(vips="198.51.100.10"), "/vips"),
     "VIPs that are numbers": Case(_assigns(vips=[3325256714, True, None, 1.5]), "/vips/0"),
     "VIPs that are objects": Case(_assigns(vips=[{"vip": "198.51.100.10"}]), "/vips/0"),

@@ -41,6 +41,8 @@ FARM = Farm(
     gateway="192.0.2.1",
     director=DIRECTOR,
     client="203.0.113.201",
+    epoch=3,
+    revision=9,
 )
 PATIENCE_S, SLOW_PATIENCE_S = 6.0, 75.0
 """Long enough for several attempts; the slowest kind takes 35 s each."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lvsctl.director.agents.contacts import LOST_AFTER_S
 from lvsctl.director.clock import JUMP, Clock, ClockJump
-from lvsctl.director.daemon import TIMER_S
+from lvsctl.director.loop import TIMER_S
 from lvsctl.director.write.edits import PutObject
 from lvsctl.events import EventKind
 from lvsctl.farm.policy import SlowStart
@@ -98,7 +98,7 @@ def test_a_drain_keeps_the_time_that_it_had_left(director: Director, by: timedel
 
     async def scenario() -> None:
         await director.put_web(1, 2)
-        await director.daemon.write(drain(60), by="ada")
+        await director.daemon.writer.write(drain(60), by="ada")
         stored = director.daemon.state.status.overrides
         await asyncio.sleep(20)
         director.clock_is_off += by
@@ -127,7 +127,7 @@ def test_a_drain_that_is_asked_for_after_it_was_set_goes_by_the_new_time(
         edit = drain(60 + HOUR.total_seconds() + 15, AtDeadline.KEEP)
         now = director.daemon.now()
         edit = replace(edit, override=replace(edit.override, since=now))
-        await director.daemon.write(edit, by="ada")
+        await director.daemon.writer.write(edit, by="ada")
         await asyncio.sleep(59)
         assert [] == of(director, EventKind.DRAIN_OVER)
         director.clock_is_off = timedelta()
@@ -147,12 +147,12 @@ def test_a_pause_keeps_the_time_that_it_had_left(director: Director, by: timedel
         await asyncio.sleep(20)
         director.clock_is_off = by
         await asyncio.sleep(TIMER_S)
-        assert until + by == director.daemon.mode.until
-        assert director.daemon.mode == director.bench.local.mode()
+        assert until + by == director.daemon.mode.current.until
+        assert director.daemon.mode.current == director.bench.local.mode()
         await asyncio.sleep(40 - TIMER_S - 0.1)
-        assert ModeName.OBSERVE is director.daemon.mode.name
+        assert ModeName.OBSERVE is director.daemon.mode.current.name
         await asyncio.sleep(0.2)
-        assert ModeName.ENFORCE is director.daemon.mode.name
+        assert ModeName.ENFORCE is director.daemon.mode.current.name
 
     running(director, scenario)
 
@@ -167,7 +167,9 @@ def test_a_slow_start_keeps_the_steps_that_it_has_left(director: Director, by: t
         await asyncio.sleep(slow.over_s)
         director.servers.tunnel[rip(2)] = REFUSED
         await asyncio.sleep(DETECTED_S)
-        await director.daemon.write(PutObject(POOL_ID, checked(1, 2, slow_start=slow)), by="test")
+        await director.daemon.writer.write(
+            PutObject(POOL_ID, checked(1, 2, slow_start=slow)), by="test"
+        )
         director.servers.tunnel.clear()
         await asyncio.sleep(RISEN_S)
         for step in range(1, 6):
@@ -188,8 +190,8 @@ def test_a_silent_agent_is_missed_by_the_clock_that_only_runs_forward(
 
     async def scenario() -> None:
         await director.put_web()
-        await director.daemon.register("rs1", Registration(rip(1), ("web",)), by="rs1")
-        await director.daemon.report("rs1", Report(director.daemon.state.farm_id, (), ()))
+        await director.daemon.agents.register("rs1", Registration(rip(1), ("web",)), by="rs1")
+        await director.daemon.agents.report("rs1", Report(director.daemon.state.farm_id, (), ()))
         director.clock_is_off = by
         await asyncio.sleep(LOST_AFTER_S - 1)
         assert [] == of(director, EventKind.AGENT_LOST)

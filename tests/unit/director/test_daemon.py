@@ -12,8 +12,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from lvsctl.director.clock import Clock
-from lvsctl.director.daemon import TIMER_S, DirectorDaemon
+from lvsctl.director.daemon import (
+    DirectorDaemon,
+    KeptState,
+    KernelThread,
+    Probing,
+    StoreThread,
+)
 from lvsctl.director.events.events import Events
+from lvsctl.director.loop import TIMER_S
 from lvsctl.director.problems import Component, Problems
 from lvsctl.director.self_check import SelfCheck
 from lvsctl.director.write.committer import Committer, EditContext
@@ -91,15 +98,14 @@ class Director:
         self.problems = Problems(events.emit)
         self.daemon = DirectorDaemon(
             name="lb1",
-            commits=Committer(self.guarded),
-            store=worker,
-            reconciler=self.bench.reconciler,
-            local=self.bench.local,
-            kernel=worker,
-            mode=Mode(),
-            verdicts=self.bench.local.verdicts(),
-            probe=self.servers.probe,
-            random=self._draw,
+            clock=clock,
+            store=StoreThread(worker, Committer(self.guarded)),
+            kernel=KernelThread(worker, self.bench.reconciler, self.bench.local),
+            kept=KeptState(
+                verdicts=self.bench.local.verdicts(),
+                hands_off=self.guarded.refusal if self.guarded.is_blind else "",
+            ),
+            probing=Probing(self.servers.probe, self._draw),
             events=events,
             self_check=SelfCheck(
                 self.problems,
@@ -111,8 +117,6 @@ class Director:
                     Component.LOCAL_STATE: partial(worker.run, self.bench.local.check_writable),
                 },
             ),
-            clock=clock,
-            hands_off=self.guarded.refusal if self.guarded.is_blind else "",
         )
 
     def _draw(self) -> float:
@@ -142,8 +146,10 @@ class Director:
 
     async def put_web(self, *numbers: int) -> None:
         """Store the farm with the service web over declared servers, and reconcile."""
-        await self.daemon.write(PutFarm(Farm({"web": web()}, {"web": pool(*numbers)})), by="test")
-        await self.daemon.run_cycle()
+        await self.daemon.writer.write(
+            PutFarm(Farm({"web": web()}, {"web": pool(*numbers)})), by="test"
+        )
+        await self.daemon.loop.run_cycle()
 
 
 @pytest.fixture
@@ -177,7 +183,7 @@ def test_the_timer_is_not_put_off_by_wakes(director: Director) -> None:
         await asyncio.sleep(0)
         director.bench.ipvs.apply([DAMAGE])
         for _ in range(int(TIMER_S * 2) + 1):
-            director.daemon.wake(frozenset())
+            director.daemon.loop.wake(frozenset())
             await asyncio.sleep(0.5)
         assert {1: 100} == director.bench.weights()
         running.cancel()
@@ -193,8 +199,10 @@ def test_a_write_is_applied_at_once(director: Director) -> None:
         running = asyncio.create_task(director.daemon.run())
         await asyncio.sleep(1)
         began = asyncio.get_running_loop().time()
-        written = await director.daemon.write(PutObject(WEB_ID, web(scheduler="lc")), by="test")
-        assert (await director.daemon.applied(written, 5)).applied
+        written = await director.daemon.writer.write(
+            PutObject(WEB_ID, web(scheduler="lc")), by="test"
+        )
+        assert (await director.daemon.loop.applied(written, 5)).applied
         assert asyncio.get_running_loop().time() == began
         assert "lc" == director.bench.ipvs.snapshot()[WEB_KEY].config.scheduler
         running.cancel()
@@ -229,9 +237,9 @@ def test_who_waits_for_what_cannot_be_applied_is_told_why_when_the_time_is_over(
         director.bench.ipvs.apply([AddService(WEB_KEY, VirtualServiceConfig("lc"))])
         running = asyncio.create_task(director.daemon.run())
         farm = Farm({"web": web()}, {"web": pool(1)})
-        written = await director.daemon.write(PutFarm(farm), by="test")
+        written = await director.daemon.writer.write(PutFarm(farm), by="test")
         began = asyncio.get_running_loop().time()
-        found = await director.daemon.applied(written, 5)
+        found = await director.daemon.loop.applied(written, 5)
         assert 5 == asyncio.get_running_loop().time() - began
         assert not found.applied
         assert "lvsctl service adopt web" in found.reason
@@ -251,11 +259,11 @@ def test_a_pause_ends_by_itself_to_the_second(director: Director) -> None:
         director.bench.ipvs.apply([DeleteService(WEB_KEY)])
         await asyncio.sleep(6.999)
         assert {} == director.bench.ipvs.snapshot()
-        assert "surgery" in director.daemon.view.services[WEB_KEY].reason
+        assert "surgery" in director.daemon.loop.view.services[WEB_KEY].reason
         await asyncio.sleep(0.002)
         assert [WEB_KEY] == list(director.bench.ipvs.snapshot())
         assert (ModeName.ENFORCE, Mode()) == (
-            director.daemon.mode.name,
+            director.daemon.mode.current.name,
             director.bench.local.mode(),
         )
         running.cancel()
@@ -274,12 +282,14 @@ def test_a_kernel_that_cannot_be_read_is_reported_and_tried_again(director: Dire
 
         director.bench.ipvs.snapshot = broken  # type: ignore[method-assign, assignment]
         running = asyncio.create_task(director.daemon.run())
-        await director.daemon.write(PutFarm(Farm({"web": web()}, {"web": pool(1)})), by="test")
+        await director.daemon.writer.write(
+            PutFarm(Farm({"web": web()}, {"web": pool(1)})), by="test"
+        )
         await asyncio.sleep(0.1)
-        assert "netlink is out of buffers" == director.daemon.view.error
+        assert "netlink is out of buffers" == director.daemon.loop.view.error
         director.bench.ipvs.snapshot = original  # type: ignore[method-assign]
         await asyncio.sleep(TIMER_S)
-        assert "" == director.daemon.view.error
+        assert "" == director.daemon.loop.view.error
         assert {1: 100} == director.bench.weights()
         running.cancel()
 
@@ -296,27 +306,27 @@ def test_an_agents_way_into_and_out_of_a_service(director: Director) -> None:
         await asyncio.sleep(0.1)
         registration = Registration(rip(1), ("web",), 7)
 
-        await daemon.register("rs1", registration, by="rs1")
-        found = await daemon.assignment("rs1", None, 25)
+        await daemon.agents.register("rs1", registration, by="rs1")
+        found = await daemon.agents.assignment("rs1", None, 25)
         assert found is not None
         assert (VIP,) == found[1].vips
         assert {} == director.bench.weights()
 
         report = Report(daemon.state.farm_id, (VIP,), (Tunnel("ipip"),))
-        await daemon.report("rs1", report)
+        await daemon.agents.report("rs1", report)
         await asyncio.sleep(0.1)
         assert {1: 7} == director.bench.weights()
 
         leaving = Registration(rip(1), ("web",), 7, Membership.LEAVING)
-        written = await daemon.register("rs1", leaving, by="rs1")
-        assert (await daemon.applied(written, 5)).applied
+        written = await daemon.agents.register("rs1", leaving, by="rs1")
+        assert (await daemon.loop.applied(written, 5)).applied
         assert {1: 0} == director.bench.weights()
 
         left = Registration(rip(1), ("web",), 7, Membership.LEFT)
-        written = await daemon.register("rs1", left, by="rs1")
-        assert (await daemon.applied(written, 5)).applied
+        written = await daemon.agents.register("rs1", left, by="rs1")
+        assert (await daemon.loop.applied(written, 5)).applied
         assert {} == director.bench.weights()
-        found = await daemon.assignment("rs1", None, 25)
+        found = await daemon.agents.assignment("rs1", None, 25)
         assert found is not None
         assert () == found[1].vips
         running.cancel()
@@ -332,23 +342,23 @@ def test_an_assignment_is_waited_for_until_it_changes(director: Director) -> Non
         loop = asyncio.get_running_loop()
         await director.put_web()
         running = asyncio.create_task(daemon.run())
-        await daemon.register("rs1", Registration(rip(1), ("web",)), by="rs1")
-        found = await daemon.assignment("rs1", None, 25)
+        await daemon.agents.register("rs1", Registration(rip(1), ("web",)), by="rs1")
+        found = await daemon.agents.assignment("rs1", None, 25)
         assert found is not None
 
         began = loop.time()
-        assert None is await daemon.assignment("rs1", found[0], 25)
+        assert None is await daemon.agents.assignment("rs1", found[0], 25)
         assert 25 == loop.time() - began
 
-        waiting = asyncio.create_task(daemon.assignment("rs1", found[0], 25))
+        waiting = asyncio.create_task(daemon.agents.assignment("rs1", found[0], 25))
         await asyncio.sleep(3)
-        await daemon.write(PutObject(WEB_ID, web(OTHER_VIP)), by="test")
+        await daemon.writer.write(PutObject(WEB_ID, web(OTHER_VIP)), by="test")
         changed = await waiting
         assert changed is not None
         assert (OTHER_VIP,) == changed[1].vips
         assert 28 == loop.time() - began
         with pytest.raises(NotFound):
-            await daemon.assignment("rs9", None, 25)
+            await daemon.agents.assignment("rs9", None, 25)
         running.cancel()
 
     virtual_time.run(scenario())
@@ -363,16 +373,16 @@ def test_an_agent_that_joins_again_is_not_told_what_held_when_it_was_gone(
         daemon = director.daemon
         await director.put_web()
         left = Registration(rip(1), ("web",), membership=Membership.LEFT)
-        await daemon.register("rs1", left, by="rs1")
-        await daemon.run_cycle()
-        found = await daemon.assignment("rs1", None, 0)
+        await daemon.agents.register("rs1", left, by="rs1")
+        await daemon.loop.run_cycle()
+        found = await daemon.agents.assignment("rs1", None, 0)
         assert found is not None
         assert () == found[1].vips
 
-        await daemon.register("rs1", Registration(rip(1), ("web",)), by="rs1")
-        assert None is await daemon.assignment("rs1", None, 0)
-        await daemon.run_cycle()
-        found = await daemon.assignment("rs1", None, 0)
+        await daemon.agents.register("rs1", Registration(rip(1), ("web",)), by="rs1")
+        assert None is await daemon.agents.assignment("rs1", None, 0)
+        await daemon.loop.run_cycle()
+        found = await daemon.agents.assignment("rs1", None, 0)
         assert found is not None
         assert (VIP,) == found[1].vips
 
@@ -385,21 +395,21 @@ def test_an_agent_keeps_a_vip_while_the_kernel_still_sends_for_it(director: Dire
     async def scenario() -> None:
         daemon = director.daemon
         await director.put_web()
-        await daemon.register("rs1", Registration(rip(1), ("web",)), by="rs1")
-        await daemon.report("rs1", Report(daemon.state.farm_id, (VIP,), (Tunnel("ipip"),)))
+        await daemon.agents.register("rs1", Registration(rip(1), ("web",)), by="rs1")
+        await daemon.agents.report("rs1", Report(daemon.state.farm_id, (VIP,), (Tunnel("ipip"),)))
         running = asyncio.create_task(daemon.run())
         await asyncio.sleep(0.1)
         assert {1: 100} == director.bench.weights()
         await daemon.set_mode(Mode(ModeName.OBSERVE))
 
-        await daemon.write(PutFarm(Farm({}, {"web": pool()}), force=True), by="test")
+        await daemon.writer.write(PutFarm(Farm({}, {"web": pool()}), force=True), by="test")
         await asyncio.sleep(0.1)
-        found = await daemon.assignment("rs1", None, 0)
+        found = await daemon.agents.assignment("rs1", None, 0)
         assert found is not None
         assert (VIP,) == found[1].vips
 
         await daemon.set_mode(Mode())
-        found = await daemon.assignment("rs1", found[0], 25)
+        found = await daemon.agents.assignment("rs1", found[0], 25)
         assert found is not None
         assert () == found[1].vips
         running.cancel()
@@ -422,7 +432,7 @@ def test_adopting_must_not_remove_destinations_unless_forced(director: Director)
         assert {} == director.bench.local.claims()
 
         assert (WEB_KEY,) == await director.daemon.adopt(["web"], force=True, by="test")
-        await director.daemon.run_cycle()
+        await director.daemon.loop.run_cycle()
         assert {1: 100} == director.bench.weights()
         with pytest.raises(NotFound):
             await director.daemon.adopt(["none"], force=True, by="test")
@@ -440,10 +450,10 @@ def test_adopting_takes_for_ready_what_the_kernel_serves(director: Director) -> 
         ]
         director.bench.ipvs.apply(foreign)
         await director.put_web(1)
-        await director.daemon.register("rs1", Registration(rip(1), ("web",)), by="rs1")
+        await director.daemon.agents.register("rs1", Registration(rip(1), ("web",)), by="rs1")
 
         await director.daemon.adopt(None, force=False, by="test")
-        await director.daemon.run_cycle()
+        await director.daemon.loop.run_cycle()
 
         assert {1: 100} == director.bench.weights()
 
@@ -475,9 +485,9 @@ def test_the_log_names_the_operation_that_was_refused(director: Director) -> Non
         farm = Farm(
             {"mail": mail}, {"mail": pool(1, name="mail")}, settings=Settings(udp_timeout_s=60)
         )
-        await director.daemon.write(PutFarm(farm, force=True), by="test")
+        await director.daemon.writer.write(PutFarm(farm, force=True), by="test")
         with capture_logs() as logs:
-            await director.daemon.run_cycle()
+            await director.daemon.loop.run_cycle()
 
         refused = [entry["operation"] for entry in logs if entry["event"] == "kernel refused"]
         assert ["add 192.0.2.11:80 weight 100 to tcp 198.51.100.20:80"] == refused

@@ -73,7 +73,7 @@ def test_a_server_is_cut_at_the_deadline_and_not_before(director: Director) -> N
     async def scenario() -> None:
         await director.put_web(1, 2)
         running = asyncio.create_task(director.daemon.run())
-        await director.daemon.write(drain(60), by="ada")
+        await director.daemon.writer.write(drain(60), by="ada")
         await asyncio.sleep(59.999)
         assert {1: 0, 2: 100} == director.bench.weights()
         await asyncio.sleep(0.002)
@@ -93,7 +93,7 @@ def test_what_is_to_be_kept_is_kept_for_ever(director: Director) -> None:
     async def scenario() -> None:
         await director.put_web(1, 2)
         running = asyncio.create_task(director.daemon.run())
-        await director.daemon.write(drain(60, AtDeadline.KEEP), by="ada")
+        await director.daemon.writer.write(drain(60, AtDeadline.KEEP), by="ada")
         await asyncio.sleep(3600)
         assert {1: 0, 2: 100} == director.bench.weights()
         assert AdministrativeState.DRAINING is director.daemon.state.status.overrides[RS1].state
@@ -108,9 +108,9 @@ def test_undraining_half_way_ends_it(director: Director) -> None:
     async def scenario() -> None:
         await director.put_web(1, 2)
         running = asyncio.create_task(director.daemon.run())
-        await director.daemon.write(drain(60), by="ada")
+        await director.daemon.writer.write(drain(60), by="ada")
         await asyncio.sleep(30)
-        await director.daemon.write(DeleteOverride(RS1), by="bob")
+        await director.daemon.writer.write(DeleteOverride(RS1), by="bob")
         await asyncio.sleep(60)
         assert {1: 100, 2: 100} == director.bench.weights()
         assert {} == director.daemon.drains.countdowns
@@ -128,7 +128,7 @@ def test_a_director_that_was_dead_meanwhile_keeps_the_deadline(
     async def scenario() -> None:
         await director.put_web(1, 2)
         running = asyncio.create_task(director.daemon.run())
-        await director.daemon.write(drain(60), by="ada")
+        await director.daemon.writer.write(drain(60), by="ada")
         await asyncio.sleep(20)
         running.cancel()
         await asyncio.sleep(dead_s)
@@ -150,7 +150,7 @@ def test_connections_are_counted_down_with_an_estimate(director: Director) -> No
         await director.put_web(1, 2)
         set_connections(director, 100, 40)
         running = asyncio.create_task(director.daemon.run())
-        await director.daemon.write(drain(), by="ada")
+        await director.daemon.writer.write(drain(), by="ada")
         for left in (100, 90, 80, 70, 60):
             set_connections(director, left, 40)
             await asyncio.sleep(1)
@@ -176,7 +176,7 @@ def test_a_kernel_that_cannot_be_counted_does_not_keep_a_server_in(director: Dir
         director.bench.ipvs.counters = broken  # type: ignore[method-assign, assignment]
         running = asyncio.create_task(director.daemon.run())
         with capture_logs() as logs:
-            await director.daemon.write(drain(60), by="ada")
+            await director.daemon.writer.write(drain(60), by="ada")
             await asyncio.sleep(61)
         assert {2: 100} == director.bench.weights()
         assert "netlink is out of buffers" in {log.get("reason") for log in logs}
@@ -191,11 +191,11 @@ def test_the_last_server_that_serves_is_drained_only_by_force(director: Director
     async def scenario() -> None:
         await director.put_web(1)
         with pytest.raises(DrasticChange, match="connections of web") as refusal:
-            await director.daemon.write(drain(), by="ada")
+            await director.daemon.writer.write(drain(), by="ada")
         assert ("edit 192.0.2.11:80 weight 0 of tcp 198.51.100.10:80",) == refusal.value.plan
         forced = replace(drain(), force=True)
-        assert (await director.daemon.write(forced, by="ada")).changed
-        again = await director.daemon.write(drain(60), by="ada")
+        assert (await director.daemon.writer.write(forced, by="ada")).changed
+        again = await director.daemon.writer.write(drain(60), by="ada")
         assert again.changed
 
     virtual_time.run(scenario())
@@ -205,8 +205,8 @@ def test_the_last_server_of_a_pool_without_a_service_may_be_drained(director: Di
     """Nobody loses anything."""
 
     async def scenario() -> None:
-        await director.daemon.write(PutFarm(Farm({}, {"web": pool(1)})), by="test")
-        assert (await director.daemon.write(drain(), by="ada")).changed
+        await director.daemon.writer.write(PutFarm(Farm({}, {"web": pool(1)})), by="test")
+        assert (await director.daemon.writer.write(drain(), by="ada")).changed
 
     virtual_time.run(scenario())
 
@@ -218,12 +218,12 @@ def test_an_end_that_comes_too_late_changes_nothing(director: Director) -> None:
         await director.put_web(1, 2)
         override = drain(60).override
         end = EndDrain(RS1, override, START + timedelta(seconds=60))
-        assert not (await director.daemon.write(end, by="director")).changed
+        assert not (await director.daemon.writer.write(end, by="director")).changed
         for edit in (drain(), drain(61), drain(60, AtDeadline.KEEP)):
-            await director.daemon.write(edit, by="ada")
-            assert not (await director.daemon.write(end, by="director")).changed
-        await director.daemon.write(drain(60), by="ada")
-        assert (await director.daemon.write(end, by="director")).changed
+            await director.daemon.writer.write(edit, by="ada")
+            assert not (await director.daemon.writer.write(end, by="director")).changed
+        await director.daemon.writer.write(drain(60), by="ada")
+        assert (await director.daemon.writer.write(end, by="director")).changed
 
     virtual_time.run(scenario())
 

@@ -10,10 +10,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from lvsctl.director.agents.contacts import LOST_AFTER_S
-from lvsctl.director.daemon import TIMER_S
 from lvsctl.director.events.cycle import cycle_events, view_events
 from lvsctl.director.events.events import Events
 from lvsctl.director.events.history import KEEP
+from lvsctl.director.loop import TIMER_S
 from lvsctl.director.reconcile.cycle import Cycle, KernelView, KeyState, KeyView
 from lvsctl.director.write.edits import DeleteOverride, PutObject
 from lvsctl.errors import KernelError, StoreError
@@ -70,7 +70,7 @@ def test_what_a_person_changes_is_told_with_who_and_what_the_kernel_made_of_it(
         await director.put_web(1)
         await asyncio.sleep(0.1)
         before = director.daemon.events.last_id
-        await director.daemon.write(PutObject(WEB_ID, web(scheduler="lc")), by="ada")
+        await director.daemon.writer.write(PutObject(WEB_ID, web(scheduler="lc")), by="ada")
         await asyncio.sleep(0.1)
         stored, changed = seen(director, before)
         assert (EventKind.STORED, "revision 2", "ada", ("change service web",)) == (
@@ -252,14 +252,14 @@ def test_agents_are_missed_and_welcomed(director: Director) -> None:
         daemon = director.daemon
         running = asyncio.create_task(daemon.run())
         await director.put_web()
-        await daemon.register("rs1", Registration(rip(1), ("web",)), by="rs1")
+        await daemon.agents.register("rs1", Registration(rip(1), ("web",)), by="rs1")
         found = Finding(Severity.REPAIRED, "tunl0", "it was down", "", "2026-01-01T00:00:00Z")
         quiet = Report(daemon.state.farm_id, (), ())
-        await daemon.report("rs1", quiet)
-        await daemon.report("rs1", replace(quiet, findings=(found,)))
-        await daemon.report("rs1", replace(quiet, findings=(found,)))
+        await daemon.agents.report("rs1", quiet)
+        await daemon.agents.report("rs1", replace(quiet, findings=(found,)))
+        await daemon.agents.report("rs1", replace(quiet, findings=(found,)))
         await asyncio.sleep(LOST_AFTER_S + 3 * TIMER_S)
-        await daemon.report("rs1", quiet)
+        await daemon.agents.report("rs1", quiet)
         await asyncio.sleep(1)
         assert [("rs1", "repaired: tunl0: it was down")] == of(director, EventKind.AGENT_FINDING)
         ((subject, detail),) = of(director, EventKind.AGENT_LOST)
@@ -276,9 +276,9 @@ def test_an_agent_is_not_missed_at_once_by_a_director_that_was_away(director: Di
 
     async def scenario() -> None:
         await director.put_web()
-        await director.daemon.register("rs1", Registration(rip(1), ("web",)), by="rs1")
+        await director.daemon.agents.register("rs1", Registration(rip(1), ("web",)), by="rs1")
         left = Registration(rip(2), ("web",), membership=Membership.LEFT)
-        await director.daemon.register("rs2", left, by="rs2")
+        await director.daemon.agents.register("rs2", left, by="rs2")
         await asyncio.sleep(3600)
         director.restart()
         running = asyncio.create_task(director.daemon.run())
@@ -298,11 +298,11 @@ def test_a_drain_is_told_from_its_beginning_to_its_end(director: Director) -> No
         running = asyncio.create_task(director.daemon.run())
         await director.put_web(1, 2)
         set_connections(director, 3)
-        await director.daemon.write(drain(60, AtDeadline.KEEP), by="ada")
+        await director.daemon.writer.write(drain(60, AtDeadline.KEEP), by="ada")
         await asyncio.sleep(5)
         set_connections(director, 0)
         await asyncio.sleep(60)
-        await director.daemon.write(DeleteOverride(drain().id), by="bob")
+        await director.daemon.writer.write(DeleteOverride(drain().id), by="bob")
         await asyncio.sleep(1)
         kinds = (EventKind.SERVER_STATE, EventKind.DRAINED, EventKind.DRAIN_OVER)
         assert [
@@ -321,7 +321,7 @@ def test_a_deadline_that_passed_without_a_director_is_told(director: Director) -
 
     async def scenario() -> None:
         await director.put_web(1, 2)
-        await director.daemon.write(drain(60), by="ada")
+        await director.daemon.writer.write(drain(60), by="ada")
         await asyncio.sleep(100)
         director.restart()
         running = asyncio.create_task(director.daemon.run())

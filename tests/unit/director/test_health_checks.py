@@ -9,7 +9,7 @@ from ipaddress import ip_interface
 
 import pytest
 
-from lvsctl.director.daemon import TIMER_S
+from lvsctl.director.loop import TIMER_S
 from lvsctl.director.write.edits import DeleteObject, PutFarm, PutObject
 from lvsctl.events import EventKind
 from lvsctl.farm.checks import HealthCheck, TcpRequest, Through
@@ -52,7 +52,9 @@ async def running(director: Director) -> AsyncIterator[Director]:
 
 async def serving(director: Director, of: Pool, **service: object) -> None:
     """Declare a farm, and wait until every server of it has passed."""
-    await director.daemon.write(PutFarm(Farm({"web": web(**service)}, {"web": of})), by="test")
+    await director.daemon.writer.write(
+        PutFarm(Farm({"web": web(**service)}, {"web": of})), by="test"
+    )
     await asyncio.sleep(3)
     assert dict.fromkeys(range(1, len(of.real_servers) + 1), 100) == director.bench.weights()
 
@@ -88,7 +90,7 @@ def test_a_new_server_is_out_until_its_first_pass(check: HealthCheck) -> None:
     async def play(director: Director) -> None:
         director.servers.tunnel[rip(2)] = director.servers.direct[rip(2)] = REFUSED
         farm = Farm({"web": web()}, {"web": checked(1, 2, check=check)})
-        await director.daemon.write(PutFarm(farm), by="test")
+        await director.daemon.writer.write(PutFarm(farm), by="test")
         await asyncio.sleep(0)
         assert {} == director.bench.weights()
         await asyncio.sleep(3)
@@ -163,10 +165,10 @@ def test_what_the_agent_found_is_in_the_reason() -> None:
     async def play(director: Director) -> None:
         daemon = director.daemon
         await serving(director, checked(1, 2))
-        await daemon.register("rs2", Registration(rip(2), ("web",)), by="test")
+        await daemon.agents.register("rs2", Registration(rip(2), ("web",)), by="test")
         found = Finding(Severity.BROKEN, "tunl0", "it is down", "", "2026-01-01T00:00:00Z")
         ready = Report(daemon.state.farm_id, (VIP,), (Tunnel("ipip"),), (found,))
-        await daemon.report("rs2", ready)
+        await daemon.agents.report("rs2", ready)
         director.servers.tunnel[rip(2)] = REFUSED
         await asyncio.sleep(DETECTED_S)
         assert health(director, 2)[1].endswith(
@@ -182,14 +184,14 @@ def test_what_serves_is_not_taken_out_for_want_of_a_verdict() -> None:
     async def play(director: Director) -> None:
         await director.put_web(1, 2)
         director.servers.tunnel[rip(2)] = BROKEN
-        await director.daemon.write(PutObject(POOL_ID, checked(1, 2)), by="test")
+        await director.daemon.writer.write(PutObject(POOL_ID, checked(1, 2)), by="test")
         for _ in range(20):
             await asyncio.sleep(0.05)
             assert {1: 100, 2: 100} == director.bench.weights()
         await asyncio.sleep(DETECTED_S)
         assert {1: 100} == director.bench.weights()
         changed = replace(checked(1, 2), health_checks=(replace(TUNNEL, port=81),))
-        await director.daemon.write(PutObject(POOL_ID, changed), by="test")
+        await director.daemon.writer.write(PutObject(POOL_ID, changed), by="test")
         for _ in range(20):
             await asyncio.sleep(0.05)
             assert {1: 100} == director.bench.weights()
@@ -368,7 +370,9 @@ def test_a_server_that_rises_starts_slowly() -> None:
         await asyncio.sleep(slow.over_s)
         director.servers.tunnel[rip(2)] = REFUSED
         await asyncio.sleep(DETECTED_S)
-        await director.daemon.write(PutObject(POOL_ID, checked(1, 2, slow_start=slow)), by="test")
+        await director.daemon.writer.write(
+            PutObject(POOL_ID, checked(1, 2, slow_start=slow)), by="test"
+        )
         director.servers.tunnel.clear()
         await asyncio.sleep(RISEN_S)
         for step in range(1, 6):
@@ -402,7 +406,7 @@ def test_a_moved_service_serves_on_until_its_new_place_has_passed() -> None:
 
     async def play(director: Director) -> None:
         await serving(director, checked(1, 2))
-        await director.daemon.write(PutObject(WEB_ID, web(OTHER_VIP)), by="test")
+        await director.daemon.writer.write(PutObject(WEB_ID, web(OTHER_VIP)), by="test")
         for _ in range(100):
             await asyncio.sleep(0.05)
             table = director.bench.ipvs.snapshot()
@@ -431,7 +435,7 @@ def test_what_is_adopted_is_not_taken_out() -> None:
         director.restart(forgetful=True)
         async with running(director):
             farm = Farm({"web": web()}, {"web": checked(1, 2)})
-            await director.daemon.write(PutFarm(farm), by="test")
+            await director.daemon.writer.write(PutFarm(farm), by="test")
             await asyncio.sleep(1)
             await director.daemon.adopt(None, force=False, by="test")
             for _ in range(100):
@@ -447,16 +451,16 @@ def test_verdicts_that_nobody_asks_for_are_forgotten() -> None:
 
     async def play(director: Director) -> None:
         await serving(director, checked(1, 2))
-        await director.daemon.write(PutObject(POOL_ID, checked(1)), by="test")
+        await director.daemon.writer.write(PutObject(POOL_ID, checked(1)), by="test")
         await asyncio.sleep(1)
         assert {"rs1"} == {probe.target.server for probe in director.bench.local.verdicts()}
-        await director.daemon.write(DeleteObject(WEB_ID), by="test")
+        await director.daemon.writer.write(DeleteObject(WEB_ID), by="test")
         await asyncio.sleep(1)
         assert {} == director.bench.local.verdicts()
-        await director.daemon.write(PutObject(WEB_ID, web()), by="test")
+        await director.daemon.writer.write(PutObject(WEB_ID, web()), by="test")
         await asyncio.sleep(3)
         assert {1: 100} == director.bench.weights()
-        await director.daemon.write(PutObject(POOL_ID, pool(1)), by="test")
+        await director.daemon.writer.write(PutObject(POOL_ID, pool(1)), by="test")
         await asyncio.sleep(1)
         assert {} == director.bench.local.verdicts()
         asked = len(director.servers.asked)

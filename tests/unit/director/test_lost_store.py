@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from lvsctl.director.applied_farm import REMEMBER_EVERY_S
-from lvsctl.director.daemon import TIMER_S
+from lvsctl.director.loop import TIMER_S
 from lvsctl.director.problems import Component
 from lvsctl.director.self_check import CHECK_EVERY_S
 from lvsctl.director.write.edits import PutObject
@@ -90,7 +90,7 @@ def test_nothing_is_written_to_the_kernel_and_drift_is_put_right(
 
     async def before() -> None:
         await director.put_web(1, 2)
-        await director.daemon.write(PutObject(WEB_ID, web(scheduler="lc")), by="ada")
+        await director.daemon.writer.write(PutObject(WEB_ID, web(scheduler="lc")), by="ada")
         await asyncio.sleep(REMEMBERED_S)
 
     async def after() -> None:
@@ -118,7 +118,7 @@ def test_health_is_checked_and_drains_stay_in_force(director: Director, lose: Lo
 
     async def before() -> None:
         await serving(director, checked(1, 2, 3))
-        await director.daemon.write(drain(60), by="ada")
+        await director.daemon.writer.write(drain(60), by="ada")
         await asyncio.sleep(REMEMBERED_S)
 
     async def after() -> None:
@@ -150,18 +150,18 @@ def test_agents_are_told_what_they_were_told(director: Director, lose: Lose) -> 
 
     async def before() -> None:
         await director.put_web()
-        await director.daemon.register("rs1", joined, by="rs1")
+        await director.daemon.agents.register("rs1", joined, by="rs1")
         ready = Report(director.daemon.state.farm_id, (VIP,), (Tunnel("ipip"),))
-        await director.daemon.report("rs1", ready)
+        await director.daemon.agents.report("rs1", ready)
         await asyncio.sleep(REMEMBERED_S)
-        told.append(await director.daemon.assignment("rs1", None, 0))
+        told.append(await director.daemon.agents.assignment("rs1", None, 0))
 
     async def after() -> None:
         await asyncio.sleep(1)
-        assert told == [await director.daemon.assignment("rs1", None, 0)]
-        await director.daemon.register("rs1", joined, by="rs1")
+        assert told == [await director.daemon.agents.assignment("rs1", None, 0)]
+        await director.daemon.agents.register("rs1", joined, by="rs1")
         with pytest.raises(StoreNotAccepted):
-            await director.daemon.register("rs2", replace(joined, address=rip(2)), by="rs2")
+            await director.daemon.agents.register("rs2", replace(joined, address=rip(2)), by="rs2")
         assert {1: 100} == director.bench.weights()
 
     async def scenario() -> None:
@@ -183,14 +183,14 @@ def test_it_is_an_alarm_and_writes_are_refused(director: Director, lose: Lose) -
 
     async def after() -> None:
         with pytest.raises(StoreNotAccepted, match="refuses writes"):
-            await director.daemon.write(PutObject(WEB_ID, web(scheduler="lc")), by="ada")
+            await director.daemon.writer.write(PutObject(WEB_ID, web(scheduler="lc")), by="ada")
         await asyncio.sleep(3 * CHECK_EVERY_S)
         assert [Component.FARM] == [*director.daemon.problems]
         ((subject, detail),) = of(director, EventKind.DIRECTOR_PROBLEM)
         assert ("farm", True) == (subject, "farm.db" in detail)
         paused = Mode(ModeName.OBSERVE, "a look")
         await director.daemon.set_mode(paused)
-        assert paused == director.daemon.mode
+        assert paused == director.daemon.mode.current
 
     async def scenario() -> None:
         await beside(director, before)
@@ -207,17 +207,17 @@ def test_where_nothing_is_remembered_either_it_only_looks(director: Director, lo
 
     async def before() -> None:
         await director.put_web(1)
-        await director.daemon.register("rs7", Registration(rip(7), ("web",)), by="rs7")
+        await director.daemon.agents.register("rs7", Registration(rip(7), ("web",)), by="rs7")
         await asyncio.sleep(REMEMBERED_S)
 
     async def after() -> None:
         await asyncio.sleep(3 * TIMER_S)
         assert [] == director.bench.ipvs.told
         with pytest.raises(NotFound):
-            await director.daemon.assignment("rs7", None, 0)
+            await director.daemon.agents.assignment("rs7", None, 0)
         if director.guarded.is_blind:
-            assert ModeName.OBSERVE is director.daemon.mode.name
-            assert "only observes" in director.daemon.mode.reason
+            assert ModeName.OBSERVE is director.daemon.mode.current.name
+            assert "only observes" in director.daemon.mode.current.reason
             with pytest.raises(StoreNotAccepted):
                 await director.daemon.set_mode(Mode())
             assert None is director.bench.local.remembered()
@@ -248,7 +248,7 @@ def test_a_farm_that_is_restored_costs_nothing(director: Director, lose: Lose) -
 
     async def before() -> None:
         await director.put_web(1, 2)
-        await director.daemon.write(drain(), by="ada")
+        await director.daemon.writer.write(drain(), by="ada")
         await asyncio.sleep(REMEMBERED_S)
 
     async def after() -> None:
@@ -256,7 +256,7 @@ def test_a_farm_that_is_restored_costs_nothing(director: Director, lose: Lose) -
         assert [] == director.bench.ipvs.told
         assert {} == director.daemon.problems
         assert {1: 0, 2: 100} == director.bench.weights()
-        await director.daemon.write(PutObject(WEB_ID, web(scheduler="lc")), by="ada")
+        await director.daemon.writer.write(PutObject(WEB_ID, web(scheduler="lc")), by="ada")
         await asyncio.sleep(REMEMBERED_S)
         assert "lc" == director.bench.ipvs.snapshot()[WEB_KEY].config.scheduler
         remembered = director.bench.local.remembered()
@@ -319,9 +319,11 @@ def test_it_is_remembered_at_most_once_a_second_and_at_the_end(director: Directo
     async def play() -> None:
         for _ in range(20):
             for scheduler in ("lc", "wrr"):
-                await director.daemon.write(PutObject(WEB_ID, web(scheduler=scheduler)), by="ada")
+                await director.daemon.writer.write(
+                    PutObject(WEB_ID, web(scheduler=scheduler)), by="ada"
+                )
                 await asyncio.sleep(0.1)
-        await director.daemon.write(PutObject(WEB_ID, web(scheduler="rr")), by="ada")
+        await director.daemon.writer.write(PutObject(WEB_ID, web(scheduler="rr")), by="ada")
         await asyncio.sleep(0.01)
 
     async def scenario() -> None:

@@ -57,7 +57,9 @@ def test_a_write_that_the_store_refuses_is_tried_until_it_does(director: Directo
         running = asyncio.create_task(director.daemon.run())
         director.refuse(Component.STORE, FULL)
         with pytest.raises(StoreError):
-            await director.daemon.write(PutFarm(Farm({"web": web()}, {"web": pool(1)})), by="t")
+            await director.daemon.writer.write(
+                PutFarm(Farm({"web": web()}, {"web": pool(1)})), by="t"
+            )
         await asyncio.sleep(3 * CHECK_EVERY_S)
         assert {Component.STORE: DirectorProblem(FULL)} == director.daemon.problems
         director.refuse(Component.STORE, "")

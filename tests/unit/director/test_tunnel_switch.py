@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from lvsctl.director.daemon import TIMER_S
+from lvsctl.director.loop import TIMER_S
 from lvsctl.director.reconcile.tunnel_use import LINGER_S
 from lvsctl.director.write.edits import PutFarm, PutObject
 from lvsctl.farm.members import members, server_state
@@ -48,7 +48,7 @@ def tunnels(director: Director) -> dict[int, str]:
 
 async def assignment(director: Director, number: int) -> Assignment:
     """Return what an agent is told, whatever the farm's revision is."""
-    found = await director.daemon.assignment(f"rs{number}", None, 0)
+    found = await director.daemon.agents.assignment(f"rs{number}", None, 0)
     assert found is not None
     return replace(found[1], revision=0)
 
@@ -56,18 +56,18 @@ async def assignment(director: Director, number: int) -> Assignment:
 async def report(director: Director, number: int, *accepted: Tunnel) -> None:
     """Report what an agent accepts, and let the director act."""
     daemon = director.daemon
-    await daemon.report(f"rs{number}", Report(daemon.state.farm_id, (VIP,), accepted))
+    await daemon.agents.report(f"rs{number}", Report(daemon.state.farm_id, (VIP,), accepted))
     await asyncio.sleep(0)
 
 
 async def serving_over_ipip(director: Director, *agents: int, declared: int = 0) -> None:
     """Make the farm with agents that serve and servers that have none; the loop runs."""
     daemon = director.daemon
-    await daemon.write(PutFarm(farm(pool(*range(1, declared + 1)))), by="test")
+    await daemon.writer.write(PutFarm(farm(pool(*range(1, declared + 1)))), by="test")
     for number in agents:
-        await daemon.register(f"rs{number}", Registration(rip(number), ("web",)), by="test")
+        await daemon.agents.register(f"rs{number}", Registration(rip(number), ("web",)), by="test")
         await report(director, number, IPIP)
-    await daemon.run_cycle()
+    await daemon.loop.run_cycle()
 
 
 @pytest.mark.parametrize("reported_at_s", [0.0, 1.3, 4.999])
@@ -86,7 +86,7 @@ def test_each_server_changes_when_its_agent_reports(
         await asyncio.sleep(20)
         assert dict.fromkeys((1, 2, 3, 4), "ipip") == tunnels(director)
 
-        await daemon.write(PutObject(POOL_ID, replace(pool(1), tunnel=OVER_GUE)), by="test")
+        await daemon.writer.write(PutObject(POOL_ID, replace(pool(1), tunnel=OVER_GUE)), by="test")
         await asyncio.sleep(reported_at_s)
         assert {1: "gue:6080", 2: "ipip", 3: "ipip", 4: "ipip"} == tunnels(director)
         both = Assignment(daemon.state.farm_id, "rs2", (VIP,), (GUE, IPIP), 1400, epoch=1)
@@ -96,10 +96,10 @@ def test_each_server_changes_when_its_agent_reports(
         await asyncio.sleep(0.001)
         switched_at = loop.time()
         assert {1: "gue:6080", 2: "gue:6080", 3: "ipip", 4: "ipip"} == tunnels(director)
-        etag, _ = await daemon.assignment("rs2", None, 0) or ("", None)
+        etag, _ = await daemon.agents.assignment("rs2", None, 0) or ("", None)
         assert both == await assignment(director, 2)
 
-        changed = await daemon.assignment("rs2", etag, 25)
+        changed = await daemon.agents.assignment("rs2", etag, 25)
         assert changed is not None
         assert (GUE,) == changed[1].tunnels
         assert LINGER_S - 0.01 <= loop.time() - switched_at <= LINGER_S + TIMER_S
@@ -130,7 +130,7 @@ def test_a_kernel_that_still_uses_the_old_tunnel_keeps_it_with_the_agents(
         await serving_over_ipip(director, 2)
         await daemon.set_mode(Mode(ModeName.OBSERVE))
         running = asyncio.create_task(daemon.run())
-        await daemon.write(PutObject(POOL_ID, replace(pool(), tunnel=OVER_GUE)), by="test")
+        await daemon.writer.write(PutObject(POOL_ID, replace(pool(), tunnel=OVER_GUE)), by="test")
         await report(director, 2, GUE, IPIP)
         await asyncio.sleep(60)
         assert {2: "ipip"} == tunnels(director)
@@ -138,7 +138,7 @@ def test_a_kernel_that_still_uses_the_old_tunnel_keeps_it_with_the_agents(
         running.cancel()
 
         director.restart()
-        await director.daemon.run_cycle()
+        await director.daemon.loop.run_cycle()
         assert (GUE, IPIP) == (await assignment(director, 2)).tunnels
 
     virtual_time.run(scenario())
@@ -150,15 +150,15 @@ def test_a_look_at_another_service_forgets_nothing(director: Director) -> None:
     async def scenario() -> None:
         daemon = director.daemon
         await serving_over_ipip(director, 2)
-        await daemon.write(PutObject(POOL_ID, replace(pool(), tunnel=OVER_GUE)), by="test")
+        await daemon.writer.write(PutObject(POOL_ID, replace(pool(), tunnel=OVER_GUE)), by="test")
         await report(director, 2, GUE, IPIP)
-        await daemon.run_cycle()
+        await daemon.loop.run_cycle()
         await asyncio.sleep(60)
-        daemon.wake(frozenset())
-        await daemon.run_cycle()
+        daemon.loop.wake(frozenset())
+        await daemon.loop.run_cycle()
         assert (GUE, IPIP) == (await assignment(director, 2)).tunnels
-        daemon.wake(None)
-        await daemon.run_cycle()
+        daemon.loop.wake(None)
+        await daemon.loop.run_cycle()
         assert (GUE,) == (await assignment(director, 2)).tunnels
 
     virtual_time.run(scenario())
@@ -171,8 +171,8 @@ def test_a_pool_that_goes_back_at_once_has_lost_nothing(director: Director) -> N
         daemon = director.daemon
         await serving_over_ipip(director, 2)
         for tunnel in (OVER_GUE, PoolTunnel(TunnelType.GRE), PoolTunnel()):
-            await daemon.write(PutObject(POOL_ID, replace(pool(), tunnel=tunnel)), by="test")
-            await daemon.run_cycle()
+            await daemon.writer.write(PutObject(POOL_ID, replace(pool(), tunnel=tunnel)), by="test")
+            await daemon.loop.run_cycle()
             assert {2: "ipip"} == tunnels(director)
         (member,) = members(daemon.state.farm.pools["web"], daemon.state.status)
         assert not server_state(member, VIP, daemon.state.status).pending
@@ -187,17 +187,17 @@ def test_another_port_or_checksum_is_another_tunnel(director: Director) -> None:
         daemon = director.daemon
         await serving_over_ipip(director, 2)
         tunnel = PoolTunnel(TunnelType.GUE, 6081, checksum=True)
-        await daemon.write(PutObject(POOL_ID, replace(pool(), tunnel=tunnel)), by="test")
+        await daemon.writer.write(PutObject(POOL_ID, replace(pool(), tunnel=tunnel)), by="test")
         for accepted in (
             Tunnel("gue", 6080, checksum=True),
             Tunnel("gue", 6081),
             Tunnel("gre", 0, checksum=True),
         ):
             await report(director, 2, accepted)
-            await daemon.run_cycle()
+            await daemon.loop.run_cycle()
             assert {2: "ipip"} == tunnels(director)
         await report(director, 2, Tunnel("gue", 6081, checksum=True))
-        await daemon.run_cycle()
+        await daemon.loop.run_cycle()
         assert {2: "gue:6081+checksum"} == tunnels(director)
 
     virtual_time.run(scenario())
@@ -215,9 +215,9 @@ def test_an_agent_gets_the_tunnels_of_all_its_pools_and_the_smallest_mtu(
         blue = replace(pool(), tunnel=OVER_GUE, real_servers=(replace(server, tunnel=own),))
         green = Pool("green", PoolTunnel(TunnelType.GUE, 6081, mtu=1380))
         both = Farm({"web": web()}, {"web": blue, "green": green})
-        await daemon.write(PutFarm(both), by="test")
-        await daemon.register("rs2", Registration(rip(2), ("web", "green")), by="test")
-        await daemon.run_cycle()
+        await daemon.writer.write(PutFarm(both), by="test")
+        await daemon.agents.register("rs2", Registration(rip(2), ("web", "green")), by="test")
+        await daemon.loop.run_cycle()
         found = await assignment(director, 2)
         assert (Tunnel("gre", 0, checksum=True), Tunnel("gue", 6081)) == found.tunnels
         assert 1380 == found.mtu
@@ -237,15 +237,15 @@ def test_adopting_keeps_the_tunnel_that_serves(director: Director) -> None:
         director.bench.local.release([WEB_KEY])
         director.restart(forgetful=True)
         daemon = director.daemon
-        await daemon.write(PutFarm(farm(pool())), by="test")
-        await daemon.register("rs2", Registration(rip(2), ("web",)), by="test")
+        await daemon.writer.write(PutFarm(farm(pool())), by="test")
+        await daemon.agents.register("rs2", Registration(rip(2), ("web",)), by="test")
 
         await daemon.adopt(None, force=False, by="test")
-        await daemon.run_cycle()
+        await daemon.loop.run_cycle()
         assert {2: "gre+checksum"} == tunnels(director)
 
         await report(director, 2, IPIP, Tunnel("gre", 0, checksum=True))
-        await daemon.run_cycle()
+        await daemon.loop.run_cycle()
         assert {2: "ipip"} == tunnels(director)
 
     virtual_time.run(scenario())

@@ -1,0 +1,64 @@
+"""``make bench``: lvsctl beside keepalived and ipvsadm, in the lab's kernel and outside.
+
+The results go to docs/benchmarks and into the README.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from benchmarks import native, report
+from benchmarks.farms import SIZES
+from benchmarks.samples import Recorder, read
+
+ROOT = Path(__file__).parents[1]
+FACTS = "facts.json"
+
+
+def main() -> None:
+    """Measure everything and write it down."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sizes", nargs="*", choices=SIZES, default=[*SIZES])
+    parser.add_argument("--ping-s", type=float, default=30.0, help="For each load; 0: none.")
+    parser.add_argument("--out", type=Path, help="Keeps what it has measured; may be gone on with.")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        out = arguments.out or Path(folder)
+        out.mkdir(parents=True, exist_ok=True)
+        for size in arguments.sizes:
+            _in_guest(out, size, arguments.rounds, arguments.ping_s)
+        samples = out / "samples.jsonl"
+        for _ in range(arguments.rounds):
+            native.measure(Recorder(samples))
+        text = report.write(read(samples), _machine(out), ROOT / "docs/benchmarks")
+    report.into_readme(ROOT / "README.md", text)
+
+
+def _in_guest(out: Path, size: str, rounds: int, ping_s: float) -> None:
+    lab = [sys.executable, "-m", "deploy.lab", "exec", "--memory", "2G", "--out", str(out)]
+    limit = ["--time-limit", str(600 * rounds + 20 * ping_s)]
+    guest = ["python", "-m", "benchmarks.guest", "--size", size, "--rounds", str(rounds)]
+    subprocess.run([*lab, *limit, "--", *guest, "--ping-s", str(ping_s)], check=True, cwd=ROOT)
+
+
+def _machine(out: Path) -> Mapping[str, str]:
+    """Return what it was measured on."""
+    model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    facts = json.loads(out.joinpath(FACTS).read_text()) if out.joinpath(FACTS).exists() else {}
+    return {
+        "On": f"{os.cpu_count()} x {model[1] if model else platform.machine()},",
+        "Python": platform.python_version(),
+        **facts,
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""The agents as they talk to this director: they join, report, and are told what to serve."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+from lvsctl.director.agents.assignments import Assignments
+from lvsctl.director.agents.contacts import AgentWatch, Contact
+from lvsctl.director.agents.edits import AcceptReport, RegisterAgent
+from lvsctl.director.clock import Clock
+from lvsctl.director.live_state import LiveState
+from lvsctl.director.reconcile.cycle import Cycle
+from lvsctl.director.reconcile.tunnel_use import TunnelUse
+from lvsctl.director.state import State
+from lvsctl.director.write.advance import Advance
+from lvsctl.director.write.committer import CommitResult
+from lvsctl.director.write.edits import Edit
+from lvsctl.errors import NotFound
+from lvsctl.farm.status import Agent
+from lvsctl.messages.model import Assignment, Registration, Report
+from lvsctl.net import IPAddress
+
+
+class Write(Protocol):
+    """Stores an edit."""
+
+    def __call__(self, edit: Edit, *, by: str) -> Awaitable[CommitResult]:
+        """Store an edit in somebody's name."""
+        ...
+
+
+WaitUntil = Callable[[Callable[[], bool], float], Awaitable[None]]
+"""Waits until a cycle after which a condition holds, or for so many seconds."""
+
+
+class AgentSessions:
+    """The agents of one director; lives on its event loop.
+
+    Args:
+        state: What is stored of them.
+        write: Stores what they change.
+        wait_until: Waits for a cycle.
+        connections: Counts the active connections to an address in all services of ours.
+        emit: Told when agents are lost, return, and find something.
+        clock: Silence is measured on the clock that only runs forward.
+    """
+
+    def __init__(
+        self,
+        *,
+        state: LiveState,
+        write: Write,
+        wait_until: WaitUntil,
+        connections: Callable[[IPAddress], Awaitable[int]],
+        emit: Callable[..., None],
+        clock: Clock,
+    ) -> None:
+        self._state = state
+        self._write = write
+        self._wait_until = wait_until
+        self._connections = connections
+        self._emit = emit
+        self._clock = clock
+        self._watch = AgentWatch()
+        self._tunnel_use = TunnelUse()
+        self._assignments: Assignments | None = None
+
+    @property
+    def contacts(self) -> Mapping[str, Contact]:
+        """The last sign of life of each agent since this director started."""
+        return self._watch.contacts
+
+    def findings(self, agent: str) -> Sequence[str]:
+        """Return what an agent has found wrong on its host, oldest first."""
+        contact = self.contacts.get(agent)
+        findings = contact.report.findings if contact else ()
+        return [f"{each.subject}: {each.detail} ({each.severity}, {each.at})" for each in findings]
+
+    def on_advance(self, step: Advance) -> None:
+        """Forget the agents that a step of the stored state removed."""
+        self._watch.forget(step.before.status.agents.keys() - step.after.status.agents.keys())
+
+    def on_cycle(self, stored: State, cycle: Cycle) -> None:
+        """Take over what agents are to serve from a cycle that worked towards a state."""
+        self.note_use(cycle)
+        self._assignments = Assignments(stored, cycle.orphaned, self._tunnel_use)
+
+    def note_use(self, cycle: Cycle) -> None:
+        """Take note of what the kernel wraps packets in."""
+        self._tunnel_use = self._tunnel_use.after(
+            cycle.tunnels, asyncio.get_running_loop().time(), complete=cycle.dirty is None
+        )
+
+    def note_silence(self) -> None:
+        """Tell of agents that have been silent for too long."""
+        lost = self._watch.look(self._state.stored.status.agents, self._clock.monotonic())
+        self._emit(*lost)
+
+    async def register(self, name: str, registration: Registration, *, by: str) -> CommitResult:
+        """Let an agent join, change, leave, or be gone.
+
+        Raises:
+            InvalidInput, Conflict, StoreError: Nothing was stored.
+        """
+        return await self._write(RegisterAgent(name, registration), by=by)
+
+    async def report(self, name: str, report: Report) -> None:
+        """Take note of what an agent sees, and latch what is newly ready.
+
+        Raises:
+            NotFound: The agent is not registered.
+            StoreError: What is newly ready could not be stored.
+        """
+        edit = AcceptReport(name, report)
+        state = self._state.current
+        changes = edit.changes(state)
+        self._emit(*self._watch.record_report(name, report, self._clock.monotonic()))
+        if any(state.value(object_id) != value for object_id, value in changes.items()):
+            await self._write(edit, by=f"agent {name}")
+
+    async def assignment(
+        self, name: str, known_etag: str | None, wait_s: float
+    ) -> tuple[str, Assignment] | None:
+        """Return what an agent's host should be, with its entity tag, once it differs.
+
+        None where it is what the agent knows, and stays so for ``wait_s``.
+
+        Raises:
+            NotFound: The agent is not registered.
+        """
+
+        def changed() -> tuple[str, Assignment] | None:
+            agent = self._agent(name)
+            found = self._assignments.of(agent) if self._assignments else None
+            return found if found and found[0] != known_etag else None
+
+        await self._wait_until(lambda: changed() is not None, wait_s)
+        return changed()
+
+    async def connections(self, name: str) -> int:
+        """Return the active connections to an agent's address in all services of ours.
+
+        Raises:
+            NotFound: The agent is not registered.
+            KernelError: The table could not be read.
+        """
+        return await self._connections(self._agent(name).address)
+
+    def _agent(self, name: str) -> Agent:
+        agent = self._state.stored.status.agents.get(name)
+        if agent is None:
+            raise NotFound(f"there is no agent {name}")
+        return agent

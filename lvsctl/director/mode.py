@@ -1,0 +1,102 @@
+"""Whether this director writes its kernel: as a person said, and until when."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime
+
+import structlog
+
+from lvsctl.director.clock import ClockJump
+from lvsctl.errors import StoreError, StoreNotAccepted
+from lvsctl.events import Event, EventKind
+from lvsctl.store.interface import Mode, ModeName
+
+log = structlog.get_logger(__name__)
+
+
+class OperatingMode:
+    """The mode of one director; lives on its event loop.
+
+    Args:
+        kept: The mode of the director's last run.
+        hands_off: Why the kernel must stay as it is, whatever the mode; empty where it need not.
+        keep: Keeps a mode, durably; raises StoreError where the disk refuses it.
+        emit: Told of every change.
+        now: The time of day, in UTC.
+    """
+
+    def __init__(
+        self,
+        kept: Mode,
+        hands_off: str,
+        keep: Callable[[Mode], Awaitable[None]],
+        emit: Callable[[Event], None],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._mode = kept
+        self._is_kept = True
+        self._hands_off = hands_off
+        self._keep = keep
+        self._emit = emit
+        self._now = now
+
+    @property
+    def current(self) -> Mode:
+        """What this director may do."""
+        return Mode(ModeName.OBSERVE, self._hands_off) if self._hands_off else self._mode
+
+    @property
+    def is_hands_off(self) -> bool:
+        """Whether no mode that a person sets could let it write the kernel."""
+        return bool(self._hands_off)
+
+    @property
+    def until(self) -> datetime | None:
+        """When it goes back to enforce by itself, in UTC."""
+        return self._mode.until
+
+    @property
+    def why_not_enforced(self) -> str:
+        """Why nothing may be written, for a person; empty where it may."""
+        if self._hands_off:
+            return self._hands_off
+        if self._mode.name is ModeName.ENFORCE:
+            return ""
+        until = f" until {self._mode.until:%Y-%m-%dT%H:%M:%SZ}" if self._mode.until else ""
+        reason = f": {self._mode.reason}" if self._mode.reason else ""
+        return f"this director only observes{until}{reason}; lvsctl resume ends it"
+
+    async def set(self, mode: Mode) -> None:
+        """Keep a mode, durably, and go by it.
+
+        Raises:
+            StoreNotAccepted: Only another store could let it write the kernel.
+            StoreError: It could not be kept; the mode is as before.
+        """
+        if self._hands_off:
+            raise StoreNotAccepted(self._hands_off)
+        await self._keep(mode)
+        self._mode = mode
+        log.warning("mode set", mode=str(mode.name), reason=mode.reason, by=mode.by)
+        self._emit(Event(EventKind.MODE, str(mode.name), mode.reason, by=mode.by))
+
+    async def end_expired(self) -> None:
+        """Go back to enforce where the time is over; a disk that refuses it is asked again."""
+        now = self._now()
+        if self._mode.until is not None and self._mode.until <= now:
+            log.warning("pause has ended", reason=self._mode.reason)
+            self._emit(Event(EventKind.MODE, str(ModeName.ENFORCE), "the pause is over"))
+            self._mode, self._is_kept = Mode(), False
+        if self._is_kept:
+            return
+        self._is_kept = True
+        try:
+            await self._keep(self._mode)
+        except StoreError as error:
+            log.warning("the mode could not be kept", reason=str(error))
+
+    def clock_jumped(self, jump: ClockJump) -> None:
+        """Let a pause last as long as it had left."""
+        if self._mode.until:
+            self._mode = replace(self._mode, until=jump.moved(self._mode.until, self._mode.since))
+            self._is_kept = False

@@ -1,0 +1,66 @@
+"""Writes as the event loop asks for them: stored in the store's thread, then taken in here."""
+
+from collections.abc import Callable, Mapping
+
+from lvsctl.director.problems import Component, Problems
+from lvsctl.director.write.committer import CommitResult, Committer, EditContext
+from lvsctl.director.write.edits import Edit
+from lvsctl.director.write.follower import Follower
+from lvsctl.errors import StoreError, StoreNotAccepted
+from lvsctl.farm.objects import ObjectId
+from lvsctl.worker import Worker
+
+
+class Writer:
+    """Takes edits for the farm; lives on the director's event loop.
+
+    Args:
+        commits: The way to change the stored state; used in ``store`` alone.
+        store: The store's thread.
+        follower: Takes in what was stored, before a write is answered.
+        context: Returns what edits are judged by beside the stored state.
+        problems: Told where the disk refuses writes.
+    """
+
+    def __init__(
+        self,
+        commits: Committer,
+        store: Worker,
+        follower: Follower,
+        context: Callable[[], EditContext],
+        problems: Problems,
+    ) -> None:
+        self._commits = commits
+        self._store = store
+        self._follower = follower
+        self._context = context
+        self._problems = problems
+
+    async def write(
+        self, edit: Edit, *, by: str, expect: Mapping[ObjectId, int] | None = None
+    ) -> CommitResult:
+        """Store an edit and wake the reconciler.
+
+        Raises:
+            InvalidInput, NotFound, StaleRevision, Conflict, StoreError: Nothing was stored.
+        """
+        try:
+            written = await self._store.run(
+                self._commits.commit, edit, expect or {}, by, self._context()
+            )
+        except StoreNotAccepted:
+            raise
+        except StoreError as error:
+            self._problems.report(Component.STORE, str(error))
+            raise
+        finally:
+            self._follower.take_in()
+        if written.changed:
+            self._problems.clear(Component.STORE)
+        return written
+
+    async def dry_run(
+        self, edit: Edit, *, expect: Mapping[ObjectId, int] | None = None
+    ) -> CommitResult:
+        """Check an edit as :meth:`write` does and say what it would do."""
+        return await self._store.run(self._commits.dry_run, edit, expect or {}, self._context())
