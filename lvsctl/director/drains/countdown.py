@@ -59,8 +59,8 @@ def drain_warnings(state: State, server: ServerId) -> Iterator[str]:
     for service in services:
         if service.scheduler in ("mh", "sh") and not service.effective_flags & FALLBACKS:
             yield (
-                f"clients of service {service.name} that hash to this server are refused: its scheduler "
-                f"{service.scheduler} has no flag {service.scheduler}-fallback"
+                f"clients of service {service.name} that hash to this server are refused: its "
+                f"scheduler {service.scheduler} has no flag {service.scheduler}-fallback"
             )
 
 
