@@ -83,8 +83,10 @@ class PutFarm(Edit):
 
     def guard(self, before: State, after: State) -> None:
         """Refuse what is drastic, or interrupts a service, unless it is forced."""
-        farms = (before.farm, after.farm)
-        reasons = [] if self.force else [*drastic(*farms), *moved_marks(*farms)]
+        if self.force:
+            return
+        reasons = [*drastic(before.farm, after.farm)]
+        reasons += moved_marks(before.farm, before.index, after.farm.services.values())
         if reasons:
             raise DrasticChange("; ".join(reasons), describe_operations(before, after, None))
 
@@ -104,11 +106,12 @@ class PutObject(Edit):
         """Point into the object; what it breaks elsewhere concerns the whole."""
         return problem if broken == self.object_id else super().locate(broken, problem)
 
-    def guard(self, before: State, after: State) -> None:
+    def guard(self, before: State, after: State) -> None:  # noqa: ARG002 - says enough by itself
         """Refuse to interrupt a service."""
-        moved = [*moved_marks(before.farm, after.farm)]
-        if moved:
-            raise Conflict("; ".join(moved))
+        if isinstance(self.value, Service):
+            moved = [*moved_marks(before.farm, before.index, [self.value])]
+            if moved:
+                raise Conflict("; ".join(moved))
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """Changes of a farm that are valid and yet should not be made unasked. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from lvsctl.farm.model import Farm, Pool
-from lvsctl.net import IPAddress
+from lvsctl.farm.index import Index
+from lvsctl.farm.model import Farm, Pool, Service
+from lvsctl.ipvs.table import FwmarkKey
+from lvsctl.net import IPAddress, family_of
 
 
 def drastic(before: Farm, after: Farm) -> Iterator[str]:
@@ -24,16 +26,20 @@ def drastic(before: Farm, after: Farm) -> Iterator[str]:
             yield f"service {service.name} loses all {len(had)} of its declared real servers"
 
 
-def moved_marks(before: Farm, after: Farm) -> Iterator[str]:
+def moved_marks(before: Farm, index: Index, changed: Iterable[Service]) -> Iterator[str]:
     """Yield, in sentences, each service that would keep its firewall mark and get another VIP.
 
     The kernel knows such a service by the mark alone. So the old VIP cannot serve on beside the
     new one, as it does where the VIP is part of the key.
+
+    Args:
+        before: The farm as it is.
+        index: Of that farm.
+        changed: Services as they are to be.
     """
-    vips = {s.fwmark: s.vip for s in before.services.values() if s.fwmark is not None}
-    for service in after.services.values():
-        old = vips.get(service.fwmark) if service.fwmark is not None else None
-        if old is not None and old != service.vip:
+    for service in changed:
+        owners = index.keys.get(FwmarkKey(family_of(service.vip), service.fwmark or 0), ())
+        for old in {before.services[name].vip for name in owners} - {service.vip}:
             yield (
                 f"service {service.name} would move fwmark {service.fwmark} from {old} to "
                 f"{service.vip}, and both would be without service meanwhile; add a service with "
