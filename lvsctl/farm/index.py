@@ -70,7 +70,7 @@ class Index:
         return Index(
             users=_regrouped(self.users, services, lambda service: (service.pool,)),
             vips=_regrouped(self.vips, services, lambda service: (service.vip,)),
-            keys=_regrouped(self.keys, services, _keys),
+            keys=_regrouped(self.keys, services, keys_of),
             sorry_servers=_regrouped(self.sorry_servers, services, _sorry_servers),
             declaring=_regrouped(self.declaring, pools, _addresses),
             agents=_regrouped(self.agents, agents, lambda agent: (agent.address,)),
@@ -99,6 +99,13 @@ def pools_of(value: StoredObject | None) -> Collection[str]:
             return ()
 
 
+def keys_of(service: Service) -> Collection[ServiceKey]:
+    """Return the keys of a service's virtual services; none where it breaks the rules."""
+    if service.fwmark is None and service.protocol is None:
+        return ()
+    return service_keys(service)
+
+
 def _of_kind(
     kind: type[ObjectT], changes: Iterable[Change]
 ) -> Collection[tuple[ObjectT | None, ObjectT | None]]:
@@ -112,14 +119,14 @@ def _of_kind(
 def _regrouped(
     groups: Mapping[KeyT, Names],
     changes: Collection[tuple[ObjectT | None, ObjectT | None]],
-    keys_of: Callable[[ObjectT], Collection[KeyT]],
+    keys: Callable[[ObjectT], Collection[KeyT]],
 ) -> Mapping[KeyT, Names]:
     """Return groups of names by key once objects have other keys; the same where none has."""
     left: dict[KeyT, set[str]] = {}
     joined: dict[KeyT, set[str]] = {}
     for old, new in changes:
-        before = frozenset(keys_of(old)) if old else frozenset[KeyT]()
-        after = frozenset(keys_of(new)) if new else frozenset[KeyT]()
+        before = frozenset(keys(old)) if old else frozenset[KeyT]()
+        after = frozenset(keys(new)) if new else frozenset[KeyT]()
         if old:
             for key in before - after:
                 left.setdefault(key, set()).add(old.name)
@@ -180,12 +187,6 @@ def _own_tunnels(
 
 def _ports(service: Service) -> int:
     return max(1, len(service.ports))
-
-
-def _keys(service: Service) -> Collection[ServiceKey]:
-    if service.fwmark is None and service.protocol is None:  # the rules refuse it
-        return ()
-    return service_keys(service)
 
 
 def _sorry_servers(service: Service) -> Collection[IPAddress]:
