@@ -4,12 +4,12 @@ An index is a value. The next one shares with it whatever a change leaves as it 
 the change changes; its laws are in ``tests/unit/test_index.py``.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from lvsctl.farm.compile import service_keys
-from lvsctl.farm.model import Pool, PoolTunnel, Service
+from lvsctl.farm.model import Farm, Pool, PoolTunnel, Service
 from lvsctl.farm.objects import StoredObject
 from lvsctl.farm.status import Agent
 from lvsctl.ipvs.table import ServiceKey
@@ -84,6 +84,11 @@ class Index:
                 for pool in affected
             ),
         )
+
+
+def in_order(farm: Farm, services: Collection[str]) -> Sequence[str]:
+    """Return names of services in the order of the farm, all of which is gone through."""
+    return [name for name in farm.services if name in services]
 
 
 def pools_of(value: StoredObject | None) -> Collection[str]:

@@ -12,6 +12,7 @@ from datetime import datetime
 from lvsctl.director.reconcile.desired import compile_desired
 from lvsctl.director.state import State, override_id
 from lvsctl.errors import Conflict, DrasticChange, InvalidInput, NotFound, Problem
+from lvsctl.farm.index import in_order
 from lvsctl.farm.members import members
 from lvsctl.farm.model import Farm, Pool, RealServer, Service, Settings
 from lvsctl.farm.objects import Changes, Directors, Kind, ObjectId, StoredObject
@@ -125,10 +126,11 @@ class DeleteObject(Edit):
         if state.value(self.object_id) is None:
             raise NotFound(f"there is no {self.object_id}")
         if self.object_id.kind is Kind.POOL:
-            users = ", ".join(state.index.users.get(self.object_id.name, ()))
+            users = state.index.users.get(self.object_id.name, ())
             if users:
+                named = ", ".join(in_order(state.farm, users))
                 raise Conflict(
-                    f"{self.object_id} is used by: {users}; remove these or give them another pool"
+                    f"{self.object_id} is used by: {named}; remove these or give them another pool"
                 )
         return {self.object_id: None}
 
@@ -207,9 +209,10 @@ class PutOverride(Edit):
         users = after.index.users.get(self.id.pool, ())
         left = [] if self.force else [*unserved(before, after, users)]
         if left:
+            named = ", ".join(in_order(after.farm, left))
             raise DrasticChange(
-                f"{self.id} is the last server that takes connections of {', '.join(left)}",
-                describe_operations(before, after, users),
+                f"{self.id} is the last server that takes connections of {named}",
+                describe_operations(before, after, in_order(after.farm, users)),
             )
 
 
