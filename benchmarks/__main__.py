@@ -54,7 +54,7 @@ def _machine(out: Path) -> Mapping[str, str]:
     model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     facts = json.loads(out.joinpath(FACTS).read_text()) if out.joinpath(FACTS).exists() else {}
     return {
-        "On": f"{os.cpu_count()} x {model[1] if model else platform.machine()},",
+        "On": f"{os.cpu_count()} x {model[1] if model else platform.machine()}",
         "Python": platform.python_version(),
         **facts,
     }

@@ -3,7 +3,6 @@
 import contextlib
 import http.client
 import json
-import os
 import secrets
 import shutil
 import signal
@@ -38,13 +37,11 @@ class Director:
     @contextlib.contextmanager
     def running(self) -> Iterator[float]:
         """Run it; yield how long it took from exec until it was ready."""
-        command = [sys.executable, "-m", "lvsctl.cli.main", "director", "run"]
+        command = [str(Path(sys.executable).with_name("lvsctl")), "director", "run"]
         command += ["--listen", f"127.0.0.1:{self._port}", "--ipvs", "memory"]
         command += ["--state-dir", str(self._state), "--token-file", str(self._token_file)]
         began = time.perf_counter()
-        process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ)
-        )
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             while not self._is_ready():
                 if process.poll() is not None or time.perf_counter() - began > WITHIN_S:

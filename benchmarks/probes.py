@@ -36,7 +36,7 @@ from lvsctl.farm.model import Farm, Pool, RealServer, Service
 from lvsctl.farm.status import Status
 from lvsctl.health.outcome import Outcome, Passed
 from lvsctl.health.path import TunnelProbe
-from lvsctl.health.prober import Report
+from lvsctl.health.prober import ProbeResult
 from lvsctl.health.probes.kinds import Probes
 from lvsctl.health.target import ProbeId
 from lvsctl.health.verdict import KeptVerdict
@@ -107,7 +107,7 @@ class Measured:
     took_s: list[float] = field(default_factory=list)
     outcomes: Counter[str] = field(default_factory=Counter)
 
-    def add(self, report: Report, outcome: Outcome) -> None:
+    def add(self, report: ProbeResult, outcome: Outcome) -> None:
         """Take note of a probe."""
         self.late_s.append(report.late_s)
         self.outcomes[type(outcome).__name__] += 1

@@ -124,8 +124,15 @@ class Api:
 
     def is_ready(self) -> bool:
         """Say whether the director answers and has compared its kernel."""
+        return self._succeeds("/readyz")
+
+    def is_up(self) -> bool:
+        """Say whether the director answers."""
+        return self._succeeds("/healthz")
+
+    def _succeeds(self, path: str) -> bool:
         try:
-            return self.ask("GET", "/readyz", timeout_s=5).is_success
+            return self.ask("GET", path, timeout_s=5).is_success
         except (OSError, http.client.HTTPException):
             return False
 
@@ -183,11 +190,14 @@ class FarmDaemons:
             path.write_text(self.token)
         return path
 
-    def start_director(self, *, descriptors: int | None = None, **changes: object) -> NodeProcess:
+    def start_director(
+        self, *, descriptors: int | None = None, ready: bool = True, **changes: object
+    ) -> NodeProcess:
         """Start the director and wait until it has compared its kernel.
 
         Args:
             descriptors: How many it may have open; by default as many as this process.
+            ready: Wait until it is; else until it answers.
             changes: Of its configuration.
         """
         config = DirectorConfig(
@@ -206,7 +216,7 @@ class FarmDaemons:
             director_main.run(config)
 
         self.director = node.fork(run, "director")
-        poll(self.api.is_ready, READY_WITHIN_S)
+        poll(self.api.is_ready if ready else self.api.is_up, READY_WITHIN_S)
         return self.director
 
     def start_agent(

@@ -3,13 +3,13 @@
 import resource
 
 from lvsctl.director.checks.direct_probes import AT_ONCE
-from lvsctl.health.prober import CONNECTIONS, PROGRAMS
+from lvsctl.health.prober import MAX_PROBES, MAX_PROGRAMS
 
 OTHERS = 256
 """Netlink, the stores with their journals, threads, listening sockets, standard streams."""
 USEFUL = 65536
 """More than there is use for."""
-RESERVED = CONNECTIONS + AT_ONCE + PROGRAMS + OTHERS
+RESERVED = MAX_PROBES + AT_ONCE + MAX_PROGRAMS + OTHERS
 
 
 def raise_descriptor_limit() -> int:

@@ -34,8 +34,8 @@ from lvsctl.director.problems import Component, Problems
 from lvsctl.director.reconcile.probe_services import ProbeServices
 from lvsctl.director.reconcile.reconciler import Reconciler
 from lvsctl.director.self_check import SelfCheck, disk_problem
-from lvsctl.director.vips.managed import LocalVips
 from lvsctl.director.vips.neighbours import LinkNeighbours, Neighbours, NoNeighbours
+from lvsctl.director.vips.placements import open_placements
 from lvsctl.director.write.committer import Committer
 from lvsctl.errors import ConfigurationError, StoreError, StoreInUse
 from lvsctl.events import Event, EventKind
@@ -205,7 +205,9 @@ async def open_daemon(
             events.emit(Event(EventKind.NEW_EPOCH, detail=store.begun))
         if kernel.local_problem:
             problems.report(Component.LOCAL_STATE, kernel.local_problem, lasts=True)
-        vips = await kernel_worker.run(LocalVips, kernel.host, kernel.neighbours, kernel.local)
+        vips = await kernel_worker.run(
+            open_placements, kernel.host, kernel.neighbours, kernel.local
+        )
         probes = await kernel_worker.run(ProbeServices, kernel.ipvs, kernel.host, kernel.local, now)
         reconciler = await kernel_worker.run(
             Reconciler,

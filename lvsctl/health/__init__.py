@@ -1,1 +1,5 @@
-"""Health checks: what is asked of the real servers, what they answered, and what follows."""
+"""Health checks: probes of real servers, their verdicts, and the resulting weights.
+
+Verdicts, weights, marks and paths are pure. Which probes a farm needs is decided in
+``director/checks``.
+"""

@@ -1,4 +1,4 @@
-"""Room for probes under way: bounded, and such that dead servers do not keep out the others."""
+"""A limit on concurrent probes under which dead servers cannot starve live ones."""
 
 import asyncio
 import contextlib
@@ -7,18 +7,18 @@ from collections.abc import AsyncIterator
 
 
 class ProbeLimiter:
-    """Lets probes in, of each kind whoever came first.
+    """A semaphore with two FIFO queues, one for servers whose last probe failed slowly.
 
-    Those whose last probe waited in vain take at most half of it, so the others find room however
-    many are dead. Servers that died a moment ago count as such one timeout later: there should be
-    room for as many as may die at once.
+    Slow ones hold at most half of the slots, so healthy servers are probed on time however many
+    are dead. A server that has just died is recognised as slow only after its first timeout, so
+    the limit should cover as many servers as may die at once.
     """
 
     def __init__(self, most: int) -> None:
-        """Make an empty room.
+        """Create a limiter.
 
         Args:
-            most: How many there is room for.
+            most: Maximum number of concurrent probes.
         """
         self._most = most
         self._inside = {True: 0, False: 0}
@@ -28,28 +28,28 @@ class ProbeLimiter:
         return sum(self._inside.values())
 
     @contextlib.asynccontextmanager
-    async def place(self, *, in_vain: bool) -> AsyncIterator[None]:
-        """Wait for a place, and keep it.
+    async def slot(self, *, slow: bool) -> AsyncIterator[None]:
+        """Wait for a slot and hold it.
 
         Args:
-            in_vain: The last probe to this server waited in vain.
+            slow: The last probe of this server failed slowly, typically by timing out.
         """
         admitted = asyncio.get_running_loop().create_future()
-        self._waiting[in_vain].append(admitted)
+        self._waiting[slow].append(admitted)
         self._admit()
         try:
             await admitted
             yield
         finally:
             if not admitted.cancelled():
-                self._inside[in_vain] -= 1
+                self._inside[slow] -= 1
                 self._admit()
 
     def _admit(self) -> None:
-        for in_vain, share in (False, self._most), (True, max(self._most // 2, 1)):
-            waiting = self._waiting[in_vain]
-            while waiting and len(self) < self._most and self._inside[in_vain] < share:
+        for slow, share in (False, self._most), (True, max(self._most // 2, 1)):
+            waiting = self._waiting[slow]
+            while waiting and len(self) < self._most and self._inside[slow] < share:
                 admitted = waiting.popleft()
                 if not admitted.cancelled():
-                    self._inside[in_vain] += 1
+                    self._inside[slow] += 1
                     admitted.set_result(None)

@@ -1,10 +1,10 @@
-"""Which firewall mark and which source port the probes of a real server have. Pure.
+"""Assigns a firewall mark and a source port to each real server's probes. Pure.
 
-A probe through the tunnel must reach one real server and no other. Its packets carry a mark, and
-the virtual service of that mark has that server as its only destination. IPVS looks for an existing
-connection before it looks at the mark, so the mark alone is not enough: an entry that a dead
-server's probe left would swallow the next one from the same port. Therefore each mark has a source
-port of its own, which nothing else uses, and which rests before another server gets it.
+A probe through the tunnel must reach exactly one real server. Its packets carry a mark, and the
+virtual service for that mark has that server as its only destination. IPVS looks up existing
+connections before the mark, so the mark alone is not enough: an entry left behind by a dead
+server's probe would capture the next one from the same port. Each mark therefore has its own
+source port, used by nothing else and kept unused for a while before another server gets it.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -23,19 +23,19 @@ from lvsctl.ipvs.table import (
 )
 from lvsctl.net import Family, IPAddress
 
-RESTS_FOR = timedelta(minutes=15)
-"""How long a pair of mark and port is kept for a path that no probe takes any more: the idle time
-of an established connection in IPVS, the longest of its defaults."""
+REUSE_DELAY = timedelta(minutes=15)
+"""How long the mark and port of an unused path stay reserved: the IPVS timeout of an idle
+established connection, the longest of its defaults."""
 
 
 @dataclass(frozen=True, slots=True)
 class TunnelPath:
-    """A way through a tunnel to one real server, whatever the VIP and its port.
+    """A tunnel to one real server, independent of VIP and port.
 
     Attributes:
-        family: Of the VIP; marks of the two families are different virtual services.
+        family: Of the VIP; the same mark in the other family is another virtual service.
         server: Address of the real server (RIP).
-        encapsulation: What packets to it are wrapped in.
+        encapsulation: Of packets to it.
     """
 
     family: Family
@@ -44,7 +44,7 @@ class TunnelPath:
 
     @property
     def sort_key(self) -> tuple[int, int, int, Encapsulation]:
-        """A total order: by families, address, encapsulation."""
+        """A total order, by families, address, encapsulation."""
         return (self.family, self.server.version, int(self.server), self.encapsulation)
 
     def __str__(self) -> str:
@@ -53,12 +53,12 @@ class TunnelPath:
 
 @dataclass(frozen=True, slots=True)
 class ProbeMark:
-    """What tells the probes along one path from all other packets.
+    """Mark and source port of the probes along one path.
 
     Attributes:
-        mark: The firewall mark of their packets.
-        port: The source port that they are sent from.
-        unused_since: Since when no probe takes the path, in UTC; None while one does.
+        mark: Firewall mark.
+        port: Source port.
+        unused_since: When the path was last needed, in UTC; None while it is in use.
     """
 
     mark: int
@@ -75,31 +75,31 @@ def assign_marks(
     *,
     marks: MarkRange,
     ports: PortRange,
-    taken: Collection[FwmarkKey],
+    foreign_keys: Collection[FwmarkKey],
     now: datetime,
 ) -> ProbeMarks:
-    """Give each path a mark and a port of its own; those that have both keep them.
+    """Assign each path its own mark and port, keeping existing assignments.
 
-    Of a pair that has become unfit only the unfit half changes. What paths that are not asked for
-    had rests for :data:`RESTS_FOR`; one that is asked for again within that time has the same.
-    Paths for which nothing is free are missing from the answer.
+    If only the mark or only the port has become invalid, only that half changes. An unused path's
+    pair stays reserved for :data:`REUSE_DELAY`; a path that returns in time gets it back. Paths
+    for which no mark or port is free are missing from the result.
 
     Args:
-        paths: What probes take now.
-        held: What was assigned until now, with what rests.
-        marks: From which marks to choose.
-        ports: From which source ports to choose.
-        taken: Marks that virtual services of somebody else have.
-        now: The time of day, in UTC.
+        paths: Paths in use now.
+        held: Current assignments, reserved ones included.
+        marks: Range to choose marks from.
+        ports: Range to choose source ports from.
+        foreign_keys: Firewall-mark services that are not probe services.
+        now: In UTC.
     """
     resting = {
         path: replace(mark, unused_since=since)
         for path, mark in held.items()
         if path not in paths
-        # A clock that was set back must not make it rest for years.
-        if now - (since := min(mark.unused_since or now, now)) < RESTS_FOR
+        # A clock that was set back must not reserve it for years.
+        if now - (since := min(mark.unused_since or now, now)) < REUSE_DELAY
     }
-    foreign = {key.mark for key in taken}
+    foreign = {key.mark for key in foreign_keys}
     fit_marks = {
         path: mark.mark
         for path, mark in held.items()
@@ -125,7 +125,7 @@ def _free(numbers: MarkRange | PortRange, used: Collection[int]) -> Iterator[int
 
 
 def mark_table(marks: ProbeMarks) -> IpvsTable:
-    """Return the virtual services that lead each mark in use to its real server."""
+    """Return the virtual services that send each mark in use to its real server."""
     return {
         FwmarkKey(path.family, mark.mark): VirtualService(
             VirtualServiceConfig("rr"),
@@ -141,11 +141,11 @@ def mark_table(marks: ProbeMarks) -> IpvsTable:
 
 
 def reserved_ports(present: str, ports: PortRange) -> str:
-    """Return a list of reserved ports with a range added, as the kernel writes it.
+    """Add a range to a list of reserved ports, in the kernel's notation.
 
     Args:
         present: Value of ``net.ipv4.ip_local_reserved_ports``, such as ``8080,9148-9150``.
-        ports: What no socket may get that does not ask for it by number.
+        ports: Range that the kernel must not hand out as ephemeral ports.
     """
     ranges = [
         (int(first), int(last or first))

@@ -1,24 +1,24 @@
-"""How a probe ended."""
+"""Outcomes of a probe."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """The server answered as it should, after ``took_s``."""
+    """The server answered as expected, after ``took_s``."""
 
     took_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The server did not answer as it should.
+    """The server did not answer as expected.
 
     Attributes:
-        reason: What was wrong, for a person: "192.0.2.11:80 refused the connection".
-        took_s: From the probe's start until that was known.
-        silent: Not one packet came back.
-        meaning: What else is known of why, for a person; may be empty.
+        reason: For a person: "192.0.2.11:80 refused the connection".
+        took_s: From the start of the probe to its failure.
+        silent: No packet came back.
+        meaning: Likely cause, for a person; may be empty.
     """
 
     reason: str
@@ -28,16 +28,16 @@ class Failed:
 
     @property
     def why(self) -> str:
-        """The reason with its meaning."""
+        """Reason and likely cause."""
         return f"{self.reason}; {self.meaning}" if self.meaning else self.reason
 
 
 @dataclass(frozen=True, slots=True)
 class Inconclusive:
-    """The probe says nothing about the server: the director's own fault, or its path was not there.
+    """The probe says nothing about the server: a local fault, or its path was not in place.
 
     Attributes:
-        reason: What kept the probe from counting, for a person.
+        reason: Why the probe does not count, for a person.
     """
 
     reason: str

@@ -1,8 +1,9 @@
-"""Whether what a probe through the tunnel found says anything about its real server. Pure.
+"""Decides whether the result of a probe through the tunnel counts. Pure.
 
-Much on the director itself makes all servers seem to fail, or to pass: a mark without its virtual
-service, a parameter that lets no answer in, a VIP or route that is gone. What holds before and
-after a probe is compared with what it needs; where that is missing, its result does not count.
+Faults on the director itself can make every server seem to fail, or to pass: a missing virtual
+service for a mark, a sysctl that drops the answers, a missing VIP or route. The director's state
+before and after a probe is compared with what the probe needs; if anything is missing, its result
+does not count.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ LOCAL_TABLE = 255
 """The routing table of the kernel's own addresses."""
 
 REUSE_MODE = SysctlKey(("net", "ipv4", "vs", "conn_reuse_mode"))
-"""With 1 a probe that comes from the port of an old one is a new connection."""
+"""1: a probe that reuses the port of an earlier one is a new connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,8 @@ class Egress:
     """How the director reaches a real server.
 
     Attributes:
-        link: Device by which packets leave, and answers come in.
-        source: The director's own address of the VIP's family there (DIP).
+        link: Device that packets leave by, and answers arrive on.
+        source: The director's address in the VIP's family (DIP).
     """
 
     link: str
@@ -44,33 +45,33 @@ class Egress:
 
 @dataclass(frozen=True, slots=True)
 class PreparedPath:
-    """What a probe along a path is sent with.
+    """How a probe along a path is sent.
 
     Attributes:
         mark: Firewall mark and source port.
-        way: Device and source address.
+        egress: Device and source address.
     """
 
     mark: ProbeMark
-    way: Egress
+    egress: Egress
 
 
 PreparedPaths = Mapping[TunnelPath, PreparedPath]
-"""What probes through the tunnel are sent with, by where they go."""
+"""How probes are sent, by path."""
 
 
 @dataclass(frozen=True)
 class PathFacts:
-    """What one look at the director has found; many probes are compared with it.
+    """One observation of the director, shared by many probes.
 
     Attributes:
-        services: The virtual services of marks.
-        addresses: Of every device, each device's oldest first.
-        routes: Of the main table and of :data:`LOCAL_TABLE`.
+        services: The firewall-mark services.
+        addresses: Of every device, in the order they were added.
+        routes: Of the main table and :data:`LOCAL_TABLE`.
         sysctls: The values of :func:`path_sysctls`.
         vips: All VIPs of the farm.
-        elsewhere: Those of them that need not be on this director: probes reach the real servers
-            all the same.
+        elsewhere: VIPs that need not be on this director, since they are withdrawn or managed
+            externally; their real servers can still be probed.
     """
 
     services: IpvsTable
@@ -82,7 +83,7 @@ class PathFacts:
 
     @cached_property
     def links_of(self) -> Mapping[IPAddress, frozenset[str]]:
-        """The devices that have an address."""
+        """Devices by address."""
         found: dict[IPAddress, set[str]] = {}
         for key in self.addresses:
             found.setdefault(key.address.ip, set()).add(key.link)
@@ -90,9 +91,9 @@ class PathFacts:
 
     @cached_property
     def sources(self) -> Mapping[Family, Sequence[Egress]]:
-        """Addresses of this director's own that packets can be sent from, each device's in order.
+        """Addresses of this director that probes can be sent from.
 
-        A VIP is none: a real server has it too, and would answer itself.
+        VIPs are excluded: the real server has them too and would answer itself.
         """
         found: dict[Family, list[Egress]] = {family: [] for family in Family}
         for key, config in self.addresses.items():
@@ -104,7 +105,7 @@ class PathFacts:
 
     @cached_property
     def local_networks(self) -> Sequence[IPNetwork]:
-        """What is local by a route and not only for an address."""
+        """Networks that are local because of a route rather than an address."""
         return [
             key.destination
             for key, config in self.routes.items()
@@ -117,7 +118,7 @@ class PathFacts:
 
     @cached_property
     def unicast_keys(self) -> Sequence[RouteKey]:
-        """Routes to others, the best first: the narrowest, of equals that of the lowest metric."""
+        """Routes to other hosts, best first: longest prefix, then lowest metric."""
         return sorted(
             (key for key in self.routes if key.table != LOCAL_TABLE),
             key=lambda key: (-key.destination.prefixlen, key.metric),
@@ -128,7 +129,7 @@ class PathFacts:
         return {}
 
     def route_to(self, server: IPAddress) -> RouteConfig | None:
-        """Return the route to a server; None where there is none, or a dead end."""
+        """Return the route to a server; None if there is none, or it is not unicast."""
         if server not in self._routes_found:
             best = next((key for key in self.unicast_keys if server in key.destination), None)
             found = self.routes[best] if best else None
@@ -137,7 +138,7 @@ class PathFacts:
         return self._routes_found[server]
 
     def is_local(self, address: IPAddress) -> bool:
-        """Say whether packets for an address are for this director."""
+        """Tell whether this director accepts packets for an address."""
         return address in self.links_of or any(
             address in network for network in self.local_networks
         )
@@ -148,20 +149,20 @@ class TunnelProbe:
     """A probe through the tunnel.
 
     Attributes:
-        path: Where it goes.
-        mark: What it carries.
-        vip: Whom it asks.
-        way: The device and source that it was given.
+        path: Tunnel that it takes.
+        mark: Mark and source port of its packets.
+        vip: Destination address.
+        egress: Device and source address.
     """
 
     path: TunnelPath
     mark: ProbeMark
     vip: IPAddress
-    way: Egress
+    egress: Egress
 
 
-def way_to(path: TunnelPath, facts: PathFacts) -> Egress | None:
-    """Return how the director reaches a server; None where it does not."""
+def egress_to(path: TunnelPath, facts: PathFacts) -> Egress | None:
+    """Return how the director reaches a server; None if it cannot."""
     route = facts.route_to(path.server)
     if route is None or route.link is None:
         return None
@@ -170,12 +171,12 @@ def way_to(path: TunnelPath, facts: PathFacts) -> Egress | None:
     if preferred and family_of(preferred) is path.family and preferred not in facts.vips:
         return Egress(link, preferred)
     own = facts.sources[path.family]
-    nearest = next((way for way in own if way.link == link), own[0] if own else None)
+    nearest = next((each for each in own if each.link == link), own[0] if own else None)
     return Egress(link, nearest.source) if nearest else None
 
 
 def path_sysctls(links: Collection[str]) -> Collection[SysctlKey]:
-    """Return the parameters that decide what becomes of answers from these devices."""
+    """Return the sysctls that decide whether answers arriving on these devices are accepted."""
     return [
         REUSE_MODE,
         *(
@@ -187,7 +188,7 @@ def path_sysctls(links: Collection[str]) -> Collection[SysctlKey]:
 
 
 def accept_local(link: str) -> SysctlKey:
-    """Return the parameter that lets in packets from a VIP, which is an address of the director."""
+    """Return the sysctl that accepts packets from a VIP, which is also the director's address."""
     return _of_link(link, "accept_local")
 
 
@@ -195,14 +196,14 @@ def _of_link(link: str, name: str) -> SysctlKey:
     return SysctlKey(("net", "ipv4", "conf", link, name))
 
 
-def path_problem(probe: TunnelProbe, *looks: PathFacts) -> str:
-    """Return why the result of a probe counts for nothing; empty where it counts.
+def path_problem(probe: TunnelProbe, *observations: PathFacts) -> str:
+    """Return why the result of a probe does not count; empty if it counts.
 
     Args:
-        probe: What was sent.
-        looks: What was found before and after it.
+        probe: The probe.
+        observations: Made before and after it.
     """
-    return next((why for facts in looks for why in _problems(probe, facts)), "")
+    return next((why for facts in observations for why in _problems(probe, facts)), "")
 
 
 def _problems(probe: TunnelProbe, facts: PathFacts) -> Iterator[str]:
@@ -210,44 +211,47 @@ def _problems(probe: TunnelProbe, facts: PathFacts) -> Iterator[str]:
     found = facts.services.get(key)
     if found is None:
         yield (
-            f"{key} has no virtual service, so that any server could answer; the director adds it "
-            "again within 5 s. ipvsadm -C deletes it, and so does a restore of another table"
+            f"{key} has no virtual service, so any server could answer; the director restores it "
+            "within 5 s. ipvsadm -C deletes it, and so does ipvsadm -R"
         )
     elif found != wanted:
         yield (
-            f"{key} does not lead to {probe.path} alone, with weight 1; the director mends that "
+            f"{key} does not lead to {probe.path} alone, with weight 1; the director repairs it "
             "within 5 s"
         )
     if not facts.is_local(probe.vip) and probe.vip not in facts.elsewhere:
         yield f"{probe.vip} is not on this director; lvsctl plan show says why"
-    if probe.way.source not in facts.links_of:
-        yield f"{probe.way.source}, from which it is sent, is no address of this director any more"
+    if probe.egress.source not in facts.links_of:
+        yield f"its source {probe.egress.source} is no longer an address of this director"
     route = facts.route_to(probe.path.server)
     if route is None:
         yield f"this director has no route to {probe.path.server}: ip route get {probe.path.server}"
-    elif route.link != probe.way.link:
-        yield f"{probe.path.server} is no longer reached by {probe.way.link} but by {route.link}"
-    yield from _closed_doors(probe, facts)
+    elif route.link != probe.egress.link:
+        yield f"{probe.path.server} is now reached by {route.link} instead of {probe.egress.link}"
+    yield from _sysctl_problems(probe, facts)
 
 
-def _closed_doors(probe: TunnelProbe, facts: PathFacts) -> Iterator[str]:
-    """Yield what keeps answers out, or would swallow the next probe."""
+def _sysctl_problems(probe: TunnelProbe, facts: PathFacts) -> Iterator[str]:
+    """Yield sysctls that drop the answers, or let an old connection capture the next probe."""
     reuse_mode = _value(REUSE_MODE, facts)
     if reuse_mode != 1:
-        yield f"{REUSE_MODE} is {reuse_mode}, so that old connections swallow probes; it must be 1"
+        yield (
+            f"{REUSE_MODE} is {reuse_mode}, so old connections capture probes: "
+            f"sysctl -w {REUSE_MODE}=1"
+        )
     if probe.path.family is Family.IPV6:
         return
-    link = probe.way.link
+    link = probe.egress.link
     if not max(_value(_of_link(each, "accept_local"), facts) for each in ("all", link)):
         yield (
-            f"{accept_local(link)} is 0, so that no answer from {probe.vip} is let in; the "
-            "director sets it to 1 within 5 s"
+            f"{accept_local(link)} is 0, so answers from {probe.vip} are dropped; the director "
+            "sets it to 1 within 5 s"
         )
-    # The kernel takes the greater of both values (ip-sysctl.rst).
+    # The kernel uses the maximum of "all" and the device (ip-sysctl.rst).
     strict = max(_value(_of_link(each, "rp_filter"), facts) for each in ("all", link)) == 1
     if strict and link not in facts.links_of.get(probe.vip, ()):
         yield (
-            f"rp_filter is 1 on {link}, so that no answer from {probe.vip} is let in: "
+            f"rp_filter is 1 on {link}, so answers from {probe.vip} are dropped: "
             f"sysctl -w {_of_link(link, 'rp_filter')}=2"
         )
 

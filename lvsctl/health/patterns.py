@@ -1,8 +1,8 @@
-"""Regular expressions over what a server answers, compiled and searched for in bounded time. Pure.
+"""Regular expressions over server responses, with bounded time and memory. Pure.
 
-They are RE2's (https://github.com/google/re2/wiki/Syntax). A backtracking engine takes minutes for
-an innocent ``(x+x+)+y`` and unrolls ``((a{1000}){1000}){1000}`` into gigabytes; RE2 refuses the
-latter, keeps to a given amount of memory, and searches in time linear in the text and the pattern.
+They are RE2 (https://github.com/google/re2/wiki/Syntax). A backtracking engine takes minutes on an
+innocent ``(x+x+)+y`` and expands ``((a{1000}){1000}){1000}`` to gigabytes; RE2 refuses the latter,
+respects a memory limit, and searches in time linear in text and pattern.
 """
 
 import functools
@@ -10,37 +10,37 @@ import functools
 from lvsctl.errors import LvsctlError
 
 MAX_STEPS = 4000
-"""Of a compiled pattern: about one for each character of it, in each copy that repetitions make."""
+"""Limit on the size of a compiled pattern: about one step per character, times repetitions."""
 MAX_WORK = 64 << 20
-"""Steps of a pattern times bytes of a text: up to 0.4 s, or twice that for a last newline."""
+"""Limit on steps times bytes of text: up to 0.4 s, twice that if the text ends with a newline."""
 
 _MEMORY = 1 << 20
-"""Bytes that RE2 may use for a pattern, what a search caches included."""
+"""Bytes that RE2 may use per pattern, including its search cache."""
 _KEPT = 256
-"""Patterns, so that all of them together stay below 256 MiB; compiling takes 0.1 to 25 ms."""
+"""Compiled patterns in the cache: at most 256 MiB in all. Compiling takes 0.1 to 25 ms."""
 _SHOWN = 80
 
 
 class BadPattern(LvsctlError):
-    """A text is not a regular expression, or too large a one."""
+    """Not a regular expression, or too large."""
 
 
 class TooMuchWork(LvsctlError):
-    """A pattern with many steps is to be searched for in a long text."""
+    """The pattern is too complex for a text this long."""
 
 
 class Pattern:
-    """A compiled regular expression over bytes; may be used in any thread.
+    """A compiled regular expression over bytes; thread-safe.
 
     Attributes:
-        steps: Up to MAX_STEPS.
+        steps: Size of the compiled pattern, at most MAX_STEPS.
 
     Raises:
-        BadPattern: It is none.
+        BadPattern: The pattern is invalid or too large.
     """
 
     def __init__(self, pattern: str) -> None:
-        # Here, because the command line reads the farm's rules without the director's libraries.
+        # Imported here: the command line loads the farm's rules without the director's libraries.
         import re2  # noqa: PLC0415
 
         options = re2.Options()
@@ -57,12 +57,10 @@ class Pattern:
         self._pattern = pattern
         self.steps: int = self._compiled.programsize
         if self.steps > MAX_STEPS:
-            raise BadPattern(
-                f"its repetitions make {self.steps} steps of it, more than {MAX_STEPS}"
-            )
+            raise BadPattern(f"its repetitions expand to {self.steps} steps, more than {MAX_STEPS}")
 
     def work(self, text: bytes) -> int:
-        """Return how much a search in a text may take: steps times bytes.
+        """Return the cost of searching a text: steps times bytes.
 
         Raises:
             TooMuchWork: More than MAX_WORK.
@@ -70,17 +68,16 @@ class Pattern:
         work = self.steps * len(text)
         if work > MAX_WORK:
             raise TooMuchWork(
-                f"{self._pattern!r} has {self.steps} steps and is searched for in up to "
-                f"{MAX_WORK // self.steps} bytes, not in {len(text)}: write it with fewer "
-                "repetitions"
+                f"{self._pattern!r} has {self.steps} steps, so it can search at most "
+                f"{MAX_WORK // self.steps} bytes, not {len(text)}: write it with fewer repetitions"
             )
         return work
 
     def is_in(self, text: bytes) -> bool:
-        """Tell whether the pattern matches somewhere; other threads run meanwhile.
+        """Tell whether the pattern matches anywhere; releases the GIL while searching.
 
-        ``$`` matches before a newline that ends the text too, as in Python and Perl: most bodies
-        have one, and few patterns mention it.
+        ``$`` also matches before a trailing newline, as in Python and Perl: most bodies end with
+        one, and few patterns allow for it.
         """
         if self._compiled.search(text) is not None:
             return True
@@ -88,10 +85,10 @@ class Pattern:
 
 
 def compiled(pattern: str) -> Pattern:
-    """Return a pattern, compiled once for all who ask.
+    """Return a compiled pattern from the cache, compiling it first if necessary.
 
     Raises:
-        BadPattern: It is none.
+        BadPattern: The pattern is invalid or too large.
     """
     result = _attempted(pattern)
     if isinstance(result, BadPattern):

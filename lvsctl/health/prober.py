@@ -1,4 +1,4 @@
-"""Runs the probes of all pools on their schedule, on one event loop."""
+"""Schedules and runs the probes of all pools, on one event loop."""
 
 import asyncio
 import contextlib
@@ -12,41 +12,41 @@ import structlog
 from lvsctl.farm.checks import ExecRequest, HealthCheck, Request
 from lvsctl.health.limiter import ProbeLimiter
 from lvsctl.health.outcome import Failed, Inconclusive, Outcome
-from lvsctl.health.target import Planned, ProbeId, Target
+from lvsctl.health.target import PlannedProbe, ProbeId, Target
 from lvsctl.health.verdict import Verdict, first_due_s, next_due_s
 
 log = structlog.get_logger(__name__)
 
-CONNECTIONS = 2048
-"""Probes under way, each with a file descriptor."""
-PROGRAMS = 64
-"""Programs under way, each with a file descriptor too."""
-PATIENCE_S = 0.25
-"""A probe that took longer, and failed, has waited for a server that may be dead."""
+MAX_PROBES = 2048
+"""Concurrent probes; each holds a file descriptor."""
+MAX_PROGRAMS = 64
+"""Concurrent programs; each holds a file descriptor too."""
+SLOW_S = 0.25
+"""A failed probe that took longer counts as slow for :class:`ProbeLimiter`."""
 
 Probe = Callable[[Request, Target, float], Awaitable[Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """How a planned probe ended.
+class ProbeResult:
+    """Result of a planned probe.
 
     Attributes:
-        planned: Which.
-        outcome: How.
-        late_s: From when it was due until it began.
+        planned: The probe.
+        outcome: How it ended.
+        late_s: Delay of its start past its due time.
         began_s: When it began, on the event loop's clock.
     """
 
-    planned: Planned
+    planned: PlannedProbe
     outcome: Outcome
     late_s: float
     began_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
-    """What planned probes have in common that can be one: equal checks of equal targets."""
+class _ProbeKey:
+    """Equal checks of equal targets share one probe."""
 
     check: HealthCheck
     target: Target
@@ -54,58 +54,57 @@ class _Question:
 
 @dataclass(slots=True, eq=False)
 class _Series:
-    """The same probe, again and again, on behalf of some planned ones."""
+    """A repeated probe, shared by the planned probes with its key."""
 
-    question: _Question
+    key: _ProbeKey
     path: AbstractAsyncContextManager[object]
-    room: ProbeLimiter
-    members: dict[ProbeId, Planned] = field(default_factory=dict)
-    hurried: asyncio.Event = field(default_factory=asyncio.Event)
-    in_vain: bool = False
+    limiter: ProbeLimiter
+    members: dict[ProbeId, PlannedProbe] = field(default_factory=dict)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    slow: bool = False
     task: asyncio.Task[None] | None = None
 
     async def due(self, at_s: float) -> None:
-        """Wait until a time, or until somebody is in a hurry."""
+        """Wait until a time, or until woken."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(at_s):
-                await self.hurried.wait()
+                await self.wake.wait()
 
 
 class Prober:
-    """Asks every target when it is due, and reports what came of it.
+    """Probes every target when it is due, and reports the results.
 
-    Of planned probes with equal checks and targets one is made for all of them. Two that would
-    come from one port to one address and port are never under way at once: nothing could tell
-    their packets apart.
+    Planned probes with equal checks and targets share one probe. Two probes with the same source
+    port, address and port never run at once: their packets could not be told apart.
     """
 
     def __init__(
         self,
         probe: Probe,
-        report: Callable[[Report], Verdict],
+        report: Callable[[ProbeResult], Verdict],
         random: Callable[[], float],
-        connections: int = CONNECTIONS,
+        connections: int = MAX_PROBES,
     ) -> None:
-        """Make a prober of nothing, to be used on one event loop.
+        """Create a prober without probes, for use on one event loop.
 
         Args:
-            probe: Asks once.
-            report: Is told each outcome, once for each planned probe, and returns the verdict
-                that follows from it, by which the next probe is due.
-            random: Gives a number from 0 to 1.
-            connections: How many probes may be under way at once.
+            probe: Probes a target once.
+            report: Called with each outcome, once per planned probe; returns the resulting
+                verdict, which decides when the next probe is due.
+            random: Returns a number from 0 to 1.
+            connections: Maximum number of concurrent probes.
         """
         self._probe = probe
         self._report = report
         self._random = random
-        self._connections, self._programs = ProbeLimiter(connections), ProbeLimiter(PROGRAMS)
-        self._pools: dict[str, dict[Planned, None]] = {}
-        self._series: dict[_Question, _Series] = {}
+        self._connections, self._programs = ProbeLimiter(connections), ProbeLimiter(MAX_PROGRAMS)
+        self._pools: dict[str, dict[PlannedProbe, None]] = {}
+        self._series: dict[_ProbeKey, _Series] = {}
         self._paths = weakref.WeakValueDictionary[object, asyncio.Lock]()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def watch(self, pool: str, planned: Iterable[Planned]) -> None:
-        """Make these probes of a pool from now on and no others; what stays keeps its schedule."""
+    def watch(self, pool: str, planned: Iterable[PlannedProbe]) -> None:
+        """Replace the probes of a pool; unchanged ones keep their schedule."""
         before, after = self._pools.pop(pool, {}), dict.fromkeys(planned)
         for new in after:
             if new not in before:
@@ -116,46 +115,46 @@ class Prober:
         if after:
             self._pools[pool] = after
 
-    def hurry(self, planned: Iterable[Planned]) -> None:
-        """Make the next of these probes now."""
+    def probe_now(self, planned: Iterable[PlannedProbe]) -> None:
+        """Run these probes now instead of when they are due."""
         for each in planned:
-            if series := self._series.get(_question(each)):
-                series.hurried.set()
+            if series := self._series.get(_key(each)):
+                series.wake.set()
 
     async def stop(self) -> None:
-        """Make no more probes; give up and close those that are under way."""
+        """Stop probing and cancel probes in progress."""
         for pool in list(self._pools):
             self.watch(pool, ())
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _begin(self, planned: Planned) -> None:
-        question = _question(planned)
-        series = self._series.get(question)
+    def _begin(self, planned: PlannedProbe) -> None:
+        key = _key(planned)
+        series = self._series.get(key)
         if series is None:
-            series = self._series[question] = self._new(question)
+            series = self._series[key] = self._new(key)
         else:
-            series.hurried.set()  # a target without a verdict serves nobody
+            series.wake.set()  # a target without a verdict does not serve yet
         series.members[planned.id] = planned
 
-    def _end(self, planned: Planned) -> None:
-        series = self._series[_question(planned)]
+    def _end(self, planned: PlannedProbe) -> None:
+        series = self._series[_key(planned)]
         if series.members.get(planned.id) == planned:
             del series.members[planned.id]
         if not series.members and series.task is not None:
-            del self._series[series.question]
+            del self._series[series.key]
             series.task.cancel()
 
-    def _new(self, question: _Question) -> _Series:
-        is_program = isinstance(question.check.request, ExecRequest)
-        room = self._programs if is_program else self._connections
-        series = _Series(question, self._path(question.target), room)
+    def _new(self, key: _ProbeKey) -> _Series:
+        is_program = isinstance(key.check.request, ExecRequest)
+        limiter = self._programs if is_program else self._connections
+        series = _Series(key, self._path(key.target), limiter)
         series.task = asyncio.create_task(self._repeat(series))
         self._tasks.add(series.task)
         series.task.add_done_callback(self._tasks.discard)
         return series
 
     def _path(self, target: Target) -> AbstractAsyncContextManager[object]:
-        """Return what one probe at a time may hold, where two at once would be confused."""
+        """Return a lock for the target's 4-tuple; a no-op if the kernel chooses the source port."""
         if target.source_port is None:
             return contextlib.nullcontext()
         ends = (target.source, target.source_port, target.address, target.port)
@@ -163,36 +162,38 @@ class Prober:
 
     async def _repeat(self, series: _Series) -> None:
         now_s = asyncio.get_running_loop().time
-        due_s = first_due_s(series.question.check, now_s(), self._random)
+        due_s = first_due_s(series.key.check, now_s(), self._random)
         await asyncio.sleep(due_s - now_s())
         while True:
-            async with series.path, series.room.place(in_vain=series.in_vain):
+            async with series.path, series.limiter.slot(slow=series.slow):
                 began_s = now_s()
-                outcome = await self._ask(series.question)
-            series.hurried.clear()
-            series.in_vain = isinstance(outcome, Failed) and outcome.took_s >= PATIENCE_S
-            due_s = self._tell(series, outcome, began_s, due_s)
+                outcome = await self._run(series.key)
+            series.wake.clear()
+            series.slow = isinstance(outcome, Failed) and outcome.took_s >= SLOW_S
+            due_s = self._report_outcome(series, outcome, began_s, due_s)
             await series.due(due_s)
             due_s = min(due_s, now_s())
 
-    async def _ask(self, question: _Question) -> Outcome:
-        check = question.check
+    async def _run(self, key: _ProbeKey) -> Outcome:
+        check = key.check
         try:
-            return await self._probe(check.request, question.target, check.timeout_s)
-        except Exception as error:  # a fault of ours must not end the watch over a server
-            log.exception("probe_broke", target=str(question.target), check=check.kind)
-            return Inconclusive(f"the probe itself broke: {error!r}")
+            return await self._probe(check.request, key.target, check.timeout_s)
+        except Exception as error:  # a bug in a probe must not stop the checking of a server
+            log.exception("probe_broke", target=str(key.target), check=check.kind)
+            return Inconclusive(f"the probe raised {error!r}")
 
-    def _tell(self, series: _Series, outcome: Outcome, began_s: float, due_s: float) -> float:
-        """Report an outcome to all whom it concerns, and return when the next is wanted."""
-        check, ended_s = series.question.check, asyncio.get_running_loop().time()
-        drawn = self._random()  # for all of them, else the least of many would make it hurry
+    def _report_outcome(
+        self, series: _Series, outcome: Outcome, began_s: float, due_s: float
+    ) -> float:
+        """Report an outcome to every planned probe, and return when the next one is due."""
+        check, ended_s = series.key.check, asyncio.get_running_loop().time()
+        drawn = self._random()  # once for all: the minimum over many would shorten the interval
         wanted = []
         for planned in list(series.members.values()):
-            verdict = self._report(Report(planned, outcome, began_s - due_s, began_s))
+            verdict = self._report(ProbeResult(planned, outcome, began_s - due_s, began_s))
             wanted.append(next_due_s(check, verdict, due_s, ended_s, lambda: drawn))
         return min(wanted, default=ended_s)
 
 
-def _question(planned: Planned) -> _Question:
-    return _Question(replace(planned.check, port=None), planned.target)
+def _key(planned: PlannedProbe) -> _ProbeKey:
+    return _ProbeKey(replace(planned.check, port=None), planned.target)

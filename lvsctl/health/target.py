@@ -1,4 +1,4 @@
-"""Whom a probe asks, and from where."""
+"""Identity, destination and source of a probe."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from lvsctl.net import IPAddress
 
 @dataclass(frozen=True, slots=True)
 class TargetId:
-    """A real server as the clients of a VIP see it; verdicts are about these.
+    """A real server as the clients of a VIP see it; verdicts are per target.
 
     Attributes:
         pool: Name of the pool.
         server: Name of the server in it.
-        vip: Address that its clients use.
+        vip: Virtual address of its clients.
     """
 
     pool: str
@@ -26,15 +26,15 @@ class TargetId:
 
 @dataclass(frozen=True, slots=True)
 class ProbeId:
-    """One question to one target: what a verdict is kept by.
+    """Key of a verdict: one request to one target.
 
-    How often it is asked and how answers are counted is not part of it: a verdict outlives a
-    changed interval, and does not outlive a changed question.
+    Intervals, rise and fall are not part of it: a verdict survives their change, but not a change
+    of the request.
 
     Attributes:
-        target: About whom.
-        request: What is asked.
-        port: Port that is asked; None where there is none (exec).
+        target: The target.
+        request: The request.
+        port: Destination port; None for exec without a port.
         through: Path of the probe.
     """
 
@@ -45,24 +45,24 @@ class ProbeId:
 
     @classmethod
     def of(cls, target: TargetId, check: HealthCheck, port: int | None) -> "ProbeId":
-        """Return the question of a check to a target, on that port where it names none itself."""
+        """Return the key of a check of a target; the port applies if the check has none."""
         return cls(target, check.request, port if check.port is None else check.port, check.through)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the packets of a probe go, and what they carry.
+    """Socket parameters of a probe.
 
-    Equal targets give equal answers to the same request, whatever TargetId they are for.
+    Equal targets give the same result for the same request, whatever their TargetId.
 
     Attributes:
-        address: The VIP through the tunnel, the server's own address (RIP) directly.
-        port: 0 where there is none (exec).
-        source: Address that the socket is bound to, a DIP; None leaves it to the kernel.
-        source_port: Port that it is bound to; None leaves it to the kernel.
+        address: The VIP through the tunnel, the real server's address (RIP) directly.
+        port: 0 for none (exec).
+        source: Address to bind, a DIP; None leaves it to the kernel.
+        source_port: Port to bind; None leaves it to the kernel.
         mark: SO_MARK of the socket; None for none.
-        vip: For exec: told to the program; None for all others.
-        server: For exec: the server's own address, told to the program; None for all others.
+        vip: Passed to the program of an exec check; else None.
+        server: RIP, passed to the program of an exec check; else None.
     """
 
     address: IPAddress
@@ -75,12 +75,12 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """A probe that is to be repeated.
+class PlannedProbe:
+    """A probe to run repeatedly.
 
     Attributes:
-        id: What its verdict is kept by.
-        check: How often it is made, and how long it may take.
+        id: Key of its verdict.
+        check: Its intervals and timeout.
         target: Where it goes.
     """
 

@@ -1,6 +1,6 @@
-"""From the outcomes of probes to a verdict, and when to probe next. Pure: time is told.
+"""Turns outcomes of probes into a verdict, and decides when to probe next. Pure.
 
-A verdict changes only by outcomes that count, one after the other; its laws are in
+Only outcomes that count change a verdict, one at a time. The rules are stated as properties in
 ``tests/unit/health/test_verdict.py``.
 """
 
@@ -22,7 +22,7 @@ class Frozen:
 
 @dataclass(frozen=True, slots=True)
 class KeptVerdict:
-    """What of a verdict outlives a restart of the director; see :class:`Verdict`."""
+    """The part of a :class:`Verdict` that survives a restart of the director."""
 
     healthy: bool | None
     since: datetime | None
@@ -31,16 +31,16 @@ class KeptVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a check has come to say about its target.
+    """State of a check of one target.
 
     Attributes:
         healthy: None until the first pass, or until it is down.
-        since: Since when that is so; None where it was so before checking began.
+        since: When it last changed; None if it was so before checking began.
         reason: Why, for a person.
-        against: Outcomes in a row that speak against it; without a verdict, failures.
+        against: Consecutive outcomes that contradict it; without a verdict, failures.
         starting: When checking began; None once a probe has passed.
-        frozen: The latest probes did not count; None when the last one did.
-        last: The last outcome that counted; None where none did since the director started.
+        frozen: Set while the latest probes do not count.
+        last: The last outcome that counted; None if none did since the director started.
     """
 
     healthy: bool | None
@@ -53,37 +53,37 @@ class Verdict:
 
     @property
     def changing(self) -> bool:
-        """Whether the next outcomes may change it, so that they are worth having soon."""
+        """Whether the next outcome may flip the verdict; probe at the fast interval."""
         return self.healthy is None or self.against > 0
 
     @property
     def kept(self) -> KeptVerdict:
-        """What of it outlives a restart of the director."""
+        """The part that survives a restart of the director."""
         return KeptVerdict(self.healthy, self.since, self.reason)
 
 
 def unchecked(at: datetime) -> Verdict:
-    """Return the verdict on a target that has not been probed: none."""
+    """Return the initial verdict of a target that does not serve yet."""
     return Verdict(healthy=None, since=at, reason="not checked yet", starting=at)
 
 
 def assumed_healthy(at: datetime) -> Verdict:
-    """Return the verdict on a target that has not been probed and that serves already.
+    """Return the initial verdict of a target that already serves.
 
-    Such is what the director finds in the kernel's table, and what served before its pool got
-    this check: it is not taken out for want of a pass.
+    It was in the kernel's table when the director started, or served before its pool got this
+    check, and stays in service until it fails.
     """
     reason = "in service before checking began"
     return Verdict(healthy=True, since=None, reason=reason, starting=at)
 
 
 def resumed(kept: KeptVerdict) -> Verdict:
-    """Return the verdict on a target that was probed before the director restarted."""
+    """Return the verdict of a target from before a restart of the director."""
     return Verdict(kept.healthy, kept.since, kept.reason)
 
 
 def moved(verdict: Verdict, move: Callable[[datetime], datetime]) -> Verdict:
-    """Return a verdict after the time of day was set, with its times moved along."""
+    """Return a verdict with its times adjusted after the system clock was set."""
     frozen = verdict.frozen
     return replace(
         verdict,
@@ -94,13 +94,12 @@ def moved(verdict: Verdict, move: Callable[[datetime], datetime]) -> Verdict:
 
 
 def judge(verdict: Verdict, outcome: Outcome, check: HealthCheck, at: datetime) -> Verdict:
-    """Return what a verdict becomes by the outcome of one more probe.
+    """Apply the outcome of one more probe to a verdict.
 
     Args:
-        verdict: As it was.
-        outcome: How the probe ended. An inconclusive one freezes the verdict: neither it nor
-            what speaks against it changes.
-        check: Says how many outcomes in a row change a verdict.
+        verdict: Before the probe.
+        outcome: Of the probe. An inconclusive one freezes the verdict and its counter.
+        check: Its rise, fall and grace.
         at: When the probe ended, in UTC.
     """
     match outcome:
@@ -143,12 +142,12 @@ def _in_a_row(count: int, one: str, several: str) -> str:
 
 
 def interval_s(check: HealthCheck, verdict: Verdict, random: Callable[[], float]) -> float:
-    """Return how long after the start of one probe the next one is to start.
+    """Return the time from the start of one probe to the start of the next.
 
     Args:
         check: Its intervals and jitter.
-        verdict: While it is changing, the faster interval holds, without jitter.
-        random: Gives a number from 0 to 1.
+        verdict: While it is changing, the fast interval applies, without jitter.
+        random: Returns a number from 0 to 1.
     """
     if verdict.changing:
         return min(check.fast_interval_s, check.interval_s)
@@ -156,7 +155,7 @@ def interval_s(check: HealthCheck, verdict: Verdict, random: Callable[[], float]
 
 
 def first_due_s(check: HealthCheck, now_s: float, random: Callable[[], float]) -> float:
-    """Return when a target is probed first: soon, and not all at once."""
+    """Return when to probe a target first: soon, but not all targets at once."""
     return now_s + random() * min(check.fast_interval_s, check.interval_s)
 
 
@@ -167,13 +166,13 @@ def next_due_s(
     ended_s: float,
     random: Callable[[], float],
 ) -> float:
-    """Return when the next probe is to start: never before the last one has ended.
+    """Return when to start the next probe: never before the last one has ended.
 
     Args:
         check: Its intervals and jitter.
-        verdict: As the last probe left it.
-        started_s: When the last probe was due, on a clock that only runs forward.
+        verdict: After the last probe.
+        started_s: When the last probe was due, on a monotonic clock.
         ended_s: When it ended, on the same clock.
-        random: Gives a number from 0 to 1.
+        random: Returns a number from 0 to 1.
     """
     return max(started_s + interval_s(check, verdict, random), ended_s)

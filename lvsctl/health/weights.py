@@ -1,9 +1,9 @@
-"""From verdicts to the weights that the servers of a pool have for one VIP. Pure.
+"""Turns verdicts into the weights of a pool's servers for one VIP. Pure.
 
-Administrative state comes first: a server that a person or its agent has taken out, or that gets
-no new connections, stays so whatever its health. Of the others the healthy ones serve. Where none
-is healthy the sorry server takes over; without one, or where too few are, all that were found
-down serve after all (panic), since a broken check is likelier than a farm that died at once.
+Administrative state comes first: a server that a person or its agent has disabled or drained stays
+so whatever its health. Of the others, the healthy ones serve. If none is healthy, the sorry server
+takes over. Without one, or below ``panic_below``, the servers that are down serve as well (panic):
+a broken check is more likely than a whole farm dying at once.
 """
 
 from collections.abc import Collection, Mapping
@@ -16,13 +16,12 @@ from lvsctl.health.verdict import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What all checks together say about a server for one VIP.
+    """Health of a server for one VIP, over all checks.
 
     Attributes:
-        healthy: True when all of them do; None where one has no verdict yet and none is down.
-        since: Since when; None where it was so before checking began.
-        reason: Why not, and why that cannot change now, for a person; empty where it is healthy
-            and its probes count.
+        healthy: True if all checks pass; None if none is down and one has no verdict yet.
+        since: When it last changed; None if it was so before checking began.
+        reason: Why it is not healthy, or why its verdict is frozen, for a person; else empty.
     """
 
     healthy: bool | None
@@ -31,19 +30,19 @@ class Health:
 
 
 UNCHECKED_POOL = Health(healthy=True)
-"""A pool without checks: what is declared serves."""
+"""In a pool without checks every server serves."""
 
 ASSUMED_HEALTHY = Health(healthy=True)
-"""A server that served before it was checked."""
+"""A server that was in service before checking began."""
 
 NOT_CHECKED = Health(healthy=None, reason="not checked yet")
 """A server whose first probe has not ended."""
 
 
 def health_of(verdicts: Collection[Verdict]) -> Health:
-    """Return what the verdicts of all checks of one server for one VIP come to."""
+    """Combine the verdicts of all checks of one server for one VIP."""
     frozen = dict.fromkeys(
-        f"its probes count for nothing now: {verdict.frozen.reason}"
+        f"its probes do not count at present: {verdict.frozen.reason}"
         for verdict in verdicts
         if verdict.frozen
     )
@@ -60,12 +59,12 @@ def health_of(verdicts: Collection[Verdict]) -> Health:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server of a pool as it is apart from its health.
+    """A server of a pool before its health is applied.
 
     Attributes:
-        weight: What declaration, administrative state and agent give it; None where they keep it
-            out of the table, 0 where it gets no new connections.
-        health: For the VIP that is looked at.
+        weight: By declaration, administrative state and agent; None keeps it out of the table, 0
+            gives it no new connections.
+        health: For the VIP.
     """
 
     weight: int | None
@@ -77,8 +76,8 @@ class Effective:
     """The weight of a server in the table.
 
     Attributes:
-        weight: None when it is not in the table.
-        reason: What its health has to do with it; empty where nothing.
+        weight: None if it is not in the table.
+        reason: How its health affects the weight, for a person; empty if it does not.
     """
 
     weight: int | None
@@ -87,14 +86,14 @@ class Effective:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """What a pool comes to for one VIP.
+    """Weights of a pool for one VIP.
 
     Attributes:
         servers: By name.
-        healthy: How many are healthy and take new connections.
+        healthy: Number of healthy servers that take new connections.
         sorry: The sorry server takes the new connections.
-        panic: Why servers serve that are not healthy; empty where none does.
-        next_change: When a weight changes by itself, in UTC; None when it does not.
+        panic: Why unhealthy servers serve, for a person; empty if none does.
+        next_change: When slow start next changes a weight, in UTC; None if it does not.
     """
 
     servers: Mapping[str, Effective]
@@ -115,8 +114,8 @@ def effective_weights(
 
     Args:
         servers: By name.
-        policy: What the pool says about them.
-        has_sorry_server: The service has one.
+        policy: Of the pool.
+        has_sorry_server: Whether the service has one.
         now: In UTC.
     """
     eligible = [server.health.healthy for server in servers.values() if server.weight]
@@ -142,9 +141,9 @@ def effective_weights(
 
 
 def _panic(healthy: int, down: int, below_percent: int) -> str:
-    """Return why those that are down serve after all; empty where they do not.
+    """Return why servers that are down serve; empty if they do not.
 
-    Servers without a verdict count for nothing here: they are out until their first pass.
+    Servers without a verdict do not count: they are out until their first pass.
     """
     judged = healthy + down
     if not down or (healthy and healthy * 100 >= below_percent * judged):
@@ -165,12 +164,12 @@ class _Ramp:
 
 
 def _ramp(server: Server, slow_start: SlowStart | None, now: datetime) -> _Ramp | None:
-    """Return how far a server has come since it rose; None when all the way."""
+    """Return the slow-start step of a server; None once it has its full weight."""
     rose = server.health.since
     if slow_start is None or rose is None:
         return None
     length = slow_start.step_length
-    step = 1 + max(0, (now - rose) // length)  # 0: a clock that was set back starts it again
+    step = 1 + max(0, (now - rose) // length)  # the clock may have been set back
     if step >= slow_start.steps:
         return None
     return _Ramp(step, slow_start.steps, rose + step * length)
@@ -195,12 +194,12 @@ def _effective(server: Server, ramp: _Ramp | None, on_down: OnDown, panic: str) 
 
 
 def has_quorum(quorum: Quorum, healthy: int, *, had_quorum: bool | None) -> bool:
-    """Tell whether enough servers are healthy; once lost, it takes more to have it again.
+    """Tell whether enough servers are healthy, with hysteresis once quorum was lost.
 
     Args:
-        quorum: How many are enough.
-        healthy: How many are healthy and take new connections.
-        had_quorum: Whether they were enough before; None where that is not known.
+        quorum: Required number of servers.
+        healthy: Number of healthy servers that take new connections.
+        had_quorum: Whether there was quorum before; None if unknown.
     """
     if had_quorum is False:
         return healthy >= quorum.servers + quorum.hysteresis

@@ -83,7 +83,7 @@ class Case:
 
 
 TOO_LATE = f"{{}}: timed out after {TIMEOUT_S:g} s, waiting for "
-TOO_LARGE = "{}: the answer is too large, more than 1048576 bytes"
+TOO_LARGE = "{}: the answer is larger than 1048576 bytes"
 
 
 def connections(request: Request) -> Iterator[Case]:
@@ -97,14 +97,14 @@ def handshakes(request: Request) -> Iterator[Case]:
     for server, reason in {
         "http silent": f"{TOO_LATE}its TLS handshake",
         "http resetting": "{} reset the connection, waiting for its TLS handshake",
-        "http closing": "{} closed the connection in its TLS handshake",
+        "http closing": "{} closed the connection during the TLS handshake",
         "dripping a handshake": f"{TOO_LATE}its TLS handshake",
         "flooding a handshake": TOO_LARGE,
-        "a banner": "{}: no TLS handshake: wrong version number",
-        "another name": "{}: bad certificate: Hostname mismatch, certificate is not valid for "
+        "a banner": "{}: TLS handshake failed: wrong version number",
+        "another name": "{}: invalid certificate: Hostname mismatch, certificate is not valid for "
         "'web.example'.",
-        "another authority": "{}: bad certificate: unable to get local issuer certificate",
-        "expired": "{}: bad certificate: certificate has expired",
+        "another authority": "{}: invalid certificate: unable to get local issuer certificate",
+        "expired": "{}: invalid certificate: certificate has expired",
     }.items():
         yield Case(request, server, reason)
 
@@ -116,7 +116,7 @@ def answers(scheme: str, asked: HttpRequest) -> Iterator[Case]:
     yield Case(
         replace(asked, body="well"),
         f"{scheme} good",
-        "{}: 'well' is not in the body (5 bytes)",
+        "{}: 'well' not found in the body (5 bytes)",
     )
     for server, reason in {
         "good": "",
@@ -124,7 +124,7 @@ def answers(scheme: str, asked: HttpRequest) -> Iterator[Case]:
         "silent": f"{TOO_LATE}an answer",
         "resetting": "{} reset the connection, waiting for an answer",
         "closing": "{} closed the connection after 0 bytes of its answer",
-        "cut": "{} closed the connection within the body of its answer",
+        "cut": "{} closed the connection in the middle of the body",
         "dripping": f"{TOO_LATE}the rest of its answer, N bytes so far",
         "garbage": r"{} does not speak HTTP: b'SSH-2.0-OpenSSH_9.2p1\r\n'",
         "large": TOO_LARGE,
@@ -155,7 +155,7 @@ def datagrams() -> Iterator[Case]:
     for server, reason in {
         "a refusing name server": "{} answered REFUSED for web.example.",
         "a truncating name server": "{} has no A record for web.example. (its answer is truncated)",
-        "echo": "{} answered another question than that for web.example.",
+        "echo": "{} answered a query other than that for web.example.",
         "garbled datagrams": "{} does not speak DNS: The DNS packet passed to from_wire() is too "
         "short.",
         "a late name server": f"{TOO_LATE}an answer",

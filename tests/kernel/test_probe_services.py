@@ -19,8 +19,8 @@ from deploy.lab.topology import farm_topology
 from lvsctl.director.reconcile.probe_services import ProbeServices
 from lvsctl.director.reconcile.reconciler import Reconciler
 from lvsctl.director.state import State
-from lvsctl.director.vips.managed import LocalVips
 from lvsctl.director.vips.neighbours import NoNeighbours
+from lvsctl.director.vips.placements import open_placements
 from lvsctl.farm.checks import HealthCheck, TcpRequest
 from lvsctl.farm.model import Pool, RealServer
 from lvsctl.health.marks import TunnelPath
@@ -79,14 +79,14 @@ class Prepared:
     def _probe(self, name: str) -> Probe:
         sent = self.found[self.paths[name]]
         vip = str(VIPS[self.paths[name].family])
-        source, mark = str(sent.way.source), sent.mark
+        source, mark = str(sent.egress.source), sent.mark
         return Probe(name, self.director, vip, source, mark.port, mark.mark)
 
     def problem(self, name: str) -> str:
         """Return why the result of a probe would not count."""
         path = self.paths[name]
         sent = self.found[path]
-        way = TunnelProbe(path, sent.mark, VIPS[path.family], sent.way)
+        way = TunnelProbe(path, sent.mark, VIPS[path.family], sent.egress)
         with self.director.enter():
             return self.reconciler.path_problems(self.aim, [way])[way]
 
@@ -131,7 +131,7 @@ def prepared(network: BuildNetwork) -> Iterator[Prepared]:
             host = stack.enter_context(contextlib.closing(LinuxHost()))
             local = MemoryLocalState()
             probes = ProbeServices(ipvs, host, local, lambda: datetime.now(UTC))
-            vips = LocalVips(host, NoNeighbours(), local)
+            vips = open_placements(host, NoNeighbours(), local)
             reconciler = Reconciler(ipvs, host, vips, probes, local, take_sysctls=False)
         made = Prepared(built, reconciler, farm(built), Family.IPV4, {})
         made.cycle()
@@ -158,7 +158,7 @@ def test_ipv6_needs_nothing_else(prepared: Prepared) -> None:
     """Its probes come from the director's own IPv6 address, and are right at once."""
     prepared.family = Family.IPV6
     assert (RIGHT, "") == (prepared.answers(), prepared.problem("rs1"))
-    sources = {str(prepared.found[path].way.source) for path in prepared.paths.values()}
+    sources = {str(prepared.found[path].egress.source) for path in prepared.paths.values()}
     assert {prepared.network.address("lb1", 6)} == sources
 
 

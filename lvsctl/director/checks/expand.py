@@ -9,7 +9,7 @@ from lvsctl.farm.members import PoolMember, members
 from lvsctl.farm.model import Pool, Service
 from lvsctl.farm.status import Status
 from lvsctl.health.path import PreparedPaths, TunnelProbe
-from lvsctl.health.target import Planned, ProbeId, Target, TargetId
+from lvsctl.health.target import PlannedProbe, ProbeId, Target, TargetId
 from lvsctl.net import IPAddress
 
 
@@ -32,7 +32,7 @@ class CheckedServer:
     id: ProbeId
     check: HealthCheck
     member: PoolMember
-    planned: Planned | None
+    planned: PlannedProbe | None
     way: TunnelProbe | None = None
     direct: Target | None = None
     obstacle: str = ""
@@ -86,7 +86,7 @@ def _checked(id_: ProbeId, check: HealthCheck, member: PoolMember) -> CheckedSer
         target = Target(member.address, port, vip=vip, server=member.address)
     else:
         target = Target(member.address, port)
-    return CheckedServer(id_, check, member, Planned(id_, check, target))
+    return CheckedServer(id_, check, member, PlannedProbe(id_, check, target))
 
 
 def _tunnelled(
@@ -106,13 +106,13 @@ def _tunnelled(
             "left for it; lvsctl plan show says which"
         )
         return CheckedServer(id_, check, member, None, obstacle=obstacle)
-    mark, way = ready.mark, ready.way
-    target = Target(vip, port, way.source, mark.port, mark.mark)
+    mark, egress = ready.mark, ready.egress
+    target = Target(vip, port, egress.source, mark.port, mark.mark)
     return CheckedServer(
         id_,
         check,
         member,
-        Planned(id_, check, target),
-        TunnelProbe(path, mark, vip, way),
+        PlannedProbe(id_, check, target),
+        TunnelProbe(path, mark, vip, egress),
         Target(member.address, port),
     )

@@ -26,7 +26,7 @@ from lvsctl.errors import StoreError
 from lvsctl.events import Event, EventKind
 from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
 from lvsctl.health.path import PreparedPaths, TunnelProbe
-from lvsctl.health.prober import Probe, Prober, Report
+from lvsctl.health.prober import Probe, Prober, ProbeResult
 from lvsctl.health.silence import SilenceCorrelator
 from lvsctl.health.target import ProbeId, TargetId
 from lvsctl.health.verdict import KeptVerdict, Verdict, assumed_healthy, judge, unchecked
@@ -47,7 +47,7 @@ Keep = Callable[[Mapping[ProbeId, KeptVerdict | None]], Awaitable[None]]
 class _Ended:
     """A probe through the tunnel that waits for a look; its end is on the event loop's clock."""
 
-    report: Report
+    report: ProbeResult
     ended_s: float
 
 
@@ -213,14 +213,14 @@ class HealthChecks:
         for key in [key for key in self._silences if key[0] == name and key not in servers]:
             del self._silences[key]
         for key, addresses in servers.items():
-            self._silences.setdefault(key, SilenceCorrelator()).keep(addresses)
+            self._silences.setdefault(key, SilenceCorrelator()).retain(addresses)
 
     def _ways(self, pool: str) -> Sequence[TunnelProbe]:
         return [each.way for each in self._checked.get(pool, {}).values() if each.way]
 
     # --- what comes of it -------------------------------------------------------------------
 
-    def _reported(self, report: Report) -> Verdict:
+    def _reported(self, report: ProbeResult) -> Verdict:
         """Judge a probe, or let it wait for a look; return by what the next one is due."""
         now = self._now()
         asked = self._asked(report)
@@ -238,7 +238,7 @@ class HealthChecks:
             self._direct.ask(asked)
         return judge(verdict, report.outcome, asked.check, now)
 
-    def _asked(self, report: Report) -> CheckedServer | None:
+    def _asked(self, report: ProbeResult) -> CheckedServer | None:
         """Return who was asked; None where that is not asked any more, or not so."""
         planned = report.planned
         asked = self._checked.get(planned.id.target.pool, {}).get(planned.id)
@@ -282,14 +282,14 @@ class HealthChecks:
         server, silence = asked.member.address, self._silence(asked)
         match outcome:
             case Failed(silent=True):
-                silence.silent(server, at_s)
+                silence.record_silence(server, at_s)
             case Failed():
-                silence.heard(server, at_s)
+                silence.record_answer(server, at_s)
             case Passed():
-                silence.heard(server, at_s)
+                silence.record_answer(server, at_s)
                 self._direct.forget(asked)
             case Inconclusive():
-                silence.asked(server, at_s)
+                silence.record_inconclusive(server, at_s)
 
     def _answers_directly(self, asked: CheckedServer) -> bool:
         return isinstance(self._direct.said(asked), Passed)
@@ -300,11 +300,11 @@ class HealthChecks:
 
     def _hears_others_first(self, asked: CheckedServer) -> bool:
         """Say whether it has to be known first if others fell silent too; ask some of them now."""
-        unheard = self._silence(asked).unheard(asked.member.address)
-        if not unheard:
+        not_probed = self._silence(asked).not_probed_since(asked.member.address)
+        if not not_probed:
             return False
-        others = (each.planned for each in self._at(unheard, asked) if each.planned)
-        self._prober.hurry(islice(others, WITNESSES))
+        others = (each.planned for each in self._at(not_probed, asked) if each.planned)
+        self._prober.probe_now(islice(others, WITNESSES))
         return self._would_fall(asked)
 
     def _is_in_doubt(self, asked: CheckedServer, began_s: float) -> bool:
@@ -312,8 +312,12 @@ class HealthChecks:
 
         When it began, it was not known yet that this director lets answers in.
         """
-        alone_s = self._silence(asked).alone_s.get(asked.member.address)
-        return alone_s is not None and began_s < alone_s and self._would_fall(asked)
+        others_answered_s = self._silence(asked).others_answered_s.get(asked.member.address)
+        return (
+            others_answered_s is not None
+            and began_s < others_answered_s
+            and self._would_fall(asked)
+        )
 
     def _suspicion(self, asked: CheckedServer) -> Inconclusive | None:
         """Return why the silence of a server counts for nothing; None where it counts."""

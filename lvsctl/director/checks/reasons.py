@@ -70,7 +70,7 @@ def director_is_suspected(asked: CheckedServer, silent: int, answering: int) -> 
         answering: How many of these answer directly.
     """
     vip = asked.id.target.vip
-    source = asked.way.way.source if asked.way else "this director"
+    source = asked.way.egress.source if asked.way else "this director"
     return (
         f"all {silent} servers asked for {vip} fell silent at once, yet {answering} of them "
         f"answer directly, so this director is at fault rather than they. Let answers from {vip} "

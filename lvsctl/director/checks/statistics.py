@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from lvsctl.director.reconcile.statistics import DURATIONS_S
 from lvsctl.farm.checks import CheckKind, Through
 from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
-from lvsctl.health.prober import Report
+from lvsctl.health.prober import ProbeResult
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -72,7 +72,7 @@ class ProbeStatistics:
         self._inconclusive: dict[str, int] = {}
         self._lateness = Histogram()
 
-    def add(self, report: Report, outcome: Outcome) -> None:
+    def add(self, report: ProbeResult, outcome: Outcome) -> None:
         """Count a probe with what it came to."""
         target = report.planned.id.target
         self._lateness.add(max(0.0, report.late_s))

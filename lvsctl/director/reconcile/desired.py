@@ -1,6 +1,6 @@
 """The part of the table that a cycle works towards, with what it must not take away yet. Pure."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from lvsctl.director.state import State
@@ -87,7 +87,7 @@ def held(
     observed: IpvsTable,
     ours: Mapping[ServiceKey, str],
     state: State,
-    vips_in_place: Collection[IPAddress],
+    is_in_place: Callable[[IPAddress], bool],
 ) -> IpvsTable:
     """Return our services that the farm no longer names but that must serve a little longer.
 
@@ -99,7 +99,7 @@ def held(
         observed: That part as it is.
         ours: Keys of ours in it, with the farm's service for each.
         state: The farm.
-        vips_in_place: VIPs that are on this director, or that somebody else puts there.
+        is_in_place: Tells whether a VIP is on this director, or left to whoever manages it.
     """
 
     def serves_or_never_will(key: ServiceKey, service: Service) -> bool:
@@ -109,7 +109,7 @@ def held(
         return not desired.table[key].destinations and not waits
 
     def has_moved(service: Service) -> bool:
-        return service.vip in vips_in_place and all(
+        return is_in_place(service.vip) and all(
             serves_or_never_will(key, service) for key in service_keys(service)
         )
 

@@ -5,66 +5,30 @@ drift, a conflict or foreign.
 """
 
 import errno
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from lvsctl.director.reconcile.desired import vips_of
-from lvsctl.director.reconcile.sysctls import SysctlPlan, plan_sysctls
-from lvsctl.farm.model import Farm, Settings, VipOwner
-from lvsctl.health.marks import (
-    ProbeMarks,
-    TunnelPath,
-    assign_marks,
-    mark_table,
-    reserved_ports,
+from lvsctl.director.reconcile.probe_plan import (
+    ProbeObservation,
+    ProbePlan,
+    egress_links,
+    probe_sysctls,
 )
-from lvsctl.health.path import (
-    LOCAL_TABLE,
-    Egress,
-    PathFacts,
-    PreparedPath,
-    accept_local,
-    path_sysctls,
-    way_to,
-)
-from lvsctl.host.interface import MAIN_TABLE, Host, HostChange, HostKey, SysctlConfig, SysctlKey
-from lvsctl.ipvs.diff import diff
+from lvsctl.director.vips.plan import Addresses
+from lvsctl.farm.model import Farm, VipOwner
+from lvsctl.health.marks import TunnelPath
+from lvsctl.health.path import LOCAL_TABLE, Egress, PathFacts, egress_to, path_sysctls
+from lvsctl.host.interface import MAIN_TABLE, Host, HostState
 from lvsctl.ipvs.interface import Ipvs
-from lvsctl.ipvs.table import AddService, DeleteService, FwmarkKey, IpvsTable, Operation, ServiceKey
+from lvsctl.ipvs.table import AddService, DeleteService, IpvsTable, ServiceKey
 from lvsctl.net import Family, IPAddress
 from lvsctl.results import Done, Failed
 from lvsctl.store.interface import LocalState
 
 OWNER = "(health checks)"
 """Whom their claims are for; no service of a farm can have this name."""
-
-RESERVED_PORTS = SysctlKey(("net", "ipv4", "ip_local_reserved_ports"))
-
-
-@dataclass(frozen=True, slots=True)
-class ProbePlan:
-    """What leads to the services of probes.
-
-    Attributes:
-        marks: Mark and source port of each path, with what rests.
-        prepared: What probes can be sent with, once everything is done.
-        table: The services that are wanted.
-        standing: Those of ours that stand.
-        operations: What leads to them.
-        changes: What this host needs for their answers.
-        gone: Services of ours that stand no more.
-        problems: Why a path cannot be probed, in words.
-    """
-
-    marks: ProbeMarks = field(default_factory=dict)
-    prepared: Mapping[TunnelPath, PreparedPath] = field(default_factory=dict)
-    table: IpvsTable = field(default_factory=dict)
-    standing: IpvsTable = field(default_factory=dict)
-    operations: Sequence[Operation] = ()
-    changes: Sequence[HostChange] = ()
-    gone: Sequence[ServiceKey] = ()
-    problems: Sequence[str] = ()
 
 
 class ProbeServices:
@@ -102,52 +66,34 @@ class ProbeServices:
             farm: With its VIPs.
             withdrawn: Those that lvsctl keeps off this director.
         """
-        facts = self._facts(farm, self._ipvs.snapshot(self._claims))
+        facts = self._facts(farm, self._ipvs.snapshot(self._claims), self._host.addresses())
         external = farm.settings.vips is VipOwner.EXTERNAL
         return replace(facts, elsewhere=facts.vips if external else withdrawn)
 
-    def plan(
+    def observe(
         self,
         paths: Collection[TunnelPath],
         farm: Farm,
-        wanted: Collection[ServiceKey],
-        observed: IpvsTable,
-    ) -> ProbePlan:
-        """Compare the services of probes with those that should stand.
+        table: IpvsTable,
+        addresses: Addresses,
+    ) -> ProbeObservation:
+        """Return what probes have, and how each server is reached.
 
         Args:
             paths: Which ways probes take.
-            farm: With its settings.
-            wanted: Keys of the farm's services.
-            observed: The whole table.
+            farm: With its VIPs.
+            table: Every virtual service.
+            addresses: Of every device.
         """
-        if not (paths or self._claims or self._marks):
-            return ProbePlan()
-        settings = farm.settings
-        others = [key for key in observed if key not in self._claims]
-        marks = assign_marks(
-            paths,
-            self._marks,
-            marks=settings.probe_marks,
-            ports=settings.probe_ports,
-            taken=[key for key in (*others, *wanted) if isinstance(key, FwmarkKey)],
-            now=self._now(),
-        )
-        table = mark_table(marks)
-        standing = {key: observed[key] for key in self._claims if key in observed}
-        ways, sysctls = self._ways(paths, farm, standing)
-        return ProbePlan(
-            marks=marks,
-            prepared={
-                path: PreparedPath(marks[path], way) for path, way in ways.items() if path in marks
-            },
-            table=table,
-            standing=standing,
-            operations=diff(table, standing, self._claims).operations,
-            changes=sysctls.changes,
-            gone=[key for key in self._claims if key not in observed and key not in table],
-            problems=[*sysctls.problems, *_problems(paths, marks, ways, settings)],
-        )
+        claims = self.keys
+        standing = {key: table[key] for key in claims if key in table}
+        egresses: dict[TunnelPath, Egress] = {}
+        sysctls: HostState = {}
+        if paths:
+            facts = self._facts(farm, standing, addresses)
+            egresses = {path: egress for path in paths if (egress := egress_to(path, facts))}
+            sysctls = self._host.observe(probe_sysctls(egress_links(egresses)))
+        return ProbeObservation(self._now(), claims, self._marks, standing, egresses, sysctls)
 
     def write(self, plan: ProbePlan) -> Sequence[str]:
         """Carry out a plan; return what was refused, in words.
@@ -162,9 +108,7 @@ class ProbeServices:
         if new:
             self._local.claim(dict.fromkeys(new, OWNER))
             self._claims |= new
-        done = zip(
-            plan.changes, (self._host.apply([each])[0] for each in plan.changes), strict=True
-        )
+        changed = [(change, self._host.apply([change])[0]) for change in plan.changes]
         results = [*zip(plan.operations, self._ipvs.apply(plan.operations), strict=True)]
         deleted = {
             operation.key
@@ -182,7 +126,7 @@ class ProbeServices:
         self._release({*plan.gone, *deleted, *theirs})
         return [
             f"health checks: {what}: {result}"
-            for what, result in (*done, *results)
+            for what, result in (*changed, *results)
             if not isinstance(result, Done)
         ]
 
@@ -191,26 +135,8 @@ class ProbeServices:
             self._local.release(keys)
             self._claims.difference_update(keys)
 
-    def _ways(
-        self, paths: Collection[TunnelPath], farm: Farm, standing: IpvsTable
-    ) -> tuple[Mapping[TunnelPath, Egress], SysctlPlan]:
-        if not paths:
-            return {}, SysctlPlan((), ())
-        facts = self._facts(farm, standing)
-        ways = {path: way for path in paths if (way := way_to(path, facts))}
-        links = {way.link for path, way in ways.items() if path.family is Family.IPV4}
-        observed = self._host.observe([*map(accept_local, links), RESERVED_PORTS])
-        reserved = observed[RESERVED_PORTS]
-        present = reserved.value if isinstance(reserved, SysctlConfig) else ""
-        wanted: dict[HostKey, SysctlConfig] = {
-            **{accept_local(link): SysctlConfig("1") for link in sorted(links)},
-            RESERVED_PORTS: SysctlConfig(reserved_ports(present, farm.settings.probe_ports)),
-        }
-        return ways, plan_sysctls(wanted, observed, ())
-
-    def _facts(self, farm: Farm, services: IpvsTable) -> PathFacts:
+    def _facts(self, farm: Farm, services: IpvsTable, addresses: Addresses) -> PathFacts:
         host = self._host
-        addresses = host.addresses()
         routes = [
             host.routes(family, table) for family in Family for table in (MAIN_TABLE, LOCAL_TABLE)
         ]
@@ -221,26 +147,3 @@ class ProbeServices:
             host.observe(path_sysctls({key.link for key in addresses})),
             vips_of(farm),
         )
-
-
-def _problems(
-    paths: Collection[TunnelPath],
-    marks: ProbeMarks,
-    ways: Mapping[TunnelPath, Egress],
-    settings: Settings,
-) -> Sequence[str]:
-    short = sorted((path for path in paths if path not in marks), key=lambda path: path.sort_key)
-    lost = sorted((path for path in paths if path not in ways), key=lambda path: path.sort_key)
-    found = [
-        f"health checks: this director has no route to {path.server}, or no address of "
-        f"{path.family} to send from"
-        for path in lost
-    ]
-    if short:
-        found.append(
-            f"health checks: nothing is left of settings.probe_marks {settings.probe_marks} or "
-            f"settings.probe_ports {settings.probe_ports} for {len(short)} servers, "
-            f"{short[0]} among them; make them larger. What removed servers had is free again "
-            "after 15 minutes"
-        )
-    return found

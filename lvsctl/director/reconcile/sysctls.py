@@ -1,23 +1,32 @@
-"""The IPVS parameters of the director's network namespace. Pure."""
+"""The IPVS parameters of the director's network namespace."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from lvsctl.farm.model import Settings
-from lvsctl.host.interface import HostChange, HostState, SysctlConfig, SysctlKey
+from lvsctl.director.reconcile.settings import Difference, Drift, SettingChange
+from lvsctl.farm.model import Farm, Settings
+from lvsctl.host.interface import Host, HostChange, HostState, SysctlConfig, SysctlKey
+from lvsctl.results import Result
 
 
-@dataclass(frozen=True, slots=True)
-class SysctlPlan:
-    """What leads to the wanted parameters.
+class SysctlTarget:
+    """Keeps the parameters as the farm asks.
 
-    Attributes:
-        changes: To be written.
-        problems: What differs and may not be written, or cannot, in words.
+    Args:
+        host: Where they are.
     """
 
-    changes: Sequence[HostChange]
-    problems: Sequence[str]
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def observe(self, farm: Farm) -> Drift:
+        """Compare the parameters with those that the farm asks for."""
+        wanted = wanted_sysctls(farm.settings)
+        return diff_sysctls(wanted, self._host.observe(wanted.keys()))
+
+    def apply(self, changes: Sequence[SettingChange]) -> Sequence[Result]:
+        """Write parameters."""
+        # A change that fails must not keep the others from being made: one call for each.
+        return [self._host.apply([each])[0] for each in changes if isinstance(each, HostChange)]
 
 
 def wanted_sysctls(settings: Settings) -> HostState:
@@ -28,28 +37,17 @@ def wanted_sysctls(settings: Settings) -> HostState:
     }
 
 
-def plan_sysctls(wanted: HostState, observed: HostState, foreign: Sequence[str]) -> SysctlPlan:
-    """Compare parameters; they hold for foreign services as well, so those forbid writing.
-
-    Args:
-        wanted: As the farm asks.
-        observed: As they are; None where this kernel does not know one.
-        foreign: Virtual services in the same namespace that are not ours, in words; empty when
-            their owners have agreed (``--take-sysctls``).
-    """
-    changes: list[HostChange] = []
+def diff_sysctls(wanted: HostState, observed: HostState) -> Drift:
+    """Compare parameters; one that this kernel does not know (None) is a problem."""
+    differences: list[Difference] = []
     problems: list[str] = []
     for key, config in wanted.items():
         found = observed.get(key)
         if found == config or not isinstance(config, SysctlConfig):
             continue
-        if not isinstance(found, SysctlConfig):
-            problems.append(f"{key}: this kernel does not have it; wanted {config.value}")
-        elif foreign:
-            problems.append(
-                f"{key} is {found.value}, wanted {config.value}: not written, as it would change "
-                f"{', '.join(foreign[:3])} too; start the director with --take-sysctls if it may"
-            )
+        if isinstance(found, SysctlConfig):
+            summary = f"{key} is {found.value}, wanted {config.value}"
+            differences.append(Difference(HostChange(key, config), summary))
         else:
-            changes.append(HostChange(key, config))
-    return SysctlPlan(changes, problems)
+            problems.append(f"{key}: this kernel does not have it; wanted {config.value}")
+    return Drift(differences, problems)

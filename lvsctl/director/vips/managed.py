@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Collection, Mapping, Sequence
 
+from lvsctl.director.vips.interface import Placement, PlacementState
 from lvsctl.director.vips.neighbours import Neighbours
 from lvsctl.director.vips.plan import (
     VIP_LINK,
@@ -13,22 +14,22 @@ from lvsctl.director.vips.plan import (
     arp_ignore_keys,
     links_of,
     networks_of,
-    own_addresses,
     plan_vips,
     silenced,
     unfit,
     vip_config,
     vip_key,
 )
-from lvsctl.farm.model import VipOwner
 from lvsctl.host.interface import AddressKey, Host, HostChange, LinkConfig
 from lvsctl.net import Family, IPAddress, family_of
 from lvsctl.results import Done, Failed, Result
 from lvsctl.store.interface import LocalState
 
+_NOTHING = frozenset[IPAddress](), frozenset[IPAddress]()
 
-class LocalVips:
-    """Keeps VIPs local to this director; belongs to the reconciler's thread.
+
+class ManagedVips:
+    """Keeps VIPs on devices of this director.
 
     Args:
         host: Where the addresses are.
@@ -41,76 +42,93 @@ class LocalVips:
         self._neighbours = neighbours
         self._local = local
         self._claims = {key for key in local.host_claims() if isinstance(key, AddressKey)}
-        self._wanted: Collection[IPAddress] = frozenset()
-        self._present: Addresses = {}
+        self._wanted: frozenset[IPAddress] = frozenset()
+        self._ensured: tuple[frozenset[IPAddress], frozenset[IPAddress]] | None = _NOTHING
+        self._addresses: Addresses = {}
+        self._plan: VipPlan | None = None
         self._in_place: set[IPAddress] = set()
         self._problems: dict[IPAddress, str] = {}
 
-    @property
-    def problems(self) -> Mapping[IPAddress, str]:
-        """Why a VIP is not on this director as it should be."""
-        return dict(self._problems)
+    def observe(self, vips: Collection[IPAddress], addresses: Addresses | None) -> None:
+        """Take note of what this host has; whatever is not in place is tried again."""
+        if addresses is None:
+            return
+        present = {key.address.ip for key in addresses}
+        self._in_place = present.intersection(vips)
+        self._addresses, self._plan, self._ensured = addresses, None, None
 
-    def in_place(self, wanted: Collection[IPAddress], owner: VipOwner) -> Collection[IPAddress]:
-        """Return which VIPs were seen here last; where they are others' affair, all of them."""
-        return wanted if owner is VipOwner.EXTERNAL else self._in_place
+    def planned(self, wanted: Collection[IPAddress]) -> Sequence[HostChange]:
+        """Return what ``ensure`` would change on this host, in order, writing nothing."""
+        return self._compare(frozenset(wanted)).changes
 
-    def plan(self, wanted: Collection[IPAddress], owner: VipOwner, *, complete: bool) -> VipPlan:
-        """Compare this host's addresses with the VIPs that should be local.
+    def ensure(self, wanted: Collection[IPAddress], served: Collection[IPAddress]) -> None:
+        """Work towards exactly the wanted VIPs; the same sets again change nothing."""
+        sets = frozenset(wanted), frozenset(served)
+        if sets == self._ensured:
+            return
+        just_observed = self._ensured is None
+        if just_observed or not self._is_settled(sets[0]):
+            if not just_observed:
+                self._addresses, self._plan = self._host.addresses(), None
+            plan = self._compare(sets[0])
+            self._remove(plan)
+            self._add(plan, sets[1])
+        self._wanted, self._ensured = sets[0], sets
 
-        Args:
-            wanted: All VIPs of the farm.
-            owner: Who puts them here. Where it is not lvsctl, what we added stays and is no
-                longer ours.
-            complete: Look at the host in any case; otherwise only if the VIPs differ from those
-                seen in place last.
-        """
-        self._wanted = wanted
-        if complete:
-            self._present = self._host.addresses()
-        if owner is VipOwner.EXTERNAL:
-            self._problems.clear()
-            return VipPlan(forget=tuple(self._claims))
-        if not complete:
-            stale = any(key.address.ip not in wanted for key in self._claims)
-            if not stale and self._in_place.issuperset(wanted):
-                return VipPlan()
-            self._present = self._host.addresses()
-        plan = plan_vips(wanted, self._present, self._claims)
-        self._in_place = set(wanted).difference(key.address.ip for key in plan.missing)
-        undone = {key.address.ip for key in (*plan.missing, *plan.misplaced, *plan.drifted)}
-        self._problems = {vip: why for vip, why in self._problems.items() if vip in undone}
-        return plan
+    def _is_settled(self, wanted: frozenset[IPAddress]) -> bool:
+        return self._in_place.issuperset(wanted) and all(
+            key.address.ip in wanted for key in self._claims
+        )
 
-    def remove(self, plan: VipPlan) -> frozenset[IPAddress]:
-        """Take away the VIPs that nothing wants; return those that would not go."""
-        stuck: set[IPAddress] = set()
+    def _compare(self, wanted: frozenset[IPAddress]) -> VipPlan:
+        if self._plan is None or wanted != self._wanted:
+            plan = self._plan = plan_vips(wanted, self._addresses, self._claims)
+            self._wanted = wanted
+            self._in_place = set(wanted).difference(key.address.ip for key in plan.missing)
+            undone = {key.address.ip for key in (*plan.missing, *plan.misplaced, *plan.drifted)}
+            self._problems = {vip: why for vip, why in self._problems.items() if vip in undone}
+        return self._plan
+
+    def holds(self) -> Mapping[IPAddress, Placement]:
+        """Return the state of each VIP that is wanted or still here."""
+        states = {
+            **dict.fromkeys((key.address.ip for key in self._claims), PlacementState.WITHDRAWING),
+            **dict.fromkeys(self._wanted, PlacementState.PENDING),
+            **dict.fromkeys(self._in_place, PlacementState.PLACED),
+        }
+        return {vip: Placement(state, self._problems.get(vip, "")) for vip, state in states.items()}
+
+    def withdrawn(self, vip: IPAddress) -> bool:
+        """Tell whether an unwanted VIP is off this director, as far as it was placed here."""
+        return all(key.address.ip != vip for key in self._claims)
+
+    def hand_over(self) -> None:
+        """Leave the VIPs where they are, to another placement; they are not removed later."""
+        self._release(tuple(self._claims))
+        self._in_place.clear()
+        self._ensured = _NOTHING
+
+    def _remove(self, plan: VipPlan) -> None:
         gone = [*plan.forget]
         for key, result in self._apply([HostChange(key, None) for key in plan.remove]).items():
             if isinstance(result, Done):
                 gone.append(key)
             else:
-                vip = key.address.ip
-                self._problems[vip] = f"{key} could not be removed: {result}"
-                if vip not in self._in_place:
-                    stuck.add(vip)
-        if gone:
-            self._local.release_host(gone)
-            self._claims.difference_update(gone)
-        return frozenset(stuck)
+                self._problems[key.address.ip] = f"{key} could not be removed: {result}"
+        self._release(gone)
 
-    def add(self, plan: VipPlan, served: Collection[IPAddress]) -> None:
-        """Add VIPs that nobody else on the links answers for, announce them, mend ours.
+    def _release(self, keys: Collection[AddressKey]) -> None:
+        if keys:
+            self._local.release_host(keys)
+            self._claims.difference_update(keys)
 
-        Args:
-            plan: What is missing, misplaced or has drifted.
-            served: VIPs that have a service: any other would expose this host's own listeners.
-        """
+    def _add(self, plan: VipPlan, served: Collection[IPAddress]) -> None:
+        """Add VIPs that nobody else on the links answers for, announce them, mend ours."""
         self._set(plan.drifted)
         asked = [key for key in (*plan.missing, *plan.misplaced) if key.address.ip in served]
         if not asked:
             return
-        links = links_of(self._present)
+        links = links_of(self._addresses)
         owners = self._neighbours.owners(
             _by_link({key: links[family_of(key.address.ip)] for key in asked})
         )
@@ -166,15 +184,11 @@ class LocalVips:
 
     def warnings(self) -> Sequence[str]:
         """Return what keeps clients from reaching VIPs that are here, in words."""
-        found = [*unfit(self._wanted, self._present, self._claims)]
+        found = [*unfit(self._wanted, self._addresses, self._claims)]
         if any(family_of(key.address.ip) is Family.IPV4 for key in self._claims):
-            links = links_of(self._present)[Family.IPV4]
+            links = links_of(self._addresses)[Family.IPV4]
             found += silenced(links, self._host.observe(arp_ignore_keys(links)))
         return found
-
-    def addresses_in_use(self) -> Mapping[IPAddress, str]:
-        """Return this director's own addresses and its gateways, which can be no VIPs."""
-        return own_addresses(self._present, self._host.gateways())
 
 
 def _is_on_vip_link(key: AddressKey) -> bool:

@@ -1,5 +1,5 @@
-"""One probe: a question to one real server, and how it ended.
+"""Probes, one module per protocol.
 
-Each kind is an ``async def probe(request, target, timeout_s) -> Outcome`` that never raises for
-what a network, a server or this host's own limits can do to it.
+Each is an ``async def probe(request, target, timeout_s) -> Outcome`` that never raises because of
+the network, the server or this host's limits.
 """

@@ -1,4 +1,4 @@
-"""From what happens to a probe under way to how it ended."""
+"""Runs a probe, and turns its result, error or timeout into an outcome."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,27 +8,27 @@ from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
 from lvsctl.health.target import Target
 
 BEHIND_S = 0.1
-"""An event loop so late says nothing about the server: its answer may lie unread."""
+"""A timeout that fires this late does not count: the answer may be unread in the socket."""
 
 
 class WrongAnswer(LvsctlError):
-    """The server did not answer as it should; ends the probe as failed."""
+    """The server did not answer as expected: the probe fails."""
 
 
 class Unreached(WrongAnswer):
-    """Nothing came back from the server, and somebody said so; ends the probe as failed."""
+    """The network reports the server unreachable: the probe fails."""
 
 
 class OwnFault(LvsctlError):
-    """This host could not ask; ends the probe as inconclusive."""
+    """This host could not send the request: the probe is inconclusive."""
 
 
 class Attempt:
-    """A probe under way.
+    """A probe in progress.
 
     Attributes:
-        target: Whom it asks.
-        awaits: What it waits for now, for the reason where its time runs out.
+        target: The target.
+        awaits: What it is waiting for, for the reason of a timeout.
         heard: Something has come back from the target.
     """
 
@@ -43,17 +43,17 @@ class Attempt:
 
     @property
     def took_s(self) -> float:
-        """How long the server took, or has taken so far."""
+        """Time that the server took, or has taken so far."""
         return self._clock() - self._began_s if self._took_s is None else self._took_s
 
     def stop_the_clock(self) -> None:
-        """Say that the server has answered: what follows is this host's time."""
+        """Stop timing: the server has answered, the rest is this host's work."""
         self._took_s = self.took_s
         self._limit.reschedule(None)
 
     @property
     def where(self) -> str:
-        """The address that is asked, with its port if it has one, as people write them."""
+        """Address and port, if any, of the target, as people write them."""
         address, port = str(self.target.address), self.target.port
         if not port:
             return address
@@ -63,12 +63,12 @@ class Attempt:
 async def outcome_of(
     ask: Callable[[Attempt], Awaitable[None]], target: Target, timeout_s: float
 ) -> Outcome:
-    """Run a probe to its end or to the end of its time, and return how it ended.
+    """Run a probe until it ends or times out.
 
     Args:
-        ask: Returns where the server answered as it should; raises WrongAnswer or OwnFault.
-        target: Whom it asks.
-        timeout_s: For all of it.
+        ask: Returns if the server answered as expected; else raises WrongAnswer or OwnFault.
+        target: The target.
+        timeout_s: For the whole probe.
     """
     limit = asyncio.timeout(timeout_s)
     attempt = Attempt(target, limit)

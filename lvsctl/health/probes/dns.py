@@ -1,4 +1,4 @@
-"""Whether a name server answers a query."""
+"""DNS probe: a name server answers a query over UDP."""
 
 import asyncio
 import functools
@@ -20,9 +20,9 @@ _ID = slice(0, 2)  # of a message (RFC 1035, 4.1.1)
 
 
 async def probe(request: DnsRequest, target: Target, timeout_s: float) -> Outcome:
-    """Send a query over UDP, and judge the answer that has its identifier.
+    """Send a query over UDP, and check the response with its identifier.
 
-    One with another identifier answers an earlier query, and is passed over.
+    A response with another identifier answers an earlier query and is ignored.
     """
 
     async def ask(attempt: Attempt) -> None:
@@ -31,7 +31,7 @@ async def probe(request: DnsRequest, target: Target, timeout_s: float) -> Outcom
             datagrams.send(query)
             answer = await datagrams.receive()
             while answer[_ID] != query[_ID]:
-                await asyncio.sleep(0)  # else a flood of them leaves no turn to anybody else
+                await asyncio.sleep(0)  # a flood of them must not starve the event loop
                 answer = await datagrams.receive()
         judge(request, query, answer, attempt.where)
 
@@ -44,10 +44,10 @@ def _query(request: DnsRequest) -> bytes:
 
 
 def judge(request: DnsRequest, query: bytes, answer: bytes, where: str) -> None:
-    """Compare an answer with what is expected.
+    """Check a response.
 
     Raises:
-        WrongAnswer: It is none, or another.
+        WrongAnswer: It is not DNS, answers another query, or lacks an expected record.
     """
     try:
         message = dns.message.from_wire(answer)
@@ -55,7 +55,7 @@ def judge(request: DnsRequest, query: bytes, answer: bytes, where: str) -> None:
     except dns.exception.DNSException as error:
         raise WrongAnswer(f"{where} does not speak DNS: {error}") from error
     if not answers_it:
-        raise WrongAnswer(f"{where} answered another question than that for {request.name}")
+        raise WrongAnswer(f"{where} answered a query other than that for {request.name}")
     if message.rcode() != dns.rcode.NOERROR:
         code = dns.rcode.to_text(message.rcode())
         raise WrongAnswer(f"{where} answered {code} for {request.name}")

@@ -1,4 +1,4 @@
-"""Whether a program finds a server well; another process runs it."""
+"""Exec probe: a program, run by another process, exits with status 0."""
 
 import signal
 
@@ -13,21 +13,23 @@ from lvsctl.health.target import Target
 async def probe(
     request: ExecRequest, target: Target, timeout_s: float, programs: Programs | None
 ) -> Outcome:
-    """Have a program run, and judge by its exit status; it is killed at the end of its time.
+    """Run a program and check its exit status; it is killed on timeout.
 
-    It learns whom to ask from its environment: LVSCTL_VIP, LVSCTL_RIP, LVSCTL_PORT.
+    It gets its target from the environment: LVSCTL_VIP, LVSCTL_RIP, LVSCTL_PORT.
 
     Args:
         request: Names the program.
-        target: Whom it judges.
-        timeout_s: For all of it.
-        programs: Runs it; None refuses them all.
+        target: The target.
+        timeout_s: For the whole probe.
+        programs: Runs it; None refuses it.
     """
 
     async def ask(attempt: Attempt) -> None:
         name = request.program
         if programs is None:
-            raise OwnFault(f"{name} is not run: start the director with --exec-dir")
+            raise OwnFault(
+                f"{name} cannot be run: start the director with --exec-socket or --exec-dir"
+            )
         attempt.awaits = f"{name} to end"
         try:
             answer = await programs.run(_order(request, target, timeout_s))
@@ -58,5 +60,5 @@ def _how(status: int) -> str:
         return f"exited with {status}"
     try:
         return signal.Signals(-status).name
-    except ValueError:  # those for real time have numbers alone
+    except ValueError:  # real-time signals have no names
         return f"signal {-status}"

@@ -1,4 +1,4 @@
-"""Whether a server answers an HTTP/1.1 request as it should, in the clear or over TLS."""
+"""HTTP and HTTPS probe (HTTP/1.1)."""
 
 import asyncio
 import functools
@@ -18,15 +18,15 @@ _DEFAULTS = (("User-Agent", "lvsctl"), ("Accept", "*/*"), ("Accept-Encoding", "i
 _WITH_CONTENT = frozenset({"POST", "PUT", "PATCH"})  # theirs may be empty, but must say so
 _FRAMED = frozenset({b"content-length", b"transfer-encoding"})
 _SHOWN = 40
-"""Bytes of a garbled answer that a reason quotes."""
+"""Bytes of an invalid response quoted in a reason."""
 _WORK_ON_THE_LOOP = 1 << 20
-"""Of a search, which takes up to 7 ms; a longer one gets a thread."""
+"""Searches up to this cost, 7 ms, run on the event loop; larger ones in a thread."""
 
 
 async def probe(request: HttpRequest, target: Target, timeout_s: float) -> Outcome:
-    """Send a request, and judge the answer by its status and body.
+    """Send a request, and check the status and body of the response.
 
-    The body is read only where something is expected of it.
+    The body is read only if the check has a pattern for it.
     """
 
     async def ask(attempt: Attempt) -> None:
@@ -42,7 +42,7 @@ async def probe(request: HttpRequest, target: Target, timeout_s: float) -> Outco
 
 @functools.lru_cache(maxsize=4096)
 def encode(request: HttpRequest, where: str) -> bytes:
-    """Return the bytes of a request (RFC 9112) to an address and port."""
+    """Encode a request (RFC 9112); ``where`` is the default Host."""
     given = {name.lower() for name, _ in request.headers}
     fields = [
         ("Host", request.host or where),
@@ -58,14 +58,14 @@ def encode(request: HttpRequest, where: str) -> bytes:
 
 
 class _Answer:
-    """What of an answer has come so far; httptools calls the methods named ``on_…``.
+    """A response as it is received; httptools calls the methods named ``on_…``.
 
     Attributes:
-        received: Bytes of it.
-        status: None until its header is complete; an interim 1xx is none.
-        body: As far as it has come.
-        is_complete: Nothing more belongs to it.
-        ends_with_connection: Nothing else tells where it ends.
+        received: Bytes so far.
+        status: None until the header of the final response is complete; 1xx is interim.
+        body: Bytes of the body so far.
+        is_complete: The response has ended.
+        ends_with_connection: It has no Content-Length and is not chunked.
     """
 
     def __init__(self) -> None:
@@ -77,10 +77,10 @@ class _Answer:
         self.ends_with_connection = True
 
     def feed(self, data: bytes) -> None:
-        """Take what came next.
+        """Parse the next bytes.
 
         Raises:
-            httptools.HttpParserError: It is no HTTP.
+            httptools.HttpParserError: Not HTTP.
         """
         self.received += len(data)
         try:
@@ -88,7 +88,7 @@ class _Answer:
         except httptools.HttpParserUpgrade:
             self.is_complete = True
         except httptools.HttpParserError:
-            if not self.is_complete:  # whatever follows an answer is not part of it
+            if not self.is_complete:  # bytes after the response are not part of it
                 raise
 
     def on_message_begin(self) -> None:
@@ -129,13 +129,13 @@ async def _judge(
     while not answer.is_complete:
         if not await _more(answer, connection, attempt):
             if not answer.ends_with_connection:
-                cut = f"{attempt.where} closed the connection within the body of its answer"
+                cut = f"{attempt.where} closed the connection in the middle of the body"
                 raise WrongAnswer(cut)
             break
     attempt.stop_the_clock()  # how long the search takes says nothing about the server
     if not await _is_in(request.body, bytes(answer.body), attempt):
         size = len(answer.body)
-        raise WrongAnswer(f"{attempt.where}: {request.body!r} is not in the body ({size} bytes)")
+        raise WrongAnswer(f"{attempt.where}: {request.body!r} not found in the body ({size} bytes)")
 
 
 async def _is_in(pattern: str, body: bytes, attempt: Attempt) -> bool:
@@ -145,15 +145,15 @@ async def _is_in(pattern: str, body: bytes, attempt: Attempt) -> bool:
             return sought.is_in(body)
     except BadPattern as error:
         raise OwnFault(
-            f"body {pattern!r} cannot be searched for: {error}; give the check another pattern"
+            f"invalid body pattern {pattern!r}: {error}; change it in the pool's health check"
         ) from error
     except TooMuchWork as error:
-        raise OwnFault(f"the body of {attempt.where} cannot be judged: {error}") from error
+        raise OwnFault(f"the body of {attempt.where} cannot be searched: {error}") from error
     return await asyncio.to_thread(sought.is_in, body)
 
 
 async def _more(answer: _Answer, connection: Connection | TlsConnection, attempt: Attempt) -> bool:
-    """Read on; tell whether there was anything."""
+    """Receive and parse more bytes; False at the end of the stream."""
     data = await connection.receive()
     if data:
         try:

@@ -1,4 +1,4 @@
-"""The probe of each kind of request."""
+"""Dispatches a request to the probe of its kind."""
 
 from dataclasses import dataclass
 
@@ -19,16 +19,16 @@ from lvsctl.health.target import Target
 
 @dataclass(frozen=True, slots=True)
 class Probes:
-    """Every kind of probe, on one event loop.
+    """All kinds of probes, on one event loop.
 
     Attributes:
-        programs: Runs those of exec; None refuses them all.
+        programs: Runs the programs of exec checks; None refuses them.
     """
 
     programs: Programs | None = None
 
     async def probe(self, request: Request, target: Target, timeout_s: float) -> Outcome:
-        """Ask a target, and return how that ended."""
+        """Probe a target once."""
         match request:
             case TcpRequest():
                 return await tcp.probe(request, target, timeout_s)

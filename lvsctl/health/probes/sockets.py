@@ -1,4 +1,4 @@
-"""Sockets of probes: bound, marked, and closed without a trace."""
+"""Sockets of probes: bound, marked, and closed with RST instead of TIME_WAIT."""
 
 import asyncio
 import contextlib
@@ -13,13 +13,13 @@ from lvsctl.health.target import Target
 from lvsctl.net import Family, family_of
 
 LARGEST_ANSWER = 1 << 20
-"""Bytes; whoever sends more has not answered a health check."""
+"""Bytes; a longer answer fails the probe."""
 
 _CHUNK = 16384
 _DATAGRAM = 65535
 _ABORT = struct.pack("ii", 1, 0)  # struct linger, socket(7): closing sends RST, no TIME_WAIT
 _IP_BIND_ADDRESS_NO_PORT = 24  # ip(7)
-# What the kernel makes of ICMP errors, but for a refused port (net/ipv4/icmp.c, net/ipv6/icmp.c).
+# ICMP errors other than port unreachable (net/ipv4/icmp.c, net/ipv6/icmp.c).
 _UNREACHABLE = frozenset({
     errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENONET,
     errno.ENOPROTOOPT, errno.EACCES, errno.EPROTO,
@@ -42,24 +42,24 @@ class Connection:
             await self._loop.sock_sendall(self._socket, data)
 
     async def receive(self) -> bytes:
-        """Return what came next, nothing at the end."""
+        """Return the next bytes; empty at the end of the stream."""
         with _judged(self._attempt):
             data = await self._loop.sock_recv(self._socket, _CHUNK)
         self.received += len(data)
         if self.received > LARGEST_ANSWER:
             raise WrongAnswer(
-                f"{self._attempt.where}: the answer is too large, more than {LARGEST_ANSWER} bytes"
+                f"{self._attempt.where}: the answer is larger than {LARGEST_ANSWER} bytes"
             )
         return data
 
 
 @contextlib.asynccontextmanager
 async def connected(attempt: Attempt) -> AsyncIterator[Connection]:
-    """Connect to a target over TCP; abort the connection at the end.
+    """Connect to a target over TCP, and reset the connection on exit.
 
     Raises:
-        WrongAnswer: It refused, or there is nobody.
-        OwnFault: This host could not try.
+        WrongAnswer: The connection was refused, or the target is unreachable.
+        OwnFault: A local error.
     """
     attempt.awaits = "the connection"
     with _opened(attempt.target, socket.SOCK_STREAM) as opened:
@@ -71,7 +71,7 @@ async def connected(attempt: Attempt) -> AsyncIterator[Connection]:
 
 
 class Exchange:
-    """Datagrams to a target and from it alone."""
+    """A connected UDP socket: it receives from the target only."""
 
     def __init__(self, opened: socket.socket, attempt: Attempt) -> None:
         self._socket = opened
@@ -79,16 +79,16 @@ class Exchange:
         self._loop = asyncio.get_running_loop()
 
     def send(self, datagram: bytes) -> None:
-        """Send one.
+        """Send a datagram.
 
         Raises:
-            OwnFault: This host's firewall or its queues refuse it.
+            OwnFault: A local error, such as a firewall rule or a full queue.
         """
-        with _own(f"a datagram to {self._attempt.where} cannot be sent"):
+        with _own(f"cannot send a datagram to {self._attempt.where}"):
             self._socket.send(datagram)
 
     async def receive(self) -> bytes:
-        """Return the next one."""
+        """Return the next datagram."""
         with _judged(self._attempt, "refused the datagram"):
             datagram = await self._loop.sock_recv(self._socket, _DATAGRAM)
         self._attempt.heard = True
@@ -100,10 +100,10 @@ def exchange(attempt: Attempt) -> Iterator[Exchange]:
     """Open a socket for datagrams to and from a target.
 
     Raises:
-        OwnFault: This host could not.
+        OwnFault: A local error.
     """
     with _opened(attempt.target, socket.SOCK_DGRAM) as opened:
-        with _own(f"{attempt.where} cannot be asked"):
+        with _own(f"cannot probe {attempt.where}"):
             opened.connect((str(attempt.target.address), attempt.target.port))
         yield Exchange(opened, attempt)
 
@@ -111,16 +111,16 @@ def exchange(attempt: Attempt) -> Iterator[Exchange]:
 @contextlib.contextmanager
 def _opened(target: Target, kind: socket.SocketKind) -> Iterator[socket.socket]:
     family = family_of(target.address)
-    with _own("no socket for a probe"):
+    with _own("cannot open a socket for a probe"):
         opened = socket.socket(
             socket.AF_INET if family is Family.IPV4 else socket.AF_INET6,
             kind | socket.SOCK_NONBLOCK,
         )
     with opened:
-        with _own(f"a probe cannot have mark {target.mark}"):
+        with _own(f"cannot set mark {target.mark} on a probe's socket"):
             if target.mark is not None:
                 opened.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, target.mark)
-        with _own(f"a probe cannot be bound to {target.source} port {target.source_port or 'any'}"):
+        with _own(f"cannot bind a probe to {target.source} port {target.source_port or 'any'}"):
             _bind(opened, target)
         yield opened
 
@@ -130,7 +130,8 @@ def _bind(opened: socket.socket, target: Target) -> None:
         return
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if target.source_port is None:
-        # The port is chosen when it is known to whom: else a dead server's use up all of them.
+        # Choose the port at connect(2), per destination: at bind(2) each port would serve one
+        # destination only, and probes of dead servers could exhaust them.
         opened.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
     anywhere = "0.0.0.0" if opened.family is socket.AF_INET else "::"  # noqa: S104
     opened.bind((str(target.source or anywhere), target.source_port or 0))
@@ -138,8 +139,8 @@ def _bind(opened: socket.socket, target: Target) -> None:
 
 async def _connect(opened: socket.socket, attempt: Attempt) -> None:
     address = (str(attempt.target.address), attempt.target.port)
-    # What fails at once, before any packet could be answered, fails on this host.
-    with _own(f"{attempt.where} cannot be asked"), contextlib.suppress(BlockingIOError):
+    # An error from connect(2) itself comes before any packet could be answered: it is local.
+    with _own(f"cannot probe {attempt.where}"), contextlib.suppress(BlockingIOError):
         opened.connect(address)
     with _judged(attempt):
         await asyncio.get_running_loop().sock_connect(opened, address)
@@ -147,7 +148,7 @@ async def _connect(opened: socket.socket, attempt: Attempt) -> None:
 
 @contextlib.contextmanager
 def _own(what: str) -> Iterator[None]:
-    """Take errors for this host's own."""
+    """Treat OS errors as local faults."""
     try:
         yield
     except OSError as error:
@@ -156,7 +157,7 @@ def _own(what: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _judged(attempt: Attempt, refused: str = "refused the connection") -> Iterator[None]:
-    """Take errors for the server's, but where they can only be this host's."""
+    """Attribute OS errors to the server, unless they can only be local."""
     try:
         yield
     except ConnectionRefusedError as error:
@@ -166,8 +167,8 @@ def _judged(attempt: Attempt, refused: str = "refused the connection") -> Iterat
             reset = f"{attempt.where} reset the connection, waiting for {attempt.awaits}"
             raise WrongAnswer(reset) from error
         if error.errno in _UNREACHABLE:
-            raise Unreached(f"{attempt.where} cannot be reached: {_words(error)}") from error
-        raise OwnFault(f"{attempt.where} cannot be asked: {_words(error)}") from error
+            raise Unreached(f"{attempt.where} is unreachable: {_words(error)}") from error
+        raise OwnFault(f"cannot probe {attempt.where}: {_words(error)}") from error
 
 
 def _words(error: OSError) -> str:

@@ -1,4 +1,4 @@
-"""Whether a server accepts a connection."""
+"""TCP probe: the server accepts a connection."""
 
 from lvsctl.farm.checks import TcpRequest
 from lvsctl.health.outcome import Outcome

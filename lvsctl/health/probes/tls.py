@@ -1,4 +1,4 @@
-"""TLS on top of a probe's connection, and whether a server speaks it."""
+"""TLS over a probe's connection, and the TLS probe."""
 
 import functools
 import ssl
@@ -16,7 +16,7 @@ _READ = 16384  # a record's largest content (RFC 8446, 5.1)
 
 
 async def probe(request: TlsRequest, target: Target, timeout_s: float) -> Outcome:
-    """Shake hands with a server."""
+    """Complete a TLS handshake with a server."""
 
     async def ask(attempt: Attempt) -> None:
         async with connected(attempt) as connection:
@@ -37,7 +37,7 @@ class TlsConnection:
         )
 
     async def shake_hands(self) -> None:
-        """Agree on keys, and verify the certificate where that is wanted; raises SSLError."""
+        """Do the handshake, verifying the certificate if configured; raises SSLError."""
         await self._do(self._tls.do_handshake)
 
     async def send(self, data: bytes) -> None:
@@ -45,16 +45,16 @@ class TlsConnection:
         await self._do(self._tls.write, data)
 
     async def receive(self) -> bytes:
-        """Return what came next, nothing at the end."""
+        """Return the next bytes; empty at the end of the stream."""
         try:
             return await self._do(self._tls.read, _READ)
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             return b""
         except ssl.SSLError as error:
-            raise WrongAnswer(f"{self._attempt.where} broke TLS: {_words(error)}") from error
+            raise WrongAnswer(f"{self._attempt.where}: TLS error: {_words(error)}") from error
 
     async def _do(self, step: Callable[..., T], *args: object) -> T:
-        """Repeat a step of TLS, with what it wants to send and to read in between."""
+        """Repeat a TLS operation until it completes, sending and receiving what it needs."""
         while True:
             try:
                 done = step(*args)
@@ -75,31 +75,33 @@ class TlsConnection:
 
 
 async def shake_hands(plain: Connection, options: TlsOptions, attempt: Attempt) -> TlsConnection:
-    """Return a connection that speaks TLS.
+    """Start TLS on a connection.
 
     Raises:
-        WrongAnswer: The server does not, or has no good certificate.
+        WrongAnswer: The handshake failed, or the certificate is not valid.
     """
     attempt.awaits = "its TLS handshake"
     secured = TlsConnection(plain, options, attempt)
     try:
         await secured.shake_hands()
     except ssl.SSLCertVerificationError as error:
-        raise WrongAnswer(f"{attempt.where}: bad certificate: {error.verify_message}") from error
+        raise WrongAnswer(
+            f"{attempt.where}: invalid certificate: {error.verify_message}"
+        ) from error
     except (ssl.SSLZeroReturnError, ssl.SSLEOFError) as error:
-        closed = f"{attempt.where} closed the connection in its TLS handshake"
+        closed = f"{attempt.where} closed the connection during the TLS handshake"
         raise WrongAnswer(closed) from error
     except ssl.SSLError as error:
-        raise WrongAnswer(f"{attempt.where}: no TLS handshake: {_words(error)}") from error
+        raise WrongAnswer(f"{attempt.where}: TLS handshake failed: {_words(error)}") from error
     attempt.awaits = "an answer"
     return secured
 
 
 @functools.cache
 def context(*, verify: bool) -> ssl.SSLContext:
-    """Return the one context of all probes that verify, or that do not.
+    """Return the context shared by all probes that verify, or by all that do not.
 
-    To read the host's certification authorities takes some 20 ms, so it is done once.
+    Loading the host's certification authorities takes some 20 ms.
     """
     if verify:
         return ssl.create_default_context()

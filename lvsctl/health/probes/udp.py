@@ -1,4 +1,4 @@
-"""Whether a server answers a datagram."""
+"""UDP probe: the server answers a datagram."""
 
 from lvsctl.farm.checks import UdpRequest
 from lvsctl.health.outcome import Outcome
@@ -7,11 +7,11 @@ from lvsctl.health.probes.sockets import exchange
 from lvsctl.health.target import Target
 
 _SHOWN = 40
-"""Bytes of a wrong answer that a reason quotes."""
+"""Bytes of an unexpected response quoted in a reason."""
 
 
 async def probe(request: UdpRequest, target: Target, timeout_s: float) -> Outcome:
-    """Send a datagram, and judge the first that comes back."""
+    """Send a datagram, and check the first one that comes back."""
 
     async def ask(attempt: Attempt) -> None:
         with exchange(attempt) as datagrams:

@@ -1,5 +1,5 @@
-"""Runs the programs of health checks, in a process and under a user of its own.
+"""The service that runs the programs of exec checks, in its own process under its own user.
 
-The director holds capabilities and must not fork programs; it sends orders over a UNIX socket.
-What is here needs the standard library only, so that the service is small and starts at once.
+The director has capabilities and must not fork programs itself; it sends orders over a UNIX
+socket. Only the standard library is used, so the service is small and starts at once.
 """

@@ -1,4 +1,4 @@
-"""Where the director's orders go: to systemd's service, or to one that it starts itself."""
+"""Client of the program service: systemd's ``lvsctl-exec``, or a child of the director."""
 
 import asyncio
 import os
@@ -24,17 +24,17 @@ Address = str | bytes
 
 
 class NoService(LvsctlError):
-    """Nobody runs programs for this director; says why, and the cure."""
+    """The service that runs programs is not available; says why, and the cure."""
 
 
 class Programs(Protocol):
     """A service that runs programs."""
 
     async def run(self, order: Order) -> Answer:
-        """Return how a program ended; cancelled, it is killed with all that it started.
+        """Run a program to its end; if cancelled, it is killed with its descendants.
 
         Raises:
-            NoService: The service could not be asked, or did not answer.
+            NoService: The service could not be reached, or did not answer.
         """
 
 
@@ -54,20 +54,21 @@ class SystemdPrograms:
             return await _ask(str(self.path), order)
         except OSError as error:
             raise NoService(
-                f"{order.program} is not run, as {self.path} does not answer "
+                f"{order.program} was not run: no answer from {self.path} "
                 f"({error.strerror or error}): systemctl status lvsctl-exec.socket"
             ) from error
 
 
 class OwnPrograms:
-    """A service that this process starts, and starts again if it ends; it ends with this process.
+    """A service that this process starts, restarts if it ends, and ends with this process.
 
-    To be made and used in the main thread: its end is what ends the service.
+    To be created and used in the main thread: the service ends when the thread that started it
+    does (PR_SET_PDEATHSIG).
 
     Args:
-        folder: The programs.
-        user: Whom they run as; None for whoever runs this process.
-        owner: Whose the folder and the programs must be.
+        folder: Folder with the programs.
+        user: User that they run as; None for the user of this process.
+        owner: Required owner of the folder and the programs.
     """
 
     def __init__(self, folder: Path, user: int | None, owner: int = 0) -> None:
@@ -83,10 +84,10 @@ class OwnPrograms:
                 self._process, self._address = self._start()
             return await _ask(self._address, order)
         except OSError as error:
-            raise NoService(f"{order.program} is not run: {error.strerror or error}") from error
+            raise NoService(f"{order.program} was not run: {error.strerror or error}") from error
 
     def close(self) -> None:
-        """End it, with every program that runs."""
+        """Stop the service and every running program."""
         self._process.terminate()
         self._process.wait()
 

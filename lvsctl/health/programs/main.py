@@ -1,4 +1,4 @@
-"""``lvsctl-exec``: the service as systemd or a director by itself starts it."""
+"""``lvsctl-exec``: the program service, started by systemd or by a director."""
 
 import argparse
 import os
@@ -15,7 +15,7 @@ from lvsctl.health.programs.service import Service
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Take orders at the listening UNIX socket that is standard input, until SIGTERM."""
+    """Serve the listening UNIX socket on standard input until SIGTERM."""
     options = _parser().parse_args(arguments)
     try:
         listener = _standard_input()
@@ -32,14 +32,18 @@ def _parser() -> argparse.ArgumentParser:
         prog="lvsctl-exec", description="Runs the programs of a director's health checks."
     )
     parser.add_argument(
-        "--exec-dir", type=Path, required=True, help="folder of root's with the programs"
+        "--exec-dir", type=Path, required=True, help="folder with the programs, owned by root"
     )
     parser.add_argument(
-        "--caller", type=_user, action="append", default=[], help="who may call besides root"
+        "--caller",
+        type=_user,
+        action="append",
+        default=[],
+        help="user besides root that may connect",
     )
     parser.add_argument("--run-as", type=_user, help="user that programs run as  [this one]")
     parser.add_argument(
-        "--delegated", action="store_true", help="give each program a cgroup: Delegate=yes is set"
+        "--delegated", action="store_true", help="give each program a cgroup; needs Delegate=yes"
     )
     parser.add_argument("--owner", type=_user, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--parent", type=int, help=argparse.SUPPRESS)
@@ -64,20 +68,20 @@ def _folder(options: argparse.Namespace) -> ProgramFolder:
     group = None if options.run_as is None else _group_of(options.run_as)
     cgroups = own_cgroup() if options.delegated else None
     if options.delegated and cgroups is None:
-        raise ConfigurationError("--delegated: there is no cgroup v2 here; leave it out")
+        raise ConfigurationError("--delegated: this process is not in a cgroup v2; leave it out")
     return ProgramFolder(options.exec_dir, options.run_as, group, options.owner, cgroups)
 
 
 def _standard_input() -> socket.socket:
-    """Return the socket that standard input is, which then is /dev/null."""
-    cure = "systemctl start lvsctl-exec.socket starts this as it should be"
+    """Take the socket from standard input, and replace that by /dev/null."""
+    cure = "start it with: systemctl start lvsctl-exec.socket"
     try:
         listener = socket.socket(fileno=os.dup(0))
         is_listening = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     except OSError as error:
-        raise ConfigurationError(f"standard input is no socket; {cure}") from error
+        raise ConfigurationError(f"standard input is not a socket; {cure}") from error
     if not is_listening:
-        raise ConfigurationError(f"standard input is no listening socket; {cure}")
+        raise ConfigurationError(f"standard input is not a listening socket; {cure}")
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)

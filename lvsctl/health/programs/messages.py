@@ -1,4 +1,4 @@
-"""What the director asks of the service that runs programs, and what is answered: lines of JSON.
+"""Protocol between director and program service: one JSON object per line.
 
 {"program": "check-db", "arguments": ["-t"], "vip": "198.51.100.10", "rip": "192.0.2.11",
  "port": 5432, "timeout_s": 1.0}
@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from lvsctl.errors import LvsctlError
 
 MAX_ORDER = 256 << 10
-"""Bytes, with the newline: 32 arguments of 1,000 characters, and room."""
+"""Bytes including the newline: 32 arguments of 1,000 characters, with some margin."""
 MAX_ANSWER = 16 << 10
 MAX_ARGUMENTS = 32
 MAX_ARGUMENT = 4000
@@ -23,7 +23,7 @@ MAX_PORT = 65535
 
 
 class BadMessage(LvsctlError):
-    """A line is not what it should be."""
+    """A line is not a valid message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,11 @@ class Order:
 
     Attributes:
         program: Name of a file in the service's folder, without a path.
-        arguments: Given to it as they are.
-        vip: Virtual address of the server that it judges, as text.
-        rip: The server's own address, as text.
-        port: To ask; None where the program knows by itself.
-        timeout_s: It is killed after that.
+        arguments: Passed to it unchanged.
+        vip: Virtual address, as text.
+        rip: Address of the real server, as text.
+        port: Port to check; None if the check has none.
+        timeout_s: It is killed after this time.
     """
 
     program: str
@@ -53,7 +53,7 @@ class Ended:
 
     Attributes:
         status: Its exit status, negative for the signal that killed it.
-        output: The last of what it wrote, on one line.
+        output: The end of its output, on one line.
     """
 
     status: int
@@ -75,15 +75,15 @@ Answer = Ended | Refused
 
 
 def encode(message: Order | Answer) -> bytes:
-    """Return a message as a line."""
+    """Encode a message as a line."""
     return json.dumps(asdict(message)).encode() + b"\n"
 
 
 def decode_order(line: bytes) -> Order:
-    """Return the order that a line is.
+    """Decode an order.
 
     Raises:
-        BadMessage: It is none.
+        BadMessage: It is not valid.
     """
     match _object(line):
         case {
@@ -111,10 +111,10 @@ def decode_order(line: bytes) -> Order:
 
 
 def decode_answer(line: bytes) -> Answer:
-    """Return the answer that a line is.
+    """Decode an answer.
 
     Raises:
-        BadMessage: It is none.
+        BadMessage: It is not valid.
     """
     match _object(line):
         case {"status": int(status), "output": str(output)}:

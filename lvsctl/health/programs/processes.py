@@ -1,8 +1,8 @@
-"""Killing a whole tree of processes: double forks, sessions of their own, and fork bombs too.
+"""Kills a whole tree of processes, including double forks, new sessions and fork bombs.
 
-The one that kills is a *subreaper* (prctl(2)): whoever loses its parent becomes its child, so that
-nobody below it gets away. A cgroup is killed at one stroke (``cgroup.kill``, Linux 5.14). Without
-one, all are stopped first, since a stopped process cannot fork.
+The killing process is a *subreaper* (prctl(2)): orphaned descendants become its children, so none
+escapes. A cgroup is killed atomically (``cgroup.kill``, Linux 5.14). Without one, all processes are
+stopped first, since a stopped process cannot fork.
 """
 
 import contextlib
@@ -27,20 +27,20 @@ def _set(option: int, value: int) -> None:
 
 
 def become_subreaper() -> None:
-    """Become the parent of every descendant that loses its own; no peer can trace this process."""
+    """Adopt orphaned descendants from now on; processes of the same user cannot trace this one."""
     _set(_PR_SET_CHILD_SUBREAPER, 1)
     _set(_PR_SET_DUMPABLE, 0)
 
 
 def end_with_parent(parent: int) -> None:
-    """Receive SIGTERM when the parent, a process id, ends; or at once if it has ended."""
+    """Receive SIGTERM when the parent process ends, or now if it already has."""
     _set(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
 def give_up_privileges() -> None:
-    """Keep no capability over the next exec, and gain none by it; any user may."""
+    """Keep no capability across the next exec, and gain none; needs no privilege."""
     _set(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     _set(_PR_SET_NO_NEW_PRIVS, 1)
 
@@ -49,10 +49,10 @@ class Cgroup:
     """A cgroup (v2) for one program, below one that was delegated to this process.
 
     Args:
-        path: Its folder, which is made; one that a killed watcher left behind is used again.
+        path: Its folder, created unless a killed watcher left it behind.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: It cannot be created.
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,21 +60,21 @@ class Cgroup:
         path.mkdir(exist_ok=True)
 
     def open_entrance(self) -> int:
-        """Return a descriptor; whoever writes ``0`` to it is in."""
+        """Return a descriptor; a process that writes ``0`` to it joins the cgroup."""
         return os.open(self._path / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
 
     def kill(self) -> None:
-        """Kill everybody in it at one stroke, where the kernel can."""
+        """Kill every process in it atomically, if the kernel supports that."""
         with contextlib.suppress(FileNotFoundError):  # before Linux 5.14
             (self._path / "cgroup.kill").write_text("1")
 
     def remove(self) -> None:
-        """Remove it; nobody must be left in it."""
+        """Remove it; it must be empty."""
         self._path.rmdir()
 
 
 def own_cgroup() -> Path | None:
-    """Return the folder of the cgroup (v2) that this process is in, None where there is none."""
+    """Return the folder of this process's cgroup (v2); None if it has none."""
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         if line.startswith("0::"):
             for mount in Path("/proc/self/mountinfo").read_text().splitlines():
@@ -88,7 +88,7 @@ def kill_descendants(spare: Collection[int] = ()) -> None:
     """Kill and reap every descendant of this process, which is a subreaper.
 
     Args:
-        spare: Children that are left alone with all that is below them.
+        spare: Children that are left alone, with their descendants.
     """
     while _children(os.getpid(), spare):
         _kill_once(spare)
@@ -107,7 +107,7 @@ def _kill_once(spare: Collection[int]) -> None:
 
 
 def _reap(spare: Collection[int]) -> bool:
-    """Reap the children that are dead; tell whether there were any."""
+    """Reap dead children; tell whether there were any."""
     reaped = False
     for pid in _children(os.getpid(), spare):
         with contextlib.suppress(ChildProcessError):

@@ -1,4 +1,4 @@
-"""Runs one program to its end, with everything that it starts, and kills what is left."""
+"""Runs one program to its end, and kills every process that it leaves behind."""
 
 import contextlib
 import math
@@ -20,12 +20,12 @@ from lvsctl.health.programs.processes import Cgroup, give_up_privileges, kill_de
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MAX_OUTPUT = 200
-"""Bytes of a program's output, its last, that are kept."""
+"""The last bytes of a program's output, which are kept."""
 PATIENCE_S = 1.0
-"""Beyond an order's time, at the end of which the director hangs up."""
+"""Grace beyond an order's timeout, when the director closes the connection."""
 
 MAX_PROCESSES = 512
-"""Of the user that programs run as, all of them together."""
+"""Limit for the user that programs run as, over all programs."""
 _LIMITS = {
     resource.RLIMIT_AS: 2 << 30,
     resource.RLIMIT_FSIZE: 16 << 20,
@@ -38,23 +38,23 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 class CannotRun(LvsctlError):
-    """A program is not run; says why, and the cure."""
+    """A program cannot be run; says why, and the cure."""
 
 
 class Abandoned(LvsctlError):
-    """Nobody waits for a program's end any more, or it took too long."""
+    """The caller has gone, or the program took too long."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProgramFolder:
-    """The programs that may be run, and how.
+    """The folder of permitted programs, and how they run.
 
     Attributes:
         path: The folder.
-        user: Whom they run as, by number; None for whoever runs this process.
-        group: The same, of the group.
-        owner: Whose the folder and the programs must be, with nobody else allowed to write.
-        cgroups: Folder of the cgroup below which each program gets one; None for none.
+        user: User id that they run as; None for the user of this process.
+        group: Group id that they run as; None for the group of this process.
+        owner: Required owner of folder and programs; nobody else may write them.
+        cgroups: Parent cgroup of the programs' cgroups; None for no cgroups.
     """
 
     path: Path
@@ -67,10 +67,10 @@ class ProgramFolder:
         """Return a program's file.
 
         Raises:
-            CannotRun: It is not there, or somebody else could have written it.
+            CannotRun: It does not exist, or others could have written it.
         """
         if name in {"", ".", ".."} or "/" in name or "\0" in name:
-            raise CannotRun(f"{name!r} is no name of a file in {self.path}")
+            raise CannotRun(f"{name!r} is not a file name in {self.path}")
         self._must_be_safe(self.path, stat.S_ISDIR, "a folder")
         self._must_be_safe(self.path / name, stat.S_ISREG, "a file")
         return self.path / name
@@ -84,19 +84,19 @@ class ProgramFolder:
             raise CannotRun(f"{path} is not {kind}")
         if found.st_uid != self.owner or found.st_mode & _OTHERS_WRITE:
             raise CannotRun(
-                f"{path} is not run: only root may own and write it (chown root, chmod go-w)"
+                f"{path}: only root may own and write it: chown root {path}; chmod go-w {path}"
             )
 
 
 def run(order: Order, folder: ProgramFolder, caller: socket.socket) -> Ended:
-    """Run a program and return how it ended; then nothing that it started is alive.
+    """Run a program to its end; no process that it started survives.
 
-    This process must be a subreaper, have one thread and no other child.
+    This process must be a single-threaded subreaper without other children.
 
     Args:
-        order: What to run.
+        order: The program.
         folder: Where it is.
-        caller: The program is killed when something comes from here, such as the end.
+        caller: Connection of the caller; data or end of stream on it kills the program.
 
     Raises:
         CannotRun: It was not run.
@@ -119,7 +119,7 @@ def run(order: Order, folder: ProgramFolder, caller: socket.socket) -> Ended:
 
 
 def environment(order: Order) -> Mapping[str, str]:
-    """Return what a program is told: whom to ask, and where programs are."""
+    """Return the environment of a program: its target and PATH."""
     told = {"LVSCTL_VIP": order.vip, "LVSCTL_RIP": order.rip, "LVSCTL_PORT": order.port}
     return {"PATH": PATH} | {name: str(value) for name, value in told.items() if value is not None}
 
@@ -133,7 +133,7 @@ def _cgroup(below: Path | None) -> Iterator[Cgroup | None]:
         cgroup = Cgroup(below / f"program-{os.getpid()}")
     except OSError as error:
         raise CannotRun(
-            f"{below} takes no cgroup: {error.strerror} (the unit needs Delegate=yes)"
+            f"cannot create a cgroup in {below}: {error.strerror}; the unit needs Delegate=yes"
         ) from error
     try:
         yield cgroup
@@ -200,7 +200,7 @@ def _wait(
 
 
 class _Output:
-    """The last of what comes out of a pipe; the rest is thrown away, so that nobody waits."""
+    """The last bytes read from a pipe; earlier ones are dropped, so the writer never blocks."""
 
     def __init__(self, pipe: int) -> None:
         self.pipe = pipe
@@ -213,7 +213,7 @@ class _Output:
         return " ".join(self._last.decode(errors="replace").split())
 
     def read(self) -> bool:
-        """Read what there is, once; tell whether there may be more."""
+        """Read once; False at the end of the stream."""
         try:
             data = os.read(self.pipe, _CHUNK)
         except BlockingIOError:

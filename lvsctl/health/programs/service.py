@@ -1,4 +1,4 @@
-"""The service: takes orders at a socket, each run by a process that watches over it."""
+"""The service: accepts orders on a socket; each is run by a watcher process."""
 
 import contextlib
 import os
@@ -21,19 +21,19 @@ from lvsctl.health.programs.processes import become_subreaper, kill_descendants
 from lvsctl.health.programs.run import Abandoned, CannotRun, ProgramFolder, run
 
 MAX_PROGRAMS = 64
-"""At once; further callers wait."""
+"""Concurrent programs; further callers wait."""
 ORDER_WITHIN_S = 5.0
 
 _PEER = struct.Struct("iII")  # struct ucred: pid, uid, gid (unix(7))
 
 
 class Service:
-    """Runs programs for those who connect; lives in a process with one thread.
+    """Runs programs for its callers, in a single-threaded process.
 
     Args:
-        listener: Where they connect.
+        listener: Listening UNIX socket.
         folder: The programs.
-        callers: Numbers of the users who may call.
+        callers: Ids of the users who may connect.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Service:
         self._watchers: set[int] = set()
 
     def serve(self) -> None:
-        """Take orders until SIGTERM; then kill what runs."""
+        """Accept orders until SIGTERM, then kill the running programs."""
         become_subreaper()
         self._listener.settimeout(0)
         with _signals() as signals, selectors.DefaultSelector() as waiting:
@@ -91,7 +91,7 @@ class Service:
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 self._watchers.remove(pid)
-                if status != 0:  # killed itself, it left the program to this process
+                if status != 0:  # the watcher was killed, and this process adopted its program
                     kill_descendants(spare=self._watchers)
 
 
@@ -99,7 +99,7 @@ def _watch_over_one(caller: socket.socket, folder: ProgramFolder) -> None:
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
-    become_subreaper()  # which a fork does not pass on
+    become_subreaper()  # not inherited across fork
     caller.settimeout(ORDER_WITHIN_S)
     with contextlib.suppress(Abandoned, TimeoutError, ConnectionError):
         answer: Ended | Refused
@@ -128,7 +128,7 @@ def _user_of(caller: socket.socket) -> int:
 
 @contextlib.contextmanager
 def _signals() -> Iterator[socket.socket]:
-    """Yield a socket on which the numbers of signals arrive."""
+    """Yield a socket that receives signal numbers."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.settimeout(0)

@@ -137,7 +137,7 @@ def test_lists_in_the_environment_are_separated_by_spaces(started: list[object])
     [
         (
             'listn = "x"',
-            "there is no 'listn'; allowed: exec-dir, exec-socket, history-age, history-commits,",
+            "there is no 'listn'; allowed: accept-new-farm, exec-dir, exec-socket, history-age,",
         ),
         ('config = "x"', "there is no 'config'; allowed:"),
         ("observe = 1", "observe cannot be of type int"),

@@ -12,7 +12,7 @@ from lvsctl.director.descriptors import (
     raise_descriptor_limit,
     reserved_descriptors,
 )
-from lvsctl.health.prober import CONNECTIONS
+from lvsctl.health.prober import MAX_PROBES
 
 RAISE = (
     "import resource; from lvsctl.director.descriptors import raise_descriptor_limit as raise_; "
@@ -46,7 +46,7 @@ def test_clients_get_at_most_half_unless_there_is_plenty(limit: int) -> None:
     """All probes that may be under way have theirs, where the limit allows it."""
     reserved = reserved_descriptors(limit)
     assert limit - reserved >= limit // 2
-    assert reserved >= min(CONNECTIONS, limit // 2)
+    assert reserved >= min(MAX_PROBES, limit // 2)
 
 
 def test_what_is_reserved_does_not_grow_with_the_limit() -> None:

@@ -9,14 +9,15 @@ import pytest
 
 from lvsctl.director.main import IPVS_SYSCTLS
 from lvsctl.director.reconcile.cycle import Cycle
-from lvsctl.director.reconcile.probe_services import OWNER, RESERVED_PORTS, ProbeServices
+from lvsctl.director.reconcile.probe_plan import RESERVED_PORTS
+from lvsctl.director.reconcile.probe_services import OWNER, ProbeServices
 from lvsctl.director.reconcile.reconciler import Reconciler
 from lvsctl.director.state import State
-from lvsctl.director.vips.managed import LocalVips
 from lvsctl.director.vips.neighbours import NoNeighbours
+from lvsctl.director.vips.placements import open_placements
 from lvsctl.errors import StoreError
 from lvsctl.farm.model import MarkRange, PortRange, Settings
-from lvsctl.health.marks import RESTS_FOR, ProbeMark, ProbeMarks, TunnelPath, mark_table
+from lvsctl.health.marks import REUSE_DELAY, ProbeMark, ProbeMarks, TunnelPath, mark_table
 from lvsctl.health.path import Egress, PreparedPath, TunnelProbe, accept_local
 from lvsctl.host.interface import (
     MAIN_TABLE,
@@ -110,7 +111,7 @@ class Bench:
     def restart(self) -> None:
         """Start another reconciler over the same kernel and the same local state."""
         self.probes = ProbeServices(self.ipvs, self.host, self.local, lambda: self.now)
-        vips = LocalVips(self.host, NoNeighbours(), self.local)
+        vips = open_placements(self.host, NoNeighbours(), self.local)
         self.reconciler = Reconciler(
             self.ipvs, self.host, vips, self.probes, self.local, take_sysctls=False
         )
@@ -223,7 +224,7 @@ def test_what_is_probed_no_more_goes_and_leaks_nothing(bench: Bench) -> None:
     bench.cycle()
     assert ({}, {WEB_KEY: "web"}) == (bench.marked(), bench.local.claims())
     assert {RS1: ProbeMark(FIRST_MARK, 61000, bench.now)} == bench.local.probe_marks()
-    bench.now += RESTS_FOR
+    bench.now += REUSE_DELAY
     bench.cycle()
     assert {} == bench.local.probe_marks()
 
@@ -331,7 +332,7 @@ def test_what_is_looked_at_tells_whether_a_probe_counts(bench: Bench) -> None:
     """All is there after a cycle; a mark whose service is gone freezes."""
     aim = web_farm(1, 2)
     prepared = bench.cycle(RS1, aim=aim).prepared_paths[RS1]
-    probe = TunnelProbe(RS1, prepared.mark, VIP, prepared.way)
+    probe = TunnelProbe(RS1, prepared.mark, VIP, prepared.egress)
     assert "" == bench.reconciler.path_problems(aim, [probe])[probe]
     bench.ipvs.apply([DeleteService(key(0))])
     assert "has no virtual service" in bench.reconciler.path_problems(aim, [probe])[probe]

@@ -12,8 +12,8 @@ from lvsctl.director.reconcile.cycle import Cycle, KeyState
 from lvsctl.director.reconcile.probe_services import ProbeServices
 from lvsctl.director.reconcile.reconciler import Reconciler
 from lvsctl.director.state import State
-from lvsctl.director.vips.managed import LocalVips
 from lvsctl.director.vips.neighbours import AddressesOfLinks
+from lvsctl.director.vips.placements import open_placements
 from lvsctl.director.vips.plan import VIP_LINK, vip_key
 from lvsctl.errors import StoreError
 from lvsctl.farm.model import Settings, VipOwner
@@ -117,7 +117,7 @@ class Bench:
 
     def restart(self, *, take_sysctls: bool = False) -> None:
         """Start another reconciler over the same kernel and the same local state."""
-        vips = LocalVips(self.host, self.neighbours, self.local)
+        vips = open_placements(self.host, self.neighbours, self.local)
         probes = ProbeServices(self.ipvs, self.host, self.local, lambda: NOON)
         self.reconciler = Reconciler(
             self.ipvs, self.host, vips, probes, self.local, take_sysctls=take_sysctls

@@ -63,7 +63,7 @@ def test_a_server_is_frozen_while_one_of_its_checks_is() -> None:
         verdicts.set(probe_id, stopped)
     assert {RS1: "no route"} == verdicts.take_news().frozen
     assert {RS1: "no route"} == verdicts.frozen
-    assert "its probes count for nothing now: no route" == verdicts.health[RS1].reason
+    assert "its probes do not count at present: no route" == verdicts.health[RS1].reason
     verdicts.set(HTTP, assumed_healthy(NOW))
     assert not verdicts.take_news().thawed
     verdicts.set(HTTPS, assumed_healthy(NOW))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lvsctl.farm.model import MarkRange, PortRange
 from lvsctl.health.marks import (
-    RESTS_FOR,
+    REUSE_DELAY,
     ProbeMark,
     ProbeMarks,
     TunnelPath,
@@ -56,7 +56,7 @@ def assign(
         held or {},
         marks=marks,
         ports=ports,
-        taken=[FwmarkKey(Family.IPV4, mark) for mark in taken],
+        foreign_keys=[FwmarkKey(Family.IPV4, mark) for mark in taken],
         now=now,
     )
 
@@ -102,14 +102,14 @@ def test_who_has_one_keeps_it(some: set[TunnelPath], others: set[TunnelPath]) ->
     before = assign(some)
     after = assign(some | others, before)
     assert before == {path: after[path] for path in some}
-    assert after == assign(some | others, after, now=START + 9 * RESTS_FOR)
+    assert after == assign(some | others, after, now=START + 9 * REUSE_DELAY)
 
 
 def test_one_that_returns_in_time_has_the_same() -> None:
     """A server that is taken out and put back is probed as before."""
     held = assign([RS1, RS2])
     held = assign([RS2], held)
-    held = assign([RS1, RS2, RS3], held, now=START + RESTS_FOR / 2)
+    held = assign([RS1, RS2, RS3], held, now=START + REUSE_DELAY / 2)
     assert {
         RS1: ProbeMark(100, 61000),
         RS2: ProbeMark(101, 61001),
@@ -121,22 +121,22 @@ def test_what_another_had_is_given_away_after_its_rest_only() -> None:
     """The entries of its last probes could swallow another server's."""
     held = assign([], assign([RS1]))
     assert {RS1: ProbeMark(100, 61000, START)} == held
-    almost = START + RESTS_FOR - timedelta(seconds=1)
+    almost = START + REUSE_DELAY - timedelta(seconds=1)
     assert ProbeMark(101, 61001) == assign([RS2], held, now=almost)[RS2]
-    assert {RS2: ProbeMark(100, 61000)} == assign([RS2], held, now=START + RESTS_FOR)
+    assert {RS2: ProbeMark(100, 61000)} == assign([RS2], held, now=START + REUSE_DELAY)
 
 
 def test_nothing_is_leaked() -> None:
     """After the rest nothing is left of paths that are gone."""
     held = assign([], assign(PATHS[:10]))
-    assert {} == assign([], held, now=START + RESTS_FOR)
+    assert {} == assign([], held, now=START + REUSE_DELAY)
 
 
 def test_a_clock_set_back_does_not_keep_them_for_years() -> None:
     """The rest counts from the earlier time."""
     held = assign([], assign([RS1]), now=START + timedelta(days=900))
     held = assign([], held)
-    assert {} == assign([], held, now=START + RESTS_FOR)
+    assert {} == assign([], held, now=START + REUSE_DELAY)
 
 
 def test_a_foreign_mark_is_left_alone() -> None:

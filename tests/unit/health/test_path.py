@@ -13,9 +13,9 @@ from lvsctl.health.path import (
     Egress,
     PathFacts,
     TunnelProbe,
+    egress_to,
     path_problem,
     path_sysctls,
-    way_to,
 )
 from lvsctl.host.interface import (
     MAIN_TABLE,
@@ -89,7 +89,7 @@ def test_nothing_freezes_where_all_is_as_it_should_be(each: TunnelProbe) -> None
     """For every pair of families; and the way is the one that it was given."""
     found = facts(each)
     assert "" == path_problem(each, found, found)
-    assert each.way == way_to(each.path, found)
+    assert each.egress == egress_to(each.path, found)
 
 
 def without(present: PathFacts, vip: IPAddress) -> PathFacts:
@@ -122,7 +122,7 @@ AMISS: Mapping[str, tuple[PathFacts, str]] = {
     "the mark's weight is 0": (changed(GOOD, weight=0), "does not lead to 192.0.2.11"),
     "the mark has two servers": (crowded(GOOD), "alone, with weight 1"),
     "the VIP is gone": (without(GOOD, VIP), "198.51.100.10 is not on this director"),
-    "the DIP is gone": (without(GOOD, DIP), "192.0.2.10, from which it is sent"),
+    "the DIP is gone": (without(GOOD, DIP), "its source 192.0.2.10 is no longer an address"),
     "no route": (replace(GOOD, routes={}), "no route to 192.0.2.11"),
     "a dead end": (
         replace(GOOD, routes=ROUTES | route("192.0.2.11/32", None, type="blackhole")),
@@ -130,18 +130,18 @@ AMISS: Mapping[str, tuple[PathFacts, str]] = {
     ),
     "another device": (
         replace(GOOD, routes=ROUTES | route("192.0.2.11/32", "eth1")),
-        "no longer reached by eth0 but by eth1",
+        "is now reached by eth1 instead of eth0",
     ),
     "accept_local": (value(GOOD, sysctl("accept_local"), "0"), "eth0.accept_local is 0"),
     "rp_filter of the device": (value(GOOD, sysctl("rp_filter"), "1"), "rp_filter is 1 on eth0"),
     "rp_filter of all": (value(GOOD, sysctl("rp_filter", "all"), "1"), "eth0.rp_filter=2"),
-    "conn_reuse_mode": (value(GOOD, REUSE_MODE, "0"), "conn_reuse_mode is 0"),
+    "conn_reuse_mode": (value(GOOD, REUSE_MODE, "0"), "sysctl -w net.ipv4.vs.conn_reuse_mode=1"),
 }
 
 
 @pytest.mark.parametrize("name", AMISS)
 def test_what_is_amiss_before_or_after_freezes(name: str) -> None:
-    """Either look is enough, and the reason names it."""
+    """Either observation is enough, and the reason names it."""
     amiss, expected = AMISS[name]
     assert expected in path_problem(probe(), amiss, GOOD)
     assert expected in path_problem(probe(), GOOD, amiss)
@@ -192,14 +192,14 @@ def test_the_source_is_never_a_vip() -> None:
     """Nor a deprecated address, one of the link alone or of loopback, if the route prefers it."""
     path = TunnelPath(Family.IPV4, RIP, Encapsulation())
     by_vip = replace(GOOD, routes=route("192.0.2.0/24", "eth0", source=VIP))
-    assert Egress("eth0", DIP) == way_to(path, by_vip)
-    assert Egress("eth0", ip_address("203.0.113.10")) == way_to(path, without(by_vip, DIP))
+    assert Egress("eth0", DIP) == egress_to(path, by_vip)
+    assert Egress("eth0", ip_address("203.0.113.10")) == egress_to(path, without(by_vip, DIP))
     only = {k: v for k, v in ADDRESSES.items() if k.link in ("lo", "lvs0")}
-    assert way_to(path, replace(by_vip, addresses=only)) is None
+    assert egress_to(path, replace(by_vip, addresses=only)) is None
 
 
 def test_the_source_is_the_oldest_address_of_the_device() -> None:
     """Where the route names none; a server behind a gateway is reached by the gateway's device."""
-    assert Egress("eth1", ip_address("203.0.113.10")) == way_to(
+    assert Egress("eth1", ip_address("203.0.113.10")) == egress_to(
         TunnelPath(Family.IPV4, FAR, Encapsulation()), GOOD
     )

@@ -131,7 +131,7 @@ def test_a_good_name_server_passes(request_: DnsRequest, records: list[Records])
         pytest.param(
             DnsRequest(NAME),
             lambda asked: [asked],
-            "127.0.0.1:PORT answered another question than that for web.example.",
+            "127.0.0.1:PORT answered a query other than that for web.example.",
             id="the query itself",
         ),
         pytest.param(

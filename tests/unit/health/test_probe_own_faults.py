@@ -73,30 +73,33 @@ def _free_port() -> int:
     ("target", "condition", "expected"),
     [
         pytest.param(
-            ANYWHERE, _no_descriptors, "no socket for a probe: Too many open files", id="EMFILE"
+            ANYWHERE,
+            _no_descriptors,
+            "cannot open a socket for a probe: Too many open files",
+            id="EMFILE",
         ),
         pytest.param(
             Target(LOOPBACK, 9, mark=7),
             _no_privileges,
-            "a probe cannot have mark 7: Operation not permitted",
+            "cannot set mark 7 on a probe's socket: Operation not permitted",
             id="EPERM",
         ),
         pytest.param(
             Target(LOOPBACK, 9, source=ip_address("198.51.100.77")),
             _nothing,
-            "a probe cannot be bound to 198.51.100.77 port any: Cannot assign requested address",
+            "cannot bind a probe to 198.51.100.77 port any: Cannot assign requested address",
             id="EADDRNOTAVAIL",
         ),
         pytest.param(
             Target(LOOPBACK, 9, source=LOOPBACK, source_port=_free_port()),
             _port_taken,
-            "a probe cannot be bound to 127.0.0.1 port {port}: Address already in use",
+            "cannot bind a probe to 127.0.0.1 port {port}: Address already in use",
             id="EADDRINUSE",
         ),
         pytest.param(
             Target(ip_address("192.0.2.1"), 9, source=LOOPBACK),
             _nothing,
-            "192.0.2.1:9 cannot be asked: Invalid argument",
+            "cannot probe 192.0.2.1:9: Invalid argument",
             id="no way from there",
         ),
     ],

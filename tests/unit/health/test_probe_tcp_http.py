@@ -159,7 +159,7 @@ def test_a_good_answer_passes(answer: Answer, request_: HttpRequest) -> None:
     assert isinstance(http_outcome(answer, request_), Passed)
 
 
-TOO_LARGE = "127.0.0.1:PORT: the answer is too large, more than 1048576 bytes"
+TOO_LARGE = "127.0.0.1:PORT: the answer is larger than 1048576 bytes"
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ TOO_LARGE = "127.0.0.1:PORT: the answer is too large, more than 1048576 bytes"
         pytest.param(
             saying(OK),
             HttpRequest(body="well"),
-            "127.0.0.1:PORT: 'well' is not in the body (5 bytes)",
+            "127.0.0.1:PORT: 'well' not found in the body (5 bytes)",
             id="wrong body",
         ),
         pytest.param(
@@ -198,7 +198,7 @@ TOO_LARGE = "127.0.0.1:PORT: the answer is too large, more than 1048576 bytes"
         pytest.param(
             saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nfine"),
             HttpRequest(body="fine"),
-            "127.0.0.1:PORT closed the connection within the body of its answer",
+            "127.0.0.1:PORT closed the connection in the middle of the body",
             id="closed within the body",
         ),
         pytest.param(
@@ -264,15 +264,15 @@ def of_length(body: bytes) -> Answer:
     [
         pytest.param(
             "(x{0,99}y){9}",
-            r"the body of 127\.0\.0\.1:\d+ cannot be judged: '\(x\{0,99\}y\)\{9\}' has \d+ steps "
-            r"and is searched for in up to \d+ bytes, not in 1000000: "
+            r"the body of 127\.0\.0\.1:\d+ cannot be searched: '\(x\{0,99\}y\)\{9\}' has \d+ steps"
+            r", so it can search at most \d+ bytes, not 1000000: "
             "write it with fewer repetitions",
             id="much work",
         ),
         pytest.param(
             "(?=x)",
-            r"body '\(\?=x\)' cannot be searched for: invalid perl operator: \(\?=; "
-            "give the check another pattern",
+            r"invalid body pattern '\(\?=x\)': invalid perl operator: \(\?=; "
+            "change it in the pool's health check",
             id="stored by a director that read patterns otherwise",
         ),
     ],

@@ -94,10 +94,10 @@ def test_the_name_is_sent(authority: trustme.CA) -> None:
     [
         (
             "name",
-            "bad certificate: Hostname mismatch, certificate is not valid for 'web.example'.",
+            "invalid certificate: Hostname mismatch, certificate is not valid for 'web.example'.",
         ),
-        ("authority", "bad certificate: unable to get local issuer certificate"),
-        ("date", "bad certificate: certificate has expired"),
+        ("authority", "invalid certificate: unable to get local issuer certificate"),
+        ("date", "invalid certificate: certificate has expired"),
     ],
 )
 def test_a_bad_certificate_fails_where_it_is_verified(
@@ -120,7 +120,7 @@ def test_a_bad_certificate_fails_where_it_is_verified(
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (hang_up, "127.0.0.1:PORT closed the connection in its TLS handshake"),
+        (hang_up, "127.0.0.1:PORT closed the connection during the TLS handshake"),
         (reset, "127.0.0.1:PORT reset the connection, waiting for its TLS handshake"),
         (never, "127.0.0.1:PORT: timed out after 0.2 s, waiting for its TLS handshake"),
         (drip_handshake, "127.0.0.1:PORT: timed out after 0.2 s, waiting for its TLS handshake"),
@@ -140,7 +140,7 @@ def test_a_server_that_speaks_something_else_fails() -> None:
         await writer.drain()
 
     failed = reason(outcome_of(TlsRequest(), None, answer))
-    assert failed.startswith("127.0.0.1:PORT: no TLS handshake: "), failed
+    assert failed.startswith("127.0.0.1:PORT: TLS handshake failed: "), failed
 
 
 def test_a_handshake_without_end_fails() -> None:
@@ -153,7 +153,7 @@ def test_a_handshake_without_end_fails() -> None:
             await writer.drain()
 
     assert reason(outcome_of(TlsRequest(), None, answer))
-    too_large = "127.0.0.1:PORT: the answer is too large, more than 1048576 bytes"
+    too_large = "127.0.0.1:PORT: the answer is larger than 1048576 bytes"
     assert too_large == reason(outcome_of(TlsRequest(), None, flood_handshake))
 
 
@@ -164,7 +164,7 @@ def test_https_is_http_within_tls(authority: trustme.CA) -> None:
     assert isinstance(outcome_of(asked, context, saying(OK)), Passed)
     late = saying(b"HTTP/1.1 200 OK\r\n\r\nfi", b"ne")
     assert isinstance(outcome_of(asked, context, late), Passed)
-    assert "127.0.0.1:PORT: 'fine' is not in the body (3 bytes)" == reason(
+    assert "127.0.0.1:PORT: 'fine' not found in the body (3 bytes)" == reason(
         outcome_of(asked, context, saying(OK.replace(b"5", b"3")))
     )
 
@@ -174,5 +174,5 @@ def test_https_sees_a_bad_certificate_before_it_asks(authority: trustme.CA) -> N
     context = server_of(authority.issue_cert("other.example"))
     asked = HttpRequest(tls=VERIFIED)
     assert reason(outcome_of(asked, context, saying(OK))).startswith(
-        "127.0.0.1:PORT: bad certificate: Hostname mismatch"
+        "127.0.0.1:PORT: invalid certificate: Hostname mismatch"
     )

@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 
 from lvsctl.farm.checks import ExecRequest, HealthCheck, HttpRequest, Request, TcpRequest, Through
 from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
-from lvsctl.health.prober import PROGRAMS, Prober, Report
-from lvsctl.health.target import Planned, ProbeId, Target, TargetId
+from lvsctl.health.prober import MAX_PROGRAMS, Prober, ProbeResult
+from lvsctl.health.target import PlannedProbe, ProbeId, Target, TargetId
 from lvsctl.health.verdict import Verdict, judge, unchecked
 from tests.unit.virtual_time import run
 
@@ -30,17 +30,17 @@ def server(number: int) -> IPv4Address:
     return IPv4Address("10.0.0.0") + number
 
 
-def direct(number: int, check: HealthCheck = DIRECT, vip: str = str(VIP)) -> Planned:
+def direct(number: int, check: HealthCheck = DIRECT, vip: str = str(VIP)) -> PlannedProbe:
     """Plan to ask a server itself."""
     target = TargetId("web", f"rs{number}", ip_address(vip))
-    return Planned(ProbeId.of(target, check, 80), check, Target(server(number), 80))
+    return PlannedProbe(ProbeId.of(target, check, 80), check, Target(server(number), 80))
 
 
-def tunnelled(number: int, check: HealthCheck = TUNNEL) -> Planned:
+def tunnelled(number: int, check: HealthCheck = TUNNEL) -> PlannedProbe:
     """Plan to ask a server through the tunnel, from a port of its own."""
     target = TargetId("web", f"rs{number}", VIP)
     where = Target(VIP, 80, DIP, 61000 + number, 0x100 + number)
-    return Planned(ProbeId.of(target, check, 80), check, where)
+    return PlannedProbe(ProbeId.of(target, check, 80), check, where)
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Bench:
     asked: dict[Target, list[float]] = field(default_factory=lambda: defaultdict(list))
     under_way: Counter[object] = field(default_factory=Counter)
     most_under_way: Counter[object] = field(default_factory=Counter)
-    reports: list[Report] = field(default_factory=list)
+    reports: list[ProbeResult] = field(default_factory=list)
     reported_s: list[float] = field(default_factory=list)
     verdicts: dict[ProbeId, Verdict] = field(default_factory=dict)
 
@@ -79,7 +79,7 @@ class Bench:
             self.under_way["all"] -= 1
         return outcome
 
-    def report(self, report: Report) -> Verdict:
+    def report(self, report: ProbeResult) -> Verdict:
         """Judge."""
         self.reports.append(report)
         self.reported_s.append(asyncio.get_running_loop().time())
@@ -100,7 +100,7 @@ class Bench:
         run(all_of_it())
         assert 0 == self.under_way["all"]
 
-    def watch(self, *planned: Planned, for_s: float, connections: int = 2048) -> None:
+    def watch(self, *planned: PlannedProbe, for_s: float, connections: int = 2048) -> None:
         """Probe these for a time."""
 
         async def during(prober: Prober) -> None:
@@ -231,7 +231,7 @@ def test_programs_do_not_flood_the_host() -> None:
     bench = Bench(lambda *_: (Passed(0.1), 0.1))
     check = HealthCheck(ExecRequest("check"), through=Through.DIRECT)
     bench.watch(*(direct(n, check) for n in range(500)), for_s=30)
-    assert bench.most_under_way["all"] <= PROGRAMS
+    assert bench.most_under_way["all"] <= MAX_PROGRAMS
     assert 500 == len(bench.asked)
 
 
@@ -260,7 +260,7 @@ def test_a_probe_can_be_hurried() -> None:
     async def during(prober: Prober) -> None:
         prober.watch("web", [direct(1), direct(2)])
         await asyncio.sleep(1.25)
-        prober.hurry([direct(1), direct(3)])
+        prober.probe_now([direct(1), direct(3)])
         await asyncio.sleep(5)
 
     bench.run(during)
@@ -338,7 +338,7 @@ def test_a_probe_that_breaks_is_inconclusive_and_goes_on() -> None:
     bench = Bench(broken)
     with capture_logs() as logs:
         bench.watch(direct(1), for_s=3)
-    expected = Inconclusive("the probe itself broke: ZeroDivisionError('no')")
+    expected = Inconclusive("the probe raised ZeroDivisionError('no')")
     assert [expected] * 3 == [report.outcome for report in bench.reports]
     assert ["probe_broke"] * 3 == [entry["event"] for entry in logs]
 

@@ -14,9 +14,11 @@ EVENTS = st.lists(st.tuples(st.sampled_from(SERVERS), st.sampled_from("?-+")), m
 def silence_of(*events: tuple[IPv4Address, str]) -> SilenceCorrelator:
     """Return what is known after probes, one a second: + answered, - not, ? tells nothing."""
     silence = SilenceCorrelator()
-    silence.keep(SERVERS)
+    silence.retain(SERVERS)
     for at, (server, how) in enumerate(events):
-        {"+": silence.heard, "-": silence.silent, "?": silence.asked}[how](server, at)
+        {"+": silence.record_answer, "-": silence.record_silence, "?": silence.record_inconclusive}[
+            how
+        ](server, at)
     return silence
 
 
@@ -30,26 +32,26 @@ def test_servers_that_fall_silent_together_are_suspicious_of_being_well() -> Non
 def test_an_answer_from_anybody_ends_the_suspicion() -> None:
     """Those that stay silent are silent alone, and stay so when others fall silent later."""
     silence = silence_of((RS1, "-"), (RS2, "-"), (RS3, "+"), (RS3, "-"))
-    assert {RS1: 2, RS2: 2} == silence.alone_s
+    assert {RS1: 2, RS2: 2} == silence.others_answered_s
     assert not any(silence.suspects(server) for server in SERVERS)
 
 
 def test_what_fell_silent_first_waits_until_the_others_were_asked() -> None:
     """Unless somebody answered meanwhile: then it is silent alone."""
     begin = ((RS3, "+"), (RS1, "-"))
-    assert {RS2, RS3} == silence_of(*begin).unheard(RS1)
-    assert {RS3} == silence_of(*begin, (RS2, "-")).unheard(RS1)
-    assert {RS3} == silence_of(*begin, (RS2, "?")).unheard(RS1)
-    assert not silence_of(*begin, (RS2, "-"), (RS3, "-")).unheard(RS1)
-    assert not silence_of(*begin, (RS2, "+")).unheard(RS1)
+    assert {RS2, RS3} == silence_of(*begin).not_probed_since(RS1)
+    assert {RS3} == silence_of(*begin, (RS2, "-")).not_probed_since(RS1)
+    assert {RS3} == silence_of(*begin, (RS2, "?")).not_probed_since(RS1)
+    assert not silence_of(*begin, (RS2, "-"), (RS3, "-")).not_probed_since(RS1)
+    assert not silence_of(*begin, (RS2, "+")).not_probed_since(RS1)
 
 
 def test_who_is_asked_no_more_does_not_count() -> None:
     """A removed server says nothing about the director."""
     silence = silence_of((RS1, "-"), (RS2, "-"))
-    silence.keep([RS1])
+    silence.retain([RS1])
     assert not silence.suspects(RS1)
-    assert not silence.unheard(RS1)
+    assert not silence.not_probed_since(RS1)
 
 
 @given(EVENTS)
@@ -60,5 +62,5 @@ def test_silent_alone_is_whose_silence_others_broke(events: list[tuple[IPv4Addre
         last_answer = max((at for at, e in enumerate(events) if e == (server, "+")), default=-1)
         silent = [at for at, e in enumerate(events) if e == (server, "-") and at > last_answer]
         others = [at for at, e in enumerate(events) if e[1] == "+" and silent and at > silent[0]]
-        assert (silent[0] if silent else None) == silence.since_s.get(server)
-        assert (others[0] if others else None) == silence.alone_s.get(server)
+        assert (silent[0] if silent else None) == silence.silent_since_s.get(server)
+        assert (others[0] if others else None) == silence.others_answered_s.get(server)

@@ -139,7 +139,9 @@ def dies(pid: int) -> None:
 
 def test_without_a_folder_nothing_is_run() -> None:
     """The director says how to change that."""
-    expected = Inconclusive("check is not run: start the director with --exec-dir")
+    expected = Inconclusive(
+        "check cannot be run: start the director with --exec-socket or --exec-dir"
+    )
     assert expected == asyncio.run(exec.probe(ExecRequest("check"), TARGET, LONG_S, None))
 
 
@@ -153,23 +155,27 @@ def test_nothing_outside_the_folder_is_run(folder: Path, name: str) -> None:
         outcome = asked(service(folder), ExecRequest(name))
     finally:
         (folder.parent / f"{folder.name}-check").unlink()
-    assert Inconclusive(f"{name!r} is no name of a file in {folder}") == outcome
+    assert Inconclusive(f"{name!r} is not a file name in {folder}") == outcome
 
 
 def _missing(folder: Path) -> str:
     return f"{folder}/check: No such file or directory"
 
 
+def _unsafe(path: Path) -> str:
+    return f"{path}: only root may own and write it: chown root {path}; chmod go-w {path}"
+
+
 def _writable(folder: Path) -> str:
     write(folder, "exit 0")
     (folder / "check").chmod(0o775)
-    return f"{folder}/check is not run: only root may own and write it (chown root, chmod go-w)"
+    return _unsafe(folder / "check")
 
 
 def _in_a_writable_folder(folder: Path) -> str:
     write(folder, "exit 0")
     folder.chmod(0o777)
-    return f"{folder} is not run: only root may own and write it (chown root, chmod go-w)"
+    return _unsafe(folder)
 
 
 def _a_link(folder: Path) -> str:

@@ -180,7 +180,7 @@ def test_a_service_that_is_not_there_says_nothing_of_a_server(tmp_path: Path) ->
     outcome = asyncio.run(exec.probe(ExecRequest("check"), TARGET, LONG_S, programs))
     assert (
         Inconclusive(
-            f"check is not run, as {tmp_path}/socket does not answer (No such file or directory): "
+            f"check was not run: no answer from {tmp_path}/socket (No such file or directory): "
             "systemctl status lvsctl-exec.socket"
         )
         == outcome
@@ -208,5 +208,5 @@ def test_without_a_socket_it_says_how_it_is_started(folder: Path, *, listening: 
             check=False,
         )
     assert 1 == done.returncode
-    assert "systemctl start lvsctl-exec.socket starts this as it should be" in done.stderr
+    assert "start it with: systemctl start lvsctl-exec.socket" in done.stderr
     assert 1 == done.stderr.count("\n")

@@ -12,16 +12,16 @@ def test_never_more_than_there_is_room_for() -> None:
     """However many ask, whether they are lively or not."""
 
     async def crowd() -> int:
-        room, most = ProbeLimiter(8), 0
+        limiter, most = ProbeLimiter(8), 0
 
         async def one(number: int) -> None:
             nonlocal most
-            async with room.place(in_vain=number % 3 == 0):
-                most = max(most, len(room))
+            async with limiter.slot(slow=number % 3 == 0):
+                most = max(most, len(limiter))
                 await asyncio.sleep(number % 5)
 
         await asyncio.gather(*map(one, range(100)))
-        assert 0 == len(room)
+        assert 0 == len(limiter)
         return most
 
     assert 8 == run(crowd())
@@ -31,10 +31,10 @@ def test_whoever_came_first_goes_first() -> None:
     """Of each kind."""
 
     async def queue() -> list[int]:
-        room, order = ProbeLimiter(4), []
+        limiter, order = ProbeLimiter(4), []
 
         async def one(number: int) -> None:
-            async with room.place(in_vain=False):
+            async with limiter.slot(slow=False):
                 order.append(number)
                 await asyncio.sleep(0.1)
 
@@ -48,20 +48,20 @@ def test_the_dead_do_not_keep_out_the_others() -> None:
     """Though there are more of them than there is room, and they were there first."""
 
     async def crowd() -> float:
-        room = ProbeLimiter(64)
+        limiter = ProbeLimiter(64)
         now_s = asyncio.get_running_loop().time
         longest_s = 0.0
 
         async def dead() -> None:
-            async with room.place(in_vain=True):
-                assert len(room) <= 64
+            async with limiter.slot(slow=True):
+                assert len(limiter) <= 64
                 await asyncio.sleep(1)
 
         async def lively(at_s: float) -> None:
             nonlocal longest_s
             await asyncio.sleep(at_s)
             asked_s = now_s()
-            async with room.place(in_vain=False):
+            async with limiter.slot(slow=False):
                 longest_s = max(longest_s, now_s() - asked_s)
                 await asyncio.sleep(0.01)
 
@@ -76,10 +76,10 @@ def test_a_cancelled_one_leaves_its_place(after_s: float) -> None:
     """Whether it had one, waited for one, or was just given one."""
 
     async def cancel() -> tuple[int, bool]:
-        room = ProbeLimiter(1)
+        limiter = ProbeLimiter(1)
 
         async def one(for_s: float) -> bool:
-            async with room.place(in_vain=False):
+            async with limiter.slot(slow=False):
                 await asyncio.sleep(for_s)
             return True
 
@@ -87,6 +87,6 @@ def test_a_cancelled_one_leaves_its_place(after_s: float) -> None:
         await asyncio.sleep(after_s)
         second.cancel()
         await asyncio.wait([first, second])
-        return len(room), await one(1)
+        return len(limiter), await one(1)
 
     assert (0, True) == run(cancel())

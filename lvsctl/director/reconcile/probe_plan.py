@@ -1,0 +1,162 @@
+"""Which virtual services lead probes to their real servers, and what those need of this host. Pure.
+
+A virtual service of a firewall mark leads the probes with that mark to one real server.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from lvsctl.director.reconcile.sysctls import diff_sysctls
+from lvsctl.farm.model import Farm, Settings
+from lvsctl.health.marks import (
+    ProbeMarks,
+    TunnelPath,
+    assign_marks,
+    mark_table,
+    reserved_ports,
+)
+from lvsctl.health.path import Egress, PreparedPath, accept_local
+from lvsctl.host.interface import HostChange, HostKey, HostState, SysctlConfig, SysctlKey
+from lvsctl.ipvs.diff import diff
+from lvsctl.ipvs.table import FwmarkKey, IpvsTable, Operation, ServiceKey
+from lvsctl.net import Family
+
+RESERVED_PORTS = SysctlKey(("net", "ipv4", "ip_local_reserved_ports"))
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeObservation:
+    """What probes through the tunnel have on this director.
+
+    Attributes:
+        at: When, in UTC.
+        claims: Keys of ours for probes.
+        marks: Mark and source port of each path, with what rests.
+        standing: Those of them that are in the kernel.
+        egresses: How the director reaches each server that it can reach.
+        sysctls: The values of :func:`probe_sysctls`.
+    """
+
+    at: datetime
+    claims: frozenset[ServiceKey]
+    marks: ProbeMarks
+    standing: IpvsTable
+    egresses: Mapping[TunnelPath, Egress] = field(default_factory=dict)
+    sysctls: HostState = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePlan:
+    """What leads to the services of probes.
+
+    Attributes:
+        marks: Mark and source port of each path, with what rests.
+        prepared: What probes can be sent with, once everything is done.
+        table: The services that are wanted.
+        standing: Those of ours that are in the kernel.
+        operations: What leads to them.
+        changes: What this host needs for their answers.
+        gone: Services of ours that are no longer in the kernel.
+        problems: Why a path cannot be probed, in words.
+    """
+
+    marks: ProbeMarks = field(default_factory=dict)
+    prepared: Mapping[TunnelPath, PreparedPath] = field(default_factory=dict)
+    table: IpvsTable = field(default_factory=dict)
+    standing: IpvsTable = field(default_factory=dict)
+    operations: Sequence[Operation] = ()
+    changes: Sequence[HostChange] = ()
+    gone: Sequence[ServiceKey] = ()
+    problems: Sequence[str] = ()
+
+
+def probe_sysctls(links: Collection[str]) -> Collection[SysctlKey]:
+    """Return the parameters that are set for probes whose answers come in from these devices."""
+    return [*map(accept_local, sorted(links)), RESERVED_PORTS]
+
+
+def plan_probes(
+    paths: Collection[TunnelPath],
+    farm: Farm,
+    taken: Collection[ServiceKey],
+    observation: ProbeObservation,
+) -> ProbePlan:
+    """Compare the services of probes with those that should stand.
+
+    Args:
+        paths: Which ways probes take.
+        farm: With its settings.
+        taken: Keys of all other services, in the kernel or wanted.
+        observation: What there is.
+    """
+    claims, standing = observation.claims, observation.standing
+    if not (paths or claims or observation.marks):
+        return ProbePlan()
+    settings = farm.settings
+    marks = assign_marks(
+        paths,
+        observation.marks,
+        marks=settings.probe_marks,
+        ports=settings.probe_ports,
+        foreign_keys=[key for key in taken if isinstance(key, FwmarkKey)],
+        now=observation.at,
+    )
+    table = mark_table(marks)
+    egresses = observation.egresses
+    wanted = _wanted_sysctls(egresses, settings, observation.sysctls) if paths else {}
+    sysctls = diff_sysctls(wanted, observation.sysctls)
+    return ProbePlan(
+        marks=marks,
+        prepared={
+            path: PreparedPath(marks[path], egress)
+            for path, egress in egresses.items()
+            if path in marks
+        },
+        table=table,
+        standing=standing,
+        operations=diff(table, standing, claims).operations,
+        changes=[each for each in sysctls.changes if isinstance(each, HostChange)],
+        gone=[key for key in claims if key not in standing and key not in table],
+        problems=[*sysctls.problems, *_problems(paths, marks, egresses, settings)],
+    )
+
+
+def egress_links(egresses: Mapping[TunnelPath, Egress]) -> frozenset[str]:
+    """Return the devices on which answers over IPv4 come in; IPv6 needs no parameter."""
+    return frozenset(egress.link for path, egress in egresses.items() if path.family is Family.IPV4)
+
+
+def _wanted_sysctls(
+    egresses: Mapping[TunnelPath, Egress], settings: Settings, observed: HostState
+) -> HostState:
+    reserved = observed.get(RESERVED_PORTS)
+    present = reserved.value if isinstance(reserved, SysctlConfig) else ""
+    wanted: dict[HostKey, SysctlConfig] = {
+        accept_local(link): SysctlConfig("1") for link in sorted(egress_links(egresses))
+    }
+    wanted[RESERVED_PORTS] = SysctlConfig(reserved_ports(present, settings.probe_ports))
+    return wanted
+
+
+def _problems(
+    paths: Collection[TunnelPath],
+    marks: ProbeMarks,
+    egresses: Mapping[TunnelPath, Egress],
+    settings: Settings,
+) -> Sequence[str]:
+    short = sorted((path for path in paths if path not in marks), key=lambda path: path.sort_key)
+    lost = sorted((path for path in paths if path not in egresses), key=lambda path: path.sort_key)
+    found = [
+        f"health checks: this director has no route to {path.server}, or no address of "
+        f"{path.family} to send from"
+        for path in lost
+    ]
+    if short:
+        found.append(
+            f"health checks: nothing is left of settings.probe_marks {settings.probe_marks} or "
+            f"settings.probe_ports {settings.probe_ports} for {len(short)} servers, "
+            f"{short[0]} among them; make them larger. What removed servers had is free again "
+            "after 15 minutes"
+        )
+    return found
