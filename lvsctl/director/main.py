@@ -186,6 +186,8 @@ async def open_daemon(
         stack.callback(store_worker.close)
         stack.callback(kernel_worker.close)
         found, unusable = await store_worker.run(_opened, open_store)
+        if found:
+            stack.push_async_callback(store_worker.run, found.close)
         history = await store_worker.run(open_events)
         stack.push_async_callback(store_worker.run, history.log.close)
         clock = Clock(now, monotonic)

@@ -42,10 +42,13 @@ class LiveRows:
         parts = [digest(row) for row in rows]
         if moved(0, added=sum(parts)) != head.digest:
             self._database.corrupt("rows of its table live were added, altered or deleted")
-        self._known = {
-            ObjectId(Kind(kind), name): _Known(place, revision, part)
-            for (place, kind, name, revision, _), part in zip(rows, parts, strict=True)
-        }
+        try:
+            self._known = {
+                ObjectId(Kind(kind), name): _Known(place, revision, part)
+                for (place, kind, name, revision, _), part in zip(rows, parts, strict=True)
+            }
+        except ValueError as error:
+            self._database.corrupt(error)
         self._known_at = head.commit_id
         self._next_place = max((row[0] for row in rows), default=0) + 1
         return rows

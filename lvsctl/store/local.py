@@ -39,7 +39,7 @@ FORMAT = Format(
         "applied": "place INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL,"
         " revision INTEGER NOT NULL, document TEXT NOT NULL",
         "applied_position": "id INTEGER PRIMARY KEY, farm_id TEXT NOT NULL,"
-        " epoch INTEGER NOT NULL, revision INTEGER NOT NULL",
+        " epoch INTEGER NOT NULL, revision INTEGER NOT NULL, digest TEXT NOT NULL",
     },
     since={"probe_marks": 2, "verdicts": 3, "applied": 4, "applied_position": 4},
     cure="Stop the director, move it aside and start anew; then adopt the farm's services as they "

@@ -41,6 +41,8 @@ def why_not_followed(found: Contents, applied: Contents) -> str:
 
 
 def _has_diverged(found: Contents, applied: Contents) -> bool:
+    if found.position == applied.position:
+        return found.objects != applied.objects
     return any(
         applied.objects.get(object_id) != stored
         for object_id, stored in found.objects.items()

@@ -43,18 +43,20 @@ class Verdicts:
 
     def __init__(self, kept: Mapping[ProbeId, KeptVerdict]) -> None:
         self._by_target: dict[TargetId, Mapping[ProbeId, Verdict]] = {}
-        for probe_id, verdict in kept.items():
-            of_target = self._by_target.get(probe_id.target, {})
-            self._by_target[probe_id.target] = {**of_target, probe_id: resumed(verdict)}
+        self._health: dict[TargetId, Health] = {}
         self._by_pool: dict[str, set[TargetId]] = {}
-        for target in self._by_target:
+        self._news = News()
+        for target, verdicts in _by_target(kept).items():
+            health = health_of(verdicts.values())
+            if health.healthy is None:
+                # Whether it serves, the kernel tells, which a disk that went back does not.
+                self._news.to_keep |= dict.fromkeys(verdicts)
+                continue
+            self._by_target[target] = verdicts
+            self._health[target] = health
             self._by_pool.setdefault(target.pool, set()).add(target)
-        self._health = {
-            target: health_of(verdicts.values()) for target, verdicts in self._by_target.items()
-        }
         self._shown: Mapping[TargetId, Health] | None = None
         self._frozen: dict[TargetId, str] = {}
-        self._news = News()
 
     @property
     def health(self) -> Mapping[TargetId, Health]:
@@ -159,3 +161,10 @@ class Verdicts:
             del self._frozen[target]
             self._news.thawed.add(target)
             self._news.frozen.pop(target, None)
+
+
+def _by_target(kept: Mapping[ProbeId, KeptVerdict]) -> Mapping[TargetId, Mapping[ProbeId, Verdict]]:
+    found: dict[TargetId, dict[ProbeId, Verdict]] = {}
+    for probe_id, verdict in kept.items():
+        found.setdefault(probe_id.target, {})[probe_id] = resumed(verdict)
+    return found
