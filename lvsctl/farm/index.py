@@ -58,6 +58,10 @@ class Index:
         """Return the names of the services that use any of some pools."""
         return frozenset(name for pool in pools for name in self.users.get(pool, ()))
 
+    def serving(self, pool: str, vip: IPAddress) -> frozenset[str]:
+        """Return the names of the services that a pool serves on a VIP."""
+        return frozenset(self.vips.get(vip, ())).intersection(self.users.get(pool, ()))
+
     def after(self, changes: Collection[Change]) -> "Index":
         """Return the index once objects have changed, each named once."""
         services = _of_kind(Service, changes)

@@ -148,3 +148,13 @@ def test_the_services_of_pools_are_found(pools: list[str]) -> None:
     index = Index().after([(None, service) for service in services])
 
     assert frozenset(pools) == index.users_of(pools)
+
+
+def test_the_services_of_a_pool_on_a_vip_are_found() -> None:
+    """Neither those of other pools there, nor the pool's on other VIPs."""
+    web = Service("web", SORRY, "web", ports=(80,))
+    others = (replace(web, name="mail", pool="mail"), replace(web, name="web6", vip=SORRY + 1))
+    index = Index().after([(None, service) for service in (web, *others)])
+
+    assert {"web"} == index.serving("web", SORRY)
+    assert frozenset() == index.serving("web", SORRY + 2)
