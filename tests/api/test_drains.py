@@ -110,7 +110,8 @@ def test_a_drain_with_a_deadline(run: Run, bench: Bench) -> None:
     run("server", "drain", "rs1")
     assert "deadline" not in bench.get(OVERRIDE).json()
     assert "--deadline" in run("server", "drain", "rs1", "--cut", status=2).stderr
-    assert "is not a duration" in run("server", "drain", "rs1", "--deadline", "soon", status=2).stderr
+    wrong = run("server", "drain", "rs1", "--deadline", "soon", status=2)
+    assert "is not a duration" in wrong.stderr
 
 
 def test_the_last_server_is_drained_by_force(run: Run, bench: Bench) -> None:
