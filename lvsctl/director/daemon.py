@@ -294,12 +294,8 @@ class DirectorDaemon:
     def _on_health_changed(self, targets: Collection[TargetId]) -> None:
         """Have the services of servers compared whose health became another."""
         served = {(target.pool, target.vip) for target in targets}
-        services = self._state.stored.farm.services
-        self.loop.wake(
-            frozenset(
-                name for name, service in services.items() if (service.pool, service.vip) in served
-            )
-        )
+        index = self._state.stored.index
+        self.loop.wake(frozenset(name for each in served for name in index.serving(*each)))
 
     def _on_clock_jump(self, jump: ClockJump) -> None:
         """Let everything that goes by the time of day keep the time that it had left."""

@@ -1,13 +1,15 @@
 """What the director knows at one revision of its store, as one frozen value."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from typing import TypeVar
 
 from lvsctl.director.agents.requirements import AgentRequirements
-from lvsctl.director.checks.paths import tunnel_paths
-from lvsctl.farm.model import Director, Farm, Pool, Service, Settings
+from lvsctl.director.checks.paths import paths_of_pool
+from lvsctl.farm.index import Index, pools_of
+from lvsctl.farm.model import Farm, Pool, Service, Settings
 from lvsctl.farm.objects import Changes, Directors, Kind, ObjectId, StoredObject
 from lvsctl.farm.status import Agent, Override, ServerId, Status
 from lvsctl.farm.tunnels import Tunnel
@@ -17,6 +19,9 @@ from lvsctl.health.weights import Health
 from lvsctl.store.commits import Batch
 from lvsctl.store.interface import Contents, Stored
 from lvsctl.store.position import Position
+
+KeyT = TypeVar("KeyT")
+ObjectT = TypeVar("ObjectT")
 
 
 @dataclass(frozen=True)
@@ -45,14 +50,24 @@ class State:
         return Position(self.farm_id, self.epoch, self.revision)
 
     @cached_property
-    def requirements(self) -> AgentRequirements:
-        """What the farm needs of its agents' hosts."""
-        return AgentRequirements(self.farm)
+    def index(self) -> Index:
+        """Who uses what in the farm."""
+        return Index().after([(None, value) for _, value in self.objects()])
+
+    @cached_property
+    def paths_by_pool(self) -> Mapping[str, frozenset[TunnelPath]]:
+        """The ways that the health checks of each pool take through the tunnel, where they do."""
+        return self._paths_by_pool({}, self.farm.pools)
 
     @cached_property
     def tunnel_paths(self) -> frozenset[TunnelPath]:
         """The ways that health checks take through the tunnel."""
-        return tunnel_paths(self.farm, self.status)
+        return frozenset().union(*self.paths_by_pool.values())
+
+    @property
+    def requirements(self) -> AgentRequirements:
+        """What the farm needs of its agents' hosts."""
+        return AgentRequirements(self.farm, self.index)
 
     def value(self, object_id: ObjectId) -> StoredObject | None:
         """Return the present value of an object, None where it does not stand."""
@@ -82,23 +97,51 @@ class State:
         return self._after([(commit.changes, commit.revision) for commit in commits])
 
     def _after(self, steps: Sequence[tuple[Changes, int]]) -> "State":
-        held = dict(self.objects())
         revisions = dict(self.revisions)
         for changes, revision in steps:
             for object_id, value in changes.items():
                 if value is None:
-                    held.pop(object_id, None)
                     revisions.pop(object_id, None)
                 else:
-                    held[object_id] = value
                     revisions[object_id] = revision
-        return replace(
+        by_kind = _by_kind(change for changes, _ in steps for change in changes.items())
+        then = replace(
             self,
             revision=steps[-1][1],
             revisions=revisions,
-            farm=_farm(held),
-            status=_status(held).seen(self.status.health, self.status.at),
+            farm=_farm(self.farm, by_kind),
+            status=_status(self.status, by_kind),
         )
+        then._derive(self, {object_id for changes, _ in steps for object_id in changes})  # noqa: SLF001 - another of this class
+        return then
+
+    def _derive(self, before: "State", changed: Collection[ObjectId]) -> None:
+        """Take what is derived from an earlier state, but for what bears on changed objects."""
+        self.__dict__["index"] = before.index.after(
+            [(before.value(object_id), self.value(object_id)) for object_id in changed]
+        )
+        paths = self._paths_by_pool(before.paths_by_pool, pools_touched(before, self, changed))
+        self.__dict__["paths_by_pool"] = paths
+        if paths is before.paths_by_pool and "tunnel_paths" in before.__dict__:
+            self.__dict__["tunnel_paths"] = before.tunnel_paths
+
+    def _paths_by_pool(
+        self, known: Mapping[str, frozenset[TunnelPath]], pools: Iterable[str]
+    ) -> Mapping[str, frozenset[TunnelPath]]:
+        """Return the ways of each pool, given those that were known before some pools changed."""
+        found = {
+            pool: paths
+            for pool in pools
+            if (paths := paths_of_pool(pool, self.farm, self.index, self.status))
+            != known.get(pool, frozenset())
+        }
+        if not found:
+            return known
+        then = {**known, **found}
+        for pool, paths in found.items():
+            if not paths:
+                then.pop(pool)
+        return then
 
     def changes_to(self, other: "State") -> Changes:
         """Return the changes that lead from this state to another."""
@@ -109,8 +152,7 @@ class State:
     def seen(self, health: Mapping[TargetId, Health], at: datetime) -> "State":
         """Return the same state with what is known of health at a moment."""
         seen = replace(self, status=self.status.seen(health, at))
-        # Neither depends on health, and both are dear in a large farm.
-        for name in ("requirements", "tunnel_paths"):
+        for name in ("index", "paths_by_pool", "tunnel_paths"):  # they do not depend on health
             if name in self.__dict__:
                 seen.__dict__[name] = self.__dict__[name]
         return seen
@@ -131,41 +173,68 @@ class State:
             yield ObjectId(Kind.AGENT, agent.name), agent
 
 
-def _farm(objects: Mapping[ObjectId, StoredObject]) -> Farm:
-    services: dict[str, Service] = {}
-    pools: dict[str, Pool] = {}
-    tunnels: dict[str, Tunnel] = {}
-    directors: dict[str, Director] = {}
-    settings = Settings()
-    for value in objects.values():
-        match value:
-            case Service(name=name):
-                services[name] = value
-            case Pool(name=name):
-                pools[name] = value
-            case Tunnel(name=name):
-                tunnels[name] = value
-            case Directors():
-                directors = {director.name: director for director in value.directors}
-            case Settings():
-                settings = value
-            case _:
-                pass
-    return Farm(services, pools, directors, settings, tunnels)
+_ByKind = Mapping[Kind, Sequence[tuple[str, StoredObject | None]]]
+"""New values of objects of each kind, by name; None deletes."""
 
 
-def _status(objects: Mapping[ObjectId, StoredObject]) -> Status:
-    overrides: dict[ServerId, Override] = {}
-    agents: dict[str, Agent] = {}
-    for object_id, value in objects.items():
-        match value:
-            case Override():
-                overrides[server_id(object_id.name)] = value
-            case Agent(name=name):
-                agents[name] = value
-            case _:
-                pass
-    return Status(overrides, agents)
+def _by_kind(changes: Iterable[tuple[ObjectId, StoredObject | None]]) -> _ByKind:
+    found: dict[Kind, list[tuple[str, StoredObject | None]]] = {kind: [] for kind in Kind}
+    for object_id, value in changes:
+        found[object_id.kind].append((object_id.name, value))
+    return found
+
+
+def _farm(farm: Farm, changes: _ByKind) -> Farm:
+    directors, settings = farm.directors, farm.settings
+    for _, value in changes[Kind.DIRECTORS]:
+        declared = value.directors if isinstance(value, Directors) else ()
+        directors = {director.name: director for director in declared}
+    for _, value in changes[Kind.SETTINGS]:
+        settings = value if isinstance(value, Settings) else Settings()
+    return Farm(
+        _updated(farm.services, Service, changes[Kind.SERVICE]),
+        _updated(farm.pools, Pool, changes[Kind.POOL]),
+        directors,
+        settings,
+        _updated(farm.tunnels, Tunnel, changes[Kind.TUNNEL]),
+    )
+
+
+def _status(status: Status, changes: _ByKind) -> Status:
+    overrides = [(server_id(name), value) for name, value in changes[Kind.OVERRIDE]]
+    return status.after(
+        _updated(status.overrides, Override, overrides),
+        _updated(status.agents, Agent, changes[Kind.AGENT]),
+        {name for name, _ in changes[Kind.AGENT]},
+    )
+
+
+def _updated(
+    held: Mapping[KeyT, ObjectT],
+    kind: type[ObjectT],
+    changes: Collection[tuple[KeyT, StoredObject | None]],
+) -> Mapping[KeyT, ObjectT]:
+    """Return objects with other values, each in its old place or at the end."""
+    if not changes:
+        return held
+    found = dict(held)
+    for key, value in changes:
+        if isinstance(value, kind):
+            found[key] = value
+        else:
+            found.pop(key, None)
+    return found
+
+
+def pools_touched(before: State, after: State, changed: Iterable[ObjectId]) -> frozenset[str]:
+    """Return the pools whose servers, checks or services objects belong to, before or after."""
+    found: set[str] = set()
+    for object_id in changed:
+        if object_id.kind is Kind.OVERRIDE:
+            found.add(server_id(object_id.name).pool)
+        for state in (before, after):
+            found.update(pools_of(state.value(object_id)))
+    return frozenset(found)
 
 
 def override_id(server: ServerId) -> ObjectId:
@@ -181,13 +250,15 @@ def server_id(name: str) -> ServerId:
 
 def state_of(contents: Contents) -> State:
     """Return the state that a store holds."""
-    empty = State(contents.farm_id, contents.epoch, 0, {}, Farm(), Status())
-    state = empty.after(
-        {object_id: stored.value for object_id, stored in contents.objects.items()},
+    by_kind = _by_kind((object_id, stored.value) for object_id, stored in contents.objects.items())
+    return State(
+        contents.farm_id,
+        contents.epoch,
         contents.revision,
+        {object_id: stored.revision for object_id, stored in contents.objects.items()},
+        _farm(Farm(), by_kind),
+        _status(Status(), by_kind),
     )
-    revisions = {object_id: stored.revision for object_id, stored in contents.objects.items()}
-    return replace(state, revisions=revisions)
 
 
 def contents_of(state: State) -> Contents:

@@ -1,7 +1,7 @@
 """What is known at run time about the farm: administrative states, agents, health."""
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -130,16 +130,54 @@ class Status:
 
     def seen(self, health: Mapping[TargetId, Health], at: datetime) -> "Status":
         """Return the same with what is known of health at a moment."""
-        seen = replace(self, health=health, at=at)
-        if "agents_by_pool" in self.__dict__:  # dear with many agents, and the same
-            seen.__dict__["agents_by_pool"] = self.agents_by_pool
-        return seen
+        return self._with_agents_by_pool(replace(self, health=health, at=at), self.agents_by_pool)
+
+    def after(
+        self,
+        overrides: Mapping[ServerId, Override],
+        agents: Mapping[str, Agent],
+        changed: Collection[str],
+    ) -> "Status":
+        """Return the same with other overrides and agents.
+
+        Args:
+            overrides: All of them.
+            agents: All of them.
+            changed: Names of the agents that differ from before.
+        """
+        before = [self.agents[name] for name in changed if name in self.agents]
+        after = [agents[name] for name in changed if name in agents]
+        by_pool = _by_pool(self.agents_by_pool, before, after)
+        return self._with_agents_by_pool(replace(self, overrides=overrides, agents=agents), by_pool)
+
+    @staticmethod
+    def _with_agents_by_pool(status: "Status", by_pool: Mapping[str, Sequence[Agent]]) -> "Status":
+        status.__dict__["agents_by_pool"] = by_pool  # known: not to be made anew
+        return status
 
     @cached_property
     def agents_by_pool(self) -> Mapping[str, Sequence[Agent]]:
-        """Agents of each pool, by name."""
-        by_pool: dict[str, list[Agent]] = {}
-        for _, agent in sorted(self.agents.items()):
-            for pool in agent.pools:
-                by_pool.setdefault(pool, []).append(agent)
+        """Agents of each pool that has some, by name."""
+        return _by_pool({}, (), self.agents.values())
+
+
+def _by_pool(
+    by_pool: Mapping[str, Sequence[Agent]], gone: Collection[Agent], come: Collection[Agent]
+) -> Mapping[str, Sequence[Agent]]:
+    """Return the agents of each pool once some have gone and some have come, changed ones both."""
+    if not gone and not come:
         return by_pool
+    joined: dict[str, list[Agent]] = {}
+    for agent in come:
+        for pool in agent.pools:
+            joined.setdefault(pool, []).append(agent)
+    names = {agent.name for agent in gone}
+    found = dict(by_pool)
+    for pool in joined.keys() | {pool for agent in gone for pool in agent.pools}:
+        agents = [agent for agent in found.get(pool, ()) if agent.name not in names]
+        agents += joined.get(pool, [])
+        if agents:
+            found[pool] = sorted(agents, key=lambda agent: agent.name)
+        else:
+            del found[pool]
+    return found

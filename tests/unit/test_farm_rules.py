@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lvsctl.errors import Problem
-from lvsctl.farm.index import referring_services
 from lvsctl.farm.model import (
     DEFAULT_SYSCTLS,
     Director,
@@ -658,17 +657,6 @@ def test_what_takes_most_of_the_farm_is_drastic(
 def test_changing_nothing_is_never_drastic(same: Farm) -> None:
     """An apply that changes nothing needs no force."""
     assert [] == list(drastic(same, same))
-
-
-def test_a_pools_services_are_found() -> None:
-    """They keep it from being removed."""
-    both = farm(WEB, replace(WEB, name="b", ports=(8080,), pool="mail"), pools=[POOL, Pool("mail")])
-    assert [["web"], ["b"], []] == [
-        list(referring_services(both, name)) for name in ("web", "mail", "other")
-    ]
-
-
-# --- problems -------------------------------------------------------------------------------
 
 
 @given(st.sampled_from(["", "/services/3"]), st.sampled_from(["", "/vip"]))

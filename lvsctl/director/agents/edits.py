@@ -1,9 +1,9 @@
 """What agents change: joining, leaving, and what they report ready."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from lvsctl.director.state import State
+from lvsctl.director.state import State, pools_touched
 from lvsctl.director.write.edits import Edit
 from lvsctl.errors import Conflict, InvalidInput, NotFound, Problem
 from lvsctl.farm.model import Pool
@@ -119,18 +119,40 @@ class LatchReady(Edit):
         }
 
 
-def without_stale_readiness(after: State) -> Changes:
+def without_stale_readiness(
+    before: State, after: State, changed: Collection[ObjectId] | None
+) -> Changes:
     """Return the agents whose readiness outlived its need.
 
     An agent takes a VIP down when nothing needs it; should the VIP come back, the agent must
     report it anew before packets are sent. A VIP that is needed over another tunnel keeps its
     readiness over the old one until the agent has reported the new one.
+
+    Args:
+        before: An earlier state.
+        after: The state to come.
+        changed: The objects that differ; None to go through all agents.
     """
     return {
-        ObjectId(Kind.AGENT, name): replace(agent, ready=kept)
-        for name, agent in after.status.agents.items()
+        ObjectId(Kind.AGENT, agent.name): replace(agent, ready=kept)
+        for agent in _bearing(before, after, changed)
         if agent.ready and agent.ready != (kept := _needed_still(agent, after))
     }
+
+
+def _bearing(
+    before: State, after: State, changed: Collection[ObjectId] | None
+) -> Collection[Agent]:
+    """Return the agents from which changed objects may need something else than before."""
+    agents, by_pool = after.status.agents, after.status.agents_by_pool
+    if changed is None:
+        return agents.values()
+    pools = pools_touched(before, after, changed)
+    found = {agent.name: agent for pool in pools for agent in by_pool.get(pool, ())}
+    for object_id in changed:
+        if object_id.kind is Kind.AGENT and object_id.name in agents:  # of no pool any more
+            found[object_id.name] = agents[object_id.name]
+    return found.values()
 
 
 def _needed_still(agent: Agent, state: State) -> frozenset[Readiness]:

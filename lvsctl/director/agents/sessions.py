@@ -16,6 +16,7 @@ from lvsctl.director.write.advance import Advance
 from lvsctl.director.write.committer import CommitResult
 from lvsctl.director.write.edits import Edit
 from lvsctl.errors import NotFound
+from lvsctl.farm.objects import Kind
 from lvsctl.farm.status import Agent
 from lvsctl.messages.model import Assignment, Registration, Report
 from lvsctl.net import IPAddress
@@ -78,7 +79,8 @@ class AgentSessions:
 
     def on_advance(self, step: Advance) -> None:
         """Forget the agents that a step of the stored state removed."""
-        self._watch.forget(step.before.status.agents.keys() - step.after.status.agents.keys())
+        names = {each.name for each in step.changes if each.kind is Kind.AGENT}
+        self._watch.forget(names - step.after.status.agents.keys())
 
     def on_cycle(self, stored: State, cycle: Cycle) -> None:
         """Take over what agents are to serve from a cycle that worked towards a state."""

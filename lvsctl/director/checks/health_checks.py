@@ -24,7 +24,6 @@ from lvsctl.director.reconcile.cycle import Cycle
 from lvsctl.director.state import State
 from lvsctl.errors import StoreError
 from lvsctl.events import Event, EventKind
-from lvsctl.farm.index import referring_services
 from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
 from lvsctl.health.path import PreparedPaths, TunnelProbe
 from lvsctl.health.prober import Probe, Prober, ProbeResult
@@ -178,7 +177,7 @@ class HealthChecks:
         assert self._state is not None  # noqa: S101 - pools come from a state
         farm = self._state.farm
         pool = farm.pools.get(name)
-        services = [farm.services[user] for user in referring_services(farm, name)]
+        services = [farm.services[user] for user in self._state.index.users.get(name, ())]
         asked = checked_servers(pool, services, self._state.status, self._prepared) if pool else {}
         self._checked.pop(name, None)
         if asked:

@@ -1,6 +1,7 @@
 """Which ways to real servers health checks take through the tunnel. Pure."""
 
 from lvsctl.farm.checks import ExecRequest, Through
+from lvsctl.farm.index import Index
 from lvsctl.farm.members import PoolMember, members, usable_encapsulation
 from lvsctl.farm.model import Farm, Pool
 from lvsctl.farm.status import Status
@@ -23,17 +24,16 @@ def tunnel_path(member: PoolMember, vip: IPAddress) -> TunnelPath | None:
     return TunnelPath(family_of(vip), member.address, encapsulation)
 
 
-def tunnel_paths(farm: Farm, status: Status) -> frozenset[TunnelPath]:
-    """Return every way that the health checks of a farm take through the tunnel."""
-    vips: dict[str, set[IPAddress]] = {}
-    for service in farm.services.values():
-        if _asks_through_the_tunnel(farm.pools[service.pool]):
-            vips.setdefault(service.pool, set()).add(service.vip)
+def paths_of_pool(name: str, farm: Farm, index: Index, status: Status) -> frozenset[TunnelPath]:
+    """Return every way that the health checks of a pool take through the tunnel."""
+    pool = farm.pools.get(name)
+    if pool is None or not _asks_through_the_tunnel(pool):
+        return frozenset()
+    vips = {farm.services[user].vip for user in index.users.get(name, ())}
     return frozenset(
         path
-        for pool, of_pool in vips.items()
-        for member in members(farm.pools[pool], status)
-        for vip in of_pool
+        for member in members(pool, status)
+        for vip in vips
         if (path := tunnel_path(member, vip))
     )
 

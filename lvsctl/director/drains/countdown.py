@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lvsctl.director.state import State
-from lvsctl.farm.index import referring_services
 from lvsctl.farm.members import members
 from lvsctl.farm.status import AdministrativeState, ServerId
 from lvsctl.ipvs.table import AddressKey, DestinationCounters, ServiceKey
@@ -30,8 +29,7 @@ def drained(state: State) -> frozenset[ServerId]:
 
 def services_of(state: State, servers: frozenset[ServerId]) -> frozenset[str]:
     """Return the services that servers take part in."""
-    pools = {server.pool for server in servers}
-    return frozenset(name for pool in pools for name in referring_services(state.farm, pool))
+    return state.index.users_of({server.pool for server in servers})
 
 
 def connections_of(
@@ -40,8 +38,7 @@ def connections_of(
     """Return how many connections each server still has, over all services of its pool."""
     return {
         member.id: sum(
-            found.get((service, member.address), 0)
-            for service in referring_services(state.farm, pool)
+            found.get((service, member.address), 0) for service in state.index.users.get(pool, ())
         )
         for pool in {server.pool for server in servers}
         for member in members(state.farm.pools[pool], state.status)
@@ -52,17 +49,18 @@ def connections_of(
 def drain_warnings(state: State, server: ServerId) -> Iterator[str]:
     """Yield, in sentences, which clients of a drained server fare otherwise than one expects."""
     farm = state.farm
-    for name in referring_services(farm, server.pool):
-        service = farm.services[name]
+    services = [farm.services[name] for name in state.index.users.get(server.pool, ())]
+    for service in services:
         if service.persistence and not farm.settings.effective_sysctls["expire_quiescent_template"]:
             yield (
-                f"known clients of the persistent service {name} still come here: "
+                f"known clients of the persistent service {service.name} still come here: "
                 "settings.sysctls.expire_quiescent_template is 0"
             )
+    for service in services:
         if service.scheduler in ("mh", "sh") and not service.effective_flags & FALLBACKS:
             yield (
-                f"clients of service {name} that hash to this server are refused: its scheduler "
-                f"{service.scheduler} has no flag {service.scheduler}-fallback"
+                f"clients of service {service.name} that hash to this server are refused: its "
+                f"scheduler {service.scheduler} has no flag {service.scheduler}-fallback"
             )
 
 

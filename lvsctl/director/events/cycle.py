@@ -5,9 +5,11 @@ from itertools import islice
 from typing import TypeVar
 
 from lvsctl.director.reconcile.cycle import Cycle, KernelView, KeyState, ServiceHealth
+from lvsctl.director.state import server_id
 from lvsctl.director.write.advance import Advance
 from lvsctl.director.write.edits import describe_changes
 from lvsctl.events import MAX_ITEMS, Event, EventKind
+from lvsctl.farm.objects import Kind
 from lvsctl.farm.status import Override
 from lvsctl.ipvs.table import Operation, service_of
 from lvsctl.results import Done, Result, Skipped
@@ -158,13 +160,11 @@ def stored_events(step: Advance) -> Iterator[Event]:
         describe_changes(step.before, first),
         step.by,
     )
-    old, new = step.before.status.overrides, step.after.status.overrides
-    if old is not new:
-        for server in sorted({*old, *new}):
-            if old.get(server) != new.get(server):
-                yield Event(
-                    EventKind.SERVER_STATE, str(server), _standing(new.get(server)), by=step.by
-                )
+    changed = (each.name for each in step.changes if each.kind is Kind.OVERRIDE)
+    for server in sorted(map(server_id, changed)):
+        override = step.after.status.overrides.get(server)
+        if override != step.before.status.overrides.get(server):
+            yield Event(EventKind.SERVER_STATE, str(server), _standing(override), by=step.by)
 
 
 def _standing(override: Override | None) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from lvsctl.director.reconcile.desired import desired_keys, vips_of
+from lvsctl.director.reconcile.desired import desired_keys
 from lvsctl.director.reconcile.observation import Observation
 from lvsctl.director.reconcile.probe_services import ProbeServices
 from lvsctl.director.reconcile.settings import Target
@@ -51,7 +51,7 @@ class Observer:
             return self._observe_everything(state, claims)
         ours = {key: name for key, name in claims.items() if name in dirty}
         table = self._ipvs.snapshot(desired_keys(state, dirty) | ours.keys())
-        vips = vips_of(state.farm)
+        vips = frozenset(state.index.vips)
         placement = self._placements[state.farm.settings.vips]
         placement.observe(vips, None)
         return Observation(table, claims, ours, vips, placement.holds())
@@ -60,7 +60,7 @@ class Observer:
         farm = state.farm
         table = self._ipvs.snapshot()
         addresses = self._host.addresses()
-        vips = vips_of(farm)
+        vips = frozenset(state.index.vips)
         placement = self._placements[farm.settings.vips]
         placement.observe(vips, addresses)
         probes = self._probes.observe(state.tunnel_paths, farm, table, addresses)

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-from lvsctl.director.state import State, server_id
-from lvsctl.farm.model import Pool, Service
+from lvsctl.director.state import State, pools_touched
 from lvsctl.farm.objects import Changes, Kind
-from lvsctl.farm.status import Agent
 
 
 @dataclass(frozen=True)
@@ -37,23 +35,10 @@ def advance(before: State, after: State, changes: Changes, by: str) -> Advance:
 
 def services_affected(before: State, after: State, changes: Changes) -> frozenset[str] | None:
     """Return the services whose part of the table, or VIP, changes may alter; None for all."""
-    names: set[str] = set()
-    pools: set[str] = set()
-    for object_id in changes:
-        for state in (before, after):
-            match state.value(object_id):
-                case Service(name=name):
-                    names.add(name)
-                case Pool(name=name):
-                    pools.add(name)
-                case Agent(pools=joined):
-                    pools.update(joined)
-                case _:
-                    pass
-        if object_id.kind is Kind.OVERRIDE:
-            pools.add(server_id(object_id.name).pool)
-        if object_id.kind in (Kind.SETTINGS, Kind.DIRECTORS):
-            return None
-    for state in (before, after):
-        names.update(s.name for s in state.farm.services.values() if s.pool in pools)
-    return frozenset(names)
+    if any(object_id.kind in (Kind.SETTINGS, Kind.DIRECTORS) for object_id in changes):
+        return None
+    services = {object_id.name for object_id in changes if object_id.kind is Kind.SERVICE}
+    pools = pools_touched(
+        before, after, (object_id for object_id in changes if object_id.kind is not Kind.SERVICE)
+    )
+    return before.index.users_of(pools) | after.index.users_of(pools) | services

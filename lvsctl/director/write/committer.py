@@ -1,7 +1,7 @@
 """The one place that changes the state: an edit in, checks, a durable commit, a new state out."""
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -11,9 +11,9 @@ from lvsctl.director.state import State
 from lvsctl.director.write.advance import Advance, advance, services_affected
 from lvsctl.director.write.edits import Edit, describe_changes, describe_operations
 from lvsctl.director.write.replica import Replica
+from lvsctl.director.write.validity import Validity, rules_broken_by
 from lvsctl.errors import InvalidInput, OutcomeUnknown, StaleBase, StoreError, first_problems
 from lvsctl.farm.objects import Changes, Kind, ObjectId
-from lvsctl.farm.rules.farm import BrokenRule, broken_rules
 from lvsctl.farm.status import EPOCH
 from lvsctl.health.target import TargetId
 from lvsctl.health.weights import Health
@@ -88,6 +88,7 @@ class Committer:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._replica = Replica(store)
+        self._valid: Validity | None = None
 
     @property
     def state(self) -> State:
@@ -100,7 +101,8 @@ class Committer:
         Raises:
             StoreError: The store cannot be read.
         """
-        self._replica.catch_up()
+        for step in self._replica.catch_up():
+            self._valid = self._valid and self._valid.after(step.changes)
 
     def fetch(self) -> Iterator[Advance]:
         """Yield the steps of the state that were not fetched yet, in order; from another thread."""
@@ -123,8 +125,8 @@ class Committer:
     ) -> CommitResult:
         """Check an edit as :meth:`commit` does and say what it would do; store nothing."""
         self.catch_up()
-        step, asked = self._judged(edit, expect, context, "")
-        return _written(step, asked, stored=False)
+        judged = self._judge(edit, expect, context, "")
+        return _written(judged, stored=False)
 
     def commit(
         self,
@@ -152,15 +154,16 @@ class Committer:
         """
         for _ in range(ATTEMPTS):
             self.catch_up()
-            step, asked = self._judged(edit, expect, context, by)
-            if not step.changes:
-                return _written(step, asked, stored=False)
+            judged = self._judge(edit, expect, context, by)
+            if not judged.step.changes:
+                return _written(judged, stored=False)
             try:
-                self._store_step(step, expect)
+                self._store_step(judged.step, expect)
             except StaleBase:
                 continue
-            self._replica.enter(step)
-            return _written(step, asked, stored=True)
+            self._replica.enter(judged.step)
+            self._valid = judged.valid
+            return _written(judged, stored=True)
         raise StaleBase(
             f"others changed the farm each of the {ATTEMPTS} times that this change was checked; "
             "nothing was stored. Repeat it when they are done"
@@ -188,10 +191,9 @@ class Committer:
             if revision is None:
                 raise
 
-    def _judged(
+    def _judge(
         self, edit: Edit, expect: Mapping[ObjectId, int], context: EditContext, by: str
-    ) -> tuple[Advance, Changes]:
-        """Return what an edit leads to, and what it asks for, unchanged values included."""
+    ) -> "_Judged":
         before = self.state.seen(context.health, context.at)
         check_expected(expect, before.revisions)
         asked = edit.changes(before)
@@ -201,49 +203,68 @@ class Committer:
             if value != before.value(object_id)
         }
         after = before.after(changes, before.revision + 1)
+        valid = self._valid and self._valid.after(changes)
         if any(object_id.kind is not Kind.OVERRIDE for object_id in changes):
-            _refuse_broken(edit, before, after, changes, context.addresses_in_use)
+            valid = _refuse_broken(edit, before, after, changes, context.addresses_in_use, valid)
         edit.guard(before, after)
-        stale = without_stale_readiness(after)
+        bears_on = None if self._valid is None else self._valid.changed.union(changes)
+        stale = without_stale_readiness(before, after, bears_on)
         if stale:
             changes |= stale
             after = before.after(changes, before.revision + 1)
-        return advance(before, after, changes, by), asked
+        valid = valid and valid.after(stale)
+        return _Judged(advance(before, after, changes, by), asked, valid)
 
 
-def _written(step: Advance, asked: Changes, *, stored: bool) -> CommitResult:
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What an edit leads to.
+
+    Attributes:
+        step: With what follows from the edit.
+        asked: What it asks for, unchanged values included.
+        valid: What is known of the rules once it is stored.
+    """
+
+    step: Advance
+    asked: Changes
+    valid: Validity | None
+
+
+def _written(judged: _Judged, *, stored: bool) -> CommitResult:
+    step = judged.step
     before, after, changes = step.before, step.after, step.changes
     return CommitResult(
         before,
         after,
         after if stored else before,
         describe_changes(before, changes),
-        step.dirty if changes else services_affected(before, after, asked),
+        step.dirty if changes else services_affected(before, after, judged.asked),
         bool(changes),
     )
 
 
-def _refuse_broken(
+def _refuse_broken(  # noqa: PLR0917 - private, and each is something else
     edit: Edit,
     before: State,
     after: State,
     changes: Changes,
     addresses_in_use: Mapping[IPAddress, str],
-) -> None:
-    """Raise InvalidInput where the farm would break a rule.
+    valid: Validity | None,
+) -> Validity | None:
+    """Raise InvalidInput where the farm would break a rule; return what is known of it else.
 
     An agent is not kept out by what stands in the farm already, such as a pattern that an earlier
     version let in: without it the farm would lose a server.
     """
-
-    def broken(state: State) -> Iterator[BrokenRule]:
-        return broken_rules(state.farm, addresses_in_use, state.status.agents.values())
-
-    found: Iterable[BrokenRule] = broken(after)
+    present = rules_broken_by(after, addresses_in_use, valid)
+    if not present:
+        return Validity(addresses_in_use)
+    found = present
     if all(object_id.kind is Kind.AGENT for object_id in changes):
-        present = [*found]
-        standing = [*broken(before)] if present else []
+        standing = rules_broken_by(before, addresses_in_use, None)
         found = [each for each in present if each not in standing]
     problems = first_problems(edit.locate(place, problem) for place, problem in found)
     if problems:
         raise InvalidInput(problems)
+    return None

@@ -12,7 +12,7 @@ from datetime import datetime
 from lvsctl.director.reconcile.desired import compile_desired
 from lvsctl.director.state import State, override_id
 from lvsctl.errors import Conflict, DrasticChange, InvalidInput, NotFound, Problem
-from lvsctl.farm.index import referring_services
+from lvsctl.farm.index import in_order
 from lvsctl.farm.members import members
 from lvsctl.farm.model import Farm, Pool, RealServer, Service, Settings
 from lvsctl.farm.objects import Changes, Directors, Kind, ObjectId, StoredObject
@@ -84,8 +84,10 @@ class PutFarm(Edit):
 
     def guard(self, before: State, after: State) -> None:
         """Refuse what is drastic, or interrupts a service, unless it is forced."""
-        farms = (before.farm, after.farm)
-        reasons = [] if self.force else [*drastic(*farms), *moved_marks(*farms)]
+        if self.force:
+            return
+        reasons = [*drastic(before.farm, after.farm)]
+        reasons += moved_marks(before.farm, before.index, after.farm.services.values())
         if reasons:
             raise DrasticChange("; ".join(reasons), describe_operations(before, after, None))
 
@@ -105,11 +107,12 @@ class PutObject(Edit):
         """Point into the object; what it breaks elsewhere concerns the whole."""
         return problem if broken == self.object_id else super().locate(broken, problem)
 
-    def guard(self, before: State, after: State) -> None:
+    def guard(self, before: State, after: State) -> None:  # noqa: ARG002 - says enough by itself
         """Refuse to interrupt a service."""
-        moved = [*moved_marks(before.farm, after.farm)]
-        if moved:
-            raise Conflict("; ".join(moved))
+        if isinstance(self.value, Service):
+            moved = [*moved_marks(before.farm, before.index, [self.value])]
+            if moved:
+                raise Conflict("; ".join(moved))
 
 
 @dataclass(frozen=True)
@@ -123,10 +126,11 @@ class DeleteObject(Edit):
         if state.value(self.object_id) is None:
             raise NotFound(f"there is no {self.object_id}")
         if self.object_id.kind is Kind.POOL:
-            users = ", ".join(referring_services(state.farm, self.object_id.name))
+            users = state.index.users.get(self.object_id.name, ())
             if users:
+                named = ", ".join(in_order(state.farm, users))
                 raise Conflict(
-                    f"{self.object_id} is used by: {users}; remove these or give them another pool"
+                    f"{self.object_id} is used by: {named}; remove these or give them another pool"
                 )
         return {self.object_id: None}
 
@@ -202,12 +206,13 @@ class PutOverride(Edit):
 
     def guard(self, before: State, after: State) -> None:
         """Refuse to take the last server that serves away, unless it is forced."""
-        users = [*referring_services(after.farm, self.id.pool)]
+        users = after.index.users.get(self.id.pool, ())
         left = [] if self.force else [*unserved(before, after, users)]
         if left:
+            named = ", ".join(in_order(after.farm, left))
             raise DrasticChange(
-                f"{self.id} is the last server that takes connections of {', '.join(left)}",
-                describe_operations(before, after, users),
+                f"{self.id} is the last server that takes connections of {named}",
+                describe_operations(before, after, in_order(after.farm, users)),
             )
 
 

@@ -36,25 +36,29 @@ class Replica:
         """The present state; readers in other threads get a frozen value."""
         return self._state
 
-    def catch_up(self) -> None:
-        """Take in all that was committed since.
+    def catch_up(self) -> Iterator[Advance]:
+        """Take in all that was committed since; yield each step once it is taken in.
 
         Raises:
             StoreError: The store cannot be read; the state is as far as it was.
         """
         while batch := self._store.changes_after(self._state.position, BATCH):
             if isinstance(batch, Reload):
-                self._reload(batch.reason)
+                yield self._reload(batch.reason)
                 return
             changes = {name: value for each in batch for name, value in each.changes.items()}
             by = ", ".join(dict.fromkeys(each.by for each in batch))
-            self.enter(advance(self._state, self._state.following(batch), changes, by))
+            step = advance(self._state, self._state.following(batch), changes, by)
+            self.enter(step)
+            yield step
 
-    def _reload(self, reason: str) -> None:
+    def _reload(self, reason: str) -> Advance:
         log.warning("the farm is loaded anew", reason=reason)
         after = state_of(self._store.load())
         changes = self._state.changes_to(after)
-        self.enter(advance(self._state, after, changes, "the store, loaded anew"))
+        step = advance(self._state, after, changes, "the store, loaded anew")
+        self.enter(step)
+        return step
 
     def enter(self, step: Advance) -> None:
         """Take in a step from the present state."""

@@ -1,16 +1,18 @@
-"""Changes of a farm that are valid and yet should not be made unasked. Pure."""
+"""Valid changes of a farm that need ``--force``. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from lvsctl.farm.model import Farm, Pool
-from lvsctl.net import IPAddress
+from lvsctl.farm.index import Index
+from lvsctl.farm.model import Farm, Pool, Service
+from lvsctl.ipvs.table import FwmarkKey
+from lvsctl.net import IPAddress, family_of
 
 
 def drastic(before: Farm, after: Farm) -> Iterator[str]:
-    """Yield why a change would take most of the farm away, in sentences; nothing if it does not.
+    """Yield why a change would remove most of the farm, in words; nothing if it would not.
 
-    Drastic is what removes more than half of the services, or every declared server of a pool
-    that a service keeps using.
+    A change is drastic if it removes more than half of the services, or every declared server of
+    a service that stays.
     """
     removed = before.services.keys() - after.services.keys()
     if len(removed) * 2 > len(before.services):
@@ -24,20 +26,24 @@ def drastic(before: Farm, after: Farm) -> Iterator[str]:
             yield f"service {service.name} loses all {len(had)} of its declared real servers"
 
 
-def moved_marks(before: Farm, after: Farm) -> Iterator[str]:
-    """Yield, in sentences, each service that would keep its firewall mark and get another VIP.
+def moved_marks(before: Farm, index: Index, changed: Iterable[Service]) -> Iterator[str]:
+    """Yield, in words, each service that would keep its firewall mark but change its VIP.
 
-    The kernel knows such a service by the mark alone. So the old VIP cannot serve on beside the
-    new one, as it does where the VIP is part of the key.
+    The kernel identifies such a service by its mark alone, so the old VIP cannot keep serving
+    until the new one is ready.
+
+    Args:
+        before: The current farm.
+        index: Of the current farm.
+        changed: New values of services.
     """
-    vips = {s.fwmark: s.vip for s in before.services.values() if s.fwmark is not None}
-    for service in after.services.values():
-        old = vips.get(service.fwmark) if service.fwmark is not None else None
-        if old is not None and old != service.vip:
+    for service in changed:
+        owners = index.keys.get(FwmarkKey(family_of(service.vip), service.fwmark or 0), ())
+        for old in {before.services[name].vip for name in owners} - {service.vip}:
             yield (
                 f"service {service.name} would move fwmark {service.fwmark} from {old} to "
-                f"{service.vip}, and both would be without service meanwhile; add a service with "
-                "the new VIP and another mark, let the firewall set that, then remove this one"
+                f"{service.vip}, with an outage of both in between; instead add a service with the "
+                "new VIP and another mark, have the firewall set that mark, then remove this one"
             )
 
 

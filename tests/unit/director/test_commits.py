@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from ipaddress import IPv6Address
 
 import pytest
 
@@ -349,6 +350,17 @@ def test_a_firewall_mark_keeps_its_vip(commits: Committer, name: str) -> None:
     assert marked == commits.state.value(WEB_ID)
     commits.commit(PutFarm(farm, force=True), {}, "test", ALONE)
     assert farm == commits.state.farm
+
+
+def test_one_mark_may_stand_for_a_vip_of_each_family(commits: Committer) -> None:
+    """They are two virtual services to the kernel: a change of one moves nothing."""
+    marked = replace(web(), protocol=None, ports=(), fwmark=7)
+    commits.commit(PutObject(WEB_ID, marked), {}, "test", ALONE)
+    twin = replace(marked, name="b", vip=IPv6Address("2001:db8::10"))
+    commits.commit(PutObject(ObjectId(Kind.SERVICE, "b"), twin), {}, "test", ALONE)
+
+    changed = replace(marked, scheduler="wrr")
+    assert commits.commit(PutObject(WEB_ID, changed), {}, "test", ALONE).changed
 
 
 def test_a_service_that_had_ports_may_have_a_mark_on_another_vip(commits: Committer) -> None:
