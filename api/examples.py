@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+_DRAINING = "draining until 2026-01-02T03:05:05Z, remaining connections are then cut: new disk"
+
 REAL_SERVER = {
     "name": "rs1",
     "address": "192.0.2.11",
@@ -16,14 +18,14 @@ SERVER_STATUS = {
     "weight": 0,
     "tunnel": "ipip",
     "pending": False,
-    "reason": "draining until 2026-01-02T03:05:05Z, what is left is then cut: new disk",
+    "reason": _DRAINING,
     "services": [
         {
             "service": "web",
             "weight": 0,
             "tunnel": "ipip",
             "pending": False,
-            "reason": "draining until 2026-01-02T03:05:05Z, what is left is then cut: new disk",
+            "reason": _DRAINING,
         }
     ],
     "health": [
@@ -76,7 +78,7 @@ POOL = {
                 "tunnel": "ipip",
                 "pending": False,
                 "health": "up",
-                "reason": "draining until 2026-01-02T03:05:05Z, what is left is then cut: new disk",
+                "reason": _DRAINING,
             }
         ],
     },
@@ -107,7 +109,7 @@ SERVICE = {
                 "tunnel": "ipip",
                 "pending": False,
                 "health": "up",
-                "reason": "draining until 2026-01-02T03:05:05Z, what is left is then cut: new disk",
+                "reason": _DRAINING,
             }
         ],
     },

@@ -39,7 +39,7 @@ def parse(raw: bytes | bytearray) -> Json:
     except UnicodeDecodeError as error:
         raise _no_json(f"byte {error.start} is not UTF-8") from None
     except UnicodeEncodeError:
-        raise _no_json("a \\u escape stands for half a character") from None
+        raise _no_json("a \\u escape is half of a surrogate pair") from None
     except RecursionError:
         raise _no_json(f"it is nested deeper than {MAX_DEPTH} levels") from None
     except ValueError as error:
@@ -97,13 +97,13 @@ def _parts(value: Json) -> Iterable[tuple[str | int, Json]]:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not valid JSON")
 
 
 def _no_json(detail: str, problems: Sequence[Problem] = ()) -> RequestRefused:
     return RequestRefused(
         BAD_REQUEST,
-        f"the body is no JSON: {detail}",
+        f"the body is not valid JSON: {detail}",
         problems or [Problem("", detail, "one JSON value in UTF-8 (RFC 8259)")],
     )
 

@@ -3,25 +3,25 @@
 ::
 
     LvsctlError
-    ├── InvalidInput            what was asked for breaks a rule; carries every Problem
+    ├── InvalidInput            the input breaks rules; carries every Problem
     ├── NotFound                the named object does not exist
-    ├── Conflict                the request is right, the present state forbids it
-    │   ├── StaleRevision       compare-and-set lost: somebody wrote in between
+    ├── Conflict                the request is valid, but the current state forbids it
+    │   ├── StaleRevision       compare-and-set failed: another write came first
     │   └── DrasticChange       it would remove most of the farm; carries the plan
     ├── BoundaryError           something outside this process failed
-    │   ├── KernelError         the kernel refused a whole request (not one operation of it)
-    │   │   ├── KernelLacks     it has not what is needed: a module, a privilege
-    │   │   └── MalformedMessage  what it answered is not understood
-    │   ├── StaleBase           the store moved on while a change was judged
+    │   ├── KernelError         the kernel refused a whole request, not just one operation
+    │   │   ├── KernelLacks     a kernel module or a privilege is missing
+    │   │   └── MalformedMessage  the kernel's answer could not be parsed
+    │   ├── StaleBase           the store moved on while a change was validated
     │   ├── StoreError          the disk or its database failed
     │   │   ├── StoreBehind     the store lost commits that it had acknowledged
-    │   │   ├── StoreNotAccepted  its contents do not follow what was applied last
+    │   │   ├── StoreNotAccepted  its contents do not continue the farm applied last
     │   │   ├── StoreInUse      another process holds the file
     │   │   ├── StoreCorrupt    the file is damaged
     │   │   ├── StoreTooNew     the file was written by a newer lvsctl
-    │   │   └── OutcomeUnknown  whether a commit was stored cannot be told
+    │   │   └── OutcomeUnknown  it is unknown whether a commit was stored
     │   └── DirectorUnreachable the director did not answer
-    └── ConfigurationError      a flag, an environment variable or a file of ours is wrong
+    └── ConfigurationError      a flag, environment variable or configuration file is wrong
 
 A message names the thing, the cause and the cure. One operation that the kernel refuses is a
 :class:`lvsctl.results.Failed`, not an exception: the others go on.
@@ -32,8 +32,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 MAX_PROBLEMS = 100
-"""So many are listed of what is wrong with one document. Nobody mends more at once, and a document
-of a few megabytes can have millions."""
+"""Problems listed for one document; a document of a few megabytes can have millions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ class Problem:
     Attributes:
         pointer: JSON pointer (RFC 6901) to the offending value, ``""`` for the whole document.
         detail: What is wrong, for a person.
-        allowed: What would be right, for a person; empty where ``detail`` says it all.
+        allowed: What is allowed instead, for a person; empty if ``detail`` says it all.
     """
 
     pointer: str
@@ -51,7 +50,7 @@ class Problem:
     allowed: str = ""
 
     def below(self, prefix: str) -> "Problem":
-        """Return the same problem seen from a document that holds this one at ``prefix``."""
+        """Return the same problem relative to an enclosing document."""
         return Problem(prefix + self.pointer, self.detail, self.allowed)
 
     def __str__(self) -> str:
@@ -60,16 +59,16 @@ class Problem:
 
 
 def first_problems(problems: Iterable[Problem]) -> Sequence[Problem]:
-    """Return the problems that are listed, and one more if there are more."""
+    """Return the problems to list, plus one if there are more."""
     return tuple(islice(problems, MAX_PROBLEMS + 1))
 
 
 class LvsctlError(Exception):
-    """Anything that lvsctl raises on purpose."""
+    """Base of all errors that lvsctl raises on purpose."""
 
 
 class InvalidInput(LvsctlError):
-    """What was asked for breaks rules; nothing was stored."""
+    """The input breaks rules; nothing was stored."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("; ".join(map(str, problems)))
@@ -81,15 +80,15 @@ class NotFound(LvsctlError):
 
 
 class Conflict(LvsctlError):
-    """The request is well formed, but the present state forbids it."""
+    """The request is valid, but the current state forbids it."""
 
 
 class StaleRevision(Conflict):
-    """The object is no longer at the revision that the writer had seen."""
+    """The object is no longer at the revision that the writer expected."""
 
 
 class DrasticChange(Conflict):
-    """The change would take most of the farm away and was not forced."""
+    """The change would remove most of the farm and was not forced."""
 
     def __init__(self, message: str, plan: Sequence[str]) -> None:
         super().__init__(message)
@@ -105,23 +104,23 @@ class KernelError(BoundaryError):
 
 
 class KernelLacks(KernelError):
-    """The kernel has not what is needed: a module, a privilege."""
+    """A kernel module or a privilege is missing."""
 
 
 class MalformedMessage(KernelError):
-    """What the kernel answered breaks the rules of its own protocol."""
+    """The kernel's answer could not be parsed."""
 
 
 class StaleBase(BoundaryError):
-    """The store is not where it was when a change was judged; nothing was stored."""
+    """The store moved on while a change was validated; nothing was stored."""
 
 
 class StoreError(BoundaryError):
-    """The disk, or the database on it, failed; nothing was stored."""
+    """The disk or the database failed; nothing was stored."""
 
 
 class StoreNotAccepted(StoreError):
-    """The store's contents do not follow what was applied last; a person must decide."""
+    """The store's contents do not continue the farm applied last; a person must decide."""
 
 
 class StoreInUse(StoreError):
@@ -129,7 +128,7 @@ class StoreInUse(StoreError):
 
 
 class StoreBehind(StoreError):
-    """The store no longer holds commits that it had acknowledged, and takes no new ones."""
+    """The store lost commits that it had acknowledged, and accepts no new ones."""
 
 
 class StoreCorrupt(StoreError):
@@ -141,7 +140,7 @@ class StoreTooNew(StoreError):
 
 
 class OutcomeUnknown(StoreError):
-    """The disk failed during a commit and after it: it may be stored or not."""
+    """The disk failed during a commit and while checking it: it may be stored or not."""
 
 
 class DirectorUnreachable(BoundaryError):

@@ -1,17 +1,17 @@
-"""What happened, as people and programs are told of it. Pure."""
+"""Events for people and programs. Pure."""
 
 import enum
 from dataclasses import dataclass
 from datetime import datetime
 
 MAX_ITEMS = 20
-"""So many are listed of what one event is about; its detail says how many there are."""
+"""Items listed in one event; its detail gives the total."""
 MAX_TEXT = 2000
-"""Characters of one text of an event; a longer one is cut."""
+"""Characters of one text of an event; longer ones are truncated."""
 
 
 class EventKind(enum.StrEnum):
-    """What an event is about; the names are stable and for programs."""
+    """Kind of an event; the names are stable, for programs."""
 
     STORED = "stored"
     SERVER_STATE = "server-state"
@@ -54,11 +54,11 @@ class Event:
     """Something that happened.
 
     Attributes:
-        kind: What it is about.
-        subject: Which one: a virtual service, a VIP, ``pool/server``, an agent; may be empty.
+        kind: Kind of event.
+        subject: A virtual service, a VIP, ``pool/server`` or an agent; may be empty.
         detail: What happened and why, for a person.
-        items: What was done or changed, the first of them.
-        by: Who wanted it; empty where nobody did.
+        items: The first of the changes or operations.
+        by: Who requested it; empty if nobody did.
     """
 
     kind: EventKind
@@ -69,7 +69,7 @@ class Event:
 
     @property
     def cut(self) -> "Event":
-        """The same event within the limits of what is kept."""
+        """The event, truncated to the limits of the history."""
         return Event(
             self.kind,
             _cut(self.subject),
@@ -85,12 +85,12 @@ def _cut(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """An event in its place in the history.
+    """An event in the history.
 
     Attributes:
-        id: Greater than that of the event before it.
-        at: When, in UTC.
-        event: What happened.
+        id: Increases with every event.
+        at: In UTC.
+        event: The event.
     """
 
     id: int

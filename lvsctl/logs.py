@@ -1,4 +1,4 @@
-"""How lvsctl logs: to standard error. Daemons write JSON lines where no person looks on."""
+"""Logging, to standard error. Daemons write JSON lines unless standard error is a terminal."""
 
 import sys
 
@@ -6,16 +6,16 @@ import structlog
 
 
 def configure_command_logging() -> None:
-    """Set up structlog for a command, whose standard output holds its result alone."""
+    """Set up structlog for a command, keeping standard output for its result."""
     structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 def configure_logging() -> None:
-    """Set up structlog for a daemon's whole process."""
-    to_a_person = sys.stderr.isatty()
+    """Set up structlog for a daemon."""
+    is_terminal = sys.stderr.isatty()
     renderers: list[structlog.typing.Processor] = (
         [structlog.dev.ConsoleRenderer()]
-        if to_a_person
+        if is_terminal
         else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
     )
     structlog.configure(

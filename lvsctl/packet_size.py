@@ -1,7 +1,7 @@
-"""How large packets may be inside a tunnel. Pure.
+"""Overhead and MSS of tunnels. Pure.
 
-The figures are those of KERNEL.md's measurements: an outer IP header, and what a type of tunnel
-puts behind it (RFC 2003, RFC 2784, draft-ietf-intarea-gue).
+Overhead is an outer IP header plus the tunnel type's own header (RFC 2003, RFC 2784,
+draft-ietf-intarea-gue); measured on Linux.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from lvsctl.ipvs.table import Encapsulation, TunnelFlag, TunnelType
 from lvsctl.net import Family
 
 IP_HEADER: Mapping[Family, int] = MappingProxyType({Family.IPV4: 20, Family.IPV6: 40})
-"""Bytes without options or extension headers."""
+"""Bytes, without options or extension headers."""
 TCP_HEADER = 20
 
 _BEHIND_OUTER_HEADER: Mapping[TunnelType, int] = MappingProxyType(
@@ -25,7 +25,7 @@ def overhead(encapsulation: Encapsulation, outer: Family) -> int:
     """Return the bytes that a tunnel adds to each packet.
 
     Args:
-        encapsulation: What a packet is wrapped in.
+        encapsulation: Of the packet.
         outer: Family of the real server's address.
     """
     size = IP_HEADER[outer] + _BEHIND_OUTER_HEADER[encapsulation.type]

@@ -1,4 +1,4 @@
-"""Being another user with few capabilities, as systemd makes a daemon (capabilities(7))."""
+"""Drops to another user with few capabilities, as systemd does for a daemon (capabilities(7))."""
 
 import ctypes
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 CAP_NET_ADMIN, CAP_NET_RAW = 12, 13
 DAEMON_CAPABILITIES = frozenset({CAP_NET_ADMIN, CAP_NET_RAW})
-"""What director and agent need, both as a user of its own."""
+"""Capabilities of director and agent, each under its own user."""
 
 _PR_SET_DUMPABLE, _PR_SET_KEEPCAPS, _PR_CAPBSET_READ, _PR_CAPBSET_DROP = 4, 8, 23, 24
 _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 38, 47, 2
@@ -18,10 +18,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def act_for(state_dir: Path) -> None:
-    """Have root act as the user of the daemon that has a state folder; nobody else can.
+    """If root, become the user of the daemon that owns a state folder.
 
-    What root writes there the daemon could not open, and a daemon that was taken over could have
-    root write elsewhere, through links in its folder.
+    The daemon could not open files that root writes there, and a compromised daemon could have
+    root write elsewhere through links in its folder.
     """
     if os.geteuid() == 0 and state_dir.is_dir():
         owner = state_dir.stat()
@@ -30,10 +30,10 @@ def act_for(state_dir: Path) -> None:
 
 
 def become(user: int, group: int, capabilities: Collection[int] = ()) -> None:
-    """Be a user and a group, with these capabilities and no way to more.
+    """Become a user and group with these capabilities, and no way to gain more.
 
-    They are kept over an exec, as with AmbientCapabilities=; the bounding set has no others. To be
-    called as root, in a process with one thread.
+    Like AmbientCapabilities=, they are kept across exec; the bounding set has no others. Must be
+    called as root in a single-threaded process.
     """
     _prctl(_PR_SET_KEEPCAPS, 1)
     capability = 0
@@ -52,7 +52,7 @@ def become(user: int, group: int, capabilities: Collection[int] = ()) -> None:
     for each in capabilities:
         _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, each)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    _prctl(_PR_SET_DUMPABLE, 1)  # as after an exec
+    _prctl(_PR_SET_DUMPABLE, 1)  # reset by the change of user
 
 
 def _prctl(option: int, *arguments: int) -> None:

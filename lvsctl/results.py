@@ -1,4 +1,4 @@
-"""What became of one operation on a kernel."""
+"""Result of one kernel operation."""
 
 import errno
 import os
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The kernel confirmed it."""
+    """The kernel acknowledged it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Failed:
 
     Attributes:
         errno: The kernel's error number, positive.
-        message: The kernel's own words, where it has some; else those of errno(3).
+        message: The kernel's extended error message; empty for that of errno(3).
     """
 
     errno: int
@@ -29,7 +29,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """It was not tried, because an operation that it builds on failed.
+    """It was not tried, because an operation that it depends on failed.
 
     Attributes:
         because: The operation that failed, for a person.
@@ -40,10 +40,10 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """It was sent, and whether it took effect is not known: observe again.
+    """It was sent, but its effect is unknown: observe again.
 
     Attributes:
-        because: Why it is not known.
+        because: Why it is unknown.
     """
 
     because: str

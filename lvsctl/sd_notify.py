@@ -1,4 +1,4 @@
-"""Messages to systemd: the service is ready, and its threads are alive (sd_notify(3))."""
+"""Readiness and watchdog notifications to systemd (sd_notify(3))."""
 
 import asyncio
 import contextlib
@@ -10,12 +10,12 @@ _MICROSECONDS = 1_000_000
 
 
 def notify_ready() -> None:
-    """Tell systemd that the start is over, where it asked to be told."""
+    """Tell systemd that start-up has finished."""
     notify("READY=1")
 
 
 def notify(state: str) -> None:
-    """Send one assignment to systemd, where it asked to be told."""
+    """Send a notification to systemd; does nothing without NOTIFY_SOCKET."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
@@ -29,18 +29,18 @@ def notify(state: str) -> None:
 
 
 def watchdog_s(environment: Mapping[str, str]) -> float | None:
-    """Return after how long without a message systemd restarts this process, None for never."""
+    """Return the watchdog timeout of this process; None without a watchdog."""
     if environment.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
-        return None  # it was meant for a parent
+        return None  # inherited from a parent process
     text = environment.get("WATCHDOG_USEC", "")
     return int(text) / _MICROSECONDS if text.isdecimal() and int(text) else None
 
 
 async def feed_watchdog(is_alive: Callable[[], Awaitable[object]]) -> None:
-    """Tell systemd for ever that this event loop runs and that ``is_alive`` returns.
+    """Feed the watchdog while this event loop runs and ``is_alive`` returns.
 
-    One that hangs, hangs this too: then systemd kills the process and starts it anew, which leaves
-    the kernel as it is.
+    If either hangs, so does this: systemd then restarts the process, which leaves the kernel as it
+    is.
     """
     patience_s = watchdog_s(os.environ)
     if patience_s is None:

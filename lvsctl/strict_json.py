@@ -1,7 +1,7 @@
-"""JSON from an untrusted source, read in bounded memory and without guessing. Pure.
+"""Strict JSON from an untrusted source, parsed in bounded memory. Pure.
 
-:mod:`json` alone keeps the last of two equal keys, takes NaN, makes gigabytes of objects out of
-megabytes of brackets, and ends in a RecursionError where a text is nested deeply.
+:mod:`json` alone keeps the last of two equal keys, accepts NaN, turns megabytes of brackets into
+gigabytes of objects, and raises RecursionError on deep nesting.
 """
 
 import json
@@ -11,22 +11,22 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 MAX_DEPTH = 32
-"""Levels; the deepest document of lvsctl has eight."""
+"""Nesting levels; the deepest document of lvsctl has eight."""
 MAX_VALUES = 200_000
-"""Commas, colons and brackets; what each stands for costs about a hundred bytes."""
+"""Commas, colons and brackets; each value costs about a hundred bytes."""
 _MAX_DIGITS = 20
-"""Of a whole number: as many as 2**64 has."""
+"""Digits of an integer: as many as 2**64 has."""
 
 
 def read_json(raw: bytes, most_values: int = MAX_VALUES) -> Any:  # noqa: ANN401 - JSON can be anything
-    """Return the JSON value (RFC 8259) that a text in UTF-8 holds.
+    """Parse JSON (RFC 8259) in UTF-8.
 
     Args:
         raw: The text.
-        most_values: How many values it may hold, roughly.
+        most_values: Approximate limit on the number of values.
 
     Raises:
-        ValueError: It holds none, it is too deep or too large, or an object has a key twice.
+        ValueError: Invalid JSON, too deep or too large, or an object has a key twice.
     """
     if sum(map(raw.count, (b"[", b"{", b",", b":"))) > most_values:
         raise ValueError(f"it has more than {most_values} values")
@@ -81,7 +81,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not valid JSON")
 
 
 def _finite(text: str) -> float:
@@ -101,4 +101,4 @@ def _refuse_half_characters(document: object) -> None:
     try:
         json.dumps(document, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise ValueError("a \\u escape stands for half a character") from None
+        raise ValueError("a \\u escape is half of a surrogate pair") from None

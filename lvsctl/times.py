@@ -1,10 +1,10 @@
-"""Lengths of time as people write them: ``2s``, ``5m``, ``12h``, ``31d``; short ones ``500ms``."""
+"""Durations as people write them: ``2s``, ``5m``, ``12h``, ``31d``; short ones ``500ms``."""
 
 import re
 from collections.abc import Mapping
 
 SECONDS: Mapping[str, int] = {"d": 86400, "h": 3600, "m": 60, "s": 1}
-"""Length of each unit, the largest first."""
+"""Length of each unit, largest first."""
 
 DURATION_PATTERN = r"^[0-9]{1,9}[smhd]$"
 DURATION_ALLOWED = "a whole number with its unit: s, m, h or d, like 30s, 5m, 31d"
@@ -14,15 +14,15 @@ def parse_duration(text: str) -> int:
     """Return a duration in seconds.
 
     Raises:
-        ValueError: The text is none; says what one looks like.
+        ValueError: Not a duration; says what is allowed.
     """
     if not re.fullmatch(DURATION_PATTERN, text):
-        raise ValueError(f"{text!r} is no duration; write {DURATION_ALLOWED}")
+        raise ValueError(f"{text!r} is not a duration; write {DURATION_ALLOWED}")
     return int(text[:-1]) * SECONDS[text[-1]]
 
 
 def format_duration(seconds: int) -> str:
-    """Write a number of seconds in the largest unit that holds it exactly."""
+    """Format seconds in the largest unit that divides them exactly."""
     for unit, length in SECONDS.items():
         if seconds and seconds % length == 0:
             return f"{seconds // length}{unit}"
@@ -35,20 +35,20 @@ _MS = 1000
 
 
 def parse_short_duration(text: str) -> float:
-    """Return a duration that may be in milliseconds, in seconds.
+    """Return a duration in seconds; the text may be in milliseconds.
 
     Raises:
-        ValueError: The text is none; says what one looks like.
+        ValueError: Not a duration; says what is allowed.
     """
     if not re.fullmatch(SHORT_DURATION_PATTERN, text):
-        raise ValueError(f"{text!r} is no duration; write {SHORT_DURATION_ALLOWED}")
+        raise ValueError(f"{text!r} is not a duration; write {SHORT_DURATION_ALLOWED}")
     if text.endswith("ms"):
         return int(text[:-2]) / _MS
     return float(parse_duration(text))
 
 
 def format_short_duration(seconds: float) -> str:
-    """Write a number of seconds, to the millisecond, in the largest unit that holds it exactly."""
+    """Format seconds, rounded to milliseconds, in the largest unit that divides them exactly."""
     milliseconds = round(seconds * _MS)
     if milliseconds % _MS:
         return f"{milliseconds}ms"

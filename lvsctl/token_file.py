@@ -1,4 +1,4 @@
-"""The file with the bearer token, read by director, agent and command line alike."""
+"""The file with the bearer token, read by director, agent and command line."""
 
 import os
 import stat
@@ -9,21 +9,21 @@ from lvsctl.errors import ConfigurationError
 MINIMUM_TOKEN = 16
 """Characters; a shorter token could be guessed over the network."""
 MAX_TOKEN = 1024
-"""Bytes of the file, with the white space around the token."""
+"""Bytes of the file, including white space."""
 
 
 def read_token(path: Path) -> str:
-    """Return the token that a file holds, without the white space around it.
+    """Read a token from a file, without the white space around it.
 
     Raises:
-        ConfigurationError: It cannot be read, others can read it too, or it holds no token.
+        ConfigurationError: The file cannot be read, others can read it, or it holds no token.
     """
     content = _content(path)
     token = content.decode("ascii", "replace").strip()
     if len(content) > MAX_TOKEN:
         raise _refusal(path, f"it is longer than {MAX_TOKEN} bytes")
     if not all("!" <= character <= "~" for character in token):
-        raise _refusal(path, "a token has ASCII characters that print, without spaces")
+        raise _refusal(path, "a token is printable ASCII without spaces")
     if len(token) < MINIMUM_TOKEN:
         raise _refusal(
             path,
@@ -34,10 +34,10 @@ def read_token(path: Path) -> str:
 
 
 def is_private(mode: int, group: int, own_group: int) -> bool:
-    """Say whether nobody but a file's owner, root and this process can read or write it.
+    """Tell whether only its owner, root and this process can read or write a file.
 
-    Its group may read it where that is root's, as systemd's LoadCredential leaves it, or the
-    process's own.
+    Its group may read it if that is root, as with systemd's LoadCredential, or the group of this
+    process.
     """
     allowed = stat.S_IRGRP if group in (0, own_group) else 0
     shared = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
@@ -45,16 +45,16 @@ def is_private(mode: int, group: int, own_group: int) -> bool:
 
 
 def _content(path: Path) -> bytes:
-    """Return the first bytes of a file whose permissions are in order."""
+    """Return the first bytes of a file, after checking its permissions."""
     try:
-        # The file that is judged is the one that is read. A FIFO would wait for its writer.
+        # Open before checking, so the checked file is the one read. O_NONBLOCK: a FIFO would hang.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise _refusal(path, error.strerror or str(error)) from error
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise _refusal(path, "it is no regular file")
+            raise _refusal(path, "it is not a regular file")
         if not is_private(found.st_mode, found.st_gid, os.getegid()):
             raise _refusal(
                 path,

@@ -1,4 +1,4 @@
-"""Which addresses can be a host's own: one definition for VIPs, real servers and tunnels. Pure."""
+"""Which addresses a host can have: one definition for VIPs, real servers and tunnels. Pure."""
 
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, IPv6Address
@@ -18,13 +18,14 @@ _UNUSABLE_IPV4 = tuple(
         (IPv4Network("240.0.0.0/4"), "a reserved address"),
     )
 )
-"""First and last of each range as numbers: a farm has ten thousands of addresses."""
+"""First and last of each range as integers, for speed: farms have tens of thousands of
+addresses."""
 
 
 def why_not_unicast(address: IPAddress) -> str:
-    """Return what makes an address unusable as a host's own; empty where nothing does.
+    """Return why a host cannot have an address; empty if it can.
 
-    Private addresses and unique local ones (RFC 1918, RFC 4193) are usable.
+    It can have private and unique local addresses (RFC 1918, RFC 4193).
     """
     if isinstance(address, IPv6Address):
         return _why_not_unicast_ipv6(address)
@@ -37,7 +38,7 @@ def why_not_unicast(address: IPAddress) -> str:
 
 def _why_not_unicast_ipv6(address: IPv6Address) -> str:
     if address.scope_id:
-        return "an address with a zone, which means something on one host only"
+        return "an address with a zone, which is specific to one host"
     if address.ipv4_mapped:
         return f"{address.ipv4_mapped} written as IPv6"
     if address.is_unspecified:
@@ -49,19 +50,19 @@ def _why_not_unicast_ipv6(address: IPv6Address) -> str:
     if address.is_link_local:
         return "a link-local address"
     if address.is_site_local:
-        return "a site-local address, which RFC 3879 withdrew"
+        return "a site-local address, deprecated by RFC 3879"
     return "a reserved address" if address.is_reserved else ""
 
 
 def broadcast_addresses(
     interfaces: Iterable[tuple[str, IPInterface]],
 ) -> Iterator[tuple[IPAddress, str]]:
-    """Yield the addresses that reach every host of a network, each with whose address it is.
+    """Yield the broadcast addresses of networks, each with its description.
 
-    Linux before 5.14 takes the first address of an IPv4 network for one too.
+    Linux before 5.14 treats the first address of an IPv4 network as one too.
 
     Args:
-        interfaces: Addresses with the devices that have them.
+        interfaces: Devices and their addresses.
     """
     for link, interface in interfaces:
         network = interface.network

@@ -1,4 +1,4 @@
-"""A thread of its own for what must stay in one thread: the kernel's handles, the database."""
+"""A dedicated thread for objects that must stay in one thread: kernel handles, the database."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,20 +11,20 @@ T = TypeVar("T")
 
 
 class Worker:
-    """Runs calls one after the other in one thread, in the order in which they were asked for."""
+    """Runs calls one at a time in one thread, in the order of submission."""
 
     def __init__(self, name: str) -> None:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a call in the thread and return what it returns, or raise what it raises."""
+        """Run a call in the thread, and return its result or raise its exception."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, partial(call, *args, **kwargs))
 
     async def responds(self) -> None:
-        """Return once the thread has done what it was asked for so far."""
+        """Return once the thread has finished all calls submitted so far."""
         await self.run(lambda: None)
 
     def close(self) -> None:
-        """Finish what was asked for and end the thread."""
+        """Finish submitted calls and end the thread."""
         self._executor.shutdown()

@@ -1,4 +1,4 @@
-"""``lvsctl agent``: the daemon on a real server, and the agents that a director knows."""
+"""``lvsctl agent``: the daemon on a real server, and the agents known to a director."""
 
 import ipaddress
 import socket
@@ -25,13 +25,13 @@ state_folder = click.option(
     default=DEFAULT_STATE_DIR,
     envvar="LVSCTL_STATE_DIR",
     show_default=True,
-    help="Where the agent keeps what must outlive it.",
+    help="Folder of the agent's persistent state.",
 )
 
 
 @click.group()
 def agent() -> None:
-    """Run a real server's agent; list the agents."""
+    """Run the agent on a real server; list, show and remove agents."""
 
 
 @agent.command()
@@ -41,22 +41,23 @@ def agent() -> None:
     multiple=True,
     required=True,
     envvar="LVSCTL_DIRECTOR",
-    help="Address of a director's REST API; several are tried in turn.",
+    help="URL of a director's REST API; repeat for several, which are tried in turn.",
 )
 @click.option(
     "--pool",
     "pools",
     multiple=True,
     envvar="LVSCTL_POOL",
-    help="A pool to join; several may be given, none for point-to-point tunnels alone.",
+    help="Pool to join; repeat for several. Without one the host gets point-to-point tunnels only.",
 )
-@click.option("--name", envvar="LVSCTL_NAME", help="Of this real server.  [the host's]")
+@click.option("--name", envvar="LVSCTL_NAME", help="Name of this real server.  [host name]")
 @click.option(
     "--address",
     metavar="ADDRESS",
     callback=read_by(ipaddress.ip_address),
     envvar="LVSCTL_ADDRESS",
-    help="Where tunnelled packets go (RIP).  [the source towards the director]",
+    help="Real server address (RIP), where tunnelled packets are sent.  [the source address "
+    "towards the director]",
 )
 @click.option(
     "--weight",
@@ -64,14 +65,14 @@ def agent() -> None:
     default=DEFAULT_WEIGHT,
     envvar="LVSCTL_WEIGHT",
     show_default=True,
-    help="In pools that do not declare the address.",
+    help="Weight in pools that do not declare the address.",
 )
 @state_folder
 @click.option(
     "--token-file",
     type=click.Path(path_type=Path),
     envvar="LVSCTL_TOKEN_FILE",
-    help="Holds the directors' token.",
+    help="File with the directors' token.",
 )
 @reads_config
 def run(
@@ -86,7 +87,7 @@ def run(
 ) -> None:
     """Run the agent until SIGTERM.
 
-    That leaves the host serving; lvsctl agent leave is the way out.
+    The host keeps serving after that; to take it out of the farm, use lvsctl agent leave.
     """
     from lvsctl.agent.config import AgentConfig  # noqa: PLC0415
     from lvsctl.agent.main import run as run_agent  # noqa: PLC0415 - loads the kernel's libraries
@@ -110,15 +111,15 @@ def run(
     callback=read_by(duration),
     default="30s",
     show_default=True,
-    help="How long connections may take to end.",
+    help="Time for connections to end.",
 )
-@click.option("--force", is_flag=True, help="Undo the set-up even if no director confirms.")
+@click.option("--force", is_flag=True, help="Restore the host even if no director confirms.")
 @state_folder
 def leave(deadline: str, state_dir: Path, *, force: bool) -> None:
-    """Leave all pools and make this host as it was found.
+    """Leave all pools and restore this host.
 
-    The director gives it no new connections first. Where it does not confirm that, nothing is
-    undone and the exit status is 1.
+    First the director drains this real server. If it does not confirm that, the host stays as it
+    is and the exit status is 1.
     """
     from lvsctl.agent.main import leave as leave_pools  # noqa: PLC0415 - as in run
     from lvsctl.agent.main import remembered_config  # noqa: PLC0415
@@ -134,7 +135,7 @@ def leave(deadline: str, state_dir: Path, *, force: bool) -> None:
 @state_folder
 @prints
 def status(state_dir: Path, form: Format) -> None:
-    """Show what this host's agent knows; it need not run."""
+    """Show the state of this host's agent, running or not."""
     from lvsctl.agent.status import status as read_status  # noqa: PLC0415 - as in run
 
     answer = _status_document(read_status(state_dir))
@@ -144,7 +145,7 @@ def status(state_dir: Path, form: Format) -> None:
 @agent.command("list")
 @asks_director
 def list_(client: "DirectorClient", form: Format) -> None:
-    """List the agents that a director knows."""
+    """List the agents known to the director."""
     headings = ("NAME", "ADDRESS", "POOLS", "MEMBERSHIP", "LAST REPORT", "FINDINGS")
     answer = client.get("v1", "agents").document
     show(answer, form, lambda: columns(headings, map(_row, answer["agents"])))
@@ -154,10 +155,7 @@ def list_(client: "DirectorClient", form: Format) -> None:
 @click.argument("name")
 @asks_director
 def show_(client: "DirectorClient", name: str, form: Format) -> None:
-    """Show an agent.
-
-    What it has ready, what is awaited of it, and what it found wrong.
-    """
+    """Show an agent: what is ready, what is pending, and its findings."""
     answer = client.get("v1", "agents", name).document
     show(answer, form, lambda: _details(answer))
 
@@ -166,7 +164,7 @@ def show_(client: "DirectorClient", name: str, form: Format) -> None:
 @click.argument("name")
 @asks_director
 def remove(client: "DirectorClient", name: str, form: Format) -> None:
-    """Forget an agent; one that runs joins again."""
+    """Remove an agent from the director; a running agent joins again."""
     answer = client.delete("v1", "agents", name).document
     show_written(answer, form)
 
@@ -247,7 +245,7 @@ def _status(answer: Json) -> str:
         fields(
             [
                 ("name", answer["name"]),
-                ("runs", f"as process {answer['process']}" if answer["running"] else "no"),
+                ("running", f"process {answer['process']}" if answer["running"] else "no"),
                 ("address", registration["address"]),
                 ("pools", registration["pools"]),
                 ("membership", "leaving" if answer["leaving"] else registration["membership"]),

@@ -1,4 +1,4 @@
-"""What a command changes: options that may be left out, and the answer to the write."""
+"""Options of commands that change objects, as request bodies, and the answers to writes."""
 
 import enum
 from collections.abc import Callable, Mapping
@@ -10,21 +10,21 @@ from lvsctl.cli.output import Format, Json, show
 
 
 class Unset(enum.Enum):
-    """What an option says that takes a field away, as leaving it out says nothing."""
+    """Value of an option that removes a field; None means the option was not given."""
 
     UNSET = "unset"
 
 
 def unset_by(word: str, read: Callable[[str], object]) -> Callable[[str], object]:
-    """Return a reader for which one word takes the field away, and all else is read."""
+    """Return a parser for which one word removes the field."""
     return lambda text: Unset.UNSET if text == word else read(text)
 
 
 def merge_patch(options: Mapping[str, Any]) -> dict[str, Json]:
-    """Return the options that were given as a merge patch (RFC 7396).
+    """Return the given options as a merge patch (RFC 7396).
 
     Raises:
-        click.UsageError: None was given.
+        click.UsageError: No option was given.
     """
     patch = {
         field: None if value is Unset.UNSET else value
@@ -32,12 +32,12 @@ def merge_patch(options: Mapping[str, Any]) -> dict[str, Json]:
         if value is not None
     }
     if not patch:
-        raise click.UsageError("give at least one option that changes something")
+        raise click.UsageError("nothing to change: give at least one option")
     return patch
 
 
 def declaration(options: Mapping[str, Any]) -> dict[str, Json]:
-    """Return the options that were given as a new object."""
+    """Return the given options as a new object."""
     return {field: value for field, value in options.items() if value not in (None, Unset.UNSET)}
 
 

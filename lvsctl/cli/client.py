@@ -1,4 +1,4 @@
-"""The director's REST API, from the outside."""
+"""Client of the director's REST API."""
 
 import getpass
 import json
@@ -21,18 +21,18 @@ Json = Any
 MERGE_PATCH = "application/merge-patch+json"
 CONNECT_TIMEOUT_S = 5
 SILENT_S = 45
-"""A stream of events gives a sign of life every 15 seconds."""
+"""The event stream sends a keep-alive every 15 seconds."""
 ANSWER_TIMEOUT_S = 60
-"""A farm of a thousand services is stored in a second; the kernel may be busy meanwhile."""
+"""A write may have to wait for the director's other work."""
 
 
 class DirectorRefused(LvsctlError):
-    """The director said no.
+    """The director refused a request.
 
     Attributes:
         status: HTTP status.
-        problems: What is wrong with the input, where that is the reason.
-        plan: What the change would have done, where that is the reason.
+        problems: What is wrong with the input, if anything.
+        plan: What the change would do, if it needs ``--force``.
     """
 
     def __init__(
@@ -53,18 +53,18 @@ class DirectorRefused(LvsctlError):
         if self.plan:
             lines += [
                 *(f"  {operation}" for operation in self.plan),
-                "--force does it all the same",
+                "to do it anyway, use --force",
             ]
         return "\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the director answered.
+    """A response of the director.
 
     Attributes:
-        document: The body; None where there is none.
-        etag: Stands for the object's revision; None where it has none.
+        document: The body; None if empty.
+        etag: Entity tag of the object; None without.
     """
 
     document: Json
@@ -72,15 +72,15 @@ class Answer:
 
 
 class DirectorClient:
-    """Asks one director.
+    """Client of one director.
 
     Args:
-        url: Its address, ``http://192.0.2.10:8080`` or ``unix:/run/lvsctl/director.sock``.
-        token: The bearer token, None for none.
-        transport: Instead of the network.
+        url: ``http://192.0.2.10:8080`` or ``unix:/run/lvsctl/director.sock``.
+        token: Bearer token; None for none.
+        transport: Replaces the network in tests.
 
     Raises:
-        ConfigurationError: The address is none.
+        ConfigurationError: The URL is invalid.
     """
 
     def __init__(
@@ -96,17 +96,17 @@ class DirectorClient:
                 headers=headers,
                 timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
                 transport=transport or unix_transport(self._url),
-                trust_env=False,  # the director is near; a proxy for the Internet is in the way
+                trust_env=False,  # the director is local; a proxy for the Internet cannot reach it
             )
         except (httpx.InvalidURL, ValueError) as error:
             raise ConfigurationError(f"--url {url}: {error}") from error
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._client.close()
 
     def get(self, *path: str) -> Answer:
-        """Read what stands at a path; its parts are quoted here."""
+        """Read a resource; the parts of its path are quoted here."""
         return self._ask("GET", path)
 
     def put(
@@ -132,19 +132,19 @@ class DirectorClient:
         return self._ask("DELETE", path, headers=headers)
 
     def post(self, *path: str, parameters: Mapping[str, str] | None = None) -> Answer:
-        """Ask for an action."""
+        """Request an action."""
         return self._ask("POST", path, parameters=parameters)
 
     def events(self, after: int | None, *, follow: bool) -> Iterator[Mapping[str, str]]:
-        """Yield the fields of each server-sent event; the first has an ``id`` alone.
+        """Yield the fields of each server-sent event; the first has an ``id`` only.
 
         Args:
-            after: The event that was seen last, None to begin now.
-            follow: Go on until the director ends it.
+            after: Id of the last event seen; None for new events only.
+            follow: Keep the stream open for further events.
 
         Raises:
             DirectorUnreachable: The connection broke.
-            DirectorRefused: The director said no.
+            DirectorRefused: The director refused the request.
         """
         parameters = {"follow": str(follow).lower()}
         if after is not None:
@@ -184,7 +184,7 @@ class DirectorClient:
             )
         except httpx.UnsupportedProtocol as error:
             raise ConfigurationError(
-                f"--url {self._url}: it begins with http:// or https://"
+                f"--url {self._url}: a URL starts with http:// or https://, or is unix:PATH"
             ) from error
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
@@ -195,14 +195,14 @@ class DirectorClient:
     def _unreachable(self, error: httpx.HTTPError) -> DirectorUnreachable:
         if socket_of(self._url):
             cure = (
-                "It is for root and the director's own user (sudo lvsctl …), while a director runs "
-                "(systemctl status lvsctl-director)"
+                "Only root and the director's user can connect (sudo lvsctl …), and a director "
+                "must be running (systemctl status lvsctl-director)"
             )
         else:
-            cure = f"Look whether one runs there (curl {self._url}/healthz)"
+            cure = f"Check that one is running there (curl {self._url}/healthz)"
         return DirectorUnreachable(
             f"no director answers at {self._url}: {str(error) or type(error).__name__}. "
-            f"{cure}, or name another with --url or LVSCTL_URL"
+            f"{cure}, or give another address with --url or LVSCTL_URL"
         )
 
     def _json(self, response: httpx.Response) -> Json:
@@ -212,8 +212,8 @@ class DirectorClient:
             return response.json()
         except ValueError as error:
             raise DirectorUnreachable(
-                f"what answers at {self._url} is no director: it sends "
-                f"{response.headers.get('Content-Type', 'something')} instead of JSON"
+                f"{self._url} is not a director: it sent "
+                f"{response.headers.get('Content-Type', 'something')} instead of JSON; check --url"
             ) from error
 
     def _refusal(self, response: httpx.Response) -> LvsctlError:
@@ -226,16 +226,16 @@ class DirectorClient:
             detail, plan = str(document["detail"]), document.get("plan", ())
         except (ValueError, LookupError, TypeError, AttributeError):
             return DirectorUnreachable(
-                f"what answers at {self._url} is no director: it sends status "
-                f"{response.status_code} without a reason that lvsctl can read"
+                f"{self._url} is not a director: it sent status {response.status_code} without "
+                "problem details; check --url"
             )
         if response.status_code == HTTPStatus.UNAUTHORIZED:
-            detail = f"{self._url} wants another token: set LVSCTL_TOKEN, or give --token-file"
+            detail = f"{self._url} did not accept the token: give --token-file or set LVSCTL_TOKEN"
         return DirectorRefused(response.status_code, detail, problems, plan)
 
 
 def _server_sent(lines: Iterator[str]) -> Iterator[Mapping[str, str]]:
-    """Yield the fields of each event; what is not complete, and comments, are passed over."""
+    """Yield the fields of each event; comments and an incomplete last event are ignored."""
     found: dict[str, str] = {}
     for line in lines:
         field, _, value = line.partition(":")
@@ -247,17 +247,17 @@ def _server_sent(lines: Iterator[str]) -> Iterator[Mapping[str, str]]:
 
 
 def _segment(name: str) -> str:
-    """Return a name as one part of a path; one that changes the path is none."""
+    """Quote a name as one segment of a path; refuse names that would change the path."""
     if "/" in name or name in ("", ".", ".."):
         raise DirectorRefused(
-            HTTPStatus.NOT_FOUND, f"{name!r} is no name (allowed: {NAME_ALLOWED})"
+            HTTPStatus.NOT_FOUND, f"{name!r} is not a name (allowed: {NAME_ALLOWED})"
         )
     return quote(name, safe="")
 
 
 def _user() -> str:
-    """Return who asks, for the director's history."""
+    """Return the user's name, for the director's history."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a container may have a user without a name
+    except (KeyError, OSError):  # in a container the user may not have a name
         return ""

@@ -1,4 +1,4 @@
-"""The daemons' configuration file: TOML whose keys are the flags."""
+"""Configuration file of the daemons: TOML, with flags as keys."""
 
 import tomllib
 from collections.abc import Callable
@@ -11,7 +11,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def reads_config(command: Command) -> Command:
-    """Give a command the option ``--config``: flag over environment over file."""
+    """Add ``--config`` to a command; precedence: flag, environment, file."""
     return click.option(
         "--config",
         type=click.Path(path_type=Path),
@@ -19,7 +19,7 @@ def reads_config(command: Command) -> Command:
         is_eager=True,
         expose_value=False,
         callback=_apply,
-        help="TOML; its keys are these flags. A flag or the environment goes before it.",
+        help="TOML file with these flags as keys. Flags and environment variables override it.",
     )(command)
 
 
@@ -37,7 +37,7 @@ def _apply(ctx: click.Context, param: click.Parameter, path: Path | None) -> Non
     for key, value in values.items():
         if key not in flags:
             allowed = ", ".join(sorted(flags))
-            raise click.BadParameter(f"{path}: there is no {key!r}; allowed: {allowed}", ctx, param)
+            raise click.BadParameter(f"{path}: unknown key {key!r}; allowed: {allowed}", ctx, param)
         ctx.default_map[str(flags[key].name)] = _checked(ctx, param, path, flags[key], value)
 
 

@@ -1,4 +1,4 @@
-"""``lvsctl director``: the daemon on the director."""
+"""``lvsctl director``: the director daemon."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def director() -> None:
     default="127.0.0.1:8080",
     envvar="LVSCTL_LISTEN",
     show_default=True,
-    help="Address of the REST API, which needs --token-file.",
+    help="Address of the REST API over TCP; requires --token-file.",
 )
 @click.option(
     "--host-name",
@@ -31,7 +31,8 @@ def director() -> None:
     metavar="NAME",
     multiple=True,
     envvar="LVSCTL_HOST_NAME",
-    help="A DNS name of that address, such as lb1.example.com; requests for others are refused.",
+    help="DNS name of that address, such as lb1.example.com; repeat for several. Requests for "
+    "other names are refused.",
 )
 @click.option(
     "--state-dir",
@@ -39,7 +40,7 @@ def director() -> None:
     default="/var/lib/lvsctl",
     envvar="LVSCTL_STATE_DIR",
     show_default=True,
-    help="Where the farm is kept.",
+    help="Folder of the farm and other persistent state.",
 )
 @click.option(
     "--ipvs",
@@ -47,52 +48,56 @@ def director() -> None:
     default="auto",
     envvar="LVSCTL_IPVS",
     show_default=True,
-    help="How the kernel is reached; memory reaches none, for a look at lvsctl.",
+    help="Interface to the kernel; memory simulates it, to try out lvsctl.",
 )
 @click.option(
     "--token-file",
     type=click.Path(path_type=Path),
     envvar="LVSCTL_TOKEN_FILE",
-    help="Holds the token that every request must carry. Nobody else may read it.",
+    help="File with the bearer token that requests over TCP must carry; no other user may read it.",
 )
 @click.option(
     "--socket",
     type=click.Path(path_type=Path),
     envvar="LVSCTL_SOCKET",
-    help="UNIX socket where root needs no token.  [director.sock in /run/lvsctl under systemd, "
+    help="UNIX socket for root, without a token.  [director.sock in /run/lvsctl under systemd, "
     "else in --state-dir]",
 )
 @click.option(
-    "--observe", is_flag=True, envvar="LVSCTL_OBSERVE", help="Look and plan, write nothing."
+    "--observe",
+    is_flag=True,
+    envvar="LVSCTL_OBSERVE",
+    help="Observe and plan, but write nothing to the kernel.",
 )
 @click.option(
     "--take-sysctls",
     is_flag=True,
     envvar="LVSCTL_TAKE_SYSCTLS",
-    help="Write the IPVS sysctls even where services that are not lvsctl's feel them.",
+    help="Write IPVS sysctls even if they affect virtual services that lvsctl does not manage.",
 )
 @click.option(
     "--exec-dir",
     type=click.Path(path_type=Path),
     envvar="LVSCTL_EXEC_DIR",
-    help="Folder of root's with the programs that health checks may run; without it they run none.",
+    help="Folder, owned by root, of the programs that health checks may run; without it or "
+    "--exec-socket they run none.",
 )
 @click.option(
     "--exec-socket",
     type=click.Path(path_type=Path),
     envvar="LVSCTL_EXEC_SOCKET",
-    help="Socket of lvsctl-exec, which runs them instead, under a user of its own.",
+    help="Socket of lvsctl-exec, which runs the programs as a separate user; replaces --exec-dir.",
 )
 @click.option(
     "--restore-farm",
     metavar="CODE",
-    help="Once: put the farm that this director applied last into the store that it does not "
-    "follow. CODE is in /readyz, lvsctl status and the log.",
+    help="Once: replace the contents of a store that was not accepted by the farm that this "
+    "director applied last. CODE is in lvsctl status, /readyz and the log.",
 )
 @click.option(
     "--accept-new-farm",
     metavar="CODE",
-    help="Once: follow that store as it is; services that it lacks are removed.",
+    help="Once: accept the contents of that store; services that are missing from it are removed.",
 )
 @click.option(
     "--history-age",
@@ -101,7 +106,7 @@ def director() -> None:
     default="90d",
     envvar="LVSCTL_HISTORY_AGE",
     show_default=True,
-    help="Forget changes of the farm that are older; what they led to stays.",
+    help="Forget older entries of the farm's history; the farm itself is not affected.",
 )
 @click.option(
     "--history-commits",
@@ -109,9 +114,11 @@ def director() -> None:
     default=10_000,
     envvar="LVSCTL_HISTORY_COMMITS",
     show_default=True,
-    help="Keep no more than this many of the latest changes of the farm.",
+    help="Keep at most this many entries of the farm's history.",
 )
-@click.option("--name", default="", envvar="LVSCTL_NAME", help="Of this director.  [the host's]")
+@click.option(
+    "--name", default="", envvar="LVSCTL_NAME", help="Name of this director.  [host name]"
+)
 @reads_config
 def run(
     listen: tuple[str, int],
@@ -133,7 +140,7 @@ def run(
 ) -> None:
     """Run the director until SIGTERM.
 
-    That leaves the kernel as it is, and the next start adopts it.
+    The kernel keeps forwarding after that, and the next start takes over its table.
     """
     from lvsctl.director.main import DirectorConfig  # noqa: PLC0415 - loads the kernel's libraries
     from lvsctl.director.main import run as run_director  # noqa: PLC0415

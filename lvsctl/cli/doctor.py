@@ -1,4 +1,4 @@
-"""``lvsctl doctor``: what is wrong on this host."""
+"""``lvsctl doctor``: finds what is wrong on this host."""
 
 import ipaddress
 import re
@@ -58,21 +58,21 @@ def _tunnels(
 @click.option(
     "--role",
     type=click.Choice(["real-server", "director"]),
-    help="Look at this host as one of them only.  [whatever it is]",
+    help="Check this host in one role only.  [all roles that it has]",
 )
 @click.option(
     "--state-dir",
     type=click.Path(path_type=Path),
     default=DEFAULT_STATE_DIR,
     show_default=True,
-    help="The agent's.",
+    help="State folder of the agent.",
 )
 @click.option(
     "--director-state-dir",
     type=click.Path(path_type=Path),
     default="/var/lib/lvsctl",
     show_default=True,
-    help="The director's.",
+    help="State folder of the director.",
 )
 @click.option(
     "--client",
@@ -80,7 +80,7 @@ def _tunnels(
     multiple=True,
     callback=_addresses,
     metavar="ADDRESS",
-    help="A client that real servers must reach; several may be given.",
+    help="Client address that real servers must reach; repeat for several.",
 )
 @click.option(
     "--vip",
@@ -88,7 +88,7 @@ def _tunnels(
     multiple=True,
     callback=_addresses,
     metavar="ADDRESS",
-    help="A VIP of a real server that has no agent.",
+    help="VIP of a real server without an agent; repeat for several.",
 )
 @click.option(
     "--tunnel",
@@ -96,7 +96,7 @@ def _tunnels(
     multiple=True,
     callback=_tunnels,
     metavar="TUNNEL",
-    help=f"Its tunnel: {_TUNNELS}.  [ipip]",
+    help=f"Tunnel of a real server without an agent: {_TUNNELS}.  [ipip]",
 )
 @click.option(
     "--address",
@@ -104,7 +104,7 @@ def _tunnels(
     multiple=True,
     callback=_addresses,
     metavar="ADDRESS",
-    help="Where its tunnelled packets go (RIP).",
+    help="Address of a real server without an agent (RIP).",
 )
 @click.option(
     "--director",
@@ -112,19 +112,19 @@ def _tunnels(
     multiple=True,
     callback=_addresses,
     metavar="ADDRESS",
-    help="An address that they come from.",
+    help="Address of a director that sends the tunnelled packets; repeat for several.",
 )
 @click.option(
     "--url",
     envvar="LVSCTL_URL",
     show_envvar=True,
-    help="The director's API, on a director, or unix:PATH.  [its UNIX socket, if there is one]",
+    help="URL of the REST API on a director, or unix:PATH.  [the UNIX socket, if there is one]",
 )
 @click.option(
     "--token-file",
     type=click.Path(path_type=Path),
     envvar="LVSCTL_TOKEN_FILE",
-    help="Holds the bearer token; LVSCTL_TOKEN may hold it instead.",
+    help="File with the bearer token; LVSCTL_TOKEN overrides it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as -o json.")
 @prints
@@ -143,11 +143,11 @@ def doctor(
     as_json: bool,
     form: Format,
 ) -> None:
-    """Say what is wrong on this real server or director; change nothing.
+    """Find what is wrong on this real server or director; change nothing.
 
-    It looks at modules, devices, addresses, sysctls, firewall, routes and counters, asks the links
-    who else has a VIP, and sends pings through the tunnels to measure the path. Exit status: 0
-    nothing is wrong, 3 something is, 1 it could not look.
+    Checks modules, devices, addresses, sysctls, firewall, routes and counters, asks the network
+    whether another host has a VIP, and pings through the tunnels to measure the path MTU. Exit
+    status: 0 nothing is wrong, 3 something is, 1 the checks could not run.
     """
     from lvsctl.doctor.facts import Role  # noqa: PLC0415 - loads the kernel's libraries
     from lvsctl.doctor.main import document, examine  # noqa: PLC0415
@@ -173,12 +173,12 @@ def doctor(
 def _told(answer: Json) -> str:
     count = len(answer["findings"])
     roles = " and ".join(answer["roles"])
-    found = f"{count} thing{'s' * (count > 1)} to mend" if count else "nothing is wrong"
+    found = f"{count} finding{'s' * (count > 1)}" if count else "nothing is wrong"
     return sections(
         f"{answer['host']} as {roles}: {found}",
         *map(_finding, answer["findings"]),
         _paths(answer["paths"]),
-        "\n".join(f"not looked at: {cell(each)}" for each in answer["not_looked"]),
+        "\n".join(f"not checked: {cell(each)}" for each in answer["not_looked"]),
     )
 
 
@@ -187,7 +187,7 @@ def _finding(found: Json) -> str:
         [
             f"{found['severity']}: {cell(found['what'])}",
             f"  why:  {cell(found['why'])}",
-            f"  mend: {cell(found['cure'])}",
+            f"  fix:  {cell(found['cure'])}",
         ]
     )
 

@@ -1,4 +1,4 @@
-"""Waits for a drain, and says how it goes on."""
+"""Waits for a drain to end, reporting its progress."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -10,9 +10,10 @@ from lvsctl.cli.real_servers import path_of
 if TYPE_CHECKING:
     from lvsctl.cli.client import DirectorClient
 
-LOOK_EVERY_S = 1.0
-EMPTY_LOOKS = 2
-"""A connection that was being opened when the weight became 0 counts only once it is open."""
+POLL_S = 1.0
+EMPTY_POLLS = 2
+"""Polls without connections until drained: one being opened when the weight became 0 is counted
+only once it is established."""
 
 
 def wait_until_drained(
@@ -21,10 +22,10 @@ def wait_until_drained(
     """Wait until a server is drained in every pool, and return how each drain ended.
 
     Args:
-        client: Asks the director.
-        name: Of the server.
-        pools: Where it is drained.
-        say: Told each time when the number of connections has changed.
+        client: Client of the director.
+        name: Name of the server.
+        pools: Pools in which it is drained.
+        say: Called with a line of text whenever the number of connections has changed.
     """
     return [_wait(client, name, pool, say) for pool in pools]
 
@@ -38,28 +39,28 @@ def _wait(client: "DirectorClient", name: str, pool: str, say: Callable[[str], N
         if status["drain"] and line != said:
             say(line)
             said = line
-        outcome = _outcome(status, drained=empty >= EMPTY_LOOKS)
+        outcome = _outcome(status, drained=empty >= EMPTY_POLLS)
         if outcome:
             return {"pool": pool, "name": name, "outcome": f"{pool}/{name}: {outcome}", **status}
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(POLL_S)
 
 
 def _progress(drain: Json) -> str:
     if not drain or drain["connections"] is None:
         return "counting connections"
-    is_sinking = drain["connections"] and drain["gone_in"]
-    gone_in = f", gone in about {drain['gone_in']}" if is_sinking else ""
+    is_falling = drain["connections"] and drain["gone_in"]
+    gone_in = f", gone in about {drain['gone_in']}" if is_falling else ""
     until = f", until {drain['deadline']}" if drain["deadline"] else ""
     return f"{drain['connections']} connections{gone_in}{until}"
 
 
 def _outcome(status: Json, *, drained: bool) -> str:
-    """Return how the drain has ended, empty where it goes on."""
+    """Return how the drain ended; empty while it continues."""
     drain = status["drain"]
     if not drain:
-        return str(status["reason"]) or f"{status['state']}, somebody ended the drain"
+        return str(status["reason"]) or f"{status['state']}, the drain was ended"
     if drained:
-        return "drained, no connection is left"
+        return "drained, no connections remain"
     if drain["overdue"] and drain["at_deadline"] == "keep":
-        return f"the deadline is over, {drain['connections']} connections go on"
+        return f"the deadline has passed, {drain['connections']} connections continue"
     return ""

@@ -1,4 +1,4 @@
-"""``lvsctl apply`` and ``lvsctl diff``: the farm file and the director."""
+"""``lvsctl apply`` and ``lvsctl diff``: apply a farm file, or compare it with the farm."""
 
 from typing import TYPE_CHECKING
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 FOUND_SOMETHING = 3
 
 farm_file = click.option(
-    "-f", "--file", "path", required=True, help="The farm file; - for the standard input."
+    "-f", "--file", "path", required=True, help="Farm file; - for standard input."
 )
 
 
 @click.command()
 @farm_file
-@click.option("--dry-run", is_flag=True, help="Only say what it would do.")
-@click.option("--force", is_flag=True, help="Even if it takes most of the farm away.")
+@click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
+@click.option("--force", is_flag=True, help="Apply it even if it removes most of the farm.")
 @asks_director
 def apply(client: "DirectorClient", path: str, form: Format, *, dry_run: bool, force: bool) -> None:
-    """Make the farm what a file says.
+    """Make the farm match a file.
 
-    What the file does not name is removed; administrative states and agents stay.
+    Objects that are not in the file are removed; administrative states and agents are kept.
     """
     answer = _put(client, _read(path), dry_run=dry_run, force=force)
     mode = client.get("v1", "mode").document
@@ -39,9 +39,9 @@ def apply(client: "DirectorClient", path: str, form: Format, *, dry_run: bool, f
 @farm_file
 @asks_director
 def diff(client: "DirectorClient", path: str, form: Format) -> None:
-    """Show what a file would change.
+    """Show what apply would change.
 
-    Exit status 3 where it would change something.
+    Exit status 3 if it would change something.
     """
     answer = _put(client, _read(path), dry_run=True, force=True)
     show(answer, form, lambda: _changes(answer))

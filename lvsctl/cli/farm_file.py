@@ -1,4 +1,4 @@
-"""The farm file: read from the disk, with every problem at its line."""
+"""Reads the farm file, and locates every problem at its line."""
 
 import sys
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from lvsctl.cli.yaml12 import Document, Json, Located, WrongYaml, read
 from lvsctl.errors import ConfigurationError, InvalidInput, Problem
 
 MAX_BYTES = 4 * 1024 * 1024
-"""Ten thousand real servers need a fifth of it; the director takes no longer body."""
+"""Ten thousand real servers need a fifth of it; the director accepts no larger body."""
 
 
 class WrongFarmFile(InvalidInput):
-    """A farm file that breaks rules, with the line of each problem, from top to bottom."""
+    """A farm file with problems, in the order of their lines."""
 
     def __init__(self, name: str, found: Sequence[Located]) -> None:
         super().__init__([each.problem for each in found])
@@ -26,11 +26,11 @@ class WrongFarmFile(InvalidInput):
 
 @dataclass(frozen=True, slots=True)
 class FarmFile:
-    """A farm file that could be read.
+    """A parsed farm file.
 
     Attributes:
-        name: As the person gave it.
-        document: Its contents with their lines.
+        name: Path as given on the command line.
+        document: Its contents with line numbers.
     """
 
     name: str
@@ -38,11 +38,11 @@ class FarmFile:
 
     @property
     def farm(self) -> Json:
-        """The farm as the REST API takes it."""
+        """The farm as a document of the REST API."""
         return self.document.value
 
     def explain(self, problems: Sequence[Problem]) -> WrongFarmFile:
-        """Return the error that shows what the director found wrong, in this file."""
+        """Return the director's problems as an error with the lines of this file."""
         return WrongFarmFile(
             self.name,
             [Located(self.document.line_of(problem.pointer), problem) for problem in problems],
@@ -50,11 +50,11 @@ class FarmFile:
 
 
 def read_farm_file(path: str) -> FarmFile:
-    """Read a farm file, ``-`` for the standard input.
+    """Read a farm file, ``-`` for standard input.
 
     Raises:
         ConfigurationError: It cannot be read.
-        WrongFarmFile: It is no YAML that holds one mapping.
+        WrongFarmFile: It is not YAML with one mapping.
     """
     name = "<stdin>" if path == "-" else path
     text = _decoded(name, _read(path))
@@ -63,7 +63,7 @@ def read_farm_file(path: str) -> FarmFile:
     except WrongYaml as error:
         raise WrongFarmFile(name, error.found) from error
     if not isinstance(document.value, dict):
-        problem = Problem("", "it is no mapping", "services: and pools: at its beginning")
+        problem = Problem("", "it is not a mapping", "a mapping with services: and pools:")
         raise WrongFarmFile(name, [Located(document.line_of(""), problem)])
     return FarmFile(name, document)
 
@@ -87,5 +87,5 @@ def _decoded(name: str, raw: bytes) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        problem = Problem("", f"byte {raw[error.start]:#04x} is no UTF-8", "text in UTF-8")
+        problem = Problem("", f"byte {raw[error.start]:#04x} is not UTF-8", "text in UTF-8")
         raise WrongFarmFile(name, [Located(line, problem)]) from error

@@ -1,4 +1,4 @@
-"""``lvsctl table``, ``lvsctl plan``, ``lvsctl status``: what the director sees."""
+"""``lvsctl table``, ``lvsctl plan``, ``lvsctl status``: the observed state of the director."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -22,9 +22,9 @@ def table() -> None:
 @table.command("show")
 @asks_director
 def show_table(client: "DirectorClient", form: Format) -> None:
-    """Show it with its counters.
+    """Show the table with its counters.
 
-    What leads health checks to one server each stands below the rest.
+    The virtual services for health checks are listed separately.
     """
     answer = client.get("v1", "table").document
     show(answer, form, lambda: _tables(answer))
@@ -37,7 +37,7 @@ def _tables(answer: Json) -> str:
     of_probes = columns((*headings, *counters), _table_rows(probes)) if probes else ""
     return sections(
         columns((*headings, *counters), _table_rows(answer["services"])),
-        f"of health checks:\n{of_probes}" if of_probes else "",
+        f"for health checks:\n{of_probes}" if of_probes else "",
     )
 
 
@@ -77,26 +77,26 @@ def _scheduler(service: Json) -> str:
 
 @click.group()
 def plan() -> None:
-    """Show what differs from what should be."""
+    """Show how the kernel differs from the desired state."""
 
 
 @plan.command("show")
 @asks_director
 def show_plan(client: "DirectorClient", form: Format) -> None:
-    """Compare everything now and write nothing."""
+    """Compare everything now, and write nothing."""
     answer = client.get("v1", "plan").document
     show(answer, form, lambda: _plan(answer))
 
 
 def _plan(answer: Json) -> str:
     parts = {
-        "to do in the table": answer["operations"],
-        "to do on this host": answer["host_changes"],
+        "changes to the IPVS table": answer["operations"],
+        "changes to this host": answer["host_changes"],
         "conflicts (lvsctl service adopt NAME takes them over)": [
             f"{each['key']} of service {each['service']}: {each['reason']}"
             for each in answer["conflicts"]
         ],
-        "not lvsctl's, untouched": answer["foreign"],
+        "not managed by lvsctl": answer["foreign"],
         "problems": answer["problems"],
     }
     listed = (
@@ -104,16 +104,13 @@ def _plan(answer: Json) -> str:
         for heading, lines in parts.items()
         if lines
     )
-    return sections(*listed) or "everything is as it should be"
+    return sections(*listed) or "nothing to change"
 
 
 @click.command()
 @asks_director
 def status(client: "DirectorClient", form: Format) -> None:
-    """Show how everything stands.
-
-    The director and its mode, its services, and its agents.
-    """
+    """Show the state of the director, its services and its agents."""
     answer = _status(client)
     show(answer, form, lambda: _summary(answer))
 
@@ -166,7 +163,7 @@ def _summary(answer: Json) -> str:
 
 
 def _checked(services: Sequence[Json]) -> Iterator[tuple[str, Json]]:
-    """Yield the real servers of checked pools, each with the service that it is one of."""
+    """Yield the real servers of checked pools, each with the name of its service."""
     for service in services:
         for each in service["status"]["destinations"]:
             if each["health"]:
@@ -174,7 +171,7 @@ def _checked(services: Sequence[Json]) -> Iterator[tuple[str, Json]]:
 
 
 def _exceptions(services: Sequence[Json]) -> Iterator[str]:
-    """Yield which services are served otherwise than by their healthy servers."""
+    """Yield services in panic, without quorum, or served by their sorry server."""
     for service in services:
         health = service["status"]["health"] or {}
         for why in (health.get("panic"), health.get("lost_quorum")):

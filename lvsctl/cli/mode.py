@@ -1,4 +1,4 @@
-"""``lvsctl pause`` and ``lvsctl resume``: whether the director writes its kernel."""
+"""``lvsctl pause`` and ``lvsctl resume``: stop and resume writing to the kernel."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from lvsctl.cli.output import Format, Json, show
 if TYPE_CHECKING:
     from lvsctl.cli.client import DirectorClient
 
-because = click.option("--reason", default="", help="Why, for those who wonder.")
+reason_option = click.option("--reason", default="", help="Reason, shown in status.")
 
 
 @click.command()
@@ -19,14 +19,14 @@ because = click.option("--reason", default="", help="Why, for those who wonder."
     "lasts",
     metavar="TIME",
     callback=read_by(duration),
-    help="How long, like 30m; left out, until resume.",
+    help="Duration, like 30m.  [until resume]",
 )
-@because
+@reason_option
 @asks_director
 def pause(client: "DirectorClient", lasts: str | None, reason: str, form: Format) -> None:
-    """Keep hands off the kernel.
+    """Stop writing to the kernel.
 
-    The director looks, plans and answers, and writes nothing; what is forwarded stays as it is.
+    The director keeps observing, planning and answering; the kernel keeps forwarding as it is.
     """
     asked = {"mode": "observe", "reason": reason} | ({"for": lasts} if lasts else {})
     answer = client.put("v1", "mode", body=asked).document
@@ -34,19 +34,19 @@ def pause(client: "DirectorClient", lasts: str | None, reason: str, form: Format
 
 
 @click.command()
-@because
+@reason_option
 @asks_director
 def resume(client: "DirectorClient", reason: str, form: Format) -> None:
-    """Write the kernel again, after pause or --observe."""
+    """Write to the kernel again, after pause or --observe."""
     answer = client.put("v1", "mode", body={"mode": "enforce", "reason": reason}).document
     show(answer, form, lambda: mode_line(answer))
 
 
 def mode_line(mode: Json) -> str:
-    """Return what a director does to its kernel, in a sentence."""
+    """Describe the mode of a director in a sentence."""
     if mode["mode"] == "enforce":
-        return "the director writes its kernel"
+        return "the director writes to the kernel"
     until = f" until {mode['until']}" if mode["until"] else ""
     by = f" (by {mode['by']})" if mode["by"] else ""
     why = f": {mode['reason']}" if mode["reason"] else ""
-    return f"the director only observes{until}{by}{why}; lvsctl resume ends that"
+    return f"the director only observes{until}{by}{why}; to end that: lvsctl resume"

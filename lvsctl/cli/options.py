@@ -1,4 +1,4 @@
-"""What several commands share: who is asked, how is printed, and how values are read."""
+"""Shared options: the director's address, the output format, and parsers of values."""
 
 import functools
 import os
@@ -26,7 +26,7 @@ MAX_PORT = 65535
 
 
 def prints(command: Command) -> Command:
-    """Give a command the option that says how it prints, as ``form``."""
+    """Add the option for the output format to a command, as ``form``."""
     return click.option(
         "-o",
         "--output",
@@ -35,14 +35,14 @@ def prints(command: Command) -> Command:
         default=str(Format.TABLE),
         callback=lambda _, __, name: Format(name),
         show_default=True,
-        help="How to print; JSON is stable and for scripts.",
+        help="Output format; JSON is stable, for scripts.",
     )(command)
 
 
 def asks_director(
     command: Callable[Concatenate["DirectorClient", P], None],
 ) -> Callable[..., None]:
-    """Give a command a client to the director that its options name, and the way it prints."""
+    """Add options for the director and the output format to a command, and pass it a client."""
 
     @functools.wraps(command)
     def asking(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -54,13 +54,14 @@ def asks_director(
         "--url",
         envvar="LVSCTL_URL",
         show_envvar=True,
-        help="The director's address, or unix:PATH.  [the UNIX socket of the one on this host]",
+        help="URL of the director's REST API, or unix:PATH.  [UNIX socket of the director on this "
+        "host]",
     )
     with_what = click.option(
         "--token-file",
         type=click.Path(path_type=Path),
         envvar="LVSCTL_TOKEN_FILE",
-        help="Holds the bearer token; LVSCTL_TOKEN may hold it instead.",
+        help="File with the bearer token; LVSCTL_TOKEN overrides it.",
     )
     return prints(to_whom(with_what(asking)))
 
@@ -73,19 +74,19 @@ def _client(url: Any, token_file: Any) -> "DirectorClient":  # noqa: ANN401 - te
 
 
 def token_of(path: Path | None) -> str | None:
-    """Return the token that LVSCTL_TOKEN or else a file holds, None for neither.
+    """Return the token from LVSCTL_TOKEN, else from a file; None without both.
 
     Raises:
-        ConfigurationError: The file holds none, or others can read it.
+        ConfigurationError: The file holds no token, or others can read it.
     """
     return os.environ.get("LVSCTL_TOKEN") or (None if path is None else read_token(path))
 
 
 def read_by(read: Callable[[str], object]) -> Callback:
-    """Return the callback of an option whose text is read by a function.
+    """Return the callback of an option whose text is parsed by a function.
 
     Args:
-        read: Raises ValueError, with what is wrong, where it cannot.
+        read: Raises ValueError with a message for a person.
     """
 
     def callback(ctx: click.Context, param: click.Parameter, text: str | None) -> object:
@@ -98,22 +99,22 @@ def read_by(read: Callable[[str], object]) -> Callback:
 
 
 def duration(text: str) -> str:
-    """Return a length of time as it is, once it is known to be one."""
+    """Validate a duration, and return it unchanged."""
     parse_duration(text)
     return text
 
 
 def number(text: str) -> int:
-    """Return a whole number, decimal or with 0x."""
+    """Parse an integer, decimal or with 0x."""
     try:
         return int(text, 0)
     except ValueError:
-        raise ValueError(f"{text!r} is no whole number") from None
+        raise ValueError(f"{text!r} is not a whole number") from None
 
 
 def host_and_port(text: str) -> tuple[str, int]:
     """Split ``127.0.0.1:8080`` or ``[::1]:8080``."""
     host, _, port = text.rpartition(":")
     if not host or not port.isascii() or not port.isdigit() or int(port) > MAX_PORT:
-        raise ValueError(f"{text!r} is no address with a port, like 127.0.0.1:8080")
+        raise ValueError(f"{text!r} is not an address with a port, like 127.0.0.1:8080")
     return host.removeprefix("[").removesuffix("]"), int(port)

@@ -1,4 +1,4 @@
-"""What the commands print: a table for a person, JSON or YAML for a program."""
+"""Output of commands: tables for people, JSON or YAML for programs."""
 
 import enum
 import json
@@ -12,7 +12,7 @@ Json = Any
 
 
 class Format(enum.StrEnum):
-    """How to print."""
+    """Output format."""
 
     TABLE = "table"
     JSON = "json"
@@ -20,7 +20,7 @@ class Format(enum.StrEnum):
 
 
 def show(document: Json, form: Format, table: Callable[[], str]) -> None:
-    """Print a document of the director as it is, or as a table made of it."""
+    """Print a document of the director, or a table made from it."""
     match form:
         case Format.JSON:
             click.echo(json.dumps(document, indent=2, ensure_ascii=False))
@@ -29,8 +29,8 @@ def show(document: Json, form: Format, table: Callable[[], str]) -> None:
                 import yaml  # noqa: PLC0415 - only this form needs it
             except ModuleNotFoundError as error:
                 raise click.ClickException(
-                    "-o yaml needs PyYAML, which the base install leaves out; use -o json, or: "
-                    "pip install 'lvsctl[director]'"
+                    "-o yaml needs PyYAML, which is not installed: pip install 'lvsctl[director]', "
+                    "or use -o json"
                 ) from error
             click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False)
         case Format.TABLE:
@@ -38,7 +38,7 @@ def show(document: Json, form: Format, table: Callable[[], str]) -> None:
 
 
 def columns(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return rows under their headings, each column as wide as it needs to be."""
+    """Format rows under headings, in aligned columns."""
     cells = [list(headings), *(list(map(cell, row)) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
@@ -48,17 +48,17 @@ def columns(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def fields(pairs: Iterable[tuple[str, object]]) -> str:
-    """Return names with their values, one in a line."""
+    """Format names with their values, one per line."""
     pairs = list(pairs)
     width = max((len(name) for name, _ in pairs), default=0) + 1
     return "\n".join(f"{name + ':':<{width}} {cell(value)}".rstrip() for name, value in pairs)
 
 
 def cell(value: object) -> str:
-    """Return a value as text on one line, ``-`` for nothing.
+    """Format a value on one line, ``-`` for nothing.
 
-    Characters that do not print are replaced: what a real server reports is shown here too, and
-    must not drive the terminal.
+    Non-printable characters are replaced: text reported by real servers is shown here too and must
+    not control the terminal.
     """
     match value:
         case None | [] | ():
@@ -72,5 +72,5 @@ def cell(value: object) -> str:
 
 
 def sections(*parts: str) -> str:
-    """Return parts with an empty line between them, without those that are empty."""
+    """Join non-empty parts with an empty line between them."""
     return "\n\n".join(part for part in parts if part)

@@ -1,4 +1,4 @@
-"""``lvsctl pool``: the pools of the farm."""
+"""``lvsctl pool``: the farm's pools."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -69,9 +69,9 @@ def set_(
     form: Format,
     **options: Any,  # noqa: ANN401 - each of its own type
 ) -> None:
-    """Change what is given of a pool.
+    """Change a pool's given options.
 
-    The servers change to another tunnel in place, each once its agent has reported that ready.
+    Servers switch to another tunnel one by one, each once its agent has reported it ready.
     """
     patch = merge_patch({"tunnel": tunnel_patch(options)})
     answer = client.patch("v1", "pools", name, body=patch).document

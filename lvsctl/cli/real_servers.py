@@ -1,4 +1,4 @@
-"""Real servers over the REST API: in which pools they are, and their overrides."""
+"""Finds real servers in pools, and changes their run-time settings (overrides)."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def path_of(pool: str, server: str) -> tuple[str, ...]:
-    """Return where a real server stands."""
+    """Return the path of a real server in the REST API."""
     return ("v1", "pools", pool, "real-servers", server)
 
 
@@ -20,7 +20,7 @@ def pools_with(client: "DirectorClient", server: str) -> Sequence[str]:
     """Return the pools that have a server of this name.
 
     Raises:
-        NotFound: None has.
+        NotFound: No pool has one.
     """
     found = [
         pool["name"]
@@ -28,7 +28,7 @@ def pools_with(client: "DirectorClient", server: str) -> Sequence[str]:
         if any(each["name"] == server for each in pool["status"]["real_servers"])
     ]
     if not found:
-        raise NotFound(f"no pool has a real server {server}; lvsctl server list shows them")
+        raise NotFound(f"no pool has a real server {server}; to list them: lvsctl server list")
     return found
 
 
@@ -36,13 +36,14 @@ def only_pool_with(client: "DirectorClient", server: str) -> str:
     """Return the pool that has a server of this name.
 
     Raises:
-        NotFound: None has.
-        Conflict: Several have.
+        NotFound: No pool has one.
+        Conflict: Several pools have one.
     """
     pools = pools_with(client, server)
     if len(pools) > 1:
         raise Conflict(
-            f"several pools have a real server {server}: say which with --pool ({', '.join(pools)})"
+            f"several pools have a real server {server}: choose one with --pool "
+            f"({', '.join(pools)})"
         )
     return pools[0]
 
@@ -54,17 +55,16 @@ def change_override(
     changes: Mapping[str, Any],
     parameters: Mapping[str, str] | None = None,
 ) -> "Answer":
-    """Change what is set at run time about a server, unless somebody else does meanwhile.
+    """Change the override of a server, unless someone else changes it at the same time.
 
-    Where nothing is left of it the override ends. ``Unset.UNSET`` takes a field away. A deadline
-    goes with the state that it was set for.
+    An override without any effect is deleted. A deadline is dropped with any change.
 
     Args:
-        client: Asks the director.
-        pool: Of the server.
-        server: Its name.
-        changes: Fields of the override; None keeps one.
-        parameters: Of the query, where it is put.
+        client: Client of the director.
+        pool: Pool of the server.
+        server: Name of the server.
+        changes: Fields of the override; None keeps a field, ``Unset.UNSET`` removes it.
+        parameters: Query parameters of the PUT.
     """
     path = (*path_of(pool, server), "override")
     old, condition = _override(client, path)
@@ -78,7 +78,7 @@ def change_override(
 def _override(
     client: "DirectorClient", path: Sequence[str]
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the override that stands, and the header that lets only its reader replace it."""
+    """Return the current override, and the precondition for replacing it."""
     from lvsctl.cli.client import DirectorRefused  # noqa: PLC0415 - as in options.director
 
     try:

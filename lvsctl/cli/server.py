@@ -1,4 +1,4 @@
-"""``lvsctl server``: the real servers of the pools."""
+"""``lvsctl server``: the real servers of pools."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,15 +17,21 @@ if TYPE_CHECKING:
     from lvsctl.cli.client import DirectorClient
 
 APPLIED_WITHIN_S = 30
-"""A drain is in the kernel at once; where it is not after so long, something is in its way."""
+"""A drain reaches the kernel at once unless something is wrong."""
 
 FIELDS = ("pool", "name", "address", "origin", "state", "health", "tunnel", "weight", "reason")
 
-in_pool = click.option("--pool", help="Its pool; may be left out where only one has it.")
-in_pools = click.option("--pool", help="Its pool; left out, every pool that has it.")
-because = click.option("--reason", default="", help="Why, for those who wonder.")
-upper = click.option("--upper-threshold", type=int, help="No new connections above so many.")
-lower = click.option("--lower-threshold", type=int, help="New connections again below so many.")
+in_pool = click.option(
+    "--pool", help="Pool of the server; needed if several have one of that name."
+)
+in_pools = click.option("--pool", help="Pool of the server.  [every pool that has it]")
+reason_option = click.option("--reason", default="", help="Reason, shown in status.")
+upper = click.option(
+    "--upper-threshold", type=int, help="Connections above which it gets no new ones."
+)
+lower = click.option(
+    "--lower-threshold", type=int, help="Connections below which it gets new ones again."
+)
 
 
 @click.group()
@@ -34,13 +40,10 @@ def server() -> None:
 
 
 @server.command("list")
-@click.option("--pool", help="Only of this pool.")
+@click.option("--pool", help="List this pool only.")
 @asks_director
 def list_(client: "DirectorClient", pool: str | None, form: Format) -> None:
-    """List the real servers.
-
-    The declared ones and those that agents brought, by pool.
-    """
+    """List real servers by pool, declared and joined by agents."""
     found = client.get("v1", "pools", *([pool] if pool else [])).document
     servers = [
         {"pool": each["name"], **member}
@@ -55,10 +58,7 @@ def list_(client: "DirectorClient", pool: str | None, form: Format) -> None:
 @in_pool
 @asks_director
 def show_(client: "DirectorClient", name: str, pool: str | None, form: Format) -> None:
-    """Show a real server.
-
-    What is declared, how it stands in each service, and its agent.
-    """
+    """Show a real server: its declaration, its state in each service, and its agent."""
     home = pool or only_pool_with(client, name)
     answer = {"pool": home, **client.get(*path_of(home, name)).document}
     show(answer, form, lambda: _details(answer))
@@ -66,9 +66,11 @@ def show_(client: "DirectorClient", name: str, pool: str | None, form: Format) -
 
 @server.command()
 @click.argument("name")
-@click.option("--pool", required=True, help="The pool that declares it.")
-@click.option("--address", required=True, help="Where tunnelled packets go (RIP).")
-@click.option("--weight", type=int, help="0 takes no new connections.")
+@click.option("--pool", required=True, help="Pool to add it to.")
+@click.option(
+    "--address", required=True, help="Its address (RIP), where tunnelled packets are sent."
+)
+@click.option("--weight", type=int, help="0 to 65535; 0 gets no new connections.  [100]")
 @upper
 @lower
 @own_tunnel_options
@@ -81,7 +83,7 @@ def add(
     form: Format,
     **options: Any,  # noqa: ANN401 - each of its own type
 ) -> None:
-    """Declare a real server of a pool."""
+    """Declare a real server in a pool."""
     body = declaration({"tunnel": tunnel_patch(options), **options})
     answer = client.create(*path_of(pool, name), body=body).document
     show_written(answer, form)
@@ -90,24 +92,24 @@ def add(
 @server.command("set")
 @click.argument("name")
 @in_pool
-@click.option("--address", help="Declares another address.")
-@click.option("--declared-weight", type=int, help="Declares another weight.")
+@click.option("--address", help="Declared address.")
+@click.option("--declared-weight", type=int, help="Declared weight.")
 @upper
 @lower
 @own_tunnel_options
 @click.option(
     "--state",
     type=click.Choice(["enabled", "draining", "disabled"]),
-    help="At run time: draining keeps its connections, disabled is out.",
+    help="At run time: draining keeps its connections, disabled removes it from the table.",
 )
 @click.option(
     "--weight",
     metavar="WEIGHT",
     callback=read_by(unset_by("declared", number)),
-    help="At run time, instead of the declared one; declared ends that.",
+    help="At run time, overrides the declared weight; the word declared ends that.",
 )
-@because
-@click.option("--force", is_flag=True, help="Even if it is the last server that serves.")
+@reason_option
+@click.option("--force", is_flag=True, help="Do it even if no other server serves.")
 @asks_director
 def set_(
     client: "DirectorClient",
@@ -119,25 +121,26 @@ def set_(
     force: bool,
     **options: Any,  # noqa: ANN401 - each of its own type
 ) -> None:
-    """Change a real server.
+    """Change a real server: its declaration, or its state at run time.
 
-    Either what is declared of it, or how it stands at run time.
-
-    What is set at run time (--state, --weight) outlives apply and the return of an agent.
+    Run-time settings (--state, --weight) survive lvsctl apply and the return of an agent.
     """
     reason, declared_weight = options.pop("reason"), options.pop("declared_weight")
-    standing = {field: options.pop(field) for field in ("state", "weight")}
+    runtime = {field: options.pop(field) for field in ("state", "weight")}
     declared = {"tunnel": tunnel_patch(options), **options, "weight": declared_weight}
-    if not _given(standing):
+    if not _given(runtime):
         patch = merge_patch(declared)
         home = pool or only_pool_with(client, name)
         answer = client.patch(*path_of(home, name), body=patch)
     elif _given(declared):
-        raise click.UsageError("what is declared and what is set at run time are two changes")
+        raise click.UsageError(
+            "change the declaration and the run-time settings (--state, --weight) one after the "
+            "other"
+        )
     else:
         home = pool or only_pool_with(client, name)
         parameters = {"force": "true"} if force else {}
-        answer = change_override(client, home, name, {**standing, "reason": reason}, parameters)
+        answer = change_override(client, home, name, {**runtime, "reason": reason}, parameters)
     show_written(answer.document, form)
 
 
@@ -154,20 +157,22 @@ def remove(client: "DirectorClient", name: str, pool: str | None, form: Format) 
 @server.command()
 @click.argument("name")
 @in_pools
-@because
+@reason_option
 @click.option(
     "--deadline",
     callback=read_by(duration),
     metavar="TIME",
-    help="How long connections may take to end by themselves, like 60s; left out: for ever.",
+    help="Time for connections to end by themselves, like 60s.  [no limit]",
 )
 @click.option(
     "--cut/--keep",
     default=None,
-    help="At the deadline: end those that are left (default), or let them go on.",
+    help="At the deadline, end remaining connections (default) or keep them.",
 )
-@click.option("--wait", is_flag=True, help="Count them down until none is left, or the deadline.")
-@click.option("--force", is_flag=True, help="Even if it is the last server that serves.")
+@click.option(
+    "--wait", is_flag=True, help="Show progress until no connections remain, or the deadline."
+)
+@click.option("--force", is_flag=True, help="Drain it even if no other server serves.")
 @asks_director
 def drain(
     client: "DirectorClient",
@@ -180,14 +185,14 @@ def drain(
     force: bool,
     **options: Any,  # noqa: ANN401 - each of its own type
 ) -> None:
-    """Give it no new connections; those that it has go on.
+    """Give a server no new connections, and keep the existing ones.
 
-    At the deadline it is disabled, and the clients that it still has can connect to another
-    server at once. undrain ends a drain at any time.
+    At the deadline it is disabled, and its remaining clients can reconnect to another server at
+    once. To end a drain at any time, use lvsctl server undrain.
     """
     cut, deadline = options["cut"], options["deadline"]
     if deadline is None and cut is not None:
-        raise click.UsageError("--cut and --keep say what happens at a --deadline")
+        raise click.UsageError("--cut and --keep need a --deadline")
     changes = {
         "state": "draining",
         "reason": options["reason"],
@@ -210,7 +215,7 @@ def drain(
 @in_pools
 @asks_director
 def undrain(client: "DirectorClient", name: str, pool: str | None, form: Format) -> None:
-    """Give it new connections again, drained or disabled."""
+    """Enable a drained or disabled server again."""
     homes = [pool] if pool else [*pools_with(client, name)]
     show_written(_override_everywhere(client, name, homes, {"state": "enabled"}), form)
 
@@ -224,7 +229,7 @@ def _override_everywhere(
     force: bool = False,
     wait: bool = False,
 ) -> Json:
-    """Return the answers of all pools as one."""
+    """Change the override in all pools, and merge the answers."""
     parameters = ({"force": "true"} if force else {}) | (
         {"wait": str(APPLIED_WITHIN_S)} if wait else {}
     )
@@ -282,7 +287,7 @@ def _details(server: Json) -> str:
 
 
 def _health(health: Sequence[Json]) -> str:
-    """Return what each health check says; nothing where there are none."""
+    """Format the state of each health check; empty without checks."""
     rows = [(of_vip["vip"], *_check(check)) for of_vip in health for check in of_vip["checks"]]
     if not rows:
         return ""
@@ -293,7 +298,7 @@ def _check(check: Json) -> tuple[object, ...]:
     port = f":{check['port']}" if check["port"] else ""
     last = check["last"]
     took = f"{'passed' if last['passed'] else 'failed'} in {last['took_ms']} ms" if last else None
-    frozen = f"counts for nothing now: {check['frozen']}" if check["frozen"] else ""
+    frozen = f"probes do not count at present: {check['frozen']}" if check["frozen"] else ""
     return (
         f"{check['type']}{port}",
         check["through"],
@@ -315,7 +320,7 @@ def _drain_fields(drain: Json) -> Sequence[tuple[str, object]]:
 
 
 def _tunnel(declared: Json) -> str | None:
-    """Return a declared tunnel in short, with its MTU."""
+    """Format a declared tunnel."""
     if not declared:
         return None
     port = f":{declared['port']}" if "port" in declared else ""

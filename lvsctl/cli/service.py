@@ -1,4 +1,4 @@
-"""``lvsctl service``: the services of the farm."""
+"""``lvsctl service``: the farm's services."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,56 +18,56 @@ HEADINGS = ("NAME", "VIP", "PROTOCOL", "PORTS", "SCHEDULER", "POOL", "STATE", "R
 
 
 def ports(text: str) -> list[int]:
-    """Split ``80,443``."""
+    """Parse ``80,443``."""
     return [number(port) for port in text.split(",")]
 
 
 def flags(text: str) -> list[str]:
-    """Split ``mh-fallback,mh-port``; none are none."""
+    """Parse ``mh-fallback,mh-port``, or ``none``."""
     return [] if text == "none" else [flag.strip() for flag in text.split(",")]
 
 
 def persistence(text: str) -> dict[str, Json]:
-    """Split ``300s/24``; the netmask may be left out."""
+    """Parse ``300s/24`` or ``300s``."""
     timeout, slash, netmask = text.partition("/")
     return {"timeout": duration(timeout)} | ({"netmask": number(netmask)} if slash else {})
 
 
 def declares(command: Command) -> Command:
-    """Give a command the options that declare a service."""
+    """Add the options that declare a service to a command."""
     for option in (
         click.option(
             "--persistence",
             metavar="TIME[/NETMASK]",
             callback=read_by(unset_by("none", persistence)),
-            help="Like 300s, or 300s/24 for client networks of that size; none for none.",
+            help="Timeout and size of client networks, like 300s or 300s/24; or none.",
         ),
         click.option(
             "--flags",
             metavar="FLAGS",
             callback=read_by(unset_by("default", flags)),
-            help="Like mh-fallback,mh-port; none, or default for the scheduler's own.",
+            help="Scheduler flags, like mh-fallback,mh-port; none, or default for its defaults.",
         ),
-        click.option("--scheduler", help="As ipvsadm names it."),
-        click.option("--pool", help="The pool that answers."),
+        click.option("--scheduler", help="Scheduler, as in ipvsadm(8), like wlc."),
+        click.option("--pool", help="Pool that serves it."),
         click.option(
             "--fwmark",
             metavar="MARK",
             callback=read_by(unset_by("none", number)),
-            help="A firewall mark instead of ports, or none.",
+            help="Firewall mark, instead of protocol and ports; or none.",
         ),
         click.option(
             "--ports",
             metavar="PORTS",
             callback=read_by(unset_by("none", ports)),
-            help="Like 80,443, or none.",
+            help="Ports, like 80,443; or none.",
         ),
         click.option(
             "--protocol",
             callback=read_by(unset_by("none", str)),
-            help="tcp, udp or sctp; none with a fwmark.",
+            help="tcp, udp or sctp; none with --fwmark.",
         ),
-        click.option("--vip", help="The virtual address that clients use."),
+        click.option("--vip", help="Virtual IP address."),
     ):
         command = option(command)
     return command
@@ -100,7 +100,7 @@ def show_(client: "DirectorClient", name: str, form: Format) -> None:
 @declares
 @asks_director
 def add(client: "DirectorClient", /, name: str, form: Format, **options: object) -> None:
-    """Add a service that is not there yet."""
+    """Add a service."""
     answer = client.create("v1", "services", name, body=declaration(options)).document
     show_written(answer, form)
 
@@ -110,7 +110,7 @@ def add(client: "DirectorClient", /, name: str, form: Format, **options: object)
 @declares
 @asks_director
 def set_(client: "DirectorClient", /, name: str, form: Format, **options: object) -> None:
-    """Change what is given of a service, in place."""
+    """Change a service's given options, in place."""
     patch = merge_patch(options)
     answer = client.patch("v1", "services", name, body=patch).document
     show_written(answer, form)
@@ -127,8 +127,8 @@ def remove(client: "DirectorClient", name: str, form: Format) -> None:
 
 @service.command()
 @click.argument("name", required=False)
-@click.option("--all", "everything", is_flag=True, help="Every service of the farm.")
-@click.option("--force", is_flag=True, help="Even where it removes destinations.")
+@click.option("--all", "everything", is_flag=True, help="Adopt for every service of the farm.")
+@click.option("--force", is_flag=True, help="Adopt even if that removes destinations.")
 @asks_director
 def adopt(
     client: "DirectorClient",
@@ -138,11 +138,9 @@ def adopt(
     everything: bool,
     force: bool,
 ) -> None:
-    """Take over what somebody else created.
+    """Take over existing virtual services that lvsctl did not create.
 
-    That is virtual services that the farm wants and that stand already.
-
-    They are edited in place: no connection is lost.
+    They are edited in place to match the farm, without losing connections.
     """
     if (name is None) is not everything:
         raise click.UsageError("give the name of a service, or --all")
@@ -212,7 +210,7 @@ def _details(service: Json) -> str:
 
 
 def _health_fields(service: Json) -> Sequence[tuple[str, object]]:
-    """Return what a person must hear of the pool's health; nothing where all is as ever."""
+    """Return fields for exceptional states of the pool's health."""
     health = service["status"]["health"] or {}
     withdrawn = "; the VIP is withdrawn from this director" if health.get("withdrawn") else ""
     lost_quorum = health.get("lost_quorum")

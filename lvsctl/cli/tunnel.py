@@ -1,4 +1,4 @@
-"""``lvsctl tunnel``: point-to-point tunnels of this host, made without a director."""
+"""``lvsctl tunnel``: point-to-point tunnels of this host, without a director."""
 
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator
@@ -40,16 +40,16 @@ state_folder = click.option(
     default=DEFAULT_STATE_DIR,
     envvar="LVSCTL_TUNNEL_STATE_DIR",
     show_default=True,
-    help="Where is kept what was made here.",
+    help="Folder with a record of the tunnels of this host.",
 )
 
 
 @click.group()
 def tunnel() -> None:
-    """Make tunnels between this host and another, and take them away.
+    """Add and remove tunnels between this host and another.
 
-    This is for single hosts, without a director and without an agent. A tunnel between the
-    hosts of two agents is declared: in the section tunnels of a farm file (lvsctl apply), or by
+    This is for single hosts without a director or agent. Tunnels between the hosts of two agents
+    are declared in the section tunnels of the farm file (lvsctl apply), or with
     PUT /v1/tunnels/NAME.
     """
     from lvsctl.logs import configure_command_logging  # noqa: PLC0415 - structlog loads slowly
@@ -70,33 +70,33 @@ def tunnel() -> None:
     metavar="ADDRESS",
     callback=read_by(ipaddress.ip_address),
     required=True,
-    help="This host's, from which the tunnel's packets come.",
+    help="Underlay address of this host.",
 )
 @click.option(
     "--remote",
     metavar="ADDRESS",
     callback=read_by(ipaddress.ip_address),
     required=True,
-    help="The other host's.",
+    help="Underlay address of the other host.",
 )
-@click.option("--dev", "device", help="By which the packets leave.  [the route's]")
+@click.option("--dev", "device", help="Device that outer packets leave by.  [by route]")
 @click.option(
     "--address",
     "addresses",
     metavar="ADDRESS/LENGTH",
     multiple=True,
     required=True,
-    help="Of this end inside the tunnel; several may be given.",
+    help="Address of this end inside the tunnel; repeat for several.",
 )
 @click.option(
     "--peer",
     metavar="ADDRESS",
     callback=read_by(ipaddress.ip_address),
-    help="Of the other end inside the tunnel, for list, show and ping.",
+    help="Address of the other end inside the tunnel, for list, show and ping.",
 )
-@click.option("--key", callback=read_by(number), help="Of gre and gretap, both ways.")
-@click.option("--ttl", type=int, help="Of the outer packets, 1 to 255.  [the inner packet's]")
-@click.option("--mtu", type=int, help="Bytes inside.  [the underlay's less the headers]")
+@click.option("--key", callback=read_by(number), help="Key of gre and gretap, in both directions.")
+@click.option("--ttl", type=int, help="TTL of outer packets, 1 to 255.  [the inner packet's]")
+@click.option("--mtu", type=int, help="MTU inside, in bytes.  [that of the underlay minus headers]")
 @state_folder
 @prints
 def add(
@@ -116,8 +116,7 @@ def add(
 ) -> None:
     """Add a tunnel to this host.
 
-    What this host cannot have is refused before anything is touched. The same again makes whole
-    what is not.
+    An invalid tunnel is refused before anything changes. Adding the same tunnel again repairs it.
     """
     end = TunnelEnd(
         tunnel=name,
@@ -143,7 +142,7 @@ def add(
 @state_folder
 @prints
 def remove(name: str, state_dir: Path, form: Format) -> None:
-    """Take away a tunnel that was added here, with its addresses and routes."""
+    """Remove a tunnel that was added here, with its addresses and routes."""
     with _opened(state_dir) as host:
         host.remove(name)
     show({"removed": name}, form, lambda: f"removed tunnel {name}")
@@ -183,7 +182,7 @@ def show_(name: str, state_dir: Path, form: Format) -> None:
     type=click.FloatRange(0.01, 60),
     default=0.2,
     show_default=True,
-    help="Seconds from one request to the next.",
+    help="Seconds between requests.",
 )
 @state_folder
 @prints
@@ -196,10 +195,10 @@ def ping(
     state_dir: Path,
     form: Format,
 ) -> None:
-    """Ask the other end, at its address inside the tunnel.
+    """Ping the other end through the tunnel.
 
-    Without ADDRESS it is what --peer said when the tunnel was added, or found by asking the whole
-    inner network. Exit status 1 where nobody answers.
+    ADDRESS defaults to the --peer given when the tunnel was added, else it is found by pinging
+    the inner network. Exit status 1 if there is no answer.
     """
     from lvsctl.point_to_point.single_host import ping as ping_peer  # noqa: PLC0415 - see _opened
 
@@ -239,7 +238,7 @@ def _may_send(where: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise ConfigurationError(
-            f"no echo request can be sent {where}: {error.strerror}; it takes root, or CAP_NET_RAW"
+            f"cannot send an echo request {where}: {error.strerror}; run lvsctl as root"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The options that say which tunnel leads to real servers."""
+"""Options for the tunnel to real servers."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -10,53 +10,53 @@ from lvsctl.cli.options import number, read_by
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-TYPES = "Kind of the outer header: ipip, gre or gue; its port and checksum are then as given here"
+TYPES = "Tunnel type: ipip, gre or gue; resets port and checksum unless given too"
 
 
 def tunnel_options(command: Command) -> Command:
-    """Give a command the options for a pool's tunnel."""
+    """Add the options for a pool's tunnel to a command."""
     return _options(command, click.option("--tunnel", metavar="TYPE", help=f"{TYPES}."))
 
 
 def own_tunnel_options(command: Command) -> Command:
-    """Give a command the options for the tunnel of one server."""
+    """Add the options for one server's tunnel to a command."""
     return _options(
         command,
         click.option(
             "--tunnel",
             metavar="TYPE",
             callback=read_by(unset_by("pool", str)),
-            help=f"{TYPES}. Instead of the pool's, as a whole; pool: the pool's.",
+            help=f"{TYPES}. Replaces the pool's tunnel as a whole; pool for the pool's.",
         ),
     )
 
 
 def _options(command: Command, tunnel: Callable[[Command], Command]) -> Command:
-    port = click.option("--tunnel-port", type=int, help="UDP port of gue; 6080 where none is said.")
+    port = click.option("--tunnel-port", type=int, help="UDP port of gue.  [6080]")
     checksum = click.option(
         "--tunnel-checksum/--no-tunnel-checksum",
         default=None,
-        help="Whether the outer header of gre or gue carries one.",
+        help="Checksum in the outer header of gre or gue.",
     )
     mtu = click.option(
         "--tunnel-mtu",
         metavar="BYTES",
         callback=read_by(unset_by("auto", number)),
-        help="Largest outer packet that the network lets through; auto: as the routes say.",
+        help="Largest outer packet that the network carries; auto to use the hosts' routes.",
     )
     return tunnel(port(checksum(mtu(command))))
 
 
 def tunnel_patch(options: dict[str, Any]) -> Any:  # noqa: ANN401 - a document or Unset
-    """Take the options for a tunnel out of a command's, and return what they change.
+    """Pop the tunnel options from a command's options, and return what they change.
 
-    A type that is named brings its own port and checksum: those of the old type would not fit.
+    A new type resets port and checksum, which would not fit it.
 
     Returns:
-        A merge patch; None where no option was given, ``Unset.UNSET`` where the tunnel goes.
+        A merge patch; None if no option was given, ``Unset.UNSET`` to remove the tunnel.
 
     Raises:
-        click.UsageError: A tunnel that goes is given fields.
+        click.UsageError: ``--tunnel pool`` was given with another tunnel option.
     """
     given = {
         field: options.pop(f"tunnel_{field}" if field != "type" else "tunnel")
@@ -69,7 +69,7 @@ def tunnel_patch(options: dict[str, Any]) -> Any:  # noqa: ANN401 - a document o
     }
     if given["type"] is Unset.UNSET:
         if len(patch) > 1:
-            raise click.UsageError("--tunnel pool takes no other option for the tunnel")
+            raise click.UsageError("--tunnel pool cannot be combined with other tunnel options")
         return Unset.UNSET
     if given["type"] is not None:
         patch = {"port": None, "checksum": None, **patch}

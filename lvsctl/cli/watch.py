@@ -1,4 +1,4 @@
-"""``lvsctl watch``: what happens, while it happens."""
+"""``lvsctl watch``: events, live."""
 
 import json
 import time
@@ -21,16 +21,15 @@ RETRY_S = 1.0
 @click.option(
     "--after",
     type=click.IntRange(min=0),
-    help="Begin with what followed this event, 0 for all that is kept; left out: from now on.",
+    help="Start after the event with this id; 0 for the whole history.  [new events only]",
 )
-@click.option("--once", is_flag=True, help="End with what is known, all of it unless --after.")
+@click.option("--once", is_flag=True, help="Show the history, or the part after --after, and exit.")
 @asks_director
 def watch(client: "DirectorClient", after: int | None, form: Format, *, once: bool) -> None:
-    """Show what happens, live.
+    """Show events, live.
 
-    Stored changes, changes of the kernel and drift put right, conflicts, problems, agents, drains.
-    With -o json each line is one event. A director that restarts is waited for; nothing is missed
-    meanwhile.
+    Changes of the farm and the kernel, repaired drift, conflicts, problems, agents and drains. With
+    -o json each line is one event. If the director restarts, watch reconnects and misses nothing.
     """
     last_id = 0 if once and after is None else after
     for event in _events(client, last_id, once=once):
@@ -38,7 +37,7 @@ def watch(client: "DirectorClient", after: int | None, form: Format, *, once: bo
 
 
 def _events(client: "DirectorClient", last_id: int | None, *, once: bool) -> Iterator[Json]:
-    """Yield events; once the first connection stood, connect again as often as it breaks."""
+    """Yield events, reconnecting whenever an established connection breaks."""
     connected = False
     while True:
         try:

@@ -1,8 +1,8 @@
-"""YAML as people mean it: the 1.2 core schema, each key once, no aliases, and where all of it is.
+"""Strict YAML: the 1.2 core schema with unique keys, no aliases, and line numbers.
 
-PyYAML reads YAML 1.1: ``on`` is true there, ``12:30`` a number, and of two equal keys the first is
-lost without a word. So only its parser is used here, which yields events; what they mean is
-decided below. Events also know nothing of recursion, which deep nesting could exhaust.
+PyYAML reads YAML 1.1, where ``on`` is true and ``12:30`` a number, and silently drops the first of
+two equal keys. Only its event parser is used here, and values are built from the events; this also
+bounds recursion on deep nesting.
 
 Source: YAML 1.2.2, chapter 10.3; JSON pointers are RFC 6901.
 """
@@ -26,10 +26,10 @@ Json = Any
 """A JSON value as :mod:`json` reads it."""
 
 MAX_DEPTH = 30
-_TOO_DEEP = Problem("", f"it is nested more than {MAX_DEPTH} levels deep", "fewer")
+_TOO_DEEP = Problem("", "it is nested too deeply", f"up to {MAX_DEPTH} levels")
 _LIBYAML_TOO_DEEP = "exceeded maximum nesting depth"
 MAX_DIGITS = 20
-"""No number in a farm file has more."""
+"""Longer numbers are read as text; no number in a farm file is as long."""
 
 _NULL = re.compile(r"~|null|Null|NULL|")
 _TRUE = re.compile(r"true|True|TRUE")
@@ -44,14 +44,14 @@ _FLOAT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A problem and the line that it is on, counted from 1."""
+    """A problem and its line, counted from 1."""
 
     line: int
     problem: Problem
 
 
 class WrongYaml(ValueError):
-    """A text is no YAML, or more than is taken here."""
+    """Not YAML, or YAML with unsupported features."""
 
     def __init__(self, found: list[Located]) -> None:
         super().__init__("; ".join(str(each.problem) for each in found))
@@ -60,29 +60,29 @@ class WrongYaml(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document and the lines of its parts.
+    """A parsed document with line numbers.
 
     Attributes:
-        value: As JSON would have it.
-        lines: For each JSON pointer the line of its key or item, counted from 1.
+        value: As a JSON value.
+        lines: Line of each key or item, by JSON pointer, counted from 1.
     """
 
     value: Json
     lines: Mapping[str, int]
 
     def line_of(self, pointer: str) -> int:
-        """Return the line of what a pointer names, or of the next thing around it that is there."""
+        """Return the line of a pointer, or of its nearest existing ancestor."""
         while pointer not in self.lines and pointer:
             pointer = pointer.rpartition("/")[0]
         return self.lines.get(pointer, 1)
 
 
 def read(text: str) -> Document:
-    """Return the one document of a text.
+    """Parse a text with one document.
 
     Raises:
-        WrongYaml: It is no YAML, holds no document or several, a key twice, an alias, a tag, or a
-            key that is no text.
+        WrongYaml: Not YAML; no document or several; or a duplicate key, an alias, a tag, or a key
+            that is not text.
     """
     reader = _Reader(text)
     value = reader.document()
@@ -93,14 +93,14 @@ def read(text: str) -> Document:
 
 @dataclass
 class _Reader:
-    """Turns the events of one text into its value, noting lines and what is wrong."""
+    """Builds the value of a text from its events, recording lines and problems."""
 
     text: str
     lines: dict[str, int] = field(default_factory=dict)
     found: list[Located] = field(default_factory=list)
 
     def document(self) -> Json:
-        """Return the value of the only document; None where there is none."""
+        """Return the value of the only document; None without one."""
         try:
             return self._document(yaml.parse(self.text, Loader=Loader))
         except yaml.MarkedYAMLError as error:
@@ -108,7 +108,7 @@ class _Reader:
             self._unparsed(mark.line + 1 if mark else 1, error)
         except ReaderError as error:
             before = self.text.encode()[: error.position]  # libyaml counts bytes
-            detail = "a character that does not print"
+            detail = "a non-printable character"
             self.found.append(Located(before.count(b"\n") + 1, Problem("", detail, "text")))
         return None
 
@@ -132,7 +132,7 @@ class _Reader:
         problem = Problem("", " ".join(filter(None, [error.context, error.problem])))
         if line <= len(lines) and lines[line - 1].lstrip(" ").startswith("\t"):
             problem = Problem("", "a tab in the indentation", "spaces")
-        elif error.problem == _LIBYAML_TOO_DEEP:  # found while it looked ahead of its events
+        elif error.problem == _LIBYAML_TOO_DEEP:  # libyaml's own limit, found by its look-ahead
             problem = _TOO_DEEP
         self.found.append(Located(line, problem))
 
@@ -175,7 +175,7 @@ class _Reader:
             below = f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"
             if key in mapping:
                 at = self.lines[below]
-                self._wrong(event, below, f"{key!r} is here twice, first in line {at}", "each once")
+                self._wrong(event, below, f"duplicate key {key!r}, first on line {at}", "each once")
             self.lines.setdefault(below, _line(event))
             mapping[key] = self._value(next(events), events, below, depth + 1)
         return mapping
@@ -186,7 +186,7 @@ class _Reader:
         key = event.value if isinstance(event, yaml.ScalarEvent) else ""
         plain = isinstance(event, yaml.ScalarEvent) and event.implicit[0]
         if not key or (plain and not isinstance(_scalar(key), str)):
-            self._wrong(event, pointer, f"{key!r} is no name of a field", "text")
+            self._wrong(event, pointer, f"{key!r} is not a field name", "text")
             if not isinstance(event, yaml.ScalarEvent):
                 self._value(event, events, pointer, depth + 1)
         return key
@@ -200,7 +200,7 @@ def _line(event: yaml.Event) -> int:
 
 
 def _scalar(text: str) -> Json:
-    """Return what a plain scalar stands for in the core schema."""
+    """Return the value of a plain scalar in the core schema."""
     if _NULL.fullmatch(text):
         return None
     if _TRUE.fullmatch(text):

@@ -1,1 +1,1 @@
-"""How programs of lvsctl reach a director. Nothing here knows what they ask it for."""
+"""Transport to a director, shared by its clients. Nothing here knows the REST API."""

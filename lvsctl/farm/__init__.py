@@ -1,4 +1,4 @@
-"""What people declare, what is known at run time, and the table that both compile to. Pure.
+"""The domain: the declared farm, its run-time status, and the IPVS table they compile to. Pure.
 
 Values, rules and compilation belong here; nothing that reads a disk, a clock or a kernel.
 """

@@ -1,4 +1,4 @@
-"""What a pool's health checks ask of its real servers, how often, and by which path. Values."""
+"""Health checks of a pool: their requests, intervals and paths. Values."""
 
 import enum
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from lvsctl.net import IPAddress
 
 
 class Through(enum.StrEnum):
-    """The path of a probe.
+    """Path of a probe.
 
-    TUNNEL goes to the VIP, in the pool's tunnel, as a client's packets do; DIRECT goes to the
-    real server's own address.
+    TUNNEL sends it to the VIP through the pool's tunnel, like a client's packets; DIRECT sends it
+    to the real server's own address.
     """
 
     TUNNEL = "tunnel"
@@ -30,7 +30,7 @@ class CheckKind(enum.StrEnum):
 
 
 class RecordType(enum.IntEnum):
-    """Types of DNS records that a check can ask for, with their numbers (RFC 1035, 3596)."""
+    """DNS record types that a check can query, with their numbers (RFC 1035, 3596)."""
 
     A = 1
     NS = 2
@@ -44,11 +44,11 @@ class RecordType(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class TlsOptions:
-    """How a check speaks TLS.
+    """TLS options of a check.
 
     Attributes:
-        server_name: Sent as SNI, and the name that is verified; None sends and wants none.
-        verify: The certificate must be valid, for ``server_name`` and by the director's own
+        server_name: Sent as SNI, and the name to verify; None sends no SNI.
+        verify: The certificate must be valid for ``server_name``, by the director's
             certification authorities.
     """
 
@@ -58,7 +58,7 @@ class TlsOptions:
 
 @dataclass(frozen=True, slots=True)
 class StatusRange:
-    """HTTP statuses from ``first`` to ``last``, both included."""
+    """HTTP statuses from ``first`` to ``last``, inclusive."""
 
     first: int
     last: int
@@ -72,21 +72,21 @@ class StatusRange:
 
 @dataclass(frozen=True, slots=True)
 class TcpRequest:
-    """A connection that is accepted."""
+    """The server accepts a connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """An HTTP/1.1 request, with ``tls`` one of https.
+    """The server answers an HTTP/1.1 request, over TLS for https.
 
     Attributes:
         method: As in the request line.
-        path: With the query.
-        host: The Host field; None names the address that is asked.
-        headers: Further fields.
-        statuses: An answer with another status fails.
-        body: Regular expression (:mod:`lvsctl.health.patterns`) that has to match somewhere in the
-            body; None takes any body.
+        path: Including the query.
+        host: The Host field; None for the probed address.
+        headers: Additional fields.
+        statuses: Any other status fails.
+        body: Regular expression (:mod:`lvsctl.health.patterns`) that must match somewhere in the
+            body; None accepts any body.
         tls: None for http.
     """
 
@@ -101,18 +101,18 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class TlsRequest:
-    """A TLS handshake that succeeds."""
+    """The server completes a TLS handshake."""
 
     tls: TlsOptions = TlsOptions()
 
 
 @dataclass(frozen=True, slots=True)
 class UdpRequest:
-    """A datagram that is answered.
+    """The server answers a datagram.
 
     Attributes:
-        payload: What is sent; may be empty.
-        answer: What the answer has to begin with; empty takes any.
+        payload: Content of the datagram; may be empty.
+        answer: Required prefix of the answer; empty accepts any.
     """
 
     payload: bytes = b""
@@ -121,12 +121,12 @@ class UdpRequest:
 
 @dataclass(frozen=True, slots=True)
 class DnsRequest:
-    """A DNS query over UDP, answered with NOERROR and a record of the type that was asked for.
+    """The server answers a DNS query over UDP with NOERROR and a record of the queried type.
 
     Attributes:
-        name: Name asked for, absolute.
-        type: Type asked for.
-        addresses: Addresses that must all be in the answer to A or AAAA; empty takes any.
+        name: Absolute name to query.
+        type: Record type to query.
+        addresses: For A and AAAA: all of them must be in the answer; empty accepts any.
     """
 
     name: str
@@ -139,8 +139,8 @@ class ExecRequest:
     """A program that exits with status 0.
 
     Attributes:
-        program: Name of a file in the director's ``--exec-dir``, without a path.
-        arguments: Given to it as they are; no shell reads them.
+        program: Name of a file in the folder of programs, without a path.
+        arguments: Passed unchanged, without a shell.
     """
 
     program: str
@@ -152,20 +152,21 @@ Request = TcpRequest | HttpRequest | TlsRequest | UdpRequest | DnsRequest | Exec
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """A health check of a pool: what is asked, and how answers become a verdict.
+    """A health check of a pool.
 
     Attributes:
-        request: What is asked.
-        port: Port that is asked; None asks each port of the services that use the pool.
+        request: The request to send.
+        port: Port to probe; None probes each port of the services that use the pool.
         through: Path of the probe.
-        interval_s: From the start of one probe to that of the next while the verdict stands.
-        fast_interval_s: The same while it is changing, where that is shorter.
-        timeout_s: A probe that takes longer has failed.
-        rise: Passes in a row after which a server that was down is up; without a verdict, one is
-            enough.
-        fall: Failures in a row after which a server that was up is down.
-        grace_s: Failures do not count for so long after checking began, until the first pass.
-        jitter: 0 to 0.5: by this share an interval may be longer or shorter, at random.
+        interval_s: From the start of one probe to the start of the next, while the verdict is
+            stable.
+        fast_interval_s: The same while the verdict is changing, if shorter.
+        timeout_s: A probe that takes longer fails.
+        rise: Consecutive passes that bring a server up; one is enough for the first verdict.
+        fall: Consecutive failures that take a server down.
+        grace_s: Time after checking began during which failures do not count, until the first
+            pass.
+        jitter: 0 to 0.5: random variation of the interval, as a share of it.
     """
 
     request: Request
@@ -181,12 +182,12 @@ class HealthCheck:
 
     @property
     def kind(self) -> CheckKind:
-        """What people call this check."""
+        """Kind of this check."""
         return kind_of(self.request)
 
 
 def kind_of(request: Request) -> CheckKind:
-    """Return what people call a check with this request."""
+    """Return the kind of check with this request."""
     match request:
         case TcpRequest():
             return CheckKind.TCP

@@ -1,4 +1,4 @@
-"""Who is a server of a pool, and whether it serves, with what weight and tunnel, and why. Pure."""
+"""The members of a pool, and whether each serves, with its weight, tunnel and reason. Pure."""
 
 import enum
 import functools
@@ -30,11 +30,11 @@ from lvsctl.messages.model import Membership
 from lvsctl.net import IPAddress
 
 SORRY_WEIGHT = 100
-"""Of a sorry server, which nobody shares a service with."""
+"""Weight of a sorry server; arbitrary, since it is the only destination."""
 
 
 class Origin(enum.StrEnum):
-    """How a server came into its pool."""
+    """How a server joined its pool."""
 
     DECLARED = "declared"
     AGENT = "agent"
@@ -42,18 +42,18 @@ class Origin(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PoolMember:
-    """A server of a pool, declared or joined, with its agent where it has one.
+    """A server of a pool, declared or joined by its agent.
 
     Attributes:
         id: Pool and name.
-        address: Where tunnelled packets are sent (RIP).
-        weight: As declared, or as its agent brought it.
-        origin: How it came into its pool.
-        encapsulation: What packets to it are to be wrapped in.
+        address: Real server address (RIP), where tunnelled packets are sent.
+        weight: As declared, or as its agent registered it.
+        origin: How it joined its pool.
+        encapsulation: Desired encapsulation of packets to it.
         upper_threshold: As declared.
         lower_threshold: As declared.
-        agent: Its agent, which may be leaving or have left.
-        own_tunnel: Its declared tunnel; None where it has the pool's.
+        agent: Its agent, which may be leaving or have left; None without.
+        own_tunnel: Its declared tunnel; None if it uses the pool's.
     """
 
     id: ServerId
@@ -68,10 +68,10 @@ class PoolMember:
 
 
 def members(pool: Pool, status: Status) -> Sequence[PoolMember]:
-    """Return the servers of a pool, the declared ones first.
+    """Return the servers of a pool, declared ones first.
 
-    An agent whose address is declared is that server's agent; every other agent of the pool is a
-    server of its own. One that has left takes its undeclared server along.
+    An agent whose address is declared belongs to that server; any other agent of the pool is a
+    server by itself until it leaves.
     """
     agents = {agent.address: agent for agent in status.agents_by_pool.get(pool.name, ())}
     of_pool = pool.tunnel.encapsulation
@@ -106,14 +106,14 @@ def members(pool: Pool, status: Status) -> Sequence[PoolMember]:
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """Whether a server takes part in a service, and why.
+    """State of a server in one service.
 
     Attributes:
-        weight: Its weight in the table; None when it is not in the table.
-        reason: Why it is so, for a person; empty where it serves as declared.
-        encapsulation: What packets to it are wrapped in; None when it is not in the table.
-        pending: It waits for its agent to report it ready over the tunnel that is wanted.
-        unchecked: It is kept out until it passes its health checks for the first time.
+        weight: In the table; None if it is not in the table.
+        reason: Why, for a person; empty if it serves as declared.
+        encapsulation: Of packets to it; None if it is not in the table.
+        pending: Waiting for its agent to report it ready over the desired tunnel.
+        unchecked: Kept out until it first passes its health checks.
     """
 
     weight: int | None
@@ -124,11 +124,11 @@ class ServerState:
 
 
 def usable_encapsulation(member: PoolMember, vip: IPAddress) -> Encapsulation | None:
-    """Return what packets for ``vip`` can be wrapped in on their way to a server.
+    """Return the encapsulation to use for packets for ``vip`` to a server.
 
-    That is what is wanted, but where its agent has not yet reported that ready, what the agent
-    is known to accept: a live pool gets another tunnel one server after the other. None where
-    nothing is known to be accepted; packets would loop or vanish there.
+    This is the desired one once the agent has reported it ready, until then one that the agent
+    accepts: servers of a live pool switch tunnels one by one. None if the agent accepts none;
+    packets would loop or be dropped.
     """
     agent = member.agent
     if agent is None or Readiness(vip, member.encapsulation) in agent.ready:
@@ -137,9 +137,9 @@ def usable_encapsulation(member: PoolMember, vip: IPAddress) -> Encapsulation | 
 
 
 def server_state(member: PoolMember, vip: IPAddress, status: Status) -> ServerState:
-    """Decide whether a server takes part in a service on ``vip``, with what weight and tunnel.
+    """Decide whether a server serves ``vip``, and with which weight and tunnel.
 
-    The order of the cases is their precedence.
+    Cases are in order of precedence.
     """
     agent, override = member.agent, status.overrides.get(member.id)
     if agent is None and override is None:
@@ -171,30 +171,30 @@ def server_state(member: PoolMember, vip: IPAddress, status: Status) -> ServerSt
     return ServerState(weight, f"{why}; {pending}" if why else pending, used, pending=True)
 
 
-@functools.lru_cache(maxsize=4096)  # most servers of a farm have the same
+@functools.lru_cache(maxsize=4096)  # most servers of a farm share one value
 def _as_declared(weight: int, encapsulation: Encapsulation) -> ServerState:
     return ServerState(weight, "", encapsulation)
 
 
 def _until(override: Override | None) -> str:
-    """Return when a drain ends and what then becomes of connections, in words."""
+    """Return when a drain ends and what then happens to connections, in words."""
     if override is None or override.deadline is None:
         return ""
-    then = {AtDeadline.CUT: "what is left is then cut", AtDeadline.KEEP: "what is left is kept"}
-    return f" until {override.deadline.at:%Y-%m-%dT%H:%M:%SZ}, {then[override.deadline.then]}"
+    then = {AtDeadline.CUT: "are then cut", AtDeadline.KEEP: "are kept"}[override.deadline.then]
+    return f" until {override.deadline.at:%Y-%m-%dT%H:%M:%SZ}, remaining connections {then}"
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceState:
-    """How a pool serves one service.
+    """State of a pool's servers in one service.
 
     Attributes:
-        members: Its servers, the declared ones first.
-        parts: What each of them takes part with, by its name.
+        members: Its servers, declared ones first.
+        parts: State of each server, by name.
         sorry: The sorry server takes the new connections.
-        panic: Why servers serve that are not healthy; empty where none does.
-        healthy: How many servers are healthy and take new connections.
-        next_change: When a weight changes by itself, in UTC; None when it does not.
+        panic: Why unhealthy servers serve, for a person; empty if none does.
+        healthy: Number of healthy servers that take new connections.
+        next_change: When slow start next changes a weight, in UTC; None if it does not.
     """
 
     members: Sequence[PoolMember]
@@ -206,9 +206,9 @@ class ServiceState:
 
 
 def service_state(service: Service, pool: Pool, status: Status) -> ServiceState:
-    """Decide how the servers of a pool serve a service, by all that is known of them.
+    """Decide how the servers of a pool serve a service.
 
-    What a person or an agent decided comes first, then what the health checks say.
+    Decisions of a person or an agent come first, then health.
     """
     found = members(pool, status)
     parts = {member.id.server: server_state(member, service.vip, status) for member in found}
@@ -241,7 +241,7 @@ def service_state(service: Service, pool: Pool, status: Status) -> ServiceState:
 
 
 def _with_health(part: ServerState, effective: Effective, health: Health) -> ServerState:
-    """Return what a server takes part with once its health is taken into account."""
+    """Apply the effective weight to the state of a server."""
     reason = "; ".join(filter(None, (effective.reason, part.reason)))
     if effective.weight is None:
         unchecked = part.weight is not None and health.healthy is None

@@ -1,4 +1,4 @@
-"""What follows for a pool when its servers fall and rise. Values."""
+"""How a pool reacts to the health of its servers. Values."""
 
 import enum
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from datetime import timedelta
 
 
 class OnDown(enum.StrEnum):
-    """What becomes of a server that is down.
+    """What to do with a server that is down.
 
-    REMOVE takes it out of the table, where ``expire_nodest_conn`` makes its clients connect anew
-    at once; QUIESCE keeps it at weight 0, and its connections with it.
+    REMOVE takes it out of the table, and ``expire_nodest_conn`` makes its clients reconnect at
+    once; QUIESCE keeps it at weight 0, with its connections.
     """
 
     REMOVE = "remove"
@@ -18,11 +18,11 @@ class OnDown(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SlowStart:
-    """A server that rises gets its weight in equal steps, the first at once.
+    """A server that comes up gets its weight in equal steps, the first at once.
 
     Attributes:
-        over_s: From the first step to the last, which is the whole weight.
-        steps: How many, at least 2.
+        over_s: Time from the first step to the last, which is the full weight.
+        steps: Number of steps, at least 2.
     """
 
     over_s: int
@@ -30,18 +30,18 @@ class SlowStart:
 
     @property
     def step_length(self) -> timedelta:
-        """From one step to the next."""
+        """Time from one step to the next."""
         return timedelta(seconds=self.over_s) / (self.steps - 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Quorum:
-    """How many servers have to be healthy.
+    """Minimum number of healthy servers.
 
     Attributes:
-        servers: With fewer that take new connections the quorum is lost.
-        hysteresis: It is back only with so many more.
-        withdraw: Without it the VIP is withdrawn from this director.
+        servers: Quorum is lost if fewer healthy servers take new connections.
+        hysteresis: This many more are needed to regain it.
+        withdraw: Withdraw the VIP from this director while quorum is lost.
     """
 
     servers: int
@@ -51,14 +51,14 @@ class Quorum:
 
 @dataclass(frozen=True, slots=True)
 class HealthPolicy:
-    """What follows from the health of a pool's servers.
+    """How a pool reacts to the health of its servers.
 
     Attributes:
-        on_down: What becomes of a server that is down.
-        slow_start: None gives a server that rises its whole weight at once.
-        quorum: None wants none.
-        panic_below: With a smaller share of healthy servers, in percent, those that are down
-            serve as well; 0 only with none.
+        on_down: What to do with a server that is down.
+        slow_start: None gives a server that comes up its full weight at once.
+        quorum: None requires none.
+        panic_below: Below this percentage of healthy servers, those that are down serve as well;
+            0: only if none is healthy.
     """
 
     on_down: OnDown = OnDown.REMOVE

@@ -1,4 +1,4 @@
-"""What director and agent say to each other: the values and their strict codec.
+"""Messages between director and agent: values and their strict codec.
 
-Both sides import this room and nothing of each other.
+Both sides import this package and nothing of each other.
 """

@@ -1,6 +1,6 @@
-"""JSON documents to values with nothing guessed: a string is no number, a number no truth.
+"""Strict conversion of JSON documents to values: no coercion between types.
 
-Unknown fields are passed over, so that either side may be the older one.
+Unknown fields are ignored, so either side may be older.
 """
 
 import dataclasses
@@ -37,11 +37,11 @@ _TEXTS: tuple[tuple[Any, Callable[[str], object], str], ...] = (
 )
 _NAMES = {str: "a string", int: "a whole number", bool: "true or false"}
 MOST_PROBLEMS = 100
-"""Of one document; a million wrong members cost no more than their text."""
+"""Problems reported for one document, which bounds the cost of a million invalid members."""
 
 
 class _Unfit(ValueError):
-    """A part of a document is not what it should be."""
+    """A part of a document is invalid."""
 
     def __init__(self, detail: str, allowed: str = "") -> None:
         super().__init__(detail)
@@ -50,10 +50,10 @@ class _Unfit(ValueError):
 
 
 def structured(converter: cattrs.Converter, document: object, form: type[T]) -> T:
-    """Return the value that a JSON document stands for.
+    """Convert a JSON document to a value.
 
     Raises:
-        InvalidInput: It stands for none; one problem for each part that is wrong.
+        InvalidInput: The document is invalid; one problem for each invalid part.
     """
     try:
         return converter.structure(document, form)
@@ -62,7 +62,7 @@ def structured(converter: cattrs.Converter, document: object, form: type[T]) -> 
 
 
 def strict_converter() -> cattrs.Converter:
-    """Make a converter for JSON documents, to which unions of classes may be added."""
+    """Create a converter for JSON documents, to which unions of classes can be added."""
     converter = cattrs.Converter()
     for form in _NAMES:
         converter.register_structure_hook(form, _exactly)
@@ -91,7 +91,7 @@ def _dataclass_hook(converter: cattrs.Converter, form: Any) -> Any:  # noqa: ANN
 
 def _tuple(converter: cattrs.Converter, value: object, form: Any) -> tuple[object, ...]:  # noqa: ANN401
     if not isinstance(value, list):
-        raise _Unfit(f"{_shown(value)} is no list", "a list")
+        raise _Unfit(f"{_shown(value)} is not a list", "a list")
     member = form.__args__[0]
     structure = converter.get_structure_hook(member)
     members: list[object] = []
@@ -99,24 +99,24 @@ def _tuple(converter: cattrs.Converter, value: object, form: Any) -> tuple[objec
     for index, each in enumerate(value):
         try:
             members.append(structure(each, member))
-        except Exception as error:  # noqa: BLE001 - as cattrs does; told with the member's place
+        except Exception as error:  # noqa: BLE001 - as cattrs does; reported with its index
             error.add_note(IterableValidationNote(f"member {index}", index, member))
             errors.append(error)
             if len(errors) == MOST_PROBLEMS:
                 break
     if errors:
-        raise IterableValidationError("a list has wrong members", errors, form)
+        raise IterableValidationError("a list has invalid members", errors, form)
     return tuple(members)
 
 
 def _object(document: object) -> dict[str, object]:
     if not isinstance(document, dict):
-        raise _Unfit(f"{_shown(document)} is no object", "a JSON object")
+        raise _Unfit(f"{_shown(document)} is not an object", "a JSON object")
     return document
 
 
 def _exactly(value: object, form: type[T]) -> T:
-    if type(value) is not form:  # not isinstance: True is no number here
+    if type(value) is not form:  # not isinstance: True must not pass as a number
         raise _Unfit(f"{_shown(value)} is not {_NAMES[form]}", _NAMES[form])
     return value
 
@@ -126,14 +126,14 @@ def _member(plain: type, value: object, form: type[enum.Enum]) -> enum.Enum:
         return form(_exactly(value, plain))
     except ValueError as error:
         allowed = ", ".join(str(member.value) for member in form)
-        raise _Unfit(f"{_shown(value)} is unknown here", allowed) from error
+        raise _Unfit(f"{_shown(value)} is not a known value", allowed) from error
 
 
 def _text_hook(parse: Callable[[str], object], what: str) -> _Hook:
     def structure(value: object, _: object) -> object:
         text = _exactly(value, str)
         if "%" in text:
-            raise _Unfit(f"{_shown(text)} names a device, which is another on each host", what)
+            raise _Unfit(f"{_shown(text)} names a device, which is specific to one host", what)
         try:
             return parse(text)
         except ValueError as error:
@@ -160,7 +160,7 @@ def _problems(error: BaseException, pointer: str) -> Iterator[Problem]:
     elif isinstance(error, _Unfit):
         yield Problem(pointer, error.detail, error.allowed)
     else:
-        yield Problem(pointer, f"has not the right form ({error})")
+        yield Problem(pointer, f"is malformed ({error})")
 
 
 def _step(error: BaseException) -> str:

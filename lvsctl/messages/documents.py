@@ -1,4 +1,4 @@
-"""What director and agent tell each other, as JSON documents; both sides read and write here."""
+"""Messages between director and agent as JSON documents, for both sides."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,43 +14,43 @@ _CONVERTER = strict_converter()
 
 
 def registration_document(registration: Registration) -> Document:
-    """Return a registration as what ``json.dumps`` takes."""
+    """Return a registration as JSON values."""
     return _plain(registration)
 
 
 def read_registration(document: object) -> Registration:
-    """Return the registration of a parsed JSON document.
+    """Convert a JSON document to a registration.
 
     Raises:
-        InvalidInput: It is none; each problem points into the document.
+        InvalidInput: Not a registration; each problem points into the document.
     """
     return structured(_CONVERTER, document, Registration)
 
 
 def assignment_document(assignment: Assignment) -> Document:
-    """Return an assignment as what ``json.dumps`` takes."""
+    """Return an assignment as JSON values."""
     return _plain(assignment)
 
 
 def read_assignment(document: object) -> Assignment:
-    """Return the assignment of a parsed JSON document.
+    """Convert a JSON document to an assignment.
 
     Raises:
-        InvalidInput: It is none; each problem points into the document.
+        InvalidInput: Not an assignment; each problem points into the document.
     """
     return structured(_CONVERTER, document, Assignment)
 
 
 def report_document(report: Report) -> Document:
-    """Return a report as what ``json.dumps`` takes."""
+    """Return a report as JSON values."""
     return _plain(report)
 
 
 def read_report(document: object) -> Report:
-    """Return the report of a parsed JSON document.
+    """Convert a JSON document to a report.
 
     Raises:
-        InvalidInput: It is none, or too large; each problem points into the document.
+        InvalidInput: Not a report, or too large; each problem points into the document.
     """
     report = structured(_CONVERTER, document, Report)
     problems = tuple(report_problems(report))

@@ -1,7 +1,7 @@
-"""How much a report may say: the director refuses more, and an agent sends no more.
+"""Limits on the size of a report: the director refuses larger ones, and agents stay within them.
 
-A director keeps the last report of each agent in memory, and what is new in it in its history.
-Without limits a single agent, broken or hostile, would fill both.
+A director keeps the last report of each agent in memory, and new findings in its history. Without
+limits a single broken or hostile agent could fill both.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ _TEXTS: Mapping[type, Mapping[str, int]] = {
     Finding: {"subject": 200, "detail": 1000, "cure": 1000, "at": 40},
     TunnelEndState: {"tunnel": 100, "since": 40, "reason": 1000},
 }
-"""Characters of each text."""
+"""Maximum length of each text, in characters."""
 
 PartT = TypeVar("PartT", Finding, TunnelEndState)
 
@@ -37,7 +37,7 @@ def report_problems(report: Report) -> Iterator[Problem]:
     for name, most in _LISTS.items():
         parts = getattr(report, name)
         if len(parts) > most:
-            yield Problem(f"/{name}", f"{len(parts)} are listed", f"up to {most}")
+            yield Problem(f"/{name}", f"{len(parts)} items are too many", f"up to {most}")
             continue
         for index, part in enumerate(parts):
             yield from _text_problems(f"/{name}/{index}", part)
@@ -47,14 +47,16 @@ def _text_problems(pointer: str, part: Any) -> Iterator[Problem]:  # noqa: ANN40
     for field, most in _TEXTS.get(type(part), {}).items():
         length = len(getattr(part, field))
         if length > most:
-            yield Problem(f"{pointer}/{field}", f"it has {length} characters", f"up to {most}")
+            yield Problem(
+                f"{pointer}/{field}", f"{length} characters are too long", f"up to {most}"
+            )
 
 
 def within_limits(report: Report) -> Report:
-    """Return what of a report may be sent.
+    """Truncate a report to the limits.
 
-    Of too many findings those that are broken now stay, and of these the newest, with one more
-    that says how many there are besides.
+    If there are too many findings, broken ones come first, then the newest; one more finding
+    gives the number of those left out.
     """
     return replace(
         report,
@@ -84,8 +86,8 @@ def _most_important(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     more = Finding(
         Severity.BROKEN,
         "lvsctl-agent",
-        f"{len(findings) - len(kept)} more findings than a report can list",
-        "on the host, all are listed by: lvsctl agent status",
+        f"{len(findings) - len(kept)} more findings than fit in a report",
+        "list all of them on the host: lvsctl agent status",
         findings[-1].at,
     )
     return (*(each for each in findings if each in kept), more)

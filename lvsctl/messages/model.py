@@ -1,4 +1,4 @@
-"""What director and agent tell each other, as values; both sides import these and nothing more."""
+"""Messages between director and agent, as values."""
 
 import enum
 from dataclasses import dataclass
@@ -7,11 +7,10 @@ from lvsctl.net import IPAddress, IPInterface
 
 
 class Membership(enum.StrEnum):
-    """Where an agent stands in its pools.
+    """Membership of an agent in its pools.
 
-    JOINED takes part. LEAVING gets no new connections: its destinations stay with weight 0.
-    LEFT has no destinations; its record remains so that a declared server does not return to the
-    table by itself.
+    JOINED serves. LEAVING gets no new connections: its destinations keep weight 0. LEFT has no
+    destinations; its record remains so that a declared server does not return to the table.
     """
 
     JOINED = "joined"
@@ -21,13 +20,13 @@ class Membership(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What an agent says of itself when it joins (``PUT /v1/agents/{agent}``).
+    """Registration of an agent (``PUT /v1/agents/{agent}``).
 
     Attributes:
         address: The real server's address (RIP), where the director sends tunnelled packets.
         pools: Names of the pools to join.
         weight: Weight in pools that do not declare this address; 0 to 65535.
-        membership: Where it stands or wants to go.
+        membership: Requested membership.
     """
 
     address: IPAddress
@@ -41,9 +40,9 @@ class Tunnel:
     """An encapsulation that the real server must accept.
 
     Attributes:
-        type: ``ipip``, ``gre`` or ``gue``; a newer director may know more.
+        type: ``ipip``, ``gre`` or ``gue``; a newer director may send others.
         port: UDP port of gue; 0 for the others.
-        checksum: Whether the outer header carries one.
+        checksum: The outer header has a checksum.
     """
 
     type: str
@@ -56,9 +55,9 @@ class Tunnel:
 
 
 class TunnelMode(enum.StrEnum):
-    """What the packets of a point-to-point tunnel are wrapped in, as ip-tunnel(8) names it.
+    """Mode of a point-to-point tunnel, as in ip-tunnel(8).
 
-    IPIP carries IPv4 alone; GRE carries IPv4 and IPv6; GRETAP carries Ethernet frames.
+    IPIP carries IPv4 only; GRE carries IPv4 and IPv6; GRETAP carries Ethernet frames.
     """
 
     IPIP = "ipip"
@@ -68,20 +67,20 @@ class TunnelMode(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TunnelEnd:
-    """What one host needs for a point-to-point tunnel.
+    """Configuration of one end of a point-to-point tunnel.
 
     Attributes:
         tunnel: Name of the tunnel.
         link: Name of its device on this host.
-        mode: What the packets are wrapped in.
-        local: This host's address, from which the packets come.
-        remote: The other host's, to which they go.
-        addresses: This end's inside the tunnel, with prefix lengths.
-        peers: The other end's inside the tunnel; the first one is probed.
-        device: Device by which the packets leave; None for the route's.
-        key: Of gre and gretap, both ways; None without.
-        ttl: Of the outer packets; None copies the inner packet's.
-        mtu: Bytes inside; None for the kernel's.
+        mode: Mode of the tunnel.
+        local: This host's underlay address.
+        remote: The other host's underlay address.
+        addresses: Addresses of this end inside the tunnel, with prefix lengths.
+        peers: Addresses of the other end inside the tunnel; the first one is probed.
+        device: Device that outer packets leave by; None leaves it to the route.
+        key: Key of gre and gretap, in both directions; None for none.
+        ttl: TTL of outer packets; None copies the inner packet's.
+        mtu: MTU inside the tunnel, in bytes; None leaves it to the kernel.
     """
 
     tunnel: str
@@ -99,18 +98,18 @@ class TunnelEnd:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What a real server's host should be (``GET /v1/agents/{agent}/assignment``).
+    """Desired state of a real server's host (``GET /v1/agents/{agent}/assignment``).
 
     Attributes:
-        farm_id: Which farm says so. An assignment of another farm never removes anything.
-        agent: For whom.
-        vips: Addresses that the host takes tunnelled packets for, sorted.
-        tunnels: Encapsulations that it accepts, sorted.
-        mtu: Largest outer packet, in bytes, that the network from the director lets through; None
-            where the host's own routes say it.
+        farm_id: The farm. An assignment of another farm never removes anything.
+        agent: The agent that it is for.
+        vips: VIPs to accept tunnelled packets for, sorted.
+        tunnels: Encapsulations to accept, sorted.
+        mtu: Largest outer packet, in bytes, that the network from the director carries; None
+            leaves it to the host's routes.
         tunnel_ends: Ends of point-to-point tunnels on this host, by name.
-        epoch: Of the farm's state that says so; 0 where the director tells none.
-        revision: Of that state. Within a farm the higher (epoch, revision) is the later word.
+        epoch: Of the farm's state; 0 if the director sends none.
+        revision: Of the farm's state. Within a farm the highest (epoch, revision) is current.
     """
 
     farm_id: str
@@ -124,7 +123,7 @@ class Assignment:
 
 
 class Severity(enum.StrEnum):
-    """How a finding bears on service: it is broken now, or was found and mended."""
+    """Whether a finding is still broken, or was repaired."""
 
     BROKEN = "broken"
     REPAIRED = "repaired"
@@ -132,14 +131,14 @@ class Severity(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing on a real server that was not as it should be.
+    """Something on a real server that differed from the desired state.
 
     Attributes:
-        severity: Whether it still is so.
-        subject: The thing, as ip(8) or sysctl(8) names it.
-        detail: What was found, what it should be, and its cause.
-        cure: What a person can do; empty where it was mended.
-        at: When, ISO 8601 in UTC.
+        severity: Whether it still does.
+        subject: As ip(8) or sysctl(8) names it.
+        detail: Actual and desired state, and the cause.
+        cure: What a person can do; empty if it was repaired.
+        at: ISO 8601 in UTC.
     """
 
     severity: Severity
@@ -151,17 +150,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class TunnelEndState:
-    """How one end of a point-to-point tunnel is.
+    """State of one end of a point-to-point tunnel.
 
     Attributes:
         tunnel: Name of the tunnel.
-        up: The end is as it should be, and the other one answers.
-        since: When it came to be up or down, ISO 8601 in UTC.
-        reason: Why it is down; empty where it is up.
-        mtu: Bytes inside; None where there is no device.
-        round_trip_us: Mean of the answered probes in the window, in microseconds; None without.
-        sent: Probes in the window: the last seconds, one in each.
-        lost: Those of them that were not answered.
+        up: This end is configured as desired, and the other one answers.
+        since: When it went up or down, ISO 8601 in UTC.
+        reason: Why it is down; empty if it is up.
+        mtu: Of its device, in bytes; None if there is no device.
+        round_trip_us: Mean over the answered probes of the window, in microseconds; None without.
+        sent: Probes in the window, one per second.
+        lost: Unanswered probes in the window.
     """
 
     tunnel: str
@@ -176,14 +175,14 @@ class TunnelEndState:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an agent sees on its host (``PUT /v1/agents/{agent}/report``).
+    """Observed state of an agent's host (``PUT /v1/agents/{agent}/report``).
 
     Attributes:
         farm_id: Of the assignment that it follows; empty before the first.
-        ready: VIPs that are up with everything they need.
+        ready: VIPs that are fully configured.
         tunnels: Encapsulations that are accepted.
-        findings: What was or is wrong, oldest first.
-        tunnel_ends: How the ends of point-to-point tunnels on this host are.
+        findings: Oldest first.
+        tunnel_ends: States of the ends of point-to-point tunnels on this host.
     """
 
     farm_id: str

@@ -86,7 +86,7 @@ def test_a_drastic_apply_must_be_forced(run: Run, farm_file: Callable, bench: Be
     refused = run("apply", "-f", path, status=1).stderr
     assert "it removes 3 of 3 services" in refused
     assert "  delete service udp 198.51.100.53:53\n" in refused
-    assert refused.endswith("--force does it all the same\n")
+    assert refused.endswith("to do it anyway, use --force\n")
     assert 3 == len(bench.daemon.state.farm.services)
     run("apply", "--force", "-f", path)
     assert {} == dict(bench.daemon.state.farm.services)
@@ -145,7 +145,7 @@ def test_apply_says_when_the_director_only_observes(run: Run, farm_file: Callabl
     run("pause", "--for", "30m", "--reason", "switch work")
     shown = run("apply", "-f", farm_file(without("dns"))).stdout
     assert "the director only observes until 2026-01-01T00:30:00Z" in shown
-    assert ": switch work; lvsctl resume ends that" in shown
+    assert ": switch work; to end that: lvsctl resume" in shown
 
 
 # --- the mode -------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ def test_pause_and_resume(run: Run, bench: Bench) -> None:
         bench.daemon.mode.current.reason,
     )
     assert bench.daemon.mode.current.by
-    assert "the director writes its kernel\n" == run("resume").stdout
+    assert "the director writes to the kernel\n" == run("resume").stdout
     assert ModeName.ENFORCE is bench.daemon.mode.current.name
 
 
@@ -249,7 +249,7 @@ def test_a_conflict_is_adopted(run: Run, bench: Bench) -> None:
     for name, vip in (("a", "198.51.100.40"), ("b", "198.51.100.41")):
         run("service", "add", name, "--vip", vip, "--ports", "80", "--pool", "web")
     assert "tcp 198.51.100.40:80\n" == run("service", "adopt", "a").stdout
-    assert "--force does it all the same" in run("service", "adopt", "--all", status=1).stderr
+    assert "to do it anyway, use --force" in run("service", "adopt", "--all", status=1).stderr
     assert "tcp 198.51.100.41:80\n" == run("service", "adopt", "--all", "--force").stdout
     assert "nothing to adopt\n" == run("service", "adopt", "--all").stdout
 
@@ -343,7 +343,7 @@ def test_a_server_of_two_pools_is_drained_in_both(run: Run, bench: Bench) -> Non
     assert {ServerId("web", "rs1")} == set(bench.daemon.state.status.overrides)
     refused = run("server", "set", "rs1", "--weight", "5", status=1).stderr
     assert refused == (
-        "lvsctl: several pools have a real server rs1: say which with --pool (web, spare)\n"
+        "lvsctl: several pools have a real server rs1: choose one with --pool (web, spare)\n"
     )
     assert "pool:            spare" in run("server", "show", "rs1", "--pool", "spare").stdout
 
@@ -417,7 +417,7 @@ def test_the_table_shows_health_checks_below_the_rest(run: Run, bench: Bench) ->
     """Under a heading of their own, with the server that they lead to."""
     assert "health checks" not in run("table", "show").stdout
     bench.check_health("dns")
-    _, below = run("table", "show").stdout.split("of health checks:\n")
+    _, below = run("table", "show").stdout.split("for health checks:\n")
     _, head, destination = below.splitlines()
     assert ["fwmark", "1280704512", "-", "rr"] == head.split()[:4]
     assert ["192.0.2.21:0", "ipip", "1"] == destination.split()[:3]
@@ -425,12 +425,12 @@ def test_the_table_shows_health_checks_below_the_rest(run: Run, bench: Bench) ->
 
 def test_the_plan_says_what_differs(run: Run, bench: Bench) -> None:
     """Nothing, or conflicts and what is foreign."""
-    assert "everything is as it should be\n" == run("plan", "show").stdout
+    assert "nothing to change\n" == run("plan", "show").stdout
     bench.occupy("198.51.100.99")
     bench.occupy("198.51.100.98")
     run("service", "add", "a", "--vip", "198.51.100.98", "--ports", "80", "--pool", "web")
     shown = run("plan", "show").stdout
-    assert "not lvsctl's, untouched:\n  tcp 198.51.100.99:80" in shown
+    assert "not managed by lvsctl:\n  tcp 198.51.100.99:80" in shown
     assert "tcp 198.51.100.98:80 of service a" in shown
 
 
@@ -461,7 +461,7 @@ def test_another_token_is_refused(bench: Bench) -> None:
     )
     assert (1, True) == (
         result.exit_code,
-        "set LVSCTL_TOKEN, or give --token-file" in result.stderr,
+        "give --token-file or set LVSCTL_TOKEN" in result.stderr,
     )
 
 

@@ -192,4 +192,4 @@ def test_a_token_that_is_none_is_an_error(bench: Bench) -> None:
             lvsctl, ["watch", "--url", url], env={"LVSCTL_TOKEN": TOKEN + "x"}
         )
     assert 1 == result.exit_code
-    assert "wants another token" in result.stderr
+    assert "did not accept the token" in result.stderr

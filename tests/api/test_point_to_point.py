@@ -89,7 +89,7 @@ def test_a_second_one_in_the_way_is_refused(empty: Bench) -> None:
     answer = empty.put("/v1/tunnels/again", json={**TUNNEL, "name": "again"})
     assert 422 == answer.status_code
     told = {error["pointer"]: error["detail"] for error in answer.json()["errors"]}
-    assert "tunnel c2d joins 192.0.2.31 and 192.0.2.32 by ipip already" == told["/ends"]
+    assert "tunnel c2d already joins 192.0.2.31 and 192.0.2.32 by ipip" == told["/ends"]
     assert "192.168.2.0/24 overlaps 192.168.2.0/24 of tunnel c2d" == told["/ends/0/addresses/0"]
 
 

@@ -38,7 +38,7 @@ REFUSED = {
     "a key twice": (b'{"a": 1, "b": 2, "a": 3}', "the key 'a' twice"),
     "not UTF-8": (b'"\xff"', "byte 1"),
     "UTF-16": (json.dumps({}).encode("utf-16"), "byte 0"),
-    "half a character": (b'"\\ud800"', "half a character"),
+    "half a character": (b'"\\ud800"', "half of a surrogate pair"),
     "one level too deep": (nested(MAX_DEPTH + 1), "deeper"),
     "a hundred thousand levels": (nested(100_000), "deeper"),
     "objects too deep": (b'{"a":' * 40 + b"1" + b"}" * 40, "deeper"),

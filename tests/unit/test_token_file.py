@@ -84,11 +84,11 @@ def test_the_group_may_read_where_it_is_roots_or_the_processs_own(
     [
         (b"", "at least 16 characters; make one: (umask 077; openssl rand -hex 32 >"),
         (b"0123456789abcde\n", "at least 16 characters"),
-        (b"\xff" * 20, "characters that print, without spaces"),
-        ("ü".encode() * 20, "characters that print, without spaces"),
-        (b"01234567 9abcdef", "characters that print, without spaces"),
-        (b"01234567\n9abcdef", "characters that print, without spaces"),
-        (b"0123456\x009abcdef", "characters that print, without spaces"),
+        (b"\xff" * 20, "printable ASCII without spaces"),
+        ("ü".encode() * 20, "printable ASCII without spaces"),
+        (b"01234567 9abcdef", "printable ASCII without spaces"),
+        (b"01234567\n9abcdef", "printable ASCII without spaces"),
+        (b"0123456\x009abcdef", "printable ASCII without spaces"),
         (b"0" * (MAX_TOKEN + 1), f"longer than {MAX_TOKEN} bytes"),
     ],
 )
@@ -108,7 +108,7 @@ def test_the_shortest_and_the_longest_token_are_read(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("make", "wrong"),
-    [(lambda _: None, "No such file or directory"), (Path.mkdir, "it is no regular file")],
+    [(lambda _: None, "No such file or directory"), (Path.mkdir, "it is not a regular file")],
 )
 def test_what_cannot_be_read_is_named(tmp_path: Path, make: object, wrong: str) -> None:
     """With what the system says."""
@@ -121,5 +121,5 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, make: object, wrong: str) 
 def test_a_pipe_that_nobody_writes_does_not_hold_the_reader_up(tmp_path: Path) -> None:
     """An agent reads the file for every request."""
     os.mkfifo(tmp_path / "token", 0o600)
-    with pytest.raises(ConfigurationError, match="no regular file"):
+    with pytest.raises(ConfigurationError, match="not a regular file"):
         read_token(tmp_path / "token")

@@ -1,4 +1,4 @@
-"""What a farm must keep to before it is stored.
+"""Rules that a farm must satisfy before it is stored.
 
-One module for each part of the farm; a rule is a generator of problems.
+One module per part of the farm; a rule is a generator of problems.
 """

@@ -1,4 +1,4 @@
-"""Changes of a farm that are valid and yet should not be made unasked. Pure."""
+"""Valid changes of a farm that need ``--force``. Pure."""
 
 from collections.abc import Iterable, Iterator
 
@@ -9,10 +9,10 @@ from lvsctl.net import IPAddress, family_of
 
 
 def drastic(before: Farm, after: Farm) -> Iterator[str]:
-    """Yield why a change would take most of the farm away, in sentences; nothing if it does not.
+    """Yield why a change would remove most of the farm, in words; nothing if it would not.
 
-    Drastic is what removes more than half of the services, or every declared server of a pool
-    that a service keeps using.
+    A change is drastic if it removes more than half of the services, or every declared server of
+    a service that stays.
     """
     removed = before.services.keys() - after.services.keys()
     if len(removed) * 2 > len(before.services):
@@ -27,23 +27,23 @@ def drastic(before: Farm, after: Farm) -> Iterator[str]:
 
 
 def moved_marks(before: Farm, index: Index, changed: Iterable[Service]) -> Iterator[str]:
-    """Yield, in sentences, each service that would keep its firewall mark and get another VIP.
+    """Yield, in words, each service that would keep its firewall mark but change its VIP.
 
-    The kernel knows such a service by the mark alone. So the old VIP cannot serve on beside the
-    new one, as it does where the VIP is part of the key.
+    The kernel identifies such a service by its mark alone, so the old VIP cannot keep serving
+    until the new one is ready.
 
     Args:
-        before: The farm as it is.
-        index: Of that farm.
-        changed: Services as they are to be.
+        before: The current farm.
+        index: Of the current farm.
+        changed: New values of services.
     """
     for service in changed:
         owners = index.keys.get(FwmarkKey(family_of(service.vip), service.fwmark or 0), ())
         for old in {before.services[name].vip for name in owners} - {service.vip}:
             yield (
                 f"service {service.name} would move fwmark {service.fwmark} from {old} to "
-                f"{service.vip}, and both would be without service meanwhile; add a service with "
-                "the new VIP and another mark, let the firewall set that, then remove this one"
+                f"{service.vip}, with an outage of both in between; instead add a service with the "
+                "new VIP and another mark, have the firewall set that mark, then remove this one"
             )
 
 

@@ -1,4 +1,4 @@
-"""Declared tunnels in each other's way: one pair of end points, one device, or one network."""
+"""Conflicts between declared tunnels: the same end points, device, or inner network."""
 
 from collections.abc import Collection, Iterator, Mapping
 
@@ -9,9 +9,10 @@ _Mark = tuple[object, ...]
 
 
 def clashes(tunnels: Mapping[str, Tunnel]) -> Iterator[tuple[str, Problem]]:
-    """Yield where a tunnel stands in the way of an earlier one, with its name.
+    """Yield conflicts of each tunnel with earlier ones, with its name.
 
-    Only tunnels that share a mark are compared: comparing all takes minutes for ten thousand.
+    Only tunnels that share a mark are compared: comparing all pairs takes minutes for ten
+    thousand tunnels.
     """
     lengths = {network.prefixlen for tunnel in tunnels.values() for network in _networks(tunnel)}
     marked: dict[_Mark, list[int]] = {}
@@ -27,7 +28,7 @@ def clashes(tunnels: Mapping[str, Tunnel]) -> Iterator[tuple[str, Problem]]:
 
 
 def _identities(tunnel: Tunnel) -> set[_Mark]:
-    """Return what no other tunnel may have: its end points, and its devices."""
+    """Return what must be unique to a tunnel: its end points and its devices."""
     return {_endpoints(tunnel), *((end.agent, _name(tunnel, end)) for end in tunnel.ends)}
 
 
@@ -35,8 +36,8 @@ def _networks(tunnel: Tunnel) -> Iterator[IPNetwork]:
     return (address.network for end in tunnel.ends for address in end.addresses)
 
 
-# Networks overlap where one is in the other. So each is marked as a container by itself, and as
-# content of every network of a length in use that it may be in; the other way round to look.
+# Two networks overlap if one contains the other. Each network is therefore marked as a container,
+# and as content of every possible container of a prefix length in use; look-ups are the reverse.
 
 
 def _as_container(tunnel: Tunnel) -> set[_Mark]:
@@ -63,7 +64,7 @@ def _prefixes(tunnel: Tunnel, lengths: Collection[int]) -> Iterator[_Mark]:
 
 
 def _prefix(network: IPNetwork, length: int) -> _Mark:
-    """Return the network of this length that a network is in."""
+    """Return the supernet of this length."""
     return network.version, length, int(network.network_address) >> (network.max_prefixlen - length)
 
 
@@ -73,8 +74,8 @@ def _clashes(tunnel: Tunnel, other: Tunnel) -> Iterator[Problem]:
         pair = " and ".join(str(end.underlay) for end in tunnel.ends)
         yield Problem(
             "/ends",
-            f"tunnel {other.name} joins {pair} by {tunnel.mode}{key} already",
-            "other addresses, or keys of their own",
+            f"tunnel {other.name} already joins {pair} by {tunnel.mode}{key}",
+            "other addresses, or a different key for each",
         )
     for index, end in enumerate(tunnel.ends):
         for there in other.ends:

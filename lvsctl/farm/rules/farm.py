@@ -1,4 +1,4 @@
-"""What a farm must keep to before it is stored.
+"""Rules that a farm must satisfy before it is stored.
 
 Each rule is a generator of problems with one object of the farm; ``broken_rules`` runs them all.
 A problem's pointer is relative to that object, so that the same rule serves a whole farm file
@@ -33,9 +33,9 @@ MAX_THRESHOLD = 0xFFFFFFFF
 MAX_MARK = 0xFFFFFFFF
 MAX_PORT = 65535
 MIN_PROBE_PORT = 1024
-"""Below it are the ports that programs listen on by right."""
+"""Lower ports are privileged."""
 MAX_NAMED = 20
-"""Names that a message lists."""
+"""Names listed in a message."""
 MAX_TIMEOUT_S = 31 * 86400
 """ipvsadm's limit for every timeout: 31 days."""
 
@@ -66,8 +66,8 @@ SYSCTL_RANGES: Mapping[str, tuple[int, int]] = {
     "sloppy_tcp": (0, 1),
     "snat_reroute": (0, 1),
 }
-"""What a farm may set below net.ipv4.vs (Documentation/networking/ipvs-sysctl.rst). ``conntrack``
-is not among them: it changes what the operator's firewall sees, so it stays with the operator."""
+"""Sysctls below net.ipv4.vs that a farm may set (Documentation/networking/ipvs-sysctl.rst), except
+``conntrack``: it changes what the operator's firewall sees, so the operator sets it."""
 
 
 BrokenRule = tuple[ObjectId, Problem]
@@ -268,7 +268,7 @@ def _agents_are_no_other_servers(agents: Collection[Agent], farm: Farm) -> Itera
 
 
 def broken_override_rules(override: Override) -> Iterator[Problem]:
-    """Yield everything that is wrong with what a person sets at run time about a server."""
+    """Yield everything that is wrong with run-time settings of a server."""
     if override.weight is not None:
         yield from _within("/weight", override.weight, 0, MAX_WEIGHT)
     if override.deadline:
@@ -281,9 +281,13 @@ def _deadline(override: Override, deadline: Deadline) -> Iterator[Problem]:
         return
     left_s = (deadline.at - override.since).total_seconds()
     if left_s > MAX_TIMEOUT_S:
-        yield Problem("/deadline", f"{deadline.at:%Y-%m-%dT%H:%M:%SZ} is too far", "up to 31d")
+        yield Problem(
+            "/deadline", f"{deadline.at:%Y-%m-%dT%H:%M:%SZ} is too far ahead", "up to 31d"
+        )
     if left_s < 0 and deadline.then is AtDeadline.CUT:
-        yield Problem("/deadline", f"{deadline.at:%Y-%m-%dT%H:%M:%SZ} is over", "a time to come")
+        yield Problem(
+            "/deadline", f"{deadline.at:%Y-%m-%dT%H:%M:%SZ} is in the past", "a future time"
+        )
 
 
 def _directors(farm: Farm) -> Iterator[Problem]:
@@ -379,7 +383,7 @@ def _addresses_have_one_meaning(
 def _servers_at(
     addresses: Collection[IPAddress], farm: Farm
 ) -> Iterator[tuple[Pool, int, RealServer]]:
-    """Yield the declared servers at some addresses, with their pools and places there."""
+    """Yield the declared servers at some addresses, with their pools and positions."""
     for pool in farm.pools.values():
         for index, server in enumerate(pool.real_servers):
             if server.address in addresses:

@@ -1,6 +1,6 @@
-"""What health checks must keep to, by themselves and within a farm. Pure.
+"""Rules for health checks, by themselves and within a farm. Pure.
 
-Pointers are those of the documents, in which a check is one flat object.
+Pointers are those of the documents, where a check is one flat object.
 """
 
 import functools
@@ -30,18 +30,18 @@ BrokenRule = tuple[ObjectId, Problem]
 
 MAX_PORT = 65535
 MAX_CHECKS = 16
-"""Of a pool."""
+"""Checks of one pool."""
 MIN_INTERVAL_S, MAX_INTERVAL_S = 0.1, 3600.0
 MIN_TIMEOUT_S, MAX_TIMEOUT_S = 0.01, 60.0
 MAX_GRACE_S = 3600.0
 MAX_IN_A_ROW = 100
 MAX_JITTER = 0.5
 MAX_TEXT = 1000
-"""Characters of a path, a field's value, an argument, a pattern."""
+"""Characters of a path, header value, argument or pattern."""
 MAX_ITEMS = 32
-"""Headers, ranges of statuses, addresses, arguments of a check."""
+"""Headers, status ranges, addresses or arguments of a check."""
 MAX_PAYLOAD = 1200
-"""Bytes that every path carries in one datagram, IPv6 and tunnel included."""
+"""Bytes that fit in one datagram on every path, over IPv6 and a tunnel too."""
 MIN_STATUS, MAX_STATUS = 200, 599
 MAX_SLOW_START_S = 3600
 MIN_STEPS, MAX_STEPS = 2, 100
@@ -60,14 +60,14 @@ _MAX_DOMAIN = 253  # without the last dot (RFC 1035, 2.3.4)
 PROGRAM_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _PROGRAM = re.compile(PROGRAM_PATTERN)
 OWN_FIELDS = ("connection", "content-length", "host", "transfer-encoding")
-"""Header fields that a probe sets itself."""
+"""Header fields that the probe sets itself."""
 
 VERSIONS: Mapping[RecordType, int] = {RecordType.A: 4, RecordType.AAAA: 6}
-"""Versions of the addresses in records."""
+"""IP version of the addresses in a record."""
 
 
 def broken_health_rules(farm: Farm) -> Iterator[BrokenRule]:
-    """Yield everything that is wrong with the health checks of pools and what follows from them."""
+    """Yield everything that is wrong with the health checks and health policies of pools."""
     users: dict[str, list[Service]] = {}
     for service in farm.services.values():
         users.setdefault(service.pool, []).append(service)
@@ -78,7 +78,7 @@ def broken_health_rules(farm: Farm) -> Iterator[BrokenRule]:
 
 def _pool(pool: Pool, services: Sequence[Service]) -> Iterator[Problem]:
     if len(pool.health_checks) > MAX_CHECKS:
-        detail = f"{len(pool.health_checks)} are too many"
+        detail = f"{len(pool.health_checks)} checks are too many"
         yield Problem("/health_checks", detail, f"up to {MAX_CHECKS}")
     asked: dict[tuple[Request, int | None, Through], int] = {}
     for index, check in enumerate(pool.health_checks):
@@ -89,8 +89,8 @@ def _pool(pool: Pool, services: Sequence[Service]) -> Iterator[Problem]:
             earlier = asked.setdefault((check.request, port, check.through), index)
             if earlier != index:
                 where = f" on port {port}" if port else ""
-                detail = f"it asks the same as check {earlier}{where}"
-                yield Problem(f"/health_checks/{index}", detail, "each question once")
+                detail = f"it duplicates check {earlier}{where}"
+                yield Problem(f"/health_checks/{index}", detail, "each request once per port")
                 break
     yield from _policy(pool.health_policy)
 
@@ -100,7 +100,7 @@ def _below(prefix: str, problems: Iterator[Problem]) -> Iterator[Problem]:
 
 
 def _ports(check: HealthCheck, services: Sequence[Service]) -> Sequence[int | None]:
-    """Return the ports that a check asks."""
+    """Return the ports that a check probes."""
     if check.port is not None or isinstance(check.request, ExecRequest):
         return (check.port,)
     return sorted({port for service in services for port in service.ports})
@@ -111,7 +111,7 @@ def _port_is_known(check: HealthCheck, services: Sequence[Service]) -> Iterator[
         return
     for service in services:
         if service.fwmark is not None:
-            detail = f"service {service.name} of this pool has a fwmark, which names no port"
+            detail = f"service {service.name} of this pool has a fwmark, so a port is required"
             yield Problem("/port", detail, f"1 to {MAX_PORT}")
             return
 
@@ -133,7 +133,7 @@ def _check(check: HealthCheck) -> Iterator[Problem]:
     yield from _within("/jitter", check.jitter, 0, MAX_JITTER)
     yield from _request(check.request)
     if isinstance(check.request, ExecRequest) and check.through is not Through.DIRECT:
-        detail = "a program opens its own sockets, which lvsctl cannot send through the tunnel"
+        detail = "a program opens its own sockets; lvsctl cannot send them through the tunnel"
         yield Problem("/through", detail, "direct")
 
 
@@ -148,7 +148,7 @@ def _request(request: Request) -> Iterator[Problem]:
         case UdpRequest():
             for pointer, data in (("/payload", request.payload), ("/answer", request.answer)):
                 if len(data) > MAX_PAYLOAD:
-                    detail = f"{len(data)} bytes are too many"
+                    detail = f"{len(data)} bytes are too long"
                     yield Problem(pointer, detail, f"up to {MAX_PAYLOAD} bytes")
         case DnsRequest():
             yield from _dns(request)
@@ -158,21 +158,25 @@ def _request(request: Request) -> Iterator[Problem]:
 
 def _http(request: HttpRequest) -> Iterator[Problem]:
     if request.method not in METHODS:
-        yield Problem("/method", f"{request.method!r} is not sent", ", ".join(METHODS))
+        yield Problem(
+            "/method", f"{request.method!r} is not a supported method", ", ".join(METHODS)
+        )
     if not _PATH.fullmatch(request.path) or len(request.path) > MAX_TEXT:
-        allowed = f"up to {MAX_TEXT} printable ASCII characters without space, the first a /"
-        yield Problem("/path", f"{_cut(request.path)} is no path", allowed)
+        allowed = f"/ and up to {MAX_TEXT - 1} printable ASCII characters without spaces"
+        yield Problem("/path", f"{_cut(request.path)} is not a valid path", allowed)
     if request.host is not None and not _HOST.fullmatch(request.host):
-        detail = f"{_cut(request.host)} is no host"
-        yield Problem("/host", detail, "a name or an address, and a port where it is needed")
+        detail = f"{_cut(request.host)} is not a valid host"
+        yield Problem("/host", detail, "a name or address, optionally with a port")
     yield from _headers(request.headers)
     yield from _few("/statuses", len(request.statuses))
     if not request.statuses:
-        yield Problem("/statuses", "every answer would fail", "at least one, like 200-299")
+        yield Problem(
+            "/statuses", "without statuses every answer fails", "at least one, like 200-299"
+        )
     for index, statuses in enumerate(request.statuses):
         if not MIN_STATUS <= statuses.first <= statuses.last <= MAX_STATUS:
-            allowed = f"one status, or two with the lower first, {MIN_STATUS} to {MAX_STATUS}"
-            yield Problem(f"/statuses/{index}", f"{statuses} is no range of statuses", allowed)
+            allowed = f"a status or an ascending range, {MIN_STATUS} to {MAX_STATUS}"
+            yield Problem(f"/statuses/{index}", f"{statuses} is not a status range", allowed)
     if request.body is not None:
         yield from _pattern(request.body)
         if request.method == "HEAD":
@@ -187,23 +191,23 @@ def _headers(headers: Sequence[tuple[str, str]]) -> Iterator[Problem]:
         pointer = "/headers/" + name.replace("~", "~0").replace("/", "~1")  # RFC 6901, 3
         if not _FIELD.fullmatch(name):
             allowed = "letters, digits and !#$%&'*+.^_`|~-"
-            yield Problem(pointer, f"{_cut(name)} is no name of a field", allowed)
+            yield Problem(pointer, f"{_cut(name)} is not a field name", allowed)
         elif name.lower() in OWN_FIELDS:
             allowed = "the check's host" if name.lower() == "host" else "leave it out"
             yield Problem(pointer, f"the probe sets {name} itself", allowed)
         if not _VALUE.fullmatch(value) or len(value) > MAX_TEXT:
             allowed = f"up to {MAX_TEXT} printable ASCII characters, no space at either end"
-            yield Problem(pointer, f"{_cut(value)} is no value of a field", allowed)
+            yield Problem(pointer, f"{_cut(value)} is not a field value", allowed)
 
 
 def _pattern(pattern: str) -> Iterator[Problem]:
     if not pattern or len(pattern) > MAX_TEXT:
-        yield Problem("/body", "it is empty or too long", f"1 to {MAX_TEXT} characters")
+        yield Problem("/body", "the pattern is empty or too long", f"1 to {MAX_TEXT} characters")
         return
     try:
         compiled(pattern)
     except BadPattern as error:
-        detail = f"{_cut(pattern)} is no regular expression: {error}"
+        detail = f"{_cut(pattern)} is not a valid regular expression: {error}"
         yield Problem("/body", detail, "RE2 syntax: https://github.com/google/re2/wiki/Syntax")
 
 
@@ -211,15 +215,17 @@ def _tls(tls: TlsOptions) -> Iterator[Problem]:
     name = tls.server_name
     if name is None:
         if tls.verify:
-            detail = "verification needs the name that the certificate is to be for"
+            detail = "verify needs the name that the certificate must be valid for"
             yield Problem("/tls/server_name", detail, "a name like www.example.com")
     elif not _is_domain(name) or name.endswith("."):
-        yield Problem("/tls/server_name", f"{_cut(name)} is no host name", "like www.example.com")
+        detail = f"{_cut(name)} is not a host name"
+        yield Problem("/tls/server_name", detail, "like www.example.com")
 
 
 def _dns(request: DnsRequest) -> Iterator[Problem]:
     if not _is_domain(request.name):
-        yield Problem("/name", f"{_cut(request.name)} is no domain name", "like www.example.com")
+        detail = f"{_cut(request.name)} is not a domain name"
+        yield Problem("/name", detail, "like www.example.com")
     yield from _few("/addresses", len(request.addresses))
     version = VERSIONS.get(request.type)
     for address in sorted(request.addresses, key=str):
@@ -235,13 +241,15 @@ def _is_domain(name: str) -> bool:
 
 def _exec(request: ExecRequest) -> Iterator[Problem]:
     if not _PROGRAM.fullmatch(request.program):
-        allowed = "the name of a file in --exec-dir: letters, digits, '.', '_', '-'"
-        yield Problem("/program", f"{_cut(request.program)} is no name of a program", allowed)
+        allowed = "a file name without a path: letters, digits, '.', '_', '-'"
+        yield Problem("/program", f"{_cut(request.program)} is not a program name", allowed)
     yield from _few("/arguments", len(request.arguments))
     for index, argument in enumerate(request.arguments):
         if "\0" in argument or len(argument) > MAX_TEXT:
             allowed = f"up to {MAX_TEXT} characters without NUL"
-            yield Problem(f"/arguments/{index}", f"{_cut(argument)} is no argument", allowed)
+            yield Problem(
+                f"/arguments/{index}", f"{_cut(argument)} is not a valid argument", allowed
+            )
 
 
 def _policy(policy: HealthPolicy) -> Iterator[Problem]:

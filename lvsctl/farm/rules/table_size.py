@@ -1,4 +1,4 @@
-"""How large a table a farm may stand for."""
+"""Limit on the size of the table that a farm compiles to."""
 
 from collections.abc import Iterator
 
@@ -7,11 +7,11 @@ from lvsctl.farm.model import Farm
 from lvsctl.farm.objects import Kind, ObjectId
 
 MAX_DESTINATIONS = 500_000
-"""Of all virtual services: each server of a pool for each port. They take half a gigabyte."""
+"""Over all virtual services: servers times ports. They take half a gigabyte."""
 
 
 def table_too_large(farm: Farm) -> Iterator[tuple[ObjectId, Problem]]:
-    """Yield a problem where few lines of a farm stand for a table that no memory holds."""
+    """Yield a problem if a farm compiles to more destinations than fit in memory."""
     servers = {pool.name: len(pool.real_servers) for pool in farm.pools.values()}
     count = 0
     for service in farm.services.values():

@@ -1,9 +1,8 @@
-"""What the tunnels of a farm must keep to.
+"""Rules for the tunnels of pools and their servers.
 
-Every type carries both families in outer headers of both, so no combination of VIP and real
-server is refused for its families alone; one that the kernel cannot do belongs into
-:func:`_carried`. Remote checksum offload of gue is not offered: it slows uploads down
-seventyfold.
+Every type carries both families over both, so no combination of VIP and real server is refused
+because of its families; one that the kernel does not support belongs in :func:`_carried`. GUE
+remote checksum offload is not offered: it slows uploads down seventyfold.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -20,12 +19,12 @@ from lvsctl.net import Family, IPAddress, IpProtocol, family_of
 MAX_PORT = 65535
 
 LEAST_MTU: Mapping[Family, int] = MappingProxyType({Family.IPV4: 576, Family.IPV6: 1280})
-"""What every network must let through (RFC 1122, 3.3.3 and RFC 8200, 5), in bytes."""
+"""Minimum MTU of every network (RFC 1122, 3.3.3 and RFC 8200, 5), in bytes."""
 MIN_MTU = LEAST_MTU[Family.IPV4]
 MAX_MTU = 65535
 
 FamilyOwners = Mapping[Family, str]
-"""Families, each with something that has an address of it, in words."""
+"""Address families, each with an example of something that uses it, in words."""
 
 
 def broken_tunnel_rules(
@@ -78,10 +77,10 @@ def _tunnels(
 
 def _by_itself(tunnel: PoolTunnel) -> Iterator[Problem]:
     if tunnel.type is TunnelType.GUE and not 1 <= tunnel.port <= MAX_PORT:
-        allowed = f"1 to {MAX_PORT}; left out: {GUE_PORT}"
+        allowed = f"1 to {MAX_PORT}, default {GUE_PORT}"
         yield Problem("/port", f"{tunnel.port} is out of range", allowed)
     if tunnel.type is not TunnelType.GUE and tunnel.port:
-        yield Problem("/port", f"{tunnel.type} has no port", "leave it out; gue has one")
+        yield Problem("/port", f"{tunnel.type} has no port", "leave it out; only gue has one")
     if tunnel.type is TunnelType.IPIP and tunnel.checksum:
         yield Problem("/checksum", "ipip has no checksum", "leave it out; gre and gue have one")
     if tunnel.mtu is not None and not MIN_MTU <= tunnel.mtu <= MAX_MTU:
@@ -89,7 +88,7 @@ def _by_itself(tunnel: PoolTunnel) -> Iterator[Problem]:
 
 
 def _carried(tunnel: PoolTunnel, families: FamilyOwners) -> Iterator[Problem]:
-    """Yield why a tunnel cannot carry a family, inside or as its outer header."""
+    """Yield why a tunnel cannot carry a family, as inner or outer header."""
     if tunnel.mtu is None or tunnel.mtu < MIN_MTU:
         return
     for family, whose in families.items():
@@ -101,11 +100,11 @@ def _carried(tunnel: PoolTunnel, families: FamilyOwners) -> Iterator[Problem]:
 def _one_sort_of_gre(
     farm: Farm, joined: Mapping[str, Collection[Agent]]
 ) -> Iterator[tuple[ObjectId, Problem]]:
-    """Yield where a host would have to accept gre with and without checksum.
+    """Yield hosts that would have to accept gre with and without checksum.
 
-    One device takes all GRE for an address, and drops the sort that it was not made for
-    (``ip_tunnel_rcv`` in net/ipv4/ip_tunnel.c). So a live pool cannot change between the two
-    either: there is a time in which both arrive.
+    One device receives all GRE for an address, and drops packets with the other checksum setting
+    (``ip_tunnel_rcv`` in net/ipv4/ip_tunnel.c). A live pool cannot switch between the two either,
+    since both arrive during the change.
     """
     accepted: dict[IPAddress, tuple[Encapsulation, str]] = {}
     for agent in (agent for agents in joined.values() for agent in agents):
@@ -123,7 +122,7 @@ def _one_sort_of_gre(
             if present != wanted:
                 refused.add(pointer)
                 detail = f"{why}: a host cannot accept gre with and without checksum at once"
-                allowed = "as there; in a live pool change to ipip or gue first, and from there"
+                allowed = "the same setting; in a live pool, change to ipip or gue first"
                 yield (
                     ObjectId(Kind.POOL, pool.name),
                     Problem(f"{pointer}/checksum", detail, allowed),
@@ -147,7 +146,7 @@ def _tunnels_by_address(
 
 
 def _ports_of_gue_are_free(farm: Farm) -> Iterator[tuple[ObjectId, Problem]]:
-    """Yield UDP services whose packets a real server would take for tunnelled ones."""
+    """Yield UDP services whose packets a real server would decapsulate as gue."""
     for service in farm.services.values():
         pool = farm.pools.get(service.pool)
         if pool is None or service.protocol is not IpProtocol.UDP:
@@ -156,6 +155,6 @@ def _ports_of_gue_are_free(farm: Farm) -> Iterator[tuple[ObjectId, Problem]]:
         gue_ports = {tunnel.port for tunnel in tunnels if tunnel.type is TunnelType.GUE}
         for index, port in enumerate(service.ports):
             if port in gue_ports:
-                detail = f"at UDP port {port} the servers of pool {pool.name} take gue"
-                problem = Problem(f"/ports/{index}", detail, "another port, here or of the tunnel")
+                detail = f"servers of pool {pool.name} receive gue on UDP port {port}"
+                problem = Problem(f"/ports/{index}", detail, "another port, here or in the tunnel")
                 yield ObjectId(Kind.SERVICE, service.name), problem

@@ -41,7 +41,7 @@ def test_the_status_shows_what_the_agent_knows(state_dir: Path) -> None:
     result = CliRunner().invoke(lvsctl, ["agent", "status", "--state-dir", str(state_dir)])
     assert result.stdout.splitlines() == [
         "name:        rs1",
-        "runs:        no",
+        "running:     no",
         "address:     192.0.2.11",
         "pools:       web",
         "membership:  joined",

@@ -79,7 +79,7 @@ def test_each_request_says_what_it_means(
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../mode"])
 def test_a_name_that_changes_the_path_is_no_name(name: str) -> None:
     """It would reach something else than what was meant."""
-    with pytest.raises(DirectorRefused, match="is no name"):
+    with pytest.raises(DirectorRefused, match="is not a name"):
         client_of(lambda _: httpx.Response(200, json={})).delete("v1", "services", name)
 
 
@@ -113,13 +113,15 @@ def test_a_drastic_change_shows_its_plan_and_the_way() -> None:
     assert str(refusal.value).splitlines() == [
         "it removes 3 of 3 services",
         "  delete service fwmark 7",
-        "--force does it all the same",
+        "to do it anyway, use --force",
     ]
 
 
 def test_a_wrong_token_is_said_with_its_cure() -> None:
     """The director's words are for programs."""
-    with pytest.raises(DirectorRefused, match=r"another token: set LVSCTL_TOKEN, or give --token"):
+    with pytest.raises(
+        DirectorRefused, match=r"did not accept the token: give --token-file or set LVSCTL_TOKEN"
+    ):
         refusing(401, detail="no").get("v1", "farm")
 
 
@@ -137,7 +139,7 @@ def test_a_wrong_token_is_said_with_its_cure() -> None:
 )
 def test_what_is_no_director_is_told_from_one(answer: httpx.Response) -> None:
     """Another web server, or a proxy, answers at that address."""
-    with pytest.raises(DirectorUnreachable, match=f"what answers at {URL} is no director"):
+    with pytest.raises(DirectorUnreachable, match=f"{URL} is not a director"):
         client_of(lambda _: answer).get("v1", "farm")
 
 

@@ -137,16 +137,16 @@ def test_lists_in_the_environment_are_separated_by_spaces(started: list[object])
     [
         (
             'listn = "x"',
-            "there is no 'listn'; allowed: accept-new-farm, exec-dir, exec-socket, history-age,",
+            "unknown key 'listn'; allowed: accept-new-farm, exec-dir, exec-socket, history-age,",
         ),
-        ('config = "x"', "there is no 'config'; allowed:"),
+        ('config = "x"', "unknown key 'config'; allowed:"),
         ("observe = 1", "observe cannot be of type int"),
         ("name = true", "name cannot be of type bool"),
         ("name = ['a']", "name cannot be of type list"),
-        ('listen = "8080"', "listen: '8080' is no address with a port, like 127.0.0.1:8080"),
+        ('listen = "8080"', "listen: '8080' is not an address with a port, like 127.0.0.1:8080"),
         ('ipvs = "magic"', "ipvs: 'magic' is not one of"),
         ("listen =", "Invalid value (at end of document)"),
-        ("[director]\nlisten = 'x'", "there is no 'director'"),
+        ("[director]\nlisten = 'x'", "unknown key 'director'"),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_key(

@@ -30,13 +30,16 @@ def test_a_byte_order_mark_is_passed_over(path: Path) -> None:
     ("content", "message"),
     [
         (b"", ":1: the document: it is empty (allowed: services: and pools:)"),
-        (b"- web\n", ":1: the document: it is no mapping (allowed: services: and pools: at its "),
-        (b"\n\nweb\n", ":3: the document: it is no mapping"),
-        (b"a: 1\nb: \xff\n", ":2: the document: byte 0xff is no UTF-8"),
-        ("a: ä\n".encode("latin-1"), ":1: the document: byte 0xe4 is no UTF-8"),
-        (b"a: 1\na: 2\n", ":2: /a: 'a' is here twice, first in line 1 (allowed: each once)"),
-        (b"\x1f\x8b\x08\x00", ":1: the document: byte 0x8b is no UTF-8"),
-        (b"\x00", ":1: the document: a character that does not print"),
+        (
+            b"- web\n",
+            ":1: the document: it is not a mapping (allowed: a mapping with services: and pools:",
+        ),
+        (b"\n\nweb\n", ":3: the document: it is not a mapping"),
+        (b"a: 1\nb: \xff\n", ":2: the document: byte 0xff is not UTF-8"),
+        ("a: ä\n".encode("latin-1"), ":1: the document: byte 0xe4 is not UTF-8"),
+        (b"a: 1\na: 2\n", ":2: /a: duplicate key 'a', first on line 1 (allowed: each once)"),
+        (b"\x1f\x8b\x08\x00", ":1: the document: byte 0x8b is not UTF-8"),
+        (b"\x00", ":1: the document: a non-printable character"),
     ],
 )
 def test_what_is_no_farm_file_is_refused(path: Path, content: bytes, message: str) -> None:

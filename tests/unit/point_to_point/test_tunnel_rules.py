@@ -272,7 +272,7 @@ def test_tunnels_beside_each_other_do_not_clash() -> None:
                 ),
             ),
             "/ends",
-            "tunnel c2d joins 192.0.2.12 and 192.0.2.11 by ipip already",
+            "tunnel c2d already joins 192.0.2.12 and 192.0.2.11 by ipip",
         ),
         (at_both(OTHER, {"link": "c2d"}, {}), "/ends/0/link", "c2d on c belongs to tunnel c2d"),
         (
