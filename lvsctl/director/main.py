@@ -8,7 +8,7 @@ import random
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -50,6 +50,7 @@ from lvsctl.host.memory import MemoryHost
 from lvsctl.ipvs.factory import open_ipvs
 from lvsctl.ipvs.interface import Ipvs
 from lvsctl.logs import configure_logging
+from lvsctl.net import IPAddress
 from lvsctl.sd_notify import notify_ready
 from lvsctl.store.commits import Retention
 from lvsctl.store.events import MemoryEventLog, OpenedHistory, open_history
@@ -207,8 +208,19 @@ async def open_daemon(
             events.emit(Event(EventKind.NEW_EPOCH, detail=store.begun))
         if kernel.local_problem:
             problems.report(Component.LOCAL_STATE, kernel.local_problem, lasts=True)
+        event_loop = asyncio.get_running_loop()
+
+        def on_vips_changed(vips: Collection[IPAddress]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                event_loop.call_soon_threadsafe(lambda: _wake_for_vips(daemon, vips))
+
         vips = await kernel_worker.run(
-            open_placements, kernel.host, kernel.neighbours, kernel.local
+            open_placements,
+            kernel.host,
+            kernel.neighbours,
+            kernel.local,
+            on_vips_changed,
+            monotonic,
         )
         probes = await kernel_worker.run(ProbeServices, kernel.ipvs, kernel.host, kernel.local, now)
         reconciler = await kernel_worker.run(
@@ -248,6 +260,11 @@ async def open_daemon(
         stack.push_async_callback(daemon.close)
         await daemon.self_check.check()
         yield daemon
+
+
+def _wake_for_vips(daemon: DirectorDaemon, vips: Collection[IPAddress]) -> None:
+    services = daemon.state.farm.services.values()
+    daemon.loop.wake(frozenset(each.name for each in services if each.vip in vips))
 
 
 def _opened(open_store: Callable[[], Store]) -> tuple[Store | None, str]:

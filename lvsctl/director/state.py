@@ -153,8 +153,7 @@ class State:
         """Return the same state with what is known of health at a moment."""
         seen = replace(self, status=self.status.seen(health, at))
         for name in ("index", "paths_by_pool", "tunnel_paths"):  # they do not depend on health
-            if name in self.__dict__:
-                seen.__dict__[name] = self.__dict__[name]
+            seen.__dict__[name] = getattr(self, name)
         return seen
 
     def objects(self) -> Iterator[tuple[ObjectId, StoredObject]]:

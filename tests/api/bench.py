@@ -15,7 +15,7 @@ from fastapi import FastAPI
 
 from lvsctl.director.daemon import DirectorDaemon
 from lvsctl.director.main import IPVS_SYSCTLS, Kernel, open_daemon
-from lvsctl.director.vips.neighbours import NoNeighbours
+from lvsctl.director.vips.neighbours import Neighbours, NoNeighbours
 from lvsctl.host.memory import MemoryHost
 from lvsctl.ipvs.memory import MemoryIpvs, MemoryKernel
 from lvsctl.ipvs.table import (
@@ -257,8 +257,8 @@ class Request:
 
 
 @contextlib.contextmanager
-def open_bench(portal: BlockingPortal) -> Iterator[Bench]:
-    """Open a director that does not run yet."""
+def open_bench(portal: BlockingPortal, neighbours: Neighbours | None = None) -> Iterator[Bench]:
+    """Open a director that does not run yet; without neighbours it is alone on its links."""
     clock, kernel = Clock(), MemoryKernel()
     ipvs = BreakableIpvs(kernel)
     made: list[BreakableStore] = []
@@ -271,7 +271,7 @@ def open_bench(portal: BlockingPortal) -> Iterator[Bench]:
 
     def open_kernel() -> Kernel:
         host = MemoryHost(sysctls=IPVS_SYSCTLS)
-        return Kernel(ipvs, host, NoNeighbours(), MemoryLocalState())
+        return Kernel(ipvs, host, neighbours or NoNeighbours(), MemoryLocalState())
 
     daemon = open_daemon(
         "lb1",

@@ -45,7 +45,7 @@ class Prepared:
 
     network: Network
     reconciler: Reconciler
-    aim: State
+    desired: State
     family: Family
     found: Mapping[TunnelPath, PreparedPath]
 
@@ -66,9 +66,9 @@ class Prepared:
         return self.network["lb1"]
 
     def cycle(self) -> None:
-        """Let the reconciler look at everything, and mend what is amiss."""
+        """Run a full cycle, which mends what is amiss."""
         with self.director.enter():
-            cycle = self.reconciler.cycle(self.aim, None, "")
+            cycle = self.reconciler.cycle(self.desired, None, "")
         assert ((), ()) == (cycle.foreign, cycle.host_problems)
         self.found = cycle.prepared_paths
 
@@ -88,7 +88,7 @@ class Prepared:
         sent = self.found[path]
         way = TunnelProbe(path, sent.mark, VIPS[path.family], sent.egress)
         with self.director.enter():
-            return self.reconciler.path_problems(self.aim, [way])[way]
+            return self.reconciler.path_problems(self.desired, [way])[way]
 
 
 def set_up(server: Node) -> None:

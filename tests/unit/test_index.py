@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lvsctl.director.checks.paths import tunnel_path
-from lvsctl.director.state import State
+from lvsctl.director.state import State, contents_of, state_of
 from lvsctl.farm.checks import HealthCheck, HttpRequest
 from lvsctl.farm.compile import service_keys
 from lvsctl.farm.index import Index
 from lvsctl.farm.members import members
 from lvsctl.farm.model import Farm, Pool, Service
 from lvsctl.farm.objects import Changes, Kind, ObjectId
-from lvsctl.farm.status import Agent, Status
+from lvsctl.farm.status import EPOCH, Agent, Status
 from tests.unit import strategies
 
 EMPTY = State("farm", 1, 0, {}, Farm(), Status())
@@ -77,6 +77,18 @@ def test_updated_equals_made_anew(history: Sequence[Changes]) -> None:
     assert anew.status.agents_by_pool == kept.status.agents_by_pool
     assert anew.paths_by_pool == kept.paths_by_pool
     assert anew.tunnel_paths == kept.tunnel_paths
+
+
+@given(histories)
+def test_health_derives_nothing_anew(history: Sequence[Changes]) -> None:
+    """A state as it was loaded goes through its objects once, however often health is looked at."""
+    loaded = state_of(contents_of(state_after(history)))
+    first, second = (loaded.seen({}, EPOCH) for _ in range(2))
+
+    assert first.index is second.index
+    assert first.paths_by_pool is second.paths_by_pool
+    assert first.tunnel_paths is second.tunnel_paths
+    assert first.status.agents_by_pool is second.status.agents_by_pool
 
 
 @given(histories)

@@ -16,7 +16,7 @@ from lvsctl.results import Result
 
 
 class KeyState(enum.StrEnum):
-    """How a virtual service of ours stands in the kernel."""
+    """State of a virtual service of ours in the kernel."""
 
     APPLIED = "applied"
     PENDING = "pending"
@@ -30,7 +30,7 @@ class KeyView:
 
     Attributes:
         service: Name of the farm's service that it is for.
-        state: How it stands.
+        state: Its state in the kernel.
         reason: Why it is not applied, with the cure; empty where it is.
     """
 
@@ -41,7 +41,7 @@ class KeyView:
 
 @dataclass(frozen=True, slots=True)
 class ServiceHealth:
-    """What the health of a pool's servers comes to for one service.
+    """The health of a pool's servers as it concerns one service.
 
     Attributes:
         healthy: How many are healthy and take new connections.
@@ -68,24 +68,23 @@ class Cycle:
 
     Attributes:
         revision: Of the state that it worked towards.
-        dirty: Services that it looked at; None for everything.
+        dirty: Services that it observed; None for everything.
         operations: What it planned for the table, in order.
         results: What became of those that were tried, in order; empty where nothing was written.
         host_changes: What it planned for VIPs and sysctls.
-        services: What is now known of each key that it looked at.
-        foreign: Keys that are not ours; only a look at everything finds them.
+        services: What is now known of each key that it observed.
+        foreign: Keys that are not ours; only a full cycle finds them.
         vip_problems: Why a VIP is not on this director.
         host_problems: What is wrong with this host otherwise, in words.
         orphaned: Services of ours that stand although the farm no longer names them.
-        addresses_in_use: This host's own addresses and gateways, with what they are; only a look at
-            everything finds them.
-        tunnels: What the services of ours that it looked at used towards agents' addresses when
+        addresses_in_use: This host's own addresses and gateways, with what they are; only a full
+            cycle finds them.
+        tunnels: What the services of ours that it observed used towards agents' addresses when
             it began.
-        prepared_paths: What probes through the tunnel are sent with; only a look at everything
-            tells.
+        prepared_paths: What probes through the tunnel are sent with; only a full cycle has them.
         mended_marks: The marks of probes whose services were not as they should be.
         assumed_healthy: Servers that serve in the kernel and were never checked.
-        health: What health comes to for each service that it looked at.
+        health: Health of each service that it observed.
     """
 
     revision: int
@@ -119,13 +118,13 @@ class KernelView:
         revision: Of the state that the last cycle saw; -1 before the first.
         at: When that was, in UTC.
         services: What is known of each key of ours.
-        foreign: Keys that are not ours, as of the last look at everything.
+        foreign: Keys that are not ours, as of the last full cycle.
         vips: Why a VIP is not on this director.
         host: What is wrong with this host otherwise, in words.
         orphaned: Services of ours that stand although the farm no longer names them.
         addresses_in_use: This host's own addresses and gateways, with what they are.
         prepared_paths: What probes through the tunnel are sent with.
-        health: What health comes to for each service.
+        health: Health of each service.
         error: Why the last cycle failed as a whole; empty if it did not.
     """
 
@@ -142,7 +141,7 @@ class KernelView:
     error: str = ""
 
     def after(self, cycle: Cycle, at: datetime) -> "KernelView":
-        """Return the view that a cycle leads to; a partial one leaves what it did not look at."""
+        """Return the view that a cycle leads to; a partial one leaves the rest as it was."""
         if cycle.dirty is None:
             kept_services: dict[ServiceKey, KeyView] = {}
             kept_health: dict[str, ServiceHealth] = {}

@@ -17,7 +17,6 @@ from lvsctl.director.reconcile.quorums import Quorums
 from lvsctl.director.reconcile.serving import Serving
 from lvsctl.director.reconcile.settings import Drift
 from lvsctl.director.state import State
-from lvsctl.director.vips.interface import Placement, PlacementState
 from lvsctl.farm.model import VipOwner
 from lvsctl.health.target import TargetId
 from lvsctl.ipvs.diff import Plan, diff
@@ -117,7 +116,8 @@ def decide(
     farm_vips = observation.vips - quorums.withdrawn(state.farm)
 
     def is_in_place(vip: IPAddress) -> bool:
-        return vip in farm_vips and _is_placed(observation.placements.get(vip))
+        placement = observation.placements.get(vip)
+        return vip in farm_vips and placement is not None and placement.is_placed
 
     kept = held(desired, observation.table, observation.ours, state, is_in_place)
     all_held = memory.held.difference(observation.ours).union(kept)
@@ -144,7 +144,3 @@ def decide(
         frozenset(assumed),
         replace(memory, quorums=quorums, held=all_held),
     )
-
-
-def _is_placed(placement: Placement | None) -> bool:
-    return placement is not None and placement.state is PlacementState.PLACED

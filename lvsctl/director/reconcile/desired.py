@@ -59,7 +59,7 @@ def assumed_healthy(
 ) -> Mapping[TargetId, Health]:
     """Return the health of servers that serve in the kernel and were never checked.
 
-    A director that comes to a serving farm, or a pool that gets its first check, must not take
+    A director that is started in a serving farm, or a pool that gets its first check, must not take
     out what serves for want of a verdict.
     """
     found: dict[TargetId, Health] = {}
@@ -95,7 +95,7 @@ def held(
     one is seen to serve; unless nothing could serve, as when the pool has become empty.
 
     Args:
-        desired: The part of the table that is looked at, as it should be.
+        desired: The part of the table that was observed, as it should be.
         observed: That part as it is.
         ours: Keys of ours in it, with the farm's service for each.
         state: The farm.
@@ -134,8 +134,8 @@ def _waits_for_agents(service: Service, state: State) -> bool:
     )
 
 
-def _waits_for_checks(stands: ServiceState) -> bool:
-    return any(part.unchecked for part in stands.parts.values())
+def _waits_for_checks(state: ServiceState) -> bool:
+    return any(part.unchecked for part in state.parts.values())
 
 
 def vips_of(farm: Farm) -> frozenset[IPAddress]:

@@ -44,7 +44,7 @@ def cycle_of(
         not_enforced: Why nothing might be written; empty where it might.
     """
     observation, plan, probes = decision.observation, decision.plan, decision.probes
-    vip_problems = {vip: each.reason for vip, each in placements.items() if each.reason}
+    reasons = {vip: each.reason for vip, each in placements.items() if each.reason}
     if written is None:
         done, untried, why_untried = Written(), plan.operations, not_enforced
     else:
@@ -70,9 +70,9 @@ def cycle_of(
             *(each for each in settings if isinstance(each, HostChange)),
             *vip_changes,
         ),
-        services=_services(decision, orphaned(decision, done), undone, vip_problems),
+        services=_services(decision, orphaned(decision, done), undone, reasons),
         foreign=tuple(plan.foreign),
-        vip_problems=vip_problems,
+        vip_problems={vip: why for vip, why in reasons.items() if not placements[vip].passing},
         host_problems=tuple(problems),
         orphaned=all_orphaned(decision, done),
         addresses_in_use=observation.addresses_in_use,
@@ -104,10 +104,10 @@ def all_orphaned(decision: Decision, written: Written) -> IpvsTable:
 def _tunnels(decision: Decision) -> TunnelsInUse:
     agents = {agent.address for agent in decision.state.status.agents.values()}
     observed = decision.observation.table
-    standing = {key: observed[key] for key in decision.observation.ours if key in observed}
+    used = {key: observed[key] for key in decision.observation.ours if key in observed}
     if decision.probes:
-        standing.update(decision.probes.standing)
-    return tunnels_in_use(standing, agents)
+        used.update(decision.probes.observed)
+    return tunnels_in_use(used, agents)
 
 
 def _marks(operations: Iterable[Operation]) -> frozenset[FwmarkKey]:
@@ -132,7 +132,7 @@ def _services(
     decision: Decision,
     orphaned_now: IpvsTable,
     undone: Mapping[ServiceKey, str],
-    vip_problems: Mapping[IPAddress, str],
+    vip_reasons: Mapping[IPAddress, str],
 ) -> Mapping[ServiceKey, KeyView]:
     owners = {**decision.observation.ours, **decision.desired.owners}
     conflicts, services = frozenset(decision.plan.conflicts), decision.state.farm.services
@@ -145,7 +145,7 @@ def _services(
             why = f"serves on until service {owner} serves in its new place"
             return KeyView(owner, KeyState.HELD, why)
         service = services.get(owner)
-        why = undone.get(key) or (vip_problems.get(service.vip, "") if service else "")
+        why = undone.get(key) or (vip_reasons.get(service.vip, "") if service else "")
         return KeyView(owner, KeyState.PENDING if why else KeyState.APPLIED, why)
 
     return {key: view(key) for key in (*decision.desired.table, *orphaned_now)}

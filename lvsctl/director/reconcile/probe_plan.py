@@ -33,7 +33,7 @@ class ProbeObservation:
         at: When, in UTC.
         claims: Keys of ours for probes.
         marks: Mark and source port of each path, with what rests.
-        standing: Those of them that are in the kernel.
+        observed: Those of them that are in the kernel.
         egresses: How the director reaches each server that it can reach.
         sysctls: The values of :func:`probe_sysctls`.
     """
@@ -41,7 +41,7 @@ class ProbeObservation:
     at: datetime
     claims: frozenset[ServiceKey]
     marks: ProbeMarks
-    standing: IpvsTable
+    observed: IpvsTable
     egresses: Mapping[TunnelPath, Egress] = field(default_factory=dict)
     sysctls: HostState = field(default_factory=dict)
 
@@ -54,7 +54,7 @@ class ProbePlan:
         marks: Mark and source port of each path, with what rests.
         prepared: What probes can be sent with, once everything is done.
         table: The services that are wanted.
-        standing: Those of ours that are in the kernel.
+        observed: Those of ours that are in the kernel.
         operations: What leads to them.
         changes: What this host needs for their answers.
         gone: Services of ours that are no longer in the kernel.
@@ -64,7 +64,7 @@ class ProbePlan:
     marks: ProbeMarks = field(default_factory=dict)
     prepared: Mapping[TunnelPath, PreparedPath] = field(default_factory=dict)
     table: IpvsTable = field(default_factory=dict)
-    standing: IpvsTable = field(default_factory=dict)
+    observed: IpvsTable = field(default_factory=dict)
     operations: Sequence[Operation] = ()
     changes: Sequence[HostChange] = ()
     gone: Sequence[ServiceKey] = ()
@@ -82,7 +82,7 @@ def plan_probes(
     taken: Collection[ServiceKey],
     observation: ProbeObservation,
 ) -> ProbePlan:
-    """Compare the services of probes with those that should stand.
+    """Compare the services of probes with those that should be there.
 
     Args:
         paths: Which ways probes take.
@@ -90,7 +90,7 @@ def plan_probes(
         taken: Keys of all other services, in the kernel or wanted.
         observation: What there is.
     """
-    claims, standing = observation.claims, observation.standing
+    claims, observed = observation.claims, observation.observed
     if not (paths or claims or observation.marks):
         return ProbePlan()
     settings = farm.settings
@@ -114,10 +114,10 @@ def plan_probes(
             if path in marks
         },
         table=table,
-        standing=standing,
-        operations=diff(table, standing, claims).operations,
+        observed=observed,
+        operations=diff(table, observed, claims).operations,
         changes=[each for each in sysctls.changes if isinstance(each, HostChange)],
-        gone=[key for key in claims if key not in standing and key not in table],
+        gone=[key for key in claims if key not in observed and key not in table],
         problems=[*sysctls.problems, *_problems(paths, marks, egresses, settings)],
     )
 

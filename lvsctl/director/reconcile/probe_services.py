@@ -60,7 +60,7 @@ class ProbeServices:
         return frozenset(self._claims)
 
     def facts(self, farm: Farm, withdrawn: frozenset[IPAddress]) -> PathFacts:
-        """Look at all that probes need; before and after them, to know whether they count.
+        """Observe all that probes need; before and after them, to know whether they count.
 
         Args:
             farm: With its VIPs.
@@ -86,14 +86,14 @@ class ProbeServices:
             addresses: Of every device.
         """
         claims = self.keys
-        standing = {key: table[key] for key in claims if key in table}
+        observed = {key: table[key] for key in claims if key in table}
         egresses: dict[TunnelPath, Egress] = {}
         sysctls: HostState = {}
         if paths:
-            facts = self._facts(farm, standing, addresses)
+            facts = self._facts(farm, observed, addresses)
             egresses = {path: egress for path in paths if (egress := egress_to(path, facts))}
             sysctls = self._host.observe(probe_sysctls(egress_links(egresses)))
-        return ProbeObservation(self._now(), claims, self._marks, standing, egresses, sysctls)
+        return ProbeObservation(self._now(), claims, self._marks, observed, egresses, sysctls)
 
     def write(self, plan: ProbePlan) -> Sequence[str]:
         """Carry out a plan; return what was refused, in words.
@@ -115,7 +115,7 @@ class ProbeServices:
             for operation, result in results
             if isinstance(operation, DeleteService) and isinstance(result, Done)
         }
-        # Somebody else was faster: what stands there now is theirs, and the path gets another.
+        # Somebody else was faster: what is there now is theirs, and the path gets another.
         theirs = {
             operation.key
             for operation, result in results

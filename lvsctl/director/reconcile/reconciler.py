@@ -5,8 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from lvsctl.director.drains.countdown import Connections
-from lvsctl.director.reconcile.cycle import Cycle, KeyState, TableReading
-from lvsctl.director.reconcile.decision import Memory, decide
+from lvsctl.director.reconcile.cycle import Cycle, TableReading
+from lvsctl.director.reconcile.decision import Decision, Memory, decide
 from lvsctl.director.reconcile.desired import compile_desired
 from lvsctl.director.reconcile.observer import Observer
 from lvsctl.director.reconcile.outcome import cycle_of
@@ -21,7 +21,9 @@ from lvsctl.director.reconcile.sysctls import SysctlTarget
 from lvsctl.director.reconcile.table import TableWriter
 from lvsctl.director.reconcile.timeouts import TimeoutTarget
 from lvsctl.director.reconcile.tunnel_use import together
+from lvsctl.director.reconcile.written import Written
 from lvsctl.director.state import State
+from lvsctl.director.vips.interface import Placement
 from lvsctl.director.vips.placements import Placements
 from lvsctl.director.write.adoption import Adoption
 from lvsctl.health.path import TunnelProbe, path_problem
@@ -83,11 +85,10 @@ class Reconciler:
             KernelError: The kernel could not be read, or refused everything.
             StoreError: A claim could not be made durable; nothing was added.
         """
-        cycle = self._cycle(state, dirty, not_enforced)
-        stale = any(_is_stale(result) for _, result in cycle.results)
-        if not stale and not _lets_go(cycle):
+        cycle, is_final = self._cycle(state, dirty, not_enforced)
+        if is_final:
             return cycle
-        again = self._cycle(state, dirty, not_enforced)
+        again, _ = self._cycle(state, dirty, not_enforced)
         return replace(
             again,
             operations=(*cycle.operations, *again.operations),
@@ -97,7 +98,10 @@ class Reconciler:
             assumed_healthy=cycle.assumed_healthy | again.assumed_healthy,
         )
 
-    def _cycle(self, state: State, dirty: frozenset[str] | None, not_enforced: str) -> Cycle:
+    def _cycle(
+        self, state: State, dirty: frozenset[str] | None, not_enforced: str
+    ) -> tuple[Cycle, bool]:
+        """Return the account of one cycle, and whether it needs no second one."""
         observation = self._observer.observe(state, dirty, self._table.claims)
         decision = decide(state, dirty, observation, self._memory, take_sysctls=self._take_sysctls)
         placement = self._placements[decision.vip_owner]
@@ -106,16 +110,18 @@ class Reconciler:
         warnings = placement.warnings() if dirty is None else ()
         added = written.done(AddService) if written else frozenset[ServiceKey]()
         serving = decision.serving(added)
+        placements = placement.holds()
         cycle = cycle_of(
             decision,
             written,
-            placement.holds(),
+            placements,
             vip_changes=vip_changes,
             warnings=warnings,
             not_enforced=not_enforced,
         )
         self._memory = replace(decision.memory, serving=serving, orphaned=cycle.orphaned)
-        return cycle
+        stale = any(_is_stale(result) for _, result in cycle.results)
+        return cycle, not stale and not (written and _lets_go(decision, written, placements))
 
     def adoption(self, state: State, names: Collection[str]) -> Adoption:
         """Return which foreign virtual services the named services of the farm could adopt."""
@@ -157,9 +163,14 @@ class Reconciler:
         return {way: path_problem(way, facts) for way in ways}
 
 
-def _lets_go(cycle: Cycle) -> bool:
-    return any(view.state is KeyState.HELD for view in cycle.services.values()) and any(
-        isinstance(result, Done) for _, result in cycle.results
+def _lets_go(
+    decision: Decision, written: Written, placements: Mapping[IPAddress, Placement]
+) -> bool:
+    """Tell whether something is held whose service may serve in its new place by now."""
+    before = decision.observation.placements
+    return bool(decision.held) and (
+        any(isinstance(result, Done) for _, result in (*written.table, *written.settings))
+        or any(each.is_placed and before.get(vip) != each for vip, each in placements.items())
     )
 
 

@@ -1,4 +1,4 @@
-"""What the reconciler's cycles came to since this director started. Pure."""
+"""What the reconciler's cycles have done since this director started. Pure."""
 
 from bisect import bisect_left
 from collections import Counter

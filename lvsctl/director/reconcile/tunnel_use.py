@@ -50,12 +50,12 @@ class TunnelUse:
     seen_at_s: Mapping[IPAddress, Mapping[Encapsulation, float]] = field(default_factory=dict)
 
     def after(self, seen: TunnelsInUse, now_s: float, *, complete: bool) -> "TunnelUse":
-        """Return the memory after another look.
+        """Return the memory after another cycle.
 
         Args:
             seen: What stood.
             now_s: When.
-            complete: Whether the look took in every service of ours; only then what was not seen
+            complete: Whether it observed every service of ours; only then what was not seen
                 can be forgotten.
         """
         remembered = {

@@ -27,11 +27,18 @@ class Placement:
 
     Attributes:
         state: Where it is.
-        reason: What is wrong with it, with the cure; empty where nothing is.
+        reason: Why it is not as it should be, with the cure; empty where it is.
+        passing: The reason goes by itself within seconds, so that it is no problem to report.
     """
 
     state: PlacementState
     reason: str = ""
+    passing: bool = False
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether clients reach the VIP here, or wherever its manager puts it."""
+        return self.state is PlacementState.PLACED
 
 
 class VipPlacement(Protocol):

@@ -1,10 +1,10 @@
-"""The VIPs on this director: looked for everywhere, added to their device, announced."""
+"""VIPs that lvsctl places itself: checked for duplicates, added to a device, announced."""
 
 import errno
 from collections.abc import Collection, Mapping, Sequence
 
+from lvsctl.director.vips.detection import DuplicateDetection
 from lvsctl.director.vips.interface import Placement, PlacementState
-from lvsctl.director.vips.neighbours import Neighbours
 from lvsctl.director.vips.plan import (
     VIP_LINK,
     Addresses,
@@ -25,6 +25,8 @@ from lvsctl.net import Family, IPAddress, family_of
 from lvsctl.results import Done, Failed, Result
 from lvsctl.store.interface import LocalState
 
+ASKING = "the links are asked whether another host has its VIP, before it is added here"
+
 _NOTHING = frozenset[IPAddress](), frozenset[IPAddress]()
 
 
@@ -33,13 +35,13 @@ class ManagedVips:
 
     Args:
         host: Where the addresses are.
-        neighbours: Who else might have one.
+        detection: Who else might have one.
         local: Which addresses are ours to remove.
     """
 
-    def __init__(self, host: Host, neighbours: Neighbours, local: LocalState) -> None:
+    def __init__(self, host: Host, detection: DuplicateDetection, local: LocalState) -> None:
         self._host = host
-        self._neighbours = neighbours
+        self._detection = detection
         self._local = local
         self._claims = {key for key in local.host_claims() if isinstance(key, AddressKey)}
         self._wanted: frozenset[IPAddress] = frozenset()
@@ -47,6 +49,7 @@ class ManagedVips:
         self._addresses: Addresses = {}
         self._plan: VipPlan | None = None
         self._in_place: set[IPAddress] = set()
+        self._owners: dict[IPAddress, str] = {}
         self._problems: dict[IPAddress, str] = {}
 
     def observe(self, vips: Collection[IPAddress], addresses: Addresses | None) -> None:
@@ -56,6 +59,7 @@ class ManagedVips:
         present = {key.address.ip for key in addresses}
         self._in_place = present.intersection(vips)
         self._addresses, self._plan, self._ensured = addresses, None, None
+        self._owners.clear()
 
     def planned(self, wanted: Collection[IPAddress]) -> Sequence[HostChange]:
         """Return what ``ensure`` would change on this host, in order, writing nothing."""
@@ -64,10 +68,10 @@ class ManagedVips:
     def ensure(self, wanted: Collection[IPAddress], served: Collection[IPAddress]) -> None:
         """Work towards exactly the wanted VIPs; the same sets again change nothing."""
         sets = frozenset(wanted), frozenset(served)
-        if sets == self._ensured:
+        if sets == self._ensured and not self._detection.has_answers:
             return
         just_observed = self._ensured is None
-        if just_observed or not self._is_settled(sets[0]):
+        if just_observed or self._detection.has_answers or not self._is_settled(sets[0]):
             if not just_observed:
                 self._addresses, self._plan = self._host.addresses(), None
             plan = self._compare(sets[0])
@@ -96,7 +100,14 @@ class ManagedVips:
             **dict.fromkeys(self._wanted, PlacementState.PENDING),
             **dict.fromkeys(self._in_place, PlacementState.PLACED),
         }
-        return {vip: Placement(state, self._problems.get(vip, "")) for vip, state in states.items()}
+        return {vip: self._placement(vip, state) for vip, state in states.items()}
+
+    def _placement(self, vip: IPAddress, state: PlacementState) -> Placement:
+        if vip in self._problems:
+            return Placement(state, self._problems[vip])
+        if state is PlacementState.PENDING and self._detection.is_asking(vip):
+            return Placement(state, ASKING, passing=True)
+        return Placement(state)
 
     def withdrawn(self, vip: IPAddress) -> bool:
         """Tell whether an unwanted VIP is off this director, as far as it was placed here."""
@@ -125,23 +136,35 @@ class ManagedVips:
     def _add(self, plan: VipPlan, served: Collection[IPAddress]) -> None:
         """Add VIPs that nobody else on the links answers for, announce them, mend ours."""
         self._set(plan.drifted)
-        asked = [key for key in (*plan.missing, *plan.misplaced) if key.address.ip in served]
-        if not asked:
-            return
+        wanted = [key for key in (*plan.missing, *plan.misplaced) if key.address.ip in served]
         links = links_of(self._addresses)
-        owners = self._neighbours.owners(
-            _by_link({key: links[family_of(key.address.ip)] for key in asked})
+        answers = self._find_owners(
+            {
+                key.address.ip: links[family_of(key.address.ip)]
+                for key in wanted
+                if key.address.ip not in self._owners
+            }
         )
+        self._owners |= {vip: who for vip, who in answers.items() if who}
         self._problems |= {
-            vip: answered(key, owners[vip]) for key in asked if (vip := key.address.ip) in owners
+            vip: answered(key, self._owners[vip])
+            for key in wanted
+            if (vip := key.address.ip) in self._owners
         }
-        free = [key for key in asked if key.address.ip not in owners]
+        free = [key for key in wanted if answers.get(key.address.ip) == ""]
         if not self._claims.issuperset(free):
             self._local.claim_host({*free, *(VIP_LINK for key in free if _is_on_vip_link(key))})
             self._claims.update(free)
         added = self._set(free)
         self._in_place.update(key.address.ip for key in added)
-        self._neighbours.announce(_by_link({key: answering_links(key, links) for key in added}))
+        if added:
+            self._detection.announce(_by_link({key: answering_links(key, links) for key in added}))
+
+    def _find_owners(self, links: Mapping[IPAddress, Collection[str]]) -> Mapping[IPAddress, str]:
+        """Return who has which addresses, as far as it is known by now; "" is nobody."""
+        answers = self._detection.take()
+        self._detection.ask({vip: each for vip, each in links.items() if vip not in answers})
+        return {**answers, **self._detection.take()}
 
     def _set(self, keys: Sequence[AddressKey]) -> Sequence[AddressKey]:
         """Give this host addresses with the options of a VIP; return those that it has now."""

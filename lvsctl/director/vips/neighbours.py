@@ -5,6 +5,7 @@ import fcntl
 import select
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from lvsctl.net import Family, IPAddress, family_of
 PROBES = 3
 PROBE_INTERVAL_S = 0.1
 """RFC 5227 and 4862 ask for about 1 s between probes; a farm's link is a data centre's, which
-answers in less than a millisecond, and the table waits for us meanwhile."""
+answers in less than a millisecond, and clients wait for the VIP meanwhile."""
 
 AddressesOfLinks = Mapping[str, Collection[IPAddress]]
 """Addresses to ask for, or to announce, on each device."""
@@ -28,11 +29,20 @@ _IFF_UP, _IFF_NOARP, _ARPHRD_ETHER = 0x1, 0x80, 1
 _ICMP6_FILTER = 1
 
 
+OnOwners = Callable[[Mapping[IPAddress, str]], None]
+"""Given who answers for each address, in words; an address nobody has is absent."""
+
+
 class Neighbours(Protocol):
     """The hosts on this host's links."""
 
-    def owners(self, addresses: AddressesOfLinks) -> Mapping[IPAddress, str]:
-        """Return who answers for each address, in words; an address nobody has is absent."""
+    def ask(self, addresses: AddressesOfLinks, on_owners: OnOwners) -> None:
+        """Find out who has the addresses without waiting for it.
+
+        Args:
+            addresses: To ask for.
+            on_owners: Called once, at once or on another thread.
+        """
         ...
 
     def announce(self, addresses: AddressesOfLinks) -> None:
@@ -43,9 +53,9 @@ class Neighbours(Protocol):
 class NoNeighbours:
     """A host that is alone."""
 
-    def owners(self, addresses: AddressesOfLinks) -> Mapping[IPAddress, str]:  # noqa: ARG002
+    def ask(self, addresses: AddressesOfLinks, on_owners: OnOwners) -> None:  # noqa: ARG002
         """Nobody answers."""
-        return {}
+        on_owners({})
 
     def announce(self, addresses: AddressesOfLinks) -> None:
         """Nobody listens."""
@@ -98,6 +108,14 @@ class LinkNeighbours:
                     if answer.mac not in own and answer.address in addresses[answer.link]:
                         found[answer.address] = str(answer)
         return found
+
+    def ask(self, addresses: AddressesOfLinks, on_owners: OnOwners) -> None:
+        """Find out who has the addresses, on a thread of its own in the same namespace."""
+        threading.Thread(
+            target=lambda: on_owners(self.owners(addresses)),
+            name="duplicate address detection",
+            daemon=True,
+        ).start()
 
     def announce(self, addresses: AddressesOfLinks) -> None:
         """Send a gratuitous ARP request or an unsolicited advertisement for each, on its link."""

@@ -1,7 +1,9 @@
 """Every way to place VIPs, by the farm's setting."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 
+from lvsctl.director.vips.detection import DuplicateDetection, OnAnswer
 from lvsctl.director.vips.external import ExternalVips
 from lvsctl.director.vips.interface import VipPlacement
 from lvsctl.director.vips.managed import ManagedVips
@@ -14,9 +16,24 @@ Placements = Mapping[VipOwner, VipPlacement]
 """The implementation for each value of the farm's setting ``vips``."""
 
 
-def open_placements(host: Host, neighbours: Neighbours, local: LocalState) -> Placements:
-    """Return every placement of this host."""
+def open_placements(
+    host: Host,
+    neighbours: Neighbours,
+    local: LocalState,
+    on_change: OnAnswer = lambda _: None,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Placements:
+    """Return every placement of this host.
+
+    Args:
+        host: Where the VIPs are placed.
+        neighbours: The hosts on its links.
+        local: Which addresses are ours.
+        on_change: Told which VIPs can go on now, perhaps on another thread.
+        monotonic: Seconds that only grow.
+    """
+    detection = DuplicateDetection(neighbours, on_change, monotonic)
     return {
-        VipOwner.MANAGE: ManagedVips(host, neighbours, local),
+        VipOwner.MANAGE: ManagedVips(host, detection, local),
         VipOwner.EXTERNAL: ExternalVips(),
     }

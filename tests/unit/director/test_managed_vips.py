@@ -4,14 +4,16 @@ from ipaddress import ip_address, ip_interface
 
 import pytest
 
+from lvsctl.director.vips.detection import VALID_FOR_S, DuplicateDetection
 from lvsctl.director.vips.interface import Placement, PlacementState
-from lvsctl.director.vips.managed import ManagedVips
+from lvsctl.director.vips.managed import ASKING, ManagedVips
 from lvsctl.director.vips.neighbours import NoNeighbours
 from lvsctl.director.vips.plan import vip_key
 from lvsctl.host.interface import AddressConfig, AddressKey, HostChange
 from lvsctl.host.memory import Hardware
 from lvsctl.store.memory import MemoryLocalState
 from tests.support.hosts import RecordingHost
+from tests.support.neighbours import SlowNeighbours
 
 VIP, OTHER = ip_address("198.51.100.10"), ip_address("198.51.100.20")
 PLACED = Placement(PlacementState.PLACED)
@@ -27,7 +29,9 @@ def host() -> RecordingHost:
 
 @pytest.fixture
 def vips(host: RecordingHost) -> ManagedVips:
-    return ManagedVips(host, NoNeighbours(), MemoryLocalState())
+    return ManagedVips(
+        host, DuplicateDetection(NoNeighbours(), lambda _: None, lambda: 0.0), MemoryLocalState()
+    )
 
 
 def test_a_vip_waits_for_its_service(vips: ManagedVips) -> None:
@@ -110,3 +114,115 @@ def test_what_was_handed_over_and_is_gone_is_placed_again(
     vips.ensure({VIP}, {VIP})
 
     assert vip_key(VIP) in host.addresses()
+
+
+class Asking:
+    """A placement whose neighbours answer later, on a clock that the test moves."""
+
+    def __init__(self, host: RecordingHost) -> None:
+        self.host = host
+        self.neighbours = SlowNeighbours()
+        self.now_s = 0.0
+        self.changed: list[object] = []
+        detection = DuplicateDetection(self.neighbours, self.changed.append, lambda: self.now_s)
+        self.vips = ManagedVips(host, detection, MemoryLocalState())
+
+    def cycle(self) -> Placement:
+        """Observe this host and ensure the VIP."""
+        self.vips.observe({VIP}, self.host.addresses())
+        return self.ensure()
+
+    def ensure(self) -> Placement:
+        self.vips.ensure({VIP}, {VIP})
+        return self.vips.holds()[VIP]
+
+
+@pytest.fixture
+def asking(host: RecordingHost) -> Asking:
+    return Asking(host)
+
+
+WAITING = Placement(PlacementState.PENDING, ASKING, passing=True)
+QUESTION = {"eth0": [VIP]}
+
+
+def test_nobody_waits_for_the_neighbours(asking: Asking) -> None:
+    """The VIP is placed once they have answered, and that was announced."""
+    assert WAITING == asking.ensure()
+    assert ([], []) == (asking.changed, asking.neighbours.announced)
+
+    asking.neighbours.answer()
+
+    assert [[VIP]] == asking.changed
+    assert PLACED == asking.ensure()
+    assert ([QUESTION], [QUESTION]) == (asking.neighbours.asked, asking.neighbours.announced)
+
+
+def test_a_question_is_asked_once(asking: Asking) -> None:
+    """However many cycles there are before its answer."""
+    assert [WAITING, WAITING, WAITING] == [asking.ensure(), asking.cycle(), asking.cycle()]
+    assert [QUESTION] == asking.neighbours.asked
+
+
+def test_a_vip_that_another_host_has_is_asked_for_at_each_observation(asking: Asking) -> None:
+    """The problem stays until it is free, also while it is asked for again."""
+    asking.ensure()
+    asking.neighbours.answer({VIP: "02:00:00:00:00:99 on eth0"})
+    taken = asking.ensure()
+    assert "02:00:00:00:00:99 on eth0 answers" in taken.reason
+
+    asking.vips.ensure({VIP}, {VIP, OTHER})
+    assert [QUESTION] == asking.neighbours.asked
+    assert taken == asking.cycle()
+    assert [QUESTION, QUESTION] == asking.neighbours.asked
+    asking.neighbours.answer()
+    assert PLACED == asking.ensure()
+
+
+def test_an_answer_that_has_grown_old_is_not_used(asking: Asking) -> None:
+    """While the director was paused somebody may have given the VIP to another host."""
+    asking.ensure()
+    asking.neighbours.answer()
+    asking.now_s += VALID_FOR_S
+
+    assert WAITING == asking.ensure()
+    assert [QUESTION, QUESTION] == asking.neighbours.asked
+
+
+def test_a_question_that_is_never_answered_is_asked_again(asking: Asking) -> None:
+    """The thread that asked may have failed."""
+    asking.ensure()
+    asking.now_s += VALID_FOR_S
+
+    assert WAITING == asking.cycle()
+    assert [QUESTION, QUESTION] == asking.neighbours.asked
+
+
+def test_an_answer_for_a_vip_that_is_no_longer_wanted_places_nothing(asking: Asking) -> None:
+    """It was removed from the farm meanwhile."""
+    asking.ensure()
+    asking.vips.ensure((), ())
+    asking.neighbours.answer()
+
+    asking.vips.ensure((), ())
+
+    assert vip_key(VIP) not in asking.host.addresses()
+
+
+def test_a_vip_that_moves_to_another_device_waits_for_the_answer_too(asking: Asking) -> None:
+    """It stays on the old one meanwhile, and nothing but the answer is needed to go on."""
+    vip6 = ip_address("2001:db8:2::10")
+    asking.vips.ensure({vip6}, {vip6})
+    asking.neighbours.answer()
+    asking.vips.ensure({vip6}, {vip6})
+    dip6 = AddressKey("eth0", ip_interface("2001:db8:2::1/64"))
+    asking.host.apply([HostChange(dip6, AddressConfig())])
+    asking.vips.observe({vip6}, asking.host.addresses())
+    asking.vips.ensure({vip6}, {vip6})
+    assert {vip6: PLACED} == asking.vips.holds()
+    assert AddressKey("eth0", ip_interface(vip6)) not in asking.host.addresses()
+
+    asking.neighbours.answer()
+    asking.vips.ensure({vip6}, {vip6})
+
+    assert AddressKey("eth0", ip_interface(vip6)) in asking.host.addresses()

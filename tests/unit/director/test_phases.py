@@ -15,7 +15,8 @@ from lvsctl.director.reconcile.probe_services import ProbeServices
 from lvsctl.director.reconcile.reconciler import Reconciler
 from lvsctl.director.state import State
 from lvsctl.director.vips.external import ExternalVips
-from lvsctl.director.vips.neighbours import NoNeighbours
+from lvsctl.director.vips.managed import ASKING
+from lvsctl.director.vips.neighbours import Neighbours, NoNeighbours
 from lvsctl.director.vips.placements import Placements, open_placements
 from lvsctl.farm.model import Settings, VipOwner
 from lvsctl.health.marks import TunnelPath
@@ -35,6 +36,7 @@ from lvsctl.net import Family
 from lvsctl.results import Result
 from lvsctl.store.memory import MemoryLocalState
 from tests.support.hosts import RecordingHost
+from tests.support.neighbours import SlowNeighbours
 from tests.support.placements import ELECTING, SlowPlacement
 from tests.unit.director.farms import OTHER_VIP, VIP, WEB_KEY, pool, rip, state, web, web_farm
 
@@ -94,7 +96,9 @@ class Probing(State):
 class Bench:
     """A director's kernel in memory, and a journal of what is written to it."""
 
-    def __init__(self, placements: Placements | None = None) -> None:
+    def __init__(
+        self, placements: Placements | None = None, neighbours: Neighbours | None = None
+    ) -> None:
         self.journal: list[str] = []
         self.host = JournalledHost([Hardware("eth0")], sysctls=IPVS_SYSCTLS)
         self.host.journal = self.journal
@@ -111,7 +115,7 @@ class Bench:
         self.reconciler = Reconciler(
             self.ipvs,
             self.host,
-            placements or open_placements(self.host, NoNeighbours(), local),
+            placements or open_placements(self.host, neighbours or NoNeighbours(), local),
             ProbeServices(self.ipvs, self.host, local, lambda: NOON),
             local,
             take_sysctls=False,
@@ -201,6 +205,27 @@ def test_a_moved_service_serves_at_its_old_vip_until_the_new_one_is_placed(
 
     assert [OTHER_KEY] == list(slow_bench.ipvs.snapshot())
     assert {OTHER_VIP} == slow.here
+
+
+def test_a_moved_service_is_let_go_by_the_cycle_that_places_its_vip() -> None:
+    """The neighbours answer after the cycle that added the service in its new place."""
+    neighbours = SlowNeighbours()
+    bench = Bench(neighbours=neighbours)
+    bench.cycle(web_farm(1))
+    neighbours.answer()
+    bench.cycle(web_farm(1), WEB)
+    moved = state([web(OTHER_VIP)], [pool(1)], revision=2)
+    cycle = bench.cycle(moved, WEB)
+    assert KeyState.HELD is cycle.services[WEB_KEY].state
+    view = cycle.services[OTHER_KEY]
+    assert (KeyState.PENDING, ASKING) == (view.state, view.reason)
+    assert {} == cycle.vip_problems
+
+    neighbours.answer()
+    cycle = bench.cycle(moved, WEB)
+
+    assert [OTHER_KEY] == list(bench.ipvs.snapshot())
+    assert KeyState.APPLIED is cycle.services[OTHER_KEY].state
 
 
 def test_a_partial_cycle_states_all_vips_that_are_served(

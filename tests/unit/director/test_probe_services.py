@@ -64,8 +64,8 @@ class Probing(State):
     tunnel_paths: frozenset[TunnelPath] = frozenset()
 
 
-def probing(aim: State, *paths: TunnelPath) -> Probing:
-    return Probing(**vars(aim), tunnel_paths=frozenset(paths))
+def probing(desired: State, *paths: TunnelPath) -> Probing:
+    return Probing(**vars(desired), tunnel_paths=frozenset(paths))
 
 
 class RivalledIpvs(MemoryIpvs):
@@ -119,12 +119,14 @@ class Bench:
     def cycle(
         self,
         *paths: TunnelPath,
-        aim: State | None = None,
+        desired: State | None = None,
         dirty: frozenset[str] | None = None,
         not_enforced: str = "",
     ) -> Cycle:
         self.ipvs.told.clear()
-        return self.reconciler.cycle(probing(aim or web_farm(1, 2), *paths), dirty, not_enforced)
+        return self.reconciler.cycle(
+            probing(desired or web_farm(1, 2), *paths), dirty, not_enforced
+        )
 
     def marked(self) -> Mapping[int, Collection[str]]:
         """Return the servers that each mark leads to."""
@@ -184,7 +186,7 @@ def test_nobody_sees_them_among_the_farms(bench: Bench) -> None:
 def test_a_look_at_some_services_leaves_them(bench: Bench) -> None:
     """They are of none of these."""
     bench.cycle(RS1)
-    bench.cycle(dirty=frozenset({"web"}), aim=web_farm(1))
+    bench.cycle(dirty=frozenset({"web"}), desired=web_farm(1))
     assert {FIRST_MARK: ["192.0.2.11:0"]} == bench.marked()
 
 
@@ -252,10 +254,10 @@ def test_one_that_somebody_took_meanwhile_is_left_to_them(bench: Bench) -> None:
 
 def test_a_mark_that_the_farm_gets_is_given_up_first(bench: Bench) -> None:
     """With another range of probe marks a service may have one that a probe had."""
-    bench.cycle(RS1, aim=state([web()], [pool(1)], settings=SMALL))
+    bench.cycle(RS1, desired=state([web()], [pool(1)], settings=SMALL))
     marked = web(protocol=None, ports=(), fwmark=10)
     settings = Settings(probe_marks=MarkRange(11, 12), probe_ports=SMALL.probe_ports)
-    cycle = bench.cycle(RS1, aim=state([marked], [pool(1)], settings=settings))
+    cycle = bench.cycle(RS1, desired=state([marked], [pool(1)], settings=settings))
     assert {10: ["192.0.2.11:0"], 11: ["192.0.2.11:0"]} == bench.marked()
     assert 100 == next(
         config.weight
@@ -268,9 +270,9 @@ def test_a_mark_that_the_farm_gets_is_given_up_first(bench: Bench) -> None:
 
 def test_where_the_range_is_too_small_it_is_said(bench: Bench) -> None:
     """Those that have one keep it."""
-    aim = state([web()], [pool(1, 2, 3)], settings=SMALL)
-    bench.cycle(RS2, RS3, aim=aim)
-    cycle = bench.cycle(RS1, RS2, RS3, aim=aim)
+    desired = state([web()], [pool(1, 2, 3)], settings=SMALL)
+    bench.cycle(RS2, RS3, desired=desired)
+    cycle = bench.cycle(RS1, RS2, RS3, desired=desired)
     assert {10: ["192.0.2.12:0"], 11: ["192.0.2.13:0"]} == bench.marked()
     (problem,) = cycle.host_problems
     assert "settings.probe_ports 61000-61001 for 1 servers, 192.0.2.11 over ipip" in problem
@@ -304,11 +306,11 @@ def test_a_disk_that_keeps_no_mark_keeps_it_from_the_kernel() -> None:
 def test_a_server_that_changes_its_tunnel_has_both_for_a_while(bench: Bench) -> None:
     """The agent goes on accepting what probes still use."""
     rs1 = agent(1, VIP)
-    aim = state([web()], [pool(1)], agents=[rs1])
-    bench.cycle(RS1, aim=aim)
-    cycle = bench.cycle(RS1_GUE, aim=aim)
+    desired = state([web()], [pool(1)], agents=[rs1])
+    bench.cycle(RS1, desired=desired)
+    cycle = bench.cycle(RS1_GUE, desired=desired)
     assert {rip(1): {Encapsulation()}} == {a: set(used) for a, used in cycle.tunnels.items()}
-    cycle = bench.cycle(RS1_GUE, aim=aim)
+    cycle = bench.cycle(RS1_GUE, desired=desired)
     assert {RS1.encapsulation, RS1_GUE.encapsulation} == set(cycle.tunnels[rip(1)])
 
 
@@ -330,14 +332,14 @@ def test_ports_that_others_reserved_stay_reserved(bench: Bench) -> None:
 
 def test_what_is_looked_at_tells_whether_a_probe_counts(bench: Bench) -> None:
     """All is there after a cycle; a mark whose service is gone freezes."""
-    aim = web_farm(1, 2)
-    prepared = bench.cycle(RS1, aim=aim).prepared_paths[RS1]
+    desired = web_farm(1, 2)
+    prepared = bench.cycle(RS1, desired=desired).prepared_paths[RS1]
     probe = TunnelProbe(RS1, prepared.mark, VIP, prepared.egress)
-    assert "" == bench.reconciler.path_problems(aim, [probe])[probe]
+    assert "" == bench.reconciler.path_problems(desired, [probe])[probe]
     bench.ipvs.apply([DeleteService(key(0))])
-    assert "has no virtual service" in bench.reconciler.path_problems(aim, [probe])[probe]
-    bench.cycle(RS1, aim=aim)
-    assert "" == bench.reconciler.path_problems(aim, [probe])[probe]
+    assert "has no virtual service" in bench.reconciler.path_problems(desired, [probe])[probe]
+    bench.cycle(RS1, desired=desired)
+    assert "" == bench.reconciler.path_problems(desired, [probe])[probe]
 
 
 def test_a_clock_that_jumps_takes_no_port_of_one_in_use(bench: Bench) -> None:

@@ -12,7 +12,7 @@ from lvsctl.director.reconcile.cycle import Cycle, KeyState
 from lvsctl.director.reconcile.probe_services import ProbeServices
 from lvsctl.director.reconcile.reconciler import Reconciler
 from lvsctl.director.state import State
-from lvsctl.director.vips.neighbours import AddressesOfLinks
+from lvsctl.director.vips.neighbours import AddressesOfLinks, OnOwners
 from lvsctl.director.vips.placements import open_placements
 from lvsctl.director.vips.plan import VIP_LINK, vip_key
 from lvsctl.errors import StoreError
@@ -69,11 +69,11 @@ class TalkativeNeighbours:
         self.asked: list[IPAddress] = []
         self.announced: list[IPAddress] = []
 
-    def owners(self, addresses: AddressesOfLinks) -> Mapping[IPAddress, str]:
+    def ask(self, addresses: AddressesOfLinks, on_owners: OnOwners) -> None:
         assert {"eth0"} >= addresses.keys()
         asked = addresses.get("eth0", ())
         self.asked += asked
-        return {address: who for address, who in self.addresses_in_use.items() if address in asked}
+        on_owners({each: who for each, who in self.addresses_in_use.items() if each in asked})
 
     def announce(self, addresses: AddressesOfLinks) -> None:
         assert {"eth0"} >= addresses.keys()
@@ -128,10 +128,10 @@ class Bench:
         self.local = BreakableLocalState()
 
     def cycle(
-        self, aim: State, dirty: frozenset[str] | None = None, not_enforced: str = ""
+        self, desired: State, dirty: frozenset[str] | None = None, not_enforced: str = ""
     ) -> Cycle:
         self.ipvs.told.clear()
-        return self.reconciler.cycle(aim, dirty, not_enforced)
+        return self.reconciler.cycle(desired, dirty, not_enforced)
 
     def weights(self, key: ServiceKey = WEB_KEY) -> dict[int, int]:
         """Return the weight of each real server by its number."""
@@ -215,7 +215,7 @@ def test_edits_in_place(bench: Bench) -> None:
     ids=str,
 )
 def test_puts_right_what_was_changed_by_hand(bench: Bench, damage: Operation) -> None:
-    """Whatever was done to a service of ours, the next look at everything undoes it."""
+    """Whatever was done to a service of ours, the next full cycle undoes it."""
     bench.cycle(web_farm(1, 2))
     wanted = bench.ipvs.snapshot()
     bench.ipvs.apply([damage])
