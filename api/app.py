@@ -36,13 +36,13 @@ from lvsctl.director.daemon import DirectorDaemon
 
 OPENAPI_PATH = "/openapi.json"
 DESCRIPTION = """
-Web farms behind Linux Virtual Server in IP-tunnel mode: what people declare, what is known at run
-time, and what this director's kernel has.
+Web farms behind Linux Virtual Server in IP-tunnel mode: the declared farm, its status at run time,
+and this director's kernel.
 
-A write answers when it is stored; with `wait` it answers when this director's kernel is as
-written, or says why it is not. Every object has an `ETag`: with `If-Match` a write loses with 412
-against one that was faster, `If-None-Match: *` only creates. `status` beside what is declared is
-what is known at run time: it may be sent back and is passed over.
+A write returns when it is stored; with `wait` it returns when this director's kernel has applied
+it, or tells why not. Every object has an `ETag`: with `If-Match` a write fails with 412 if the
+object has changed in the meantime, and `If-None-Match: *` only creates. `status` is the state at
+run time; if it is sent in a request, it is ignored.
 """
 
 

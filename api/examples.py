@@ -1,4 +1,4 @@
-"""Examples of answers, for the documentation; those of requests stand with their documents."""
+"""Examples of responses, for the documentation; those of requests are in their schemas."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -43,11 +43,11 @@ MEDIA_TYPE = "application/problem+json"
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """What all errors of one class have in common.
+    """Properties shared by all errors of one class.
 
     Attributes:
         status: HTTP status.
-        title: The kind of problem, for a person; its words are the type's name, for a program.
+        title: Kind of problem, for a person; the type URI for programs is made from it.
     """
 
     status: HTTPStatus
@@ -60,7 +60,7 @@ class ProblemType:
 
 
 class RequestRefused(LvsctlError):
-    """The request itself is not in order, whatever it asks for."""
+    """The HTTP request itself is invalid, whatever it asks for."""
 
     def __init__(
         self,
@@ -122,14 +122,14 @@ def install(app: FastAPI) -> None:
 
 
 def problem_response(error: LvsctlError) -> Response:
-    """Return the answer that an error gets."""
+    """Return the response for an error."""
     if isinstance(error, RequestRefused):
         return _response(error.kind, str(error), error.problems, error.headers)
     kind = next(TYPES[cls] for cls in type(error).__mro__ if cls in TYPES)
     if isinstance(error, InvalidInput):
         return _response(kind, _summary(error.problems), error.problems)
     if isinstance(error, DrasticChange):
-        detail = f"{error}; if that is meant, repeat the request with force=true"
+        detail = f"{error}; to do it anyway, repeat the request with force=true"
         return _response(kind, detail, plan=error.plan)
     return _response(kind, str(error))
 
@@ -160,8 +160,8 @@ def _summary(problems: Sequence[Problem]) -> str:
     if len(problems) == 1:
         return str(problems[0])
     if len(problems) > MAX_PROBLEMS:
-        return f"more than {MAX_PROBLEMS} things are wrong; the first {MAX_PROBLEMS} are listed"
-    return f"{len(problems)} things are wrong"
+        return f"more than {MAX_PROBLEMS} problems; the first {MAX_PROBLEMS} are listed"
+    return f"{len(problems)} problems"
 
 
 async def _lvsctl_error(_: Request, error: Exception) -> Response:
@@ -174,7 +174,7 @@ async def _parameters(_: Request, error: Exception) -> Response:
     problems = [
         Problem(
             "",
-            f"{found['loc'][0]} parameter {found['loc'][-1]}: {shown(found['input'])} does not do",
+            f"{found['loc'][0]} parameter {found['loc'][-1]}: {shown(found['input'])} is invalid",
             found["msg"].removeprefix("Input should be "),
         )
         for found in error.errors()
@@ -186,19 +186,21 @@ async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - installed for nothing else
     path = request.url.path
     if error.status_code == HTTPStatus.NOT_FOUND:
-        detail = f"there is nothing at {path}; /openapi.json lists what there is"
+        detail = f"there is nothing at {path}; for the valid paths see /docs"
         return _response(NO_ADDRESS, detail)
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = ", ".join(request.app.state.contract.methods(path))
-        detail = f"{path} does not take {request.method}, only {allowed}"
+        detail = f"{path} does not support {request.method}, only {allowed}"
         return _response(NO_METHOD, detail, headers={"Allow": allowed})
     status = HTTPStatus(error.status_code)
     return _response(ProblemType(status, status.phrase), error.detail, headers=error.headers)
 
 
 async def _gone(_: Request, __: Exception) -> Response:
-    return _response(BAD_REQUEST, "the client hung up within its request")
+    return _response(BAD_REQUEST, "the client closed the connection during its request")
 
 
 async def _unforeseen(_: Request, __: Exception) -> Response:
-    return _response(DEFECT, "the director failed to handle this request; its log says how")
+    return _response(
+        DEFECT, "internal error; see the director's log: journalctl -u lvsctl-director"
+    )

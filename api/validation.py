@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a document, in lvsctl's words."""
+"""Validates documents with pydantic, and reports errors as problems."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, get_args
@@ -21,18 +21,18 @@ KINDS: Mapping[str, str] = {
     "model_type": "an object",
     "string_type": "a string",
 }
-"""What pydantic's errors about types ask for."""
+"""Expected types, by pydantic's error type."""
 
 
 DISCRIMINATOR = "type"
-"""The field that tells documents apart where several may stand."""
+"""The field that distinguishes the alternatives of a union."""
 
 
 def validated(model: type[DocumentT], document: Json) -> DocumentT:
-    """Return a document that fits a model.
+    """Validate a document against a model.
 
     Raises:
-        InvalidInput: It does not; a problem for each field that is wrong.
+        InvalidInput: One problem for each invalid field.
     """
     try:
         return model.model_validate(document)
@@ -61,9 +61,9 @@ def _problem(found: ErrorDetails, model: type[Document]) -> Problem:
         case "extra_forbidden":
             return Problem(pointer, "there is no such field", ", ".join(_fields(place.holders)))
         case "literal_error":
-            return Problem(pointer, f"{shown(found['input'])} is not known", context["expected"])
+            return Problem(pointer, f"unknown value {shown(found['input'])}", context["expected"])
         case "union_tag_invalid":
-            detail = f"{shown(found['input'][DISCRIMINATOR])} is not known"
+            detail = f"unknown value {shown(found['input'][DISCRIMINATOR])}"
             return Problem(f"{pointer}/{DISCRIMINATOR}", detail, ", ".join(_tags(place.documents)))
         case "union_tag_not_found":
             return Problem(
@@ -72,9 +72,11 @@ def _problem(found: ErrorDetails, model: type[Document]) -> Problem:
         case "string_too_long":
             return Problem(pointer, "it is too long", f"{context['max_length']} characters")
         case kind:
-            return Problem(
-                pointer, f"{shown(found['input'])} is of the wrong type", KINDS.get(kind, "")
-            )
+            got = shown(found["input"])
+            expected = KINDS.get(kind, "")
+            if expected == KINDS["model_type"] and len(place.documents) == 1:
+                expected += f" ({', '.join(_fields(place.documents))})"
+            return Problem(pointer, f"expected {expected or 'another value'}, got {got}", expected)
 
 
 def _meaning(field: FieldInfo) -> str:
@@ -82,7 +84,7 @@ def _meaning(field: FieldInfo) -> str:
 
 
 class _Place(NamedTuple):
-    """Where pydantic found something: its parts, the documents that hold it, and may be there."""
+    """Location of an error: its parts, the models that contain it, and those expected there."""
 
     parts: Sequence[str | int]
     holders: Sequence[type[Document]]
@@ -90,9 +92,9 @@ class _Place(NamedTuple):
 
 
 def _place(loc: Sequence[str | int], model: type[Document]) -> _Place:
-    """Return the place that pydantic means.
+    """Return the place of a pydantic location.
 
-    Where several documents are told apart by their type, it names the type as if it were a part.
+    In a union of documents, pydantic includes the type as an extra part.
     """
     parts: list[str | int] = []
     holders = documents = [model]
@@ -118,7 +120,7 @@ def _fields(documents: Sequence[type[Document]]) -> Mapping[str, FieldInfo]:
 
 
 def _tags(documents: Sequence[type[Document]]) -> Sequence[str]:
-    """Return the values of the field that tells documents apart."""
+    """Return the values of the discriminator."""
     return [
         tag
         for document in documents

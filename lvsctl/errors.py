@@ -55,7 +55,8 @@ class Problem:
 
     def __str__(self) -> str:
         where = self.pointer or "the document"
-        return f"{where}: {self.detail}" + (f" (allowed: {self.allowed})" if self.allowed else "")
+        is_said = not self.allowed or self.allowed in self.detail
+        return f"{where}: {self.detail}" + ("" if is_said else f" (allowed: {self.allowed})")
 
 
 def first_problems(problems: Iterable[Problem]) -> Sequence[Problem]:

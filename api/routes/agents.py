@@ -1,4 +1,4 @@
-"""Agents: what they say of themselves, what they are told, what they report."""
+"""Agents: registration, assignment and report."""
 
 from http import HTTPStatus
 from typing import Annotated
@@ -26,12 +26,12 @@ from lvsctl.messages.limits import MAX_REPORT_BYTES
 router = APIRouter(prefix="/agents", tags=["agents"])
 
 FIRST_WAIT_S = 5
-"""An agent that has joined just now gets its assignment after the next cycle."""
+"""A new agent gets its assignment after the next cycle."""
 
 
 @router.get("", summary="List agents", response_model=Agents)
 async def list_agents(known: Now) -> Response:
-    """All agents, those that have left too, until they are removed."""
+    """All agents, including those that have left, until they are removed."""
     return await large_response(
         lambda: {
             "agents": [agent_document(agent, known) for agent in known.state.status.agents.values()]
@@ -43,7 +43,7 @@ async def list_agents(known: Now) -> Response:
     "/{agent}", summary="Show an agent", response_model=AgentWithConnections, responses=MISSING
 )
 async def get_agent(agent: AgentName, daemon: Daemon, known: Now) -> Response:
-    """With the active connections to its address over all services of ours."""
+    """An agent, with the active connections to its address over all services of the farm."""
     connections = await daemon.agents.connections(agent)
     document = agent_document(known.state.status.agents[agent], known)
     return json_response({**document, "connections": connections})
@@ -59,7 +59,7 @@ async def get_agent(agent: AgentName, daemon: Daemon, known: Now) -> Response:
 async def put_agent(
     request: Request, agent: AgentName, daemon: Daemon, by: By, wait: Wait = None
 ) -> Response:
-    """What an agent says of itself; the same again changes nothing."""
+    """Register an agent; idempotent."""
     registration = await read_body(request, read_registration)
     status = HTTPStatus.OK if agent in daemon.state.status.agents else HTTPStatus.CREATED
     written = await daemon.agents.register(agent, registration, by=by)
@@ -70,7 +70,7 @@ async def put_agent(
     "/{agent}", summary="Remove an agent", response_model=WriteAnswer, responses=MISSING | CONFLICT
 )
 async def delete_agent(agent: AgentName, daemon: Daemon, by: By, wait: Wait = None) -> Response:
-    """Forget it. The server that it brought goes; a declared one counts as without an agent."""
+    """Remove an agent with its undeclared server; a declared server then has no agent."""
     written = await daemon.writer.write(RemoveAgent(agent), by=by)
     return await written_response(daemon, written, wait)
 
@@ -96,7 +96,7 @@ async def get_assignment(
         ),
     ] = 0,
 ) -> Response:
-    """What the agent's host should be, at once where it differs from If-None-Match."""
+    """Desired state of the agent's host; returns at once if it differs from If-None-Match."""
     tag = next(iter(known_tags(conditions)), None)
     found = await daemon.agents.assignment(agent, tag, wait if tag else max(wait, FIRST_WAIT_S))
     if found is None and tag is None:
@@ -120,7 +120,7 @@ async def get_assignment(
     openapi_extra=takes(Report),
 )
 async def put_report(request: Request, agent: AgentName, daemon: Daemon) -> Response:
-    """What an agent sees on its host; it is its sign of life too."""
+    """Observed state of the agent's host; also serves as a heartbeat."""
     if agent not in daemon.state.status.agents:
         raise NotFound(f"there is no agent {agent}")
     report = await read_body(request, read_report, max_bytes=MAX_REPORT_BYTES)

@@ -1,4 +1,4 @@
-"""What happens, told while it happens, as server-sent events."""
+"""Events, live, as server-sent events."""
 
 import re
 from collections.abc import AsyncIterator
@@ -78,11 +78,11 @@ async def get_events(
         ),
     ] = "",
     *,
-    follow: Annotated[bool, Query(description="Go on; else end with what is known.")] = True,
+    follow: Annotated[bool, Query(description="Keep the stream open for new events.")] = True,
 ) -> Response:
-    """The newest ten thousand events are kept, over restarts too.
+    """The latest ten thousand events, which survive restarts, and new ones as they happen.
 
-    When there is no room for more, the kind and subject with the most events lose their oldest.
+    Beyond that number, the kind and subject with the most events lose their oldest.
     """
     events = daemon.events
     begin = _given(last_event_id, after)

@@ -48,7 +48,7 @@ def _written(state: State) -> tuple[str, bytes]:
     responses={HTTPStatus.NOT_MODIFIED.value: {"description": "It is as If-None-Match has it."}},
 )
 async def get_farm(request: Request, daemon: Daemon, conditions: Conditions) -> Response:
-    """The document that a farm file holds, with its ETag."""
+    """The whole farm, as in a farm file, with its ETag."""
     etag, content = await request.app.state.farm_text.at(daemon.state)
     if etag in known_tags(conditions):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": etag})
@@ -65,9 +65,11 @@ async def get_farm(request: Request, daemon: Daemon, conditions: Conditions) -> 
 async def put_farm(
     write: Write,
     *,
-    dry_run: Annotated[bool, Query(description="Only say what it would do.")] = False,
-    force: Annotated[bool, Query(description="Even if most of the farm goes.")] = False,
+    dry_run: Annotated[
+        bool, Query(description="Show what would change, and change nothing.")
+    ] = False,
+    force: Annotated[bool, Query(description="Do it even if it removes most of the farm.")] = False,
 ) -> Response:
-    """Store what differs; overrides and agents stay. Services and pools must be named."""
+    """Replace the farm; overrides and agents are kept. services and pools are required."""
     resource = FarmResource(force=force)
     return await (write.dry_put(resource) if dry_run else write.put(resource))

@@ -39,10 +39,10 @@ async def healthz(daemon: Daemon) -> Response:
     openapi_extra={"security": []},
 )
 async def readyz(daemon: Daemon) -> Response:
-    """Cycles run, the kernel can be compared, and the disk takes what has to be written.
+    """Cycles run, the kernel can be read, and the disk can be written.
 
-    No VIP depends on it: disks fill on all directors at the same time. Anybody may ask, so each
-    check says no more than its first sentence; ``/v1/problems`` says all.
+    No VIP depends on it: disks tend to fill on all directors at once. It needs no token, so each
+    check gives its first sentence only; for the full text see ``/v1/problems``.
     """
     checks = checks_of(daemon)
     ready = all(check["ok"] for check in checks)
@@ -57,7 +57,7 @@ async def readyz(daemon: Daemon) -> Response:
     "", summary="Show what is wrong with the director", response_model=DirectorProblems
 )
 async def get_problems(daemon: Daemon) -> Response:
-    """What keeps it from all of its work, or was lost, with the cure; empty where nothing is."""
+    """Problems of the director itself and what was lost, each with its cure."""
     return json_response({"problems": [check for check in checks_of(daemon) if check["detail"]]})
 
 

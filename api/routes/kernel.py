@@ -1,4 +1,4 @@
-"""The director's kernel: its table, and what differs from what should be."""
+"""The director's kernel: its IPVS table, and how it differs from the desired state."""
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -15,14 +15,14 @@ router = APIRouter(tags=["kernel"])
 
 @router.get("/table", summary="Show the kernel's table", response_model=Table)
 async def get_table(daemon: Daemon) -> Response:
-    """Every virtual service with counters and rates; ``service`` tells ours from others."""
+    """Every virtual service with counters and rates; ``service`` is null for foreign ones."""
     reading = await daemon.table()
     return await large_response(lambda: table_document(reading))
 
 
 @router.get("/plan", summary="Show what differs", response_model=PlanAnswer)
 async def get_plan(daemon: Daemon) -> Response:
-    """Compare everything now and write nothing: drift, conflicts, foreign services, problems."""
+    """Compare everything now, and write nothing: drift, conflicts, foreign services, problems."""
     cycle = await daemon.plan()
     return await large_response(lambda: plan_document(cycle))
 

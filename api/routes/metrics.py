@@ -59,6 +59,6 @@ async def _scrape(daemon: DirectorDaemon) -> Sequence[bytes]:
     responses=refusals(HTTPStatus.UNAUTHORIZED),
 )
 async def get_metrics(request: Request, daemon: Daemon) -> Response:
-    """In its text format; it asks for the token as everything else that tells of the farm."""
+    """Metrics in Prometheus' text format; needs the token."""
     pieces = await request.app.state.scrapes.scrape(daemon)
     return PiecesResponse(pieces, HTTPStatus.OK, {"Content-Type": CONTENT_TYPE_LATEST})

@@ -1,4 +1,4 @@
-"""What the director may do."""
+"""Mode of the director: whether it writes to the kernel."""
 
 from datetime import timedelta
 
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/mode", tags=["mode"])
 
 @router.get("", summary="Show the mode", response_model=ModeAnswer)
 async def get_mode(daemon: Daemon) -> Response:
-    """Whether the kernel is written or only looked at, why, and until when."""
+    """Whether the director writes to the kernel or only observes it, why, and until when."""
     return json_response(mode_document(daemon.mode.current))
 
 
@@ -32,7 +32,7 @@ async def get_mode(daemon: Daemon) -> Response:
     openapi_extra=takes(ModeRequest),
 )
 async def put_mode(request: Request, daemon: Daemon, by: By) -> Response:
-    """``observe`` keeps hands off the kernel, ``enforce`` ends that; it survives a restart."""
+    """``observe`` stops writing to the kernel, ``enforce`` resumes; survives a restart."""
     asked = await read_body(request, lambda document: validated(ModeRequest, document))
     asked.refuse_wrong_end()
     now = daemon.now()

@@ -22,7 +22,7 @@ router = APIRouter(prefix="/pools/{pool}/real-servers/{server}/override", tags=[
 
 @router.get("", summary="Show an override", response_model=OverrideAnswer, responses=MISSING)
 async def get_override(pool: PoolName, server: ServerName, known: Now) -> Response:
-    """404 where the server is as it is declared."""
+    """The override of a server; 404 if it has none."""
     member = member_of(known.state, pool, server)
     override = known.state.status.overrides.get(member.id)
     if override is None:
@@ -45,11 +45,11 @@ async def put_override(
     daemon: Daemon,
     write: Write,
     *,
-    force: Annotated[bool, Query(description="Even if no server is left.")] = False,
+    force: Annotated[bool, Query(description="Do it even if no other server serves.")] = False,
 ) -> Response:
-    """Set an administrative state and a run-time weight; no farm file and no agent undoes it.
+    """Set an administrative state and a run-time weight, which farm files and agents do not undo.
 
-    To take away the last server of a service needs force.
+    Taking the last server of a service out needs force.
     """
     return await write.put(
         OverrideResource(ServerId(pool, server), write.by, daemon.now(), force=force)
@@ -60,5 +60,5 @@ async def put_override(
 async def delete_override(
     pool: PoolName, server: ServerName, daemon: Daemon, write: Write
 ) -> Response:
-    """Let the server be as it is declared; done already where there is no override."""
+    """Remove the override, so the declaration applies again; idempotent."""
     return await write.delete(OverrideResource(ServerId(pool, server), write.by, daemon.now()))

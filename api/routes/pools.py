@@ -30,7 +30,7 @@ async def list_pools(known: Now) -> Response:
 
 @router.get("/{pool}", summary="Show a pool", response_model=PoolAnswer, responses=MISSING)
 async def get_pool(pool: PoolName, known: Now) -> Response:
-    """What is declared, with its ETag; its status lists the servers of agents too."""
+    """A pool with its ETag; its status also lists servers that agents joined."""
     return await large_response(
         lambda: pool_document(pool_of(known.state, pool), known),
         etag=PoolResource(pool).etag(known.state),
@@ -45,7 +45,7 @@ async def get_pool(pool: PoolName, known: Now) -> Response:
     openapi_extra=takes(Pool),
 )
 async def put_pool(pool: PoolName, write: Write) -> Response:
-    """With all its declared servers; those of agents stay."""
+    """Create or replace a pool with all its declared servers; those of agents stay."""
     return await write.put(PoolResource(pool))
 
 
@@ -57,7 +57,7 @@ async def put_pool(pool: PoolName, write: Write) -> Response:
     openapi_extra=takes_patch(Pool, {"tunnel": {"type": "ipip"}}),
 )
 async def patch_pool(pool: PoolName, write: Write) -> Response:
-    """A merge patch (RFC 7396); as it replaces lists, one server is better patched by itself."""
+    """A merge patch (RFC 7396). It replaces lists: to change one server, patch that instead."""
     return await write.patch(PoolResource(pool))
 
 
@@ -65,7 +65,7 @@ async def patch_pool(pool: PoolName, write: Write) -> Response:
     "/{pool}", summary="Remove a pool", response_model=WriteAnswer, responses=MISSING | STALE
 )
 async def delete_pool(pool: PoolName, write: Write) -> Response:
-    """A pool that a service uses is not removed."""
+    """Remove a pool that no service uses."""
     return await write.delete(PoolResource(pool))
 
 
@@ -76,7 +76,7 @@ async def delete_pool(pool: PoolName, write: Write) -> Response:
     responses=MISSING,
 )
 async def list_real_servers(pool: PoolName, known: Now) -> Response:
-    """The declared ones and those that agents brought, with their status."""
+    """All real servers of a pool, declared and joined by agents, with their status."""
     found = pool_of(known.state, pool)
     return await large_response(
         lambda: {
@@ -95,7 +95,7 @@ async def list_real_servers(pool: PoolName, known: Now) -> Response:
     responses=MISSING,
 )
 async def get_real_server(pool: PoolName, server: ServerName, known: Now) -> Response:
-    """What is declared, or what its agent says, with its ETag, and its status."""
+    """A real server as declared, or as registered by its agent, with its ETag and status."""
     member = member_of(known.state, pool, server)
     return await large_response(
         lambda: server_document(member, pool_of(known.state, pool), known),
@@ -111,7 +111,7 @@ async def get_real_server(pool: PoolName, server: ServerName, known: Now) -> Res
     openapi_extra=takes(RealServer),
 )
 async def put_real_server(pool: PoolName, server: ServerName, write: Write) -> Response:
-    """Create or replace the declaration; a server that an agent brought becomes a declared one."""
+    """Create or replace the declaration; a server joined by an agent becomes a declared one."""
     return await write.put(RealServerResource(ServerId(pool, server)))
 
 
@@ -134,5 +134,5 @@ async def patch_real_server(pool: PoolName, server: ServerName, write: Write) ->
     responses=MISSING | STALE,
 )
 async def delete_real_server(pool: PoolName, server: ServerName, write: Write) -> Response:
-    """Remove the declaration; its override stays for its return."""
+    """Remove the declaration; the override is kept, in case the server returns."""
     return await write.delete(RealServerResource(ServerId(pool, server)))

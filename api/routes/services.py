@@ -19,7 +19,7 @@ from api.writes import Write
 
 router = APIRouter(tags=["services"])
 
-Force = Annotated[bool, Query(description="Also where destinations would be removed.")]
+Force = Annotated[bool, Query(description="Do it even if it removes destinations.")]
 
 
 @router.get("/services", summary="List services", response_model=Services)
@@ -41,7 +41,7 @@ async def list_services(known: Now) -> Response:
     responses=MISSING,
 )
 async def get_service(service: ServiceName, known: Now) -> Response:
-    """What is declared, with its ETag, and its status, which the ETag does not cover."""
+    """A service with its ETag, and its status, which the ETag does not cover."""
     return await large_response(
         lambda: service_document(service_of(known.state, service), known),
         etag=ServiceResource(service).etag(known.state),
@@ -56,7 +56,7 @@ async def get_service(service: ServiceName, known: Now) -> Response:
     openapi_extra=takes(Service),
 )
 async def put_service(service: ServiceName, write: Write) -> Response:
-    """The name in the document may be left out; a ``status`` sent back is passed over."""
+    """Create or replace a service. The name may be left out of the document; status is ignored."""
     return await write.put(ServiceResource(service))
 
 
@@ -68,7 +68,7 @@ async def put_service(service: ServiceName, write: Write) -> Response:
     openapi_extra=takes_patch(Service, {"scheduler": "wrr", "persistence": None}),
 )
 async def patch_service(service: ServiceName, write: Write) -> Response:
-    """A merge patch (RFC 7396) of what is declared, made on what stands when it is stored."""
+    """A merge patch (RFC 7396) of the declaration, applied to its value when it is stored."""
     return await write.patch(ServiceResource(service))
 
 
@@ -79,7 +79,7 @@ async def patch_service(service: ServiceName, write: Write) -> Response:
     responses=MISSING | STALE,
 )
 async def delete_service(service: ServiceName, write: Write) -> Response:
-    """Its VIP goes first, then its virtual services, then the VIP on its agents."""
+    """Remove a service: first its VIP, then its virtual services, then the VIP on agents."""
     return await write.delete(ServiceResource(service))
 
 
@@ -92,13 +92,13 @@ async def delete_service(service: ServiceName, write: Write) -> Response:
 async def adopt_service(
     service: ServiceName, daemon: Daemon, by: By, *, force: Force = False
 ) -> Response:
-    """Take over its virtual services that somebody else created; they are edited in place."""
+    """Take over its virtual services that lvsctl did not create; they are edited in place."""
     adopted = await daemon.adopt([service], force=force, by=by)
     return await large_response(lambda: {"adopted": [*map(str, adopted)]})
 
 
 @router.post("/adopt", summary="Adopt all services", response_model=AdoptAnswer, responses=CONFLICT)
 async def adopt_all(daemon: Daemon, by: By, *, force: Force = False) -> Response:
-    """Take over every virtual service that the farm wants and somebody else created."""
+    """Take over every virtual service that the farm declares but lvsctl did not create."""
     adopted = await daemon.adopt(None, force=force, by=by)
     return await large_response(lambda: {"adopted": [*map(str, adopted)]})

@@ -35,7 +35,7 @@ async def list_tunnels(known: Now) -> Response:
     responses=MISSING,
 )
 async def get_tunnel(tunnel: TunnelName, known: Now) -> Response:
-    """What is declared, with its ETag, and how each end is, as its agent last reported."""
+    """A tunnel with its ETag, and the state of each end as last reported by its agent."""
     return await large_response(
         lambda: tunnel_document(tunnel_of(known.state, tunnel), known),
         etag=TunnelResource(tunnel).etag(known.state),
@@ -50,7 +50,7 @@ async def get_tunnel(tunnel: TunnelName, known: Now) -> Response:
     openapi_extra=takes(PointToPointTunnel),
 )
 async def put_tunnel(tunnel: TunnelName, write: Write) -> Response:
-    """Each of the two agents, once it has joined, brings up its end and keeps it."""
+    """Create or replace a tunnel; each agent, once it has joined, sets up its end."""
     return await write.put(TunnelResource(tunnel))
 
 
@@ -62,7 +62,7 @@ async def put_tunnel(tunnel: TunnelName, write: Write) -> Response:
     openapi_extra=takes_patch(PointToPointTunnel, {"mtu": 1400, "ttl": None}),
 )
 async def patch_tunnel(tunnel: TunnelName, write: Write) -> Response:
-    """A merge patch (RFC 7396). Addresses and mtu change in place, all else makes it anew."""
+    """A merge patch (RFC 7396). Addresses and mtu change in place, other changes recreate it."""
     return await write.patch(TunnelResource(tunnel))
 
 
@@ -73,5 +73,5 @@ async def patch_tunnel(tunnel: TunnelName, write: Write) -> Response:
     responses=MISSING | STALE,
 )
 async def delete_tunnel(tunnel: TunnelName, write: Write) -> Response:
-    """Its agents take their ends away."""
+    """Remove a tunnel; its agents remove their ends."""
     return await write.delete(TunnelResource(tunnel))

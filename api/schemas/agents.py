@@ -1,4 +1,4 @@
-"""Agents, and what they and the director tell each other (lvsctl.messages.documents reads it)."""
+"""Agents and their messages, for the documentation; lvsctl.messages.documents parses these."""
 
 from typing import Annotated, Literal
 
@@ -14,7 +14,7 @@ from lvsctl.messages.limits import MAX_FINDINGS
 
 
 class Lenient(Document):
-    """A document of an agent, which may be of another version: unknown fields are passed over."""
+    """A document of an agent, possibly of another version: unknown fields are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -24,11 +24,11 @@ class AcceptedTunnel(Lenient):
 
     type: str = Field(examples=["ipip"])
     port: int = Field(default=0, description="UDP port of gue; 0 for the others.")
-    checksum: bool = Field(default=False, description="The outer header carries one.")
+    checksum: bool = Field(default=False, description="The outer header has a checksum.")
 
 
 class Registration(Lenient):
-    """What an agent says of itself when it joins or leaves."""
+    """Registration of an agent, when it joins or leaves."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -36,9 +36,11 @@ class Registration(Lenient):
         }
     )
 
-    address: Address = Field(description="Where tunnelled packets go (RIP).")
+    address: Address = Field(description="Real server address (RIP).")
     pools: Items[Name]
-    weight: Weight = Field(default=100, description="In pools that do not declare the address.")
+    weight: Weight = Field(
+        default=100, description="Weight in pools that do not declare the address."
+    )
     membership: MembershipName = Field(
         default="joined",
         description="leaving gets no new connections, left has no destinations.",
@@ -46,32 +48,32 @@ class Registration(Lenient):
 
 
 class Finding(Lenient):
-    """One thing on a real server that was not as it should be."""
+    """Something on a real server that differed from the desired state."""
 
     severity: Literal["broken", "repaired"]
     subject: str = Field(max_length=200, description="As ip(8) or sysctl(8) names it.")
-    detail: str = Field(max_length=1000, description="What was found, what it should be, and why.")
+    detail: str = Field(max_length=1000, description="Actual and desired state, and the cause.")
     cure: str = Field(
-        max_length=1000, description="What a person can do; empty where it was mended."
+        max_length=1000, description="What a person can do; empty if it was repaired."
     )
     at: str = Field(max_length=40, description="When, ISO 8601 in UTC.")
 
 
 class TunnelEndState(Lenient):
-    """How one end of a point-to-point tunnel is."""
+    """State of one end of a point-to-point tunnel."""
 
     tunnel: str
-    up: bool = Field(description="It is as it should be, and the other end answers.")
+    up: bool = Field(description="It is configured, and the other end answers.")
     since: str = Field(description="ISO 8601 in UTC.")
     reason: str = Field(default="", description="Why it is down.")
     mtu: int | None = None
     round_trip_us: int | None = Field(default=None, description="Mean, in microseconds.")
     sent: int = Field(default=0, description="Probes of the last 20 seconds.")
-    lost: int = Field(default=0, description="Those of them that were not answered.")
+    lost: int = Field(default=0, description="Unanswered ones among them.")
 
 
 class AssignedTunnelEnd(Lenient):
-    """What one host needs for a point-to-point tunnel."""
+    """Configuration of one end of a point-to-point tunnel."""
 
     tunnel: str
     link: str = Field(description="Name of its device on this host.")
@@ -79,7 +81,9 @@ class AssignedTunnelEnd(Lenient):
     local: Address
     remote: Address
     addresses: Items[Interface]
-    peers: Items[Address] = Field(default=[], description="Of the other end inside.")
+    peers: Items[Address] = Field(
+        default=[], description="Addresses of the other end inside the tunnel."
+    )
     device: str | None = None
     key: int | None = None
     ttl: int | None = None
@@ -87,7 +91,7 @@ class AssignedTunnelEnd(Lenient):
 
 
 class Report(Lenient):
-    """What an agent sees on its host."""
+    """Observed state of an agent's host."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -96,16 +100,16 @@ class Report(Lenient):
     )
 
     farm_id: str = Field(description="Of the assignment that it follows; empty before the first.")
-    ready: Items[Address] = Field(description="VIPs that are up with all they need.")
+    ready: Items[Address] = Field(description="VIPs that are fully configured.")
     tunnels: Items[AcceptedTunnel]
     findings: Items[Finding] = Field(
-        default=[], max_length=MAX_FINDINGS, description="What was or is wrong."
+        default=[], max_length=MAX_FINDINGS, description="Problems, repaired or not."
     )
     tunnel_ends: Items[TunnelEndState] = Field(default=[], description="Point-to-point tunnels.")
 
 
 class Assignment(Lenient):
-    """What a real server's host should be."""
+    """Desired state of an agent's host."""
 
     farm_id: str
     agent: str
@@ -113,18 +117,19 @@ class Assignment(Lenient):
     tunnels: Items[AcceptedTunnel]
     mtu: int | None = Field(
         default=None,
-        description="Largest outer packet that the network from the director lets through; "
-        "null where the host's own routes say it.",
+        description="Largest outer packet that the network from the director carries; null: by the "
+        "host's routes.",
     )
     tunnel_ends: Items[AssignedTunnelEnd] = Field(
         default=[], description="Ends of point-to-point tunnels on this host."
     )
     epoch: int = Field(
-        default=0, description="Rises when a person restores the farm's store or replaces it."
+        default=0, description="Increases when a person restores or replaces the farm's store."
     )
     revision: int = Field(
         default=0,
-        description="Of the farm. An agent passes over what is behind the last (epoch, revision).",
+        description="Revision of the farm. Agents ignore assignments older than the last (epoch, "
+        "revision).",
     )
 
 

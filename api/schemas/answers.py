@@ -1,4 +1,4 @@
-"""What writes, the plan and the health checks answer, and problem details (RFC 9457)."""
+"""Responses of writes, plan and readiness, and problem details (RFC 9457)."""
 
 from typing import Annotated, Literal, NotRequired
 
@@ -7,30 +7,30 @@ from typing_extensions import TypedDict
 
 
 class WriteAnswer(TypedDict):
-    """What came of a write."""
+    """Result of a write."""
 
-    revision: Annotated[int, Field(description="Of the store, with the write in it.")]
-    changes: Annotated[list[str], Field(description="Which objects it changed.")]
+    revision: Annotated[int, Field(description="Revision of the store after the write.")]
+    changes: Annotated[list[str], Field(description="Objects that changed.")]
     operations: Annotated[
-        list[str], Field(description="What it does to a table that is as it should be.")
+        list[str], Field(description="Resulting operations on the IPVS table, without drift.")
     ]
     applied: NotRequired[
         Annotated[
             bool,
-            Field(description="With wait: its keys are as they should be in this kernel."),
+            Field(description="With wait: this director's kernel has applied it."),
         ]
     ]
-    reason: NotRequired[Annotated[str, Field(description="With wait: why they are not.")]]
+    reason: NotRequired[Annotated[str, Field(description="With wait: why it is not applied.")]]
 
 
 class AdoptAnswer(TypedDict):
-    """The virtual services that are lvsctl's from now on."""
+    """The virtual services that were adopted."""
 
     adopted: Annotated[list[str], Field(examples=[["tcp 198.51.100.10:80"]])]
 
 
 class Conflict(TypedDict):
-    """A virtual service that the farm wants and somebody else created."""
+    """A virtual service that the farm declares but lvsctl did not create."""
 
     key: str
     service: str
@@ -38,18 +38,20 @@ class Conflict(TypedDict):
 
 
 class PlanAnswer(TypedDict):
-    """What differs between what should be and what is."""
+    """Difference between the desired and the observed state."""
 
     revision: int
-    operations: Annotated[list[str], Field(description="For the IPVS table, in their order.")]
-    host_changes: Annotated[list[str], Field(description="For VIPs and sysctls.")]
+    operations: Annotated[list[str], Field(description="On the IPVS table, in order.")]
+    host_changes: Annotated[list[str], Field(description="Changes of VIPs and sysctls.")]
     conflicts: list[Conflict]
-    foreign: Annotated[list[str], Field(description="Not lvsctl's and not wanted: untouched.")]
+    foreign: Annotated[
+        list[str], Field(description="Virtual services not managed by lvsctl; never changed.")
+    ]
     problems: list[str]
 
 
 class Check(TypedDict):
-    """One thing that a director needs."""
+    """State of one component of the director."""
 
     name: Annotated[
         str,
@@ -59,24 +61,24 @@ class Check(TypedDict):
         ),
     ]
     ok: bool
-    detail: Annotated[str, Field(description="What is wrong; may also be said of what is ok.")]
+    detail: Annotated[str, Field(description="What is wrong; may also be set if ok is true.")]
 
 
 class Readiness(TypedDict):
-    """Whether the director does its work."""
+    """Readiness of the director."""
 
     ready: bool
     checks: list[Check]
 
 
 class DirectorProblems(TypedDict):
-    """What is wrong with the director itself."""
+    """Problems of the director itself."""
 
     problems: list[Check]
 
 
 class Health(TypedDict):
-    """The process is up."""
+    """Liveness of the director."""
 
     status: Literal["up"]
     director: str
@@ -87,10 +89,13 @@ class ProblemItem(TypedDict):
 
     pointer: Annotated[
         str,
-        Field(description="JSON pointer to it (RFC 6901); empty: the whole.", examples=["/vip"]),
+        Field(
+            description="JSON pointer to it (RFC 6901); empty: the whole document.",
+            examples=["/vip"],
+        ),
     ]
     detail: str
-    allowed: Annotated[str, Field(description="What would be right.")]
+    allowed: Annotated[str, Field(description="What is allowed instead.")]
 
 
 class ProblemDetails(TypedDict):
@@ -101,4 +106,4 @@ class ProblemDetails(TypedDict):
     status: int
     detail: str
     errors: list[ProblemItem]
-    plan: NotRequired[Annotated[list[str], Field(description="What it would have done.")]]
+    plan: NotRequired[Annotated[list[str], Field(description="What the change would do.")]]

@@ -1,4 +1,4 @@
-"""What the director may do."""
+"""Mode of the director: whether it writes to the kernel."""
 
 from typing import Annotated, Literal
 
@@ -14,43 +14,43 @@ ModeText = Literal["enforce", "observe"]
 
 
 class ModeRequest(Document):
-    """What the director may do."""
+    """Mode of the director."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"mode": "observe", "for": "30m", "reason": "switch work"}]}
     )
 
-    mode: ModeText = Field(description="enforce writes the kernel, observe only looks.")
+    mode: ModeText = Field(description="enforce writes to the kernel, observe only reads it.")
     lasts_s: Duration | None = Field(
         default=None,
         alias="for",
-        description="When enforce comes back, 1s to 31d; left out: never by itself.",
+        description="For observe: time until enforce resumes, 1s to 31d; default: no limit.",
     )
-    reason: Reason = Field(default="", description="Why, for those who wonder.")
+    reason: Reason = Field(default="", description="Reason, shown in status.")
 
     def refuse_wrong_end(self) -> None:
-        """Refuse an end that is none.
+        """Refuse an invalid duration.
 
         Raises:
-            InvalidInput: It is out of range, or of a mode that has no end.
+            InvalidInput: It is out of range, or the mode is enforce.
         """
         if self.lasts_s is None:
             return
         if self.mode == "enforce":
-            raise InvalidInput([Problem("/for", "enforce has no end", "leave it out")])
+            raise InvalidInput([Problem("/for", "enforce has no time limit", "leave it out")])
         if not 1 <= self.lasts_s <= MAX_TIMEOUT_S:
             raise InvalidInput([Problem("/for", f"{self.lasts_s} s is out of range", "1s to 31d")])
 
 
 class ModeAnswer(TypedDict):
-    """What the director may do, and who said so."""
+    """Mode of the director, and who set it."""
 
     mode: ModeText
     reason: str
     until: Annotated[
         str | None,
         Field(
-            description="When enforce comes back, in UTC.",
+            description="When enforce resumes, in UTC; null: no limit.",
             json_schema_extra={"format": "date-time"},
         ),
     ]

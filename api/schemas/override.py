@@ -1,4 +1,4 @@
-"""What a person sets at run time about a real server."""
+"""Run-time settings of a real server."""
 
 from datetime import datetime, timedelta
 from typing import Literal, Self
@@ -17,7 +17,7 @@ AtDeadlineName = Literal["cut", "keep"]
 
 
 class Override(Document):
-    """An administrative state and a run-time weight; the farm's declaration stays as it is."""
+    """Administrative state and run-time weight; the declaration in the farm does not change."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -27,25 +27,25 @@ class Override(Document):
 
     state: State = Field(
         default="enabled",
-        description="draining keeps its connections and gets no new ones, disabled is out.",
+        description="draining gets no new connections and keeps existing ones; disabled is removed "
+        "from the table.",
     )
     weight: Weight | None = Field(
-        default=None, description="Replaces the declared weight; left out, that holds."
+        default=None, description="Overrides the declared weight; default: the declared weight."
     )
-    reason: Reason = Field(default="", description="Why, for those who wonder.")
+    reason: Reason = Field(default="", description="Reason, shown in status.")
     deadline: Time | None = Field(
         default=None,
-        description="Of draining: until then connections may end by themselves; left out, for "
-        "ever.",
+        description="For draining: when at_deadline takes effect; default: never.",
     )
     deadline_in: Duration | None = Field(
         default=None,
-        description="In place of deadline, from now on the director's clock: 1s to 31d.",
+        description="Instead of deadline, as time from now, by the director's clock: 1s to 31d.",
     )
     at_deadline: AtDeadlineName | None = Field(
         default=None,
-        description="What becomes of connections that are left: cut (default) disables the "
-        "server, and its clients can connect to another at once; keep lets them go on.",
+        description="For connections that remain: cut (default) disables the server, so its "
+        "clients can reconnect to another at once; keep lets them continue.",
     )
 
     def value(self, by: str, since: datetime) -> OverrideValue:

@@ -1,4 +1,4 @@
-"""What is known at run time, shown beside what is declared; nobody can write it."""
+"""Run-time status, shown with the declaration; read-only."""
 
 from typing import Annotated, Literal
 
@@ -14,43 +14,43 @@ Origin = Literal["declared", "agent"]
 MembershipName = Literal["joined", "leaving", "left"]
 
 ServerWeight = Annotated[
-    int | None, Field(description="Its weight in the table; null: it is not in the table.")
+    int | None, Field(description="Weight in the IPVS table; null: not in the table.")
 ]
 TunnelInUse = Annotated[
     str | None,
     Field(
-        description="What packets to it are wrapped in; null: it is not in the table.",
+        description="Tunnel in use; null: not in the table.",
         examples=["ipip", "gre+checksum", "gue:6080"],
     ),
 ]
 Pending = Annotated[
     bool,
-    Field(description="It waits for its agent to report the wanted tunnel ready, as reason says."),
+    Field(description="Waiting for its agent to report the desired tunnel ready, see reason."),
 ]
-Why = Annotated[str, Field(description="Why it is so; empty where all is as declared.")]
+Why = Annotated[str, Field(description="Why, for a person; empty if everything is as declared.")]
 HealthName = Literal["up", "down", "unknown"]
 Healthy = Annotated[
     HealthName | None,
     Field(
-        description="What its health checks say; unknown: none has passed or failed yet; null: "
-        "its pool has none."
+        description="Verdict of its health checks; unknown: no verdict yet; null: its pool has no "
+        "checks."
     ),
 ]
 Since = Annotated[
     str | None,
     Field(
-        description="null: it was so before checking began.",
+        description="When that last changed; null: before checking began.",
         json_schema_extra={"format": "date-time"},
     ),
 ]
 Frozen = Annotated[
     str | None,
-    Field(description="Why probes count for nothing now, so that nothing changes; null: they do."),
+    Field(description="Why probes do not count at present, which freezes the verdict; else null."),
 ]
 
 
 class KeyStatus(TypedDict):
-    """How one virtual service stands in this director's kernel."""
+    """State of one virtual service in this director's kernel."""
 
     key: Annotated[str, Field(examples=["tcp 198.51.100.10:80"])]
     state: KeyStateName
@@ -58,7 +58,7 @@ class KeyStatus(TypedDict):
 
 
 class DestinationStatus(TypedDict):
-    """How a real server takes part in a service."""
+    """State of a real server in a service."""
 
     server: str
     address: str
@@ -70,26 +70,26 @@ class DestinationStatus(TypedDict):
 
 
 class ServiceHealth(TypedDict):
-    """What the health of its pool comes to for a service."""
+    """Health of a service's pool."""
 
-    healthy: Annotated[int, Field(description="Servers that are healthy and take new connections.")]
-    panic: Annotated[
-        str, Field(description="Why servers serve that are not healthy; empty: none does.")
-    ]
+    healthy: Annotated[int, Field(description="Healthy servers that take new connections.")]
+    panic: Annotated[str, Field(description="Why unhealthy servers serve; empty: none does.")]
     sorry: Annotated[bool, Field(description="The sorry server takes the new connections.")]
     lost_quorum: Annotated[
-        str, Field(description="Why its quorum is lost; empty: it has it, or wants none.")
+        str, Field(description="Why quorum is lost; empty: it is not, or none is required.")
     ]
-    withdrawn: Annotated[bool, Field(description="Its VIP is kept off this director for that.")]
+    withdrawn: Annotated[
+        bool, Field(description="The VIP is withdrawn from this director for lack of quorum.")
+    ]
 
 
 class ServiceStatus(TypedDict):
-    """How a service stands in this director's kernel."""
+    """State of a service in this director's kernel."""
 
-    state: Annotated[KeyStateName, Field(description="That of its worst key.")]
+    state: Annotated[KeyStateName, Field(description="Worst state of its virtual services.")]
     reason: Why
     keys: list[KeyStatus]
-    health: Annotated[ServiceHealth | None, Field(description="null: no cycle has seen it yet.")]
+    health: Annotated[ServiceHealth | None, Field(description="null: not reconciled yet.")]
     destinations: list[DestinationStatus]
 
 
@@ -105,7 +105,7 @@ class AgentContact(TypedDict):
 
 
 class ServiceWeight(TypedDict):
-    """What a real server's part in one service is."""
+    """State of a real server in one service."""
 
     service: str
     weight: ServerWeight
@@ -115,43 +115,44 @@ class ServiceWeight(TypedDict):
 
 
 class DrainStatus(TypedDict):
-    """How far a drain has come."""
+    """Progress of a drain."""
 
     since: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
     deadline: Annotated[
         str | None,
-        Field(description="null: it waits for ever.", json_schema_extra={"format": "date-time"}),
+        Field(description="null: no time limit.", json_schema_extra={"format": "date-time"}),
     ]
     at_deadline: AtDeadlineName | None
-    overdue: Annotated[bool, Field(description="The deadline is over.")]
+    overdue: Annotated[bool, Field(description="The deadline has passed.")]
     connections: Annotated[
         int | None,
         Field(
-            description="Established ones, with UDP those that have not expired; null: not counted "
-            "yet."
+            description="Established connections, and unexpired UDP ones; null: not counted yet."
         ),
     ]
     gone_in: Annotated[
         str | None,
         Field(
-            description="When none is left if it goes on as in the last minute; null where they "
-            "do not get fewer.",
+            description="Estimated time until no connections remain, from the last minute; null: "
+            "their number is not falling.",
             examples=["42s"],
         ),
     ]
-    warnings: Annotated[list[str], Field(description="Which clients fare otherwise.")]
+    warnings: Annotated[
+        list[str], Field(description="Clients that still arrive, or are refused, and why.")
+    ]
 
 
 class LastProbe(TypedDict):
-    """How the last probe ended that counted."""
+    """The last probe that counted."""
 
     passed: bool
     took_ms: float
-    error: Annotated[str, Field(description="What was wrong; empty where it passed.")]
+    error: Annotated[str, Field(description="Why it failed; empty if it passed.")]
 
 
 class CheckStatus(TypedDict):
-    """What one health check says."""
+    """State of one health check."""
 
     type: Annotated[str, Field(examples=["http"])]
     port: int | None
@@ -164,7 +165,7 @@ class CheckStatus(TypedDict):
 
 
 class HealthStatus(TypedDict):
-    """What all health checks of a server say for one VIP."""
+    """Health of a server for one VIP, over all its checks."""
 
     vip: str
     health: HealthName
@@ -174,7 +175,7 @@ class HealthStatus(TypedDict):
 
 
 class RealServerStatus(TypedDict):
-    """How a real server stands."""
+    """Status of a real server."""
 
     origin: Annotated[Origin, Field(description="Declared in the farm, or joined by its agent.")]
     state: Annotated[State, Field(description="The administrative state.")]
@@ -184,7 +185,7 @@ class RealServerStatus(TypedDict):
     reason: Why
     services: list[ServiceWeight]
     health: Annotated[list[HealthStatus], Field(description="For each VIP of its pool.")]
-    drain: Annotated[DrainStatus | None, Field(description="null: it is not drained.")]
+    drain: Annotated[DrainStatus | None, Field(description="null: not draining.")]
     agent: AgentContact | None
 
 

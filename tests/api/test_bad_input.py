@@ -383,4 +383,4 @@ def test_of_very_many_problems_a_hundred_are_listed(bench: Bench) -> None:
     """An answer stays readable."""
     answer = bench.put(SERVICE, json=service(ports=["x"] * 5000)).json()
     assert 100 == len(answer["errors"])
-    assert "more than 100 things are wrong" in answer["detail"]
+    assert "more than 100 problems" in answer["detail"]

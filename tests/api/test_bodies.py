@@ -188,7 +188,7 @@ def test_of_a_million_problems_the_first_hundred_are_found(bench: Bench, body: b
         tracemalloc.stop()
     document = answer.json()
     assert (422, 100) == (answer.status_code, len(document["errors"]))
-    assert "more than 100 things are wrong; the first 100 are listed" == document["detail"]
+    assert "more than 100 problems; the first 100 are listed" == document["detail"]
     assert len({error["pointer"] for error in document["errors"]}) > 20
     assert most < 40 * MAX_BODY_BYTES
 
