@@ -16,8 +16,8 @@ from lvsctl.netlink.messages import (
     NLM_F_REQUEST,
     NLMSG_ERROR,
     frame,
+    parse_ack,
     parse_messages,
-    parse_verdict,
 )
 
 _CREATE = 0x600  # NLM_F_CREATE, NLM_F_EXCL
@@ -126,9 +126,9 @@ class Rtnetlink:
                 if message.type != NLMSG_ERROR:
                     answer = message.payload
                     continue
-                verdict = parse_verdict(message)
-                if verdict.errno:
-                    raise OSError(verdict.errno, os.strerror(verdict.errno))
+                ack = parse_ack(message)
+                if ack.errno:
+                    raise OSError(ack.errno, os.strerror(ack.errno))
                 return answer
 
 

@@ -1,4 +1,4 @@
-"""Which address a real server is known by."""
+"""Finding out the real server's own address (RIP)."""
 
 import asyncio
 import contextlib
@@ -11,50 +11,50 @@ from lvsctl.errors import ConfigurationError
 from lvsctl.net import IPAddress
 
 _PORTS = {"http": 80, "https": 443}
-_RESOLVE_WITHIN_S = 5.0
+_RESOLVE_TIMEOUT_S = 5.0
 
 
 def real_server_address(
-    given: IPAddress | None,
-    remembered: IPAddress | None,
+    configured: IPAddress | None,
+    last: IPAddress | None,
     director: str,
-    own: Collection[IPAddress],
+    present: Collection[IPAddress],
 ) -> IPAddress:
     """Return the address where directors send tunnelled packets.
 
     Args:
-        given: What a person said; None for nothing.
-        remembered: That of the last run, for a start while the network is not up.
-        director: URL of the director that it should be seen from.
-        own: Addresses of this host, without the VIPs that the agent has put there.
+        configured: From ``--address``; None if not given.
+        last: That of the last run, for a start while the network is not up.
+        director: URL of the director that sends packets to it.
+        present: Addresses of this host, without the VIPs that the agent has put there.
 
     Raises:
-        ConfigurationError: The given one is not this host's, or none can be found out.
+        ConfigurationError: The configured one is not this host's, or none can be determined.
     """
-    if given is not None:
-        if given not in own:
+    if configured is not None:
+        if configured not in present:
             raise ConfigurationError(
-                f"--address {given} is no address of this host; it has "
-                + ", ".join(sorted(str(address) for address in own if not address.is_loopback))
+                f"--address {configured} is not an address of this host; it has "
+                + ", ".join(sorted(str(address) for address in present if not address.is_loopback))
             )
-        return given
+        return configured
     source = source_address(director)
-    # Where the name leads to a VIP, by an error or a lie, that is not where packets should go.
-    if source is not None and source in own and not source.is_loopback:
+    # A director's name that resolves to a VIP, by mistake or malice, must not yield the VIP.
+    if source is not None and source in present and not source.is_loopback:
         return source
-    if remembered is not None and remembered in own:
-        return remembered
+    if last is not None and last in present:
+        return last
     raise ConfigurationError(
-        f"the real server's address cannot be found out: there is no route to {director}, or it "
-        "is this host itself; give --address"
+        f"cannot determine the real server's address: there is no route to {director}, or it is "
+        "this host itself; give --address"
     )
 
 
-async def addresses_of(host: str) -> frozenset[IPAddress]:
-    """Return the addresses of a host by its name or address; none where nobody knows them."""
+async def resolve_host(host: str) -> frozenset[IPAddress]:
+    """Resolve a host name or address; return nothing if that fails."""
     found: frozenset[IPAddress] = frozenset()
     with contextlib.suppress(OSError, UnicodeError, ValueError, TimeoutError):
-        async with asyncio.timeout(_RESOLVE_WITHIN_S):
+        async with asyncio.timeout(_RESOLVE_TIMEOUT_S):
             loop = asyncio.get_running_loop()
             entries = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
         found = frozenset(ip_address(str(where[0]).partition("%")[0]) for *_, where in entries)
@@ -62,7 +62,7 @@ async def addresses_of(host: str) -> frozenset[IPAddress]:
 
 
 def source_address(director: str) -> IPAddress | None:
-    """Return the address that packets to a director come from, None where no route leads there."""
+    """Return the source address towards a director, None if there is no route."""
     with contextlib.suppress(OSError, ValueError):
         parts = urlsplit(director)
         if not parts.hostname:

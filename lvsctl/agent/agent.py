@@ -1,8 +1,8 @@
-"""The agent's loop: joins, asks what to be, makes the host so, tells how it is, and may leave.
+"""The agent's loop: register, follow the assignment, configure the host, report, leave.
 
-The event loop talks to directors and watches the time; everything that touches the host or the
-disk runs in one worker thread, one call after the other. Whatever a director does or fails to
-do, the host stays as last assigned.
+The event loop talks to directors and runs timers; everything that touches the host or the disk
+runs in one worker thread, one call at a time. Whatever a director does or fails to do, the host
+keeps serving its last assignment.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ import structlog
 from lvsctl.agent.answer import brief
 from lvsctl.agent.director_client import DirectorClient
 from lvsctl.agent.directors import Backoff, Directors
-from lvsctl.agent.faults import Fault, Place, refused_fault, state_fault
+from lvsctl.agent.faults import Fault, FaultLocation, refused_fault, state_fault
 from lvsctl.agent.findings import utc
 from lvsctl.agent.leave import Leave
 from lvsctl.agent.point_to_point import Echo, HostEnds, PointToPoint
-from lvsctl.agent.policy import refuse_unidentified, screened
-from lvsctl.agent.real_server import Condition, RealServer
+from lvsctl.agent.policy import check_identity, screen
+from lvsctl.agent.real_server import HostStatus, RealServer
 from lvsctl.agent.restored_state import RestoredState
-from lvsctl.agent.state_dir import Contact, Known, LeaveRequest, StateDir
+from lvsctl.agent.state_dir import Contact, LeaveRequest, StateDir, StatusSnapshot
 from lvsctl.errors import (
     DirectorUnreachable,
     InvalidInput,
@@ -38,19 +38,19 @@ from lvsctl.worker import Worker
 _log = structlog.get_logger()
 
 CHECK_S = 5.0
-"""The host is compared at least so often."""
+"""Longest time between two checks of the host."""
 SETTLE_S = 1.0
-"""So long after an event on the host it is compared; many events make one comparison."""
+"""Delay between a kernel event and the check, so that a burst of events causes one check."""
 LEASE_S = 10.0
-"""A report is sent at least so often."""
+"""Longest time between two reports."""
 RETRY_S = 2.0
-"""A report that did not arrive is sent again after so long."""
-POLL_S = 25
-"""A director may keep a question for the assignment so long."""
-HASTE_S = 1.0
-"""A director that answers "nothing new" sooner is not asked again at once."""
-LOOK_S = 1.0
-"""A request to leave is looked for so often."""
+"""Delay before a failed report is sent again."""
+LONG_POLL_S = 25
+"""How long a director may hold a request for the assignment open."""
+MIN_POLL_S = 1.0
+"""Pause before the next poll where a director answers "not modified" without waiting."""
+LEAVE_POLL_S = 1.0
+"""Interval between checks for a request to leave."""
 
 
 class Agent:
@@ -58,17 +58,17 @@ class Agent:
 
     Args:
         name: Unique among the agents.
-        registration: What it says of itself.
-        directors: Whom to ask.
+        registration: What it registers with.
+        directors: Where it registers.
         server: The host, used in the worker's thread only.
-        ends: The tunnels on it to other agents' hosts, used there too.
-        echo: Asks an address through a device.
-        worker: That thread.
-        state: The disk, used there too.
-        recalled: What was on it.
+        ends: Its point-to-point tunnel ends, used in that thread as well.
+        echo: Sends an ICMP echo request through a device.
+        worker: The thread of host and disk.
+        state: The state folder, used in that thread as well.
+        restored: What the state folder held at the start.
         backoff: Pauses between attempts to reach a director.
-        now: The present time, in UTC.
-        on_checked: Called after the first comparison of the host.
+        now: Returns the current time, in UTC.
+        on_checked: Called after the first check of the host.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Agent:
         echo: Echo,
         worker: Worker,
         state: StateDir,
-        recalled: RestoredState,
+        restored: RestoredState,
         backoff: Backoff,
         now: Callable[[], datetime],
         on_checked: Callable[[], None] = lambda: None,
@@ -97,13 +97,13 @@ class Agent:
         self._backoff = backoff
         self._now = now
         self._on_checked = on_checked
-        place = Place(name)
-        self._lost = [*(state_fault(trouble, place) for trouble in recalled.problems)]
+        location = FaultLocation(name)
+        self._restore_faults = [*(state_fault(reason, location) for reason in restored.problems)]
         self._refusals: Sequence[Fault] = ()
-        self._assignments = recalled.assignments
-        self._saved = recalled.assignments
+        self._assignments = restored.assignments
+        self._saved = restored.assignments
         self._save_faults: Sequence[Fault] = ()
-        self._condition: Condition | None = None
+        self._status: HostStatus | None = None
         self._contact = Contact()
         self._etag: str | None = None
         self._joined = False
@@ -114,106 +114,106 @@ class Agent:
         self._settling: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
-        """Serve until the agent has left; being cancelled changes nothing on the host."""
+        """Serve until the agent has left; cancelling it leaves the host as it is."""
         async with asyncio.TaskGroup() as group:
-            self._checking = group.create_task(self._check_again_and_again())
-            reporting = group.create_task(self._report_again_and_again())
-            probing = group.create_task(self._tunnels.probe_again_and_again())
+            self._checking = group.create_task(self._check_loop())
+            reporting = group.create_task(self._report_loop())
+            probing = group.create_task(self._tunnels.probe_loop())
             feeding = group.create_task(feed_watchdog(self._worker.responds))
             while True:
-                following = group.create_task(self._follow())
+                polling = group.create_task(self._poll_loop())
                 request = await self._leave_requested()
-                await _cancelled(following)
+                await _cancel(polling)
                 if await self._leave(request):
                     break
                 self._joined = False
                 if self._checking.done():
-                    self._checking = group.create_task(self._check_again_and_again())
+                    self._checking = group.create_task(self._check_loop())
             reporting.cancel()
             probing.cancel()
             feeding.cancel()
 
     def host_changed(self) -> None:
-        """Take note that something happened on the host; it is compared soon."""
+        """Schedule a check after a change on the host."""
         if self._settling is None:
             loop = asyncio.get_running_loop()
-            self._settling = loop.call_later(SETTLE_S, self._settled)
+            self._settling = loop.call_later(SETTLE_S, self._request_check)
 
-    def _settled(self) -> None:
+    def _request_check(self) -> None:
         self._settling = None
         self._check_due.set()
 
     # The host
 
-    async def _check_again_and_again(self) -> None:
+    async def _check_loop(self) -> None:
         while True:
             self._check_due.clear()
             try:
                 await self._check()
             except Exception as error:  # noqa: BLE001
-                # A defect of ours must leave the host serving and the agent reporting.
+                # A bug in lvsctl must not stop the host serving or the agent reporting.
                 _log.exception("the host could not be checked")
-                self._checked(Condition(findings=(self._defect(error),)))
-            await _within(CHECK_S, self._check_due)
+                self._update_status(HostStatus(findings=(self._internal_error(error),)))
+            await _wait(CHECK_S, self._check_due)
 
     async def _check(self) -> None:
-        await self._worker.run(self._save)
+        await self._worker.run(self._save_assignments)
         directors = self._directors.addresses
-        faults = [*self._lost, *self._save_faults, *self._refusals]
-        condition = await self._worker.run(self._server.check, self._assignments, faults, directors)
+        faults = [*self._restore_faults, *self._save_faults, *self._refusals]
+        status = await self._worker.run(self._server.check, self._assignments, faults, directors)
         ends = await self._worker.run(self._ends.check, self._assignments, directors)
-        self._tunnels.seen(ends)
-        self._checked(condition)
+        self._tunnels.update(ends)
+        self._update_status(status)
 
-    def _checked(self, condition: Condition) -> None:
-        if self._condition is None:
+    def _update_status(self, status: HostStatus) -> None:
+        if self._status is None:
             self._on_checked()
-        if condition != self._condition:
-            self._condition = condition
+        if status != self._status:
+            self._status = status
             self._report_due.set()
 
-    def _defect(self, error: Exception) -> Finding:
+    def _internal_error(self, error: Exception) -> Finding:
         return Finding(
             Severity.BROKEN,
             "agent",
             f"the host of {self._name} could not be checked: {brief(repr(error))}",
-            "see the agent's log, and report this as a defect of lvsctl",
+            "see the agent's log, and report it as a bug in lvsctl",
             utc(self._now()),
         )
 
-    def _save(self) -> None:
+    def _save_assignments(self) -> None:
         if self._saved is self._assignments:
             return
         assignments = self._assignments
         try:
-            self._state.keep_assignments(assignments)
+            self._state.save_assignments(assignments)
         except StoreError as error:
-            trouble = f"{error}; after a restart the agent would not know what to serve"
-            self._save_faults = [state_fault(trouble, Place(self._name))]
+            reason = f"{error}; after a restart the agent would not know what to serve"
+            self._save_faults = [state_fault(reason, FaultLocation(self._name))]
             return
         self._saved = assignments
         self._save_faults = ()
 
     # The directors
 
-    async def _follow(self) -> None:
+    async def _poll_loop(self) -> None:
         while True:
             director = self._directors.current
             try:
                 if not self._joined:
                     await self._join(director)
-                await self._ask(director)
+                await self._poll(director)
             except NotFound as error:
                 self._joined = False
-                self._failed(f"{error}; joining again")
+                self._record_failure(f"{error}; joining again")
             except LvsctlError as error:
                 self._directors.failed(director)
-                self._failed(str(error))
+                self._record_failure(str(error))
             except Exception as error:  # noqa: BLE001
-                # A defect of ours: whatever a director answered, this host goes on serving.
+                # A bug in lvsctl: whatever the director answered, this host keeps serving.
                 _log.exception("an answer could not be handled", director=director.url)
                 self._directors.failed(director)
-                self._failed(f"{director.url}: {brief(repr(error))}")
+                self._record_failure(f"{director.url}: {brief(repr(error))}")
             else:
                 self._backoff.reset()
                 continue
@@ -227,99 +227,101 @@ class Agent:
         _log.info("joined", director=director.url, pools=self._registration.pools)
         self._joined = True
         self._etag = None
-        self._reached(director)
+        self._record_contact(director)
         self._report_due.set()
 
-    async def _ask(self, director: DirectorClient) -> None:
+    async def _poll(self, director: DirectorClient) -> None:
         loop = asyncio.get_running_loop()
         asked, before = loop.time(), self._assignments
         try:
-            answer = await director.assignment(self._name, self._etag, POLL_S)
-            self._reached(director)
+            answer = await director.assignment(self._name, self._etag, LONG_POLL_S)
+            self._record_contact(director)
             if answer is not None:
                 etag, assignment = answer
-                self._take(assignment)
+                self._accept(assignment)
                 self._etag = etag
         except InvalidInput as error:
-            self._refused([refused_fault(director.url, brief(str(error)), Place(self._name))])
-            # Whatever is answered next is to replace this, and not to be "nothing new".
+            self._record_refusals(
+                [refused_fault(director.url, brief(str(error)), FaultLocation(self._name))]
+            )
+            # The next answer must be a full assignment, not a 304 against the refused one.
             self._etag = None
             raise
-        if self._assignments is before and loop.time() - asked < HASTE_S:
-            # It does not wait as asked; a proxy, perhaps.
-            await asyncio.sleep(HASTE_S)
+        if self._assignments is before and loop.time() - asked < MIN_POLL_S:
+            # The director did not hold the request open as asked; perhaps a proxy answered.
+            await asyncio.sleep(MIN_POLL_S)
 
-    def _take(self, new: Assignment) -> None:
-        held = self._assignments
-        refuse_unidentified(new, self._name, held)
-        if held.farm_id and new.farm_id != held.farm_id:
-            _log.warning("another farm", was=held.farm_id, now=new.farm_id)
+    def _accept(self, new: Assignment) -> None:
+        current = self._assignments
+        check_identity(new, self._name, current)
+        if current.farm_id and new.farm_id != current.farm_id:
+            _log.warning("farm changed", was=current.farm_id, now=new.farm_id)
             self._joined = False
-        if held.is_behind(new):
-            told = (new.epoch, new.revision)
-            _log.warning("an older state is passed over", epoch_and_revision=told)
-        others = [farm for farm in held.farms if farm.farm_id != new.farm_id]
-        admitted = screened(new, others, Place(self._name))
-        self._refused(admitted.refusals)
-        after = held.after(admitted.assignment)
-        if after != held:
-            _log.info("assigned", vips=[str(vip) for vip in admitted.assignment.vips])
+        if current.is_behind(new):
+            position = (new.epoch, new.revision)
+            _log.warning("ignored an older assignment", epoch_and_revision=position)
+        others = [farm for farm in current.farms if farm.farm_id != new.farm_id]
+        screened = screen(new, others, FaultLocation(self._name))
+        self._record_refusals(screened.refusals)
+        after = current.after(screened.assignment)
+        if after != current:
+            _log.info("assigned", vips=[str(vip) for vip in screened.assignment.vips])
             self._assignments = after
             self._check_due.set()
             self._report_due.set()
 
-    def _refused(self, refusals: Sequence[Fault]) -> None:
-        """Take note of what the last assignment asks for and is not done."""
+    def _record_refusals(self, refusals: Sequence[Fault]) -> None:
+        """Record which parts of the last assignment are not carried out, and why."""
         if tuple(refusals) != tuple(self._refusals):
             for fault in refusals:
                 _log.warning("refused", subject=fault.subject, detail=fault.detail)
             self._refusals = refusals
             self._check_due.set()
 
-    def _reached(self, director: DirectorClient) -> None:
+    def _record_contact(self, director: DirectorClient) -> None:
         self._contact = Contact(director.url, utc(self._now()))
 
-    def _failed(self, problem: str) -> None:
+    def _record_failure(self, problem: str) -> None:
         if problem != self._contact.problem:
-            _log.warning("no director", problem=problem)
+            _log.warning("director failed", problem=problem)
             self._contact = replace(self._contact, problem=problem)
             self._report_due.set()
 
     # The report
 
-    async def _report_again_and_again(self) -> None:
+    async def _report_loop(self) -> None:
         while True:
             self._report_due.clear()
             pause_s = LEASE_S
-            await self._worker.run(self._tell)
-            if self._joined and self._condition is not None:
+            await self._worker.run(self._save_status)
+            if self._joined and self._status is not None:
                 try:
                     await self._directors.current.report(self._name, self._report())
                 except NotFound:
                     self._joined = False
                 except LvsctlError:
-                    # The question for the assignment meets the same trouble, and tells it.
+                    # The poll for the assignment fails for the same reason and records it.
                     pause_s = RETRY_S
                 except Exception:  # noqa: BLE001
-                    # A defect of ours must not end the agent.
+                    # A bug in lvsctl must not stop the agent.
                     _log.exception("the report could not be sent")
                     pause_s = RETRY_S
-            await _within(pause_s, self._report_due)
+            await _wait(pause_s, self._report_due)
 
     def _report(self) -> Report:
-        condition = self._condition or Condition()
+        status = self._status or HostStatus()
         return Report(
             self._assignments.farm_id,
-            condition.ready,
-            condition.tunnels,
-            (*condition.findings, *self._tunnels.findings),
+            status.ready,
+            status.tunnels,
+            (*status.findings, *self._tunnels.findings),
             self._tunnels.states(),
         )
 
-    def _tell(self) -> None:
-        known = Known(self._name, self._registration, self._report(), self._contact)
-        with contextlib.suppress(StoreError):  # told again in a few seconds
-            self._state.tell(known)
+    def _save_status(self) -> None:
+        known = StatusSnapshot(self._name, self._registration, self._report(), self._contact)
+        with contextlib.suppress(StoreError):  # written again in a few seconds
+            self._state.save_status(known)
 
     # Leaving
 
@@ -328,15 +330,15 @@ class Agent:
             request = await self._worker.run(self._read_leave_request)
             if request is not None:
                 return request
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(LEAVE_POLL_S)
 
     def _read_leave_request(self) -> LeaveRequest | None:
         try:
             return self._state.leave_request()
         except StoreError as error:
-            _log.error("a request to leave is unreadable and dropped", reason=str(error))
+            _log.error("discarded an unreadable request to leave", reason=str(error))
             with contextlib.suppress(StoreError):
-                self._state.set_leave_request_aside()
+                self._state.discard_leave_request()
             return None
 
     async def _leave(self, request: LeaveRequest) -> bool:
@@ -349,15 +351,15 @@ class Agent:
             undo=self._undo,
             say=lambda line: _log.info("leaving", line=line),
         )
-        return await leave.carry_out(request)
+        return await leave.run(request)
 
     async def _undo(self) -> Sequence[Fault]:
-        await _cancelled(self._checking)
-        return await self._worker.run(undone, self._server, self._ends)
+        await _cancel(self._checking)
+        return await self._worker.run(undo_host, self._server, self._ends)
 
 
-def undone(server: RealServer, ends: HostEnds) -> Sequence[Fault]:
-    """Make a host as it was found; return what stood in the way.
+def undo_host(server: RealServer, ends: HostEnds) -> Sequence[Fault]:
+    """Restore the host as it was before lvsctl changed it; return what could not be restored.
 
     Raises:
         KernelError: The host cannot be observed.
@@ -365,13 +367,13 @@ def undone(server: RealServer, ends: HostEnds) -> Sequence[Fault]:
     return (*ends.undo(), *server.undo())
 
 
-async def _within(timeout_s: float, event: asyncio.Event) -> None:
-    """Wait for an event, but not longer than that."""
+async def _wait(timeout_s: float, event: asyncio.Event) -> None:
+    """Wait for an event, at most for the timeout."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(timeout_s):
             await event.wait()
 
 
-async def _cancelled(task: asyncio.Task[None]) -> None:
+async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait([task])

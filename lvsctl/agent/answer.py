@@ -1,4 +1,4 @@
-"""A director's answer, read within limits of size and time whatever the director sends."""
+"""Reading a director's response within limits of size and time, whatever it sends."""
 
 import asyncio
 import contextlib
@@ -13,24 +13,24 @@ from lvsctl.errors import DirectorUnreachable
 from lvsctl.net import IPAddress
 from lvsctl.strict_json import read_json
 
-MOST_BYTES = 4 * 1024 * 1024
-"""Of a body. An assignment of 1,024 VIPs has 50 kB."""
-BODY_WITHIN_S = 10.0
-"""From the end of the head to the end of the body."""
-_MOST_SAID = 300
+MAX_BYTES = 4 * 1024 * 1024
+"""Largest body. An assignment of 1,024 VIPs takes 50 kB."""
+BODY_TIMEOUT_S = 10.0
+"""Seconds from the end of the headers to the end of the body."""
+_MAX_BRIEF = 300
 _ETAG = re.compile(r'(W/)?"[\x21\x23-\x7e]{0,254}"')  # RFC 9110, 8.8.3, in ASCII
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a director answered.
+    """A director's response.
 
     Attributes:
-        status: Of HTTP.
-        phrase: The status in words; from the director, so not to be shown as it is.
-        etag: The entity tag; empty where there is none, or none that could be sent back.
-        body: At most :data:`MOST_BYTES`.
-        peer: The address that it came from; None where there is no network.
+        status: HTTP status code.
+        phrase: HTTP reason phrase. The director chose it, so it is not shown unescaped.
+        etag: Entity tag; empty if there is none, or none that could be sent back.
+        body: At most :data:`MAX_BYTES`.
+        peer: Address that it came from; None without a network.
     """
 
     status: int
@@ -43,23 +43,23 @@ class Answer:
         """Return the value in the body.
 
         Raises:
-            ValueError: There is none, or one that :func:`read_json` refuses.
+            ValueError: The body is empty, or :func:`read_json` refuses it.
         """
         return read_json(self.body)
 
 
 async def ask(http: httpx.AsyncClient, request: httpx.Request, within_s: float) -> Answer:
-    """Send a request and return the answer.
+    """Send a request and return the response.
 
     Redirects are not followed, and nothing is decompressed: a few bytes could become gigabytes.
 
     Args:
-        http: The connections.
-        request: What is asked.
-        within_s: How long the director may take until the end of the head.
+        http: The client.
+        request: The request.
+        within_s: Time limit until the end of the headers, in seconds.
 
     Raises:
-        DirectorUnreachable: No answer came that keeps to the limits.
+        DirectorUnreachable: No response came within the limits.
     """
     url = str(http.base_url).rstrip("/")
     loop = asyncio.get_running_loop()
@@ -67,7 +67,7 @@ async def ask(http: httpx.AsyncClient, request: httpx.Request, within_s: float) 
         async with asyncio.timeout(within_s) as limit:
             response = await http.send(request, stream=True, follow_redirects=False)
             async with contextlib.aclosing(response):
-                limit.reschedule(loop.time() + BODY_WITHIN_S)
+                limit.reschedule(loop.time() + BODY_TIMEOUT_S)
                 body = await _body(url, response)
                 etag = response.headers.get("ETag", "")
                 return Answer(
@@ -85,23 +85,23 @@ async def ask(http: httpx.AsyncClient, request: httpx.Request, within_s: float) 
 
 
 def brief(text: str) -> str:
-    """Return what may be shown of a text that somebody else wrote: one line, not long."""
-    line = "".join(each if each.isprintable() else " " for each in text[: _MOST_SAID + 1])
-    return line if len(line) <= _MOST_SAID else f"{line[: _MOST_SAID - 3]}..."
+    """Return untrusted text made safe to show: one short line of printable characters."""
+    line = "".join(each if each.isprintable() else " " for each in text[: _MAX_BRIEF + 1])
+    return line if len(line) <= _MAX_BRIEF else f"{line[: _MAX_BRIEF - 3]}..."
 
 
 async def _body(url: str, response: httpx.Response) -> bytes:
     encoding = response.headers.get("Content-Encoding", "identity")
     if encoding.lower() != "identity":
         raise DirectorUnreachable(
-            f"{url} answers with Content-Encoding {brief(encoding)}, which was not asked for; "
-            "is there a proxy that compresses?"
+            f"{url} answers with Content-Encoding {brief(encoding)}, which was not requested; "
+            "turn off compression in the proxy in front of it"
         )
     body = bytearray()
     async for chunk in response.aiter_raw():
         body += chunk
-        if len(body) > MOST_BYTES:
-            raise DirectorUnreachable(f"{url} answers with more than {MOST_BYTES} bytes")
+        if len(body) > MAX_BYTES:
+            raise DirectorUnreachable(f"{url} answers with more than {MAX_BYTES} bytes")
     return bytes(body)
 
 

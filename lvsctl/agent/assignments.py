@@ -1,9 +1,9 @@
-"""What an agent has been assigned, by whom, and what follows from a new assignment. Pure.
+"""The assignments in effect, by farm, and how a new one changes them. Pure.
 
-An assignment of a farm replaces what that farm said before, and so may remove VIPs. An
-assignment of another farm removes nothing: what was assigned before stays until its own farm says
-otherwise, the new farm claims it, or the agent leaves. A director that lost its state, or a wrong
-address in a configuration, therefore takes no real server out of service.
+An assignment replaces the previous one of the same farm, and so may remove VIPs. It removes
+nothing of another farm: that stays until its own farm removes it, the new farm claims it, or the
+agent leaves. A director that lost its state, or a wrong address in a configuration, therefore
+takes no real server out of service.
 """
 
 from dataclasses import dataclass, replace
@@ -12,12 +12,12 @@ from lvsctl.messages.model import Assignment, Tunnel, TunnelEnd
 from lvsctl.net import IPAddress, family_of
 
 UNKNOWN_FARM = ""
-"""Stands for a farm whose name was lost, with the file that said it."""
+"""Id of a farm whose real id was lost with a damaged file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assignments:
-    """The last assignment of each farm that still has something here.
+    """The last assignment of each farm that has something on this host.
 
     Attributes:
         farms: Oldest first, each farm once; the last one is current.
@@ -27,7 +27,7 @@ class Assignments:
 
     @property
     def current(self) -> Assignment | None:
-        """The assignment that came last; None before the first."""
+        """The latest assignment; None before the first."""
         return self.farms[-1] if self.farms else None
 
     @property
@@ -51,24 +51,24 @@ class Assignments:
 
     @property
     def mtu(self) -> int | None:
-        """The least of all paths' MTUs that were said."""
+        """The smallest path MTU of all assignments; None if none gives one."""
         return min((farm.mtu for farm in self.farms if farm.mtu is not None), default=None)
 
     @property
     def tunnel_ends(self) -> tuple[TunnelEnd, ...]:
-        """All ends of point-to-point tunnels, one for each device; the current farm's wins."""
+        """All ends of point-to-point tunnels, one per device; the current farm's wins."""
         ends = {end.link: end for farm in self.farms for end in farm.tunnel_ends}
         return tuple(ends[link] for link in sorted(ends))
 
     @property
     def kept(self) -> tuple[Assignment, ...]:
-        """What is kept of farms other than the current one."""
+        """The assignments of farms other than the current one."""
         return self.farms[:-1]
 
     def is_behind(self, new: Assignment) -> bool:
-        """Say whether a farm takes back what it said later: its director lost its latest state.
+        """Tell whether ``new`` is older than what its farm assigned: its director lost state.
 
-        A director that tells no epoch tells no order.
+        Assignments without an epoch have no order.
         """
         return any(
             (new.epoch, new.revision) < (said.epoch, said.revision)
@@ -77,18 +77,18 @@ class Assignments:
         )
 
     def after(self, new: Assignment) -> "Assignments":
-        """Return what holds once ``new`` has come; one that is behind changes nothing."""
+        """Return the assignments after ``new``; an older one than the present changes nothing."""
         if self.is_behind(new):
             return self
         kept = (
-            _without(assignment, new)
+            _drop_claimed(assignment, new)
             for assignment in self.farms
             if assignment.farm_id != new.farm_id
         )
         return Assignments((*(each for each in kept if each.vips or each.tunnel_ends), new))
 
 
-def _without(assignment: Assignment, new: Assignment) -> Assignment:
+def _drop_claimed(assignment: Assignment, new: Assignment) -> Assignment:
     claimed = {end.link for end in new.tunnel_ends}
     return replace(
         assignment,

@@ -1,4 +1,4 @@
-"""What a person tells an agent."""
+"""The agent's configuration."""
 
 import socket
 from dataclasses import dataclass, field
@@ -12,17 +12,17 @@ DEFAULT_WEIGHT = 100
 
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
-    """How an agent runs.
+    """An agent's configuration.
 
     Attributes:
         directors: URLs of the directors' REST API, tried in turn.
-        pools: Names of the pools to join; none for point-to-point tunnels alone.
+        pools: Names of the pools to join; empty for point-to-point tunnels alone.
         name: Unique among the agents.
         address: The real server's address (RIP), where directors send tunnelled packets; None for
             the source address towards the first director.
         weight: Weight in pools that do not declare the address; 0 to 65535.
-        state_dir: Folder for what must outlive the process.
-        token_file: File with the bearer token; None where the directors ask for none.
+        state_dir: Folder for state that must outlive the process.
+        token_file: File with the bearer token; None if the directors need none.
     """
 
     directors: tuple[str, ...]

@@ -1,22 +1,22 @@
-"""From what a real server is assigned to what its host should be. Pure.
+"""Computes what a host should be from what its real server is assigned. Pure.
 
-The order is that of KERNEL.md and safe to be interrupted anywhere:
+The order is that of KERNEL.md, and an interruption at any point is safe:
 
 1. the tunnel devices exist, down;
-2. ARP sysctls, so that no VIP is ever announced or answered for; ``default.rp_filter`` raised to
-   what was effective, so that devices that come meanwhile are as strict as they would have been;
-3. every other device's own rp_filter raised likewise, then ``all`` and the tunnel devices relaxed:
-   only they are less strict than before;
+2. ARP sysctls, so that no VIP is ever announced or answered for; ``default.rp_filter`` is raised
+   to the effective value, so that devices created meanwhile are as strict as they would have been;
+3. every other device's own rp_filter is raised likewise, then ``all`` and the tunnel devices are
+   relaxed: only these become less strict;
 4. the devices go up, and the UDP ports are opened;
 5. routes and rules that make the VIPs announce a fitting MSS;
 6. the VIPs.
 
-Each of the first two steps is looked at before the next is planned: the next needs its effect.
+Each of the first two steps is observed before the next is planned, which depends on its effect.
 
-A VIP that somebody else has put on ``lo``, a dummy or a tunnel device is used and left there.
-Otherwise an IPv4 VIP is on a tunnel device, and stays where it is for as long as that device is
-wanted. An IPv6 VIP is on ``lo``, deprecated: neighbour solicitations are answered for the receiving
-device's addresses only, so nothing has to be kept silent, and no change of tunnel moves it.
+A VIP that somebody else has added to ``lo``, a dummy or a tunnel device is used and left there.
+Otherwise an IPv4 VIP is on a tunnel device, and stays on it as long as the device is desired. An
+IPv6 VIP is on ``lo``, deprecated: neighbour solicitations are answered for the receiving device's
+addresses only, so nothing has to be kept silent, and no change of tunnel moves it.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -28,10 +28,10 @@ from lvsctl.agent.mss import (
     MssPlan,
     Routes,
     Routing,
-    in_our_table,
+    copy_key,
     mtu_sysctl,
     plan_mss,
-    rule_of,
+    vip_rule,
 )
 from lvsctl.agent.sysctls import PARAMETERS, TEMPLATES, Sysctls, conf, ipv6_is_off, ipv6_switch
 from lvsctl.host.interface import (
@@ -50,7 +50,7 @@ from lvsctl.host.receivers import (
     device_of,
     encapsulation,
     excludes,
-    is_known,
+    is_supported,
     port_of,
     twin_of,
 )
@@ -67,7 +67,7 @@ class ServingSpec:
         vips: The VIPs.
         tunnels: The types of tunnel to accept.
         address: The real server's own address (RIP).
-        mtu: Largest outer packet that the network lets through; None where routes say it.
+        mtu: Largest outer packet that the network passes; None to use the routes' MTU.
     """
 
     vips: tuple[IPAddress, ...]
@@ -78,7 +78,7 @@ class ServingSpec:
     @property
     def servable_tunnels(self) -> tuple[Tunnel, ...]:
         """The tunnels that this agent knows how to accept."""
-        return tuple(tunnel for tunnel in self.tunnels if is_known(tunnel))
+        return tuple(tunnel for tunnel in self.tunnels if is_supported(tunnel))
 
     @property
     def servable_vips(self) -> tuple[IPAddress, ...]:
@@ -104,7 +104,7 @@ class ServingSpec:
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """A tunnel as it carries VIPs of one family.
+    """A tunnel for VIPs of one family.
 
     Attributes:
         tunnel: The tunnel.
@@ -119,19 +119,19 @@ class Carrier:
 
 @dataclass(frozen=True, slots=True)
 class DesiredHost:
-    """What the host should be.
+    """The desired state of a host.
 
     Attributes:
         base: Sysctls that every VIP needs, in order.
-        devices: Tunnel devices, each for itself.
-        ports: UDP ports, each for itself.
+        devices: Tunnel devices, independent of each other.
+        ports: UDP ports, independent of each other.
         mss: Routes and rules.
-        vips: The address that each VIP needs; none before base and devices are whole.
-        carriers: Which tunnels carry what, and through what.
-        excluded: Tunnels that another one keeps from being accepted.
-        foreign: Those addresses that somebody else put there, as they are.
-        in_the_way: Devices that go before those that are missing can be made.
-        whole: Whether this is all that the task needs; else the rest follows once this is seen.
+        vips: The address of each VIP; empty until base and devices are in place.
+        foreign: Those addresses that somebody else added, as they are.
+        carriers: Which tunnels carry which VIPs, and what they need.
+        excluded: Tunnels that cannot be accepted beside another one.
+        conflicting: Devices to remove before the missing ones can be created.
+        complete: False if the rest can only be planned once this is observed.
     """
 
     base: HostState = field(default_factory=dict)
@@ -142,8 +142,8 @@ class DesiredHost:
     foreign: HostState = field(default_factory=dict)
     carriers: tuple[Carrier, ...] = ()
     excluded: tuple[Tunnel, ...] = ()
-    in_the_way: tuple[LinkKey, ...] = ()
-    whole: bool = True
+    conflicting: tuple[LinkKey, ...] = ()
+    complete: bool = True
 
     @property
     def addresses(self) -> HostState:
@@ -155,12 +155,12 @@ class DesiredHost:
     def routing(self) -> HostState:
         """Routes, and then rules."""
         routes = {key: config for plan in self.mss for key, config in plan.routes.items()}
-        rules = {key: config for plan in self.mss for key, config in plan.wanted_rules.items()}
+        rules = {key: config for plan in self.mss for key, config in plan.rule_state.items()}
         return {**routes, **rules}
 
     @property
-    def wanted(self) -> HostState:
-        """The whole as one state, in order."""
+    def state(self) -> HostState:
+        """All of it as one state, in order."""
         return {**self.base, **self.devices, **self.ports, **self.routing, **self.addresses}
 
     @property
@@ -171,12 +171,12 @@ class DesiredHost:
 
 @dataclass(frozen=True, slots=True)
 class HostObservation:
-    """What was observed of a host.
+    """An observation of a host.
 
     Attributes:
         state: Every key of :func:`keys_to_observe`.
         routing: By family of the VIPs.
-        foreign: Where somebody else has put a VIP on a device that keeps it silent.
+        foreign: VIPs that somebody else added to a device without ARP.
     """
 
     state: HostState
@@ -184,18 +184,18 @@ class HostObservation:
     foreign: Mapping[IPAddress, AddressKey] = field(default_factory=dict)
 
 
-def keys_to_observe(task: ServingSpec, links: Collection[str], main: Routes) -> Sequence[HostKey]:
-    """Return what must be observed before a set-up can be worked out.
+def keys_to_observe(spec: ServingSpec, links: Collection[str], main: Routes) -> Sequence[HostKey]:
+    """Return the keys to observe before :func:`plan_host`.
 
     Args:
-        task: What to serve.
+        spec: What to serve.
         links: All network devices.
         main: The main table's routes, of the VIPs' families.
     """
-    devices = task.devices()
+    devices = spec.devices()
     twins = filter(None, map(twin_of, devices))
     names = [name for device in (*devices, *twins) for name in device.names]
-    ports = [port_of(tunnel, family_of(task.address)) for tunnel in task.servable_tunnels]
+    ports = [port_of(tunnel, family_of(spec.address)) for tunnel in spec.servable_tunnels]
     sysctls = [
         conf(device, parameter)
         for device in (*sorted(TEMPLATES), *links)
@@ -208,63 +208,69 @@ def keys_to_observe(task: ServingSpec, links: Collection[str], main: Routes) -> 
         *map(ipv6_switch, ["lo", *names]),
         *map(mtu_sysctl, outputs),
         *filter(None, ports),
-        *map(in_our_table, main),
-        *map(rule_of, task.servable_vips),
-        *(vip_key(link, vip) for vip in task.servable_vips for link in ("lo", *names)),
+        *map(copy_key, main),
+        *map(vip_rule, spec.servable_vips),
+        *(vip_key(link, vip) for vip in spec.servable_vips for link in ("lo", *names)),
     ]
 
 
-def set_up(
-    task: ServingSpec,
-    seen: HostObservation,
-    without: Collection[str] = frozenset(),
+def plan_host(
+    spec: ServingSpec,
+    observation: HostObservation,
+    missing_fallbacks: Collection[str] = frozenset(),
     refused: Collection[HostChange] = frozenset(),
 ) -> DesiredHost:
-    """Work out what the host should be next.
+    """Return what the host should be next.
 
     Args:
-        task: What to serve.
-        seen: What is.
-        without: Fallback devices that this namespace turned out not to have.
-        refused: Changes that the host just refused to make.
+        spec: What to serve.
+        observation: The host as it is.
+        missing_fallbacks: Fallback devices that this namespace turned out not to have.
+        refused: Changes that the host just refused.
     """
-    observed = seen.state
-    carrying = _Carrying(task, observed, without, refused)
-    absent: HostState = {link: carrying.config(link, up=False) for link in carrying.absent()}
+    observed = observation.state
+    selection = _DeviceSelection(spec, observed, missing_fallbacks, refused)
+    absent: HostState = {link: selection.config(link, up=False) for link in selection.absent()}
     if absent:
         return DesiredHost(
             devices=absent,
-            in_the_way=tuple(carrying.in_the_way()),
-            excluded=carrying.excluded,
-            whole=False,
+            conflicting=tuple(selection.conflicting()),
+            excluded=selection.excluded,
+            complete=False,
         )
-    up: HostState = {link: carrying.config(link, up=True) for link in carrying.devices}
-    relaxed = carrying.links(Family.IPV4)
+    up: HostState = {link: selection.config(link, up=True) for link in selection.devices}
+    relaxed = selection.links(Family.IPV4)
     base: HostState = {}
     if relaxed:
         sysctls = Sysctls(observed, frozenset(link.name for link in relaxed))
         first: HostState = {**dict(sysctls.arp()), **dict(sysctls.strict_default())}
         if any(observed[key] != config for key, config in sysctls.strict_default()):
-            # Writing default may change these, so how they were found is to be recorded before.
-            base = {**first, **dict(sysctls.present_rp_filter())}
-            return DesiredHost(base, excluded=carrying.excluded, whole=False)
+            # Writing default may change these, so their original values must be recorded first.
+            base = {**first, **dict(sysctls.current_rp_filter())}
+            return DesiredHost(base, excluded=selection.excluded, complete=False)
         base = {**first, **dict(sysctls.relaxed_tunnels())}
-    vips = {vip: key for vip in task.servable_vips if (key := _place(vip, carrying, seen, refused))}
+    vips = {
+        vip: key
+        for vip in spec.servable_vips
+        if (key := _choose_vip_key(vip, selection, observation, refused))
+    }
     return DesiredHost(
         base=base,
         devices=up,
-        ports=dict.fromkeys(carrying.ports(), FouPortConfig()),
-        mss=tuple(_mss(task, seen, vips, refused)),
+        ports=dict.fromkeys(selection.ports(), FouPortConfig()),
+        mss=tuple(_mss(spec, observation, vips, refused)),
         vips=vips,
-        foreign={key: observed[key] for vip, key in vips.items() if key == seen.foreign.get(vip)},
-        carriers=tuple(carrying.carriers()),
-        excluded=carrying.excluded,
+        foreign={
+            key: observed[key] for vip, key in vips.items() if key == observation.foreign.get(vip)
+        },
+        carriers=tuple(selection.carriers()),
+        excluded=selection.excluded,
     )
 
 
 def vip_key(link: str, vip: IPAddress) -> AddressKey:
     """Return a VIP's address on a device."""
-    # A shorter prefix would come with a route to the VIP's network.
+    # A shorter prefix would add a route to the VIP's network.
     return AddressKey(link, ip_interface(vip))
 
 
@@ -274,13 +280,16 @@ def address_config(vip: IPAddress) -> AddressConfig:
     return AddressConfig(nodad=ipv6, deprecated=ipv6)
 
 
-def _place(
-    vip: IPAddress, carrying: "_Carrying", seen: HostObservation, refused: Collection[HostChange]
+def _choose_vip_key(
+    vip: IPAddress,
+    selection: "_DeviceSelection",
+    observation: HostObservation,
+    refused: Collection[HostChange],
 ) -> AddressKey | None:
-    links, observed = carrying.links(family_of(vip)), seen.state
+    links, observed = selection.links(family_of(vip)), observation.state
     if not links:
         return None
-    foreign = seen.foreign.get(vip)
+    foreign = observation.foreign.get(vip)
     if foreign is not None and observed[foreign] is not None:
         return foreign
     if family_of(vip) is Family.IPV6:
@@ -292,44 +301,44 @@ def _place(
 
 
 def _mss(
-    task: ServingSpec,
-    seen: HostObservation,
+    spec: ServingSpec,
+    observation: HostObservation,
     vips: Collection[IPAddress],
     refused: Collection[HostChange],
 ) -> Iterator[MssPlan]:
-    rip = family_of(task.address)
+    rip = family_of(spec.address)
     largest = max(
-        (overhead(encapsulation(tunnel), rip) for tunnel in task.servable_tunnels), default=0
+        (overhead(encapsulation(tunnel), rip) for tunnel in spec.servable_tunnels), default=0
     )
     for family in Family:
         yield plan_mss(
             [vip for vip in vips if family_of(vip) is family],
-            seen.routing.get(family, Routing()),
-            seen.state,
-            Limit(largest, task.mtu),
+            observation.routing.get(family, Routing()),
+            observation.state,
+            Limit(largest, spec.mtu),
             TUNNEL_NAMES,
             refused,
         )
 
 
-class _Carrying:
-    """Which device carries what."""
+class _DeviceSelection:
+    """Chooses the device for each tunnel and family of VIPs."""
 
     def __init__(
         self,
-        task: ServingSpec,
+        spec: ServingSpec,
         observed: HostState,
-        without: Collection[str],
+        missing_fallbacks: Collection[str],
         refused: Collection[HostChange],
     ) -> None:
-        self._task = task
-        self._rip = family_of(task.address)
+        self._task = spec
+        self._rip = family_of(spec.address)
         self._observed = observed
-        self._without = without
+        self._missing_fallbacks = missing_fallbacks
         self._refused = refused
-        tunnels = task.servable_tunnels
-        # Of two that exclude each other, the one that has a device of ours keeps it.
-        in_order = sorted(tunnels, key=lambda tunnel: not self._stands(tunnel))
+        tunnels = spec.servable_tunnels
+        # Of two that exclude each other, the one whose own device exists is kept.
+        in_order = sorted(tunnels, key=lambda tunnel: not self._device_exists(tunnel))
         self.tunnels: list[Tunnel] = []
         for tunnel in in_order:
             if not any(excludes(tunnel, other) for other in self.tunnels):
@@ -337,16 +346,16 @@ class _Carrying:
         self.excluded = tuple(tunnel for tunnel in tunnels if tunnel not in self.tunnels)
         self.devices: dict[LinkKey, TunnelDevice] = {}
         for tunnel in tunnels:
-            for vip in task.families:
+            for vip in spec.families:
                 device = device_of(tunnel, vip, self._rip)
                 link = self._link(device)
-                if tunnel in self.tunnels and self._is_to_be_had(link, device):
+                if tunnel in self.tunnels and self._is_available(link, device):
                     self.devices[link] = device
 
     def absent(self) -> list[LinkKey]:
         return [link for link in self.devices if self._observed[link] is None]
 
-    def in_the_way(self) -> Iterator[LinkKey]:
+    def conflicting(self) -> Iterator[LinkKey]:
         for link in self.absent():
             twin = twin_of(self.devices[link])
             if twin is not None and self._observed[LinkKey(twin.own)] is not None:
@@ -375,18 +384,18 @@ class _Carrying:
                     port = port_of(tunnel, self._rip)
                     yield Carrier(tunnel, vip, (link, port) if port else (link,))
 
-    def _stands(self, tunnel: Tunnel) -> bool:
+    def _device_exists(self, tunnel: Tunnel) -> bool:
         return any(
             self._observed[LinkKey(device_of(tunnel, vip, self._rip).own)] is not None
             for vip in self._task.families
         )
 
-    def _is_to_be_had(self, link: LinkKey, device: TunnelDevice) -> bool:
+    def _is_available(self, link: LinkKey, device: TunnelDevice) -> bool:
         making = HostChange(link, device.config(link, self._task.address, up=False))
         return self._observed[link] is not None or making not in self._refused
 
     def _link(self, device: TunnelDevice) -> LinkKey:
         own = LinkKey(device.own)
-        if device.fallback is None or device.fallback in self._without:
+        if device.fallback is None or device.fallback in self._missing_fallbacks:
             return own
         return LinkKey(device.fallback) if self._observed[own] is None else own

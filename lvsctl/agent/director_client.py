@@ -1,4 +1,4 @@
-"""The director as an agent sees it: one Protocol, and HTTP behind it."""
+"""The agent's client for a director: the Protocol and its HTTP implementation."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,14 +29,14 @@ from lvsctl.messages.model import Assignment, Registration, Report
 from lvsctl.net import IPAddress
 from lvsctl.token_file import read_token
 
-ANSWER_WITHIN_S = 10.0
-"""Beyond the time that the director was asked to wait."""
-_MOST_CONNECTIONS = 2**63 - 1
-_MOST_PROBLEMS = 20
-"""Of a refusal; more help nobody."""
+ANSWER_TIMEOUT_S = 10.0
+"""Seconds, on top of the wait that the request asks for."""
+_MAX_CONNECTIONS = 2**63 - 1
+_MAX_PROBLEMS = 20
+"""Problems shown of one error response."""
 
 Resolve = Callable[[str], Awaitable[Collection[IPAddress]]]
-"""Returns the addresses of a host by its name, none where they cannot be found out."""
+"""Resolves a host name; returns nothing if that fails."""
 
 
 async def _unresolved(_: str) -> Collection[IPAddress]:
@@ -44,12 +44,12 @@ async def _unresolved(_: str) -> Collection[IPAddress]:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class RegistrationResult:
     """A director's answer to a registration.
 
     Attributes:
-        applied: Its kernel was seen to be as the registration asks.
-        reason: Why not.
+        applied: Its kernel was observed to match the registration.
+        reason: Why it does not.
     """
 
     applied: bool
@@ -59,38 +59,40 @@ class Stored:
 class DirectorClient(Protocol):
     """One director.
 
-    Every method raises :class:`DirectorUnreachable` where no sensible answer came,
-    :class:`ConfigurationError` where the token is refused, :class:`Conflict` and
-    :class:`InvalidInput` where the director refuses what was said, and :class:`NotFound` where it
-    does not know the agent.
+    Every method raises :class:`DirectorUnreachable` if no valid response came,
+    :class:`ConfigurationError` if the token is refused, :class:`Conflict` or
+    :class:`InvalidInput` if the director refuses the request, and :class:`NotFound` if it does
+    not know the agent.
     """
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """The base URL."""
         ...
 
     @property
     def addresses(self) -> Collection[IPAddress]:
-        """Addresses that it is known to have."""
+        """Its known addresses."""
         ...
 
-    async def register(self, agent: str, registration: Registration, wait_s: int = 0) -> Stored:
-        """Say who the agent is and where it stands."""
+    async def register(
+        self, agent: str, registration: Registration, wait_s: int = 0
+    ) -> RegistrationResult:
+        """Register the agent with its address, pools and membership."""
         ...
 
     async def assignment(
         self, agent: str, etag: str | None, wait_s: int
     ) -> tuple[str, Assignment] | None:
-        """Return the assignment with its entity tag, None where it still is that of ``etag``."""
+        """Return the entity tag and the assignment; None if ``etag`` is still current."""
         ...
 
     async def report(self, agent: str, report: Report) -> None:
-        """Tell how the host is."""
+        """Send a report on the host."""
         ...
 
     async def connections(self, agent: str) -> int:
-        """Return how many active connections go to the agent's host."""
+        """Return the number of active connections to the agent's host."""
         ...
 
     async def close(self) -> None:
@@ -102,11 +104,11 @@ class HttpDirectorClient:
     """A director over HTTP.
 
     Args:
-        url: Of the director, without the path ``/v1``.
-        token_file: File with the bearer token, read for every request, so that it can be
-            replaced; None for no token.
-        transport: In place of the network.
-        resolve: Asks for the addresses behind the URL's name.
+        url: Base URL, without the path ``/v1``.
+        token_file: File with the bearer token, read for every request so that it can be rotated;
+            None for no token.
+        transport: Replaces the network in tests.
+        resolve: Resolves the URL's host name.
     """
 
     def __init__(
@@ -126,34 +128,36 @@ class HttpDirectorClient:
                 auth=None if token_file is None else _TokenFile(token_file),
                 headers={"User-Agent": "lvsctl-agent", "Accept-Encoding": "identity"},
                 transport=transport,
-                timeout=None,  # noqa: S113 - every question has its own limit
+                timeout=None,  # noqa: S113 - every request has its own limit
             )
         except httpx.InvalidURL as error:
-            raise ConfigurationError(f"--director {url} is no URL: {error}") from error
+            raise ConfigurationError(f"--director {url} is not a URL: {error}") from error
         if self._http.base_url.scheme not in {"http", "https"} or not self._http.base_url.host:
             raise ConfigurationError(
-                f"--director {url} is no URL of a director, such as https://lb1:8080"
+                f"--director {url} is not a director's URL; give one such as https://lb1:8080"
             )
 
     @property
     def addresses(self) -> Collection[IPAddress]:
-        """Addresses behind its name when the agent last joined, and whence it last answered."""
+        """What its name resolved to at the last registration, and where it last answered from."""
         return self._resolved | ({self._peer} if self._peer else set())
 
-    async def register(self, agent: str, registration: Registration, wait_s: int = 0) -> Stored:
-        """Say who the agent is and where it stands."""
+    async def register(
+        self, agent: str, registration: Registration, wait_s: int = 0
+    ) -> RegistrationResult:
+        """Register the agent with its address, pools and membership."""
         self._resolved = frozenset(await self._resolve(self._http.base_url.host))
         answer = await self._ask(
             "PUT", _path(agent), content=registration_document(registration), wait_s=wait_s
         )
         document = self._object(answer)
         reason = brief(str(document.get("reason") or ""))
-        return Stored(document.get("applied") is True, reason)
+        return RegistrationResult(document.get("applied") is True, reason)
 
     async def assignment(
         self, agent: str, etag: str | None, wait_s: int
     ) -> tuple[str, Assignment] | None:
-        """Return the assignment with its entity tag, None where it still is that of ``etag``."""
+        """Return the entity tag and the assignment; None if ``etag`` is still current."""
         answer = await self._ask(
             "GET",
             _path(agent, "/assignment"),
@@ -163,20 +167,20 @@ class HttpDirectorClient:
         if answer.status == HTTPStatus.NOT_MODIFIED:
             return None
         if answer.status != HTTPStatus.OK:
-            # A part of an assignment would be an order to remove the rest.
+            # A partial assignment would be an order to remove the rest.
             raise DirectorUnreachable(f"{self.url} answers with status {answer.status}, not 200")
         return answer.etag, read_assignment(self._object(answer))
 
     async def report(self, agent: str, report: Report) -> None:
-        """Tell how the host is, as far as a report may be long."""
+        """Send the report, cut to the size that a director accepts."""
         content = report_document(within_limits(report))
         await self._ask("PUT", _path(agent, "/report"), content=content)
 
     async def connections(self, agent: str) -> int:
-        """Return how many active connections go to the agent's host."""
+        """Return the number of active connections to the agent's host."""
         count = self._object(await self._ask("GET", _path(agent))).get("connections")
-        if type(count) is not int or not 0 <= count <= _MOST_CONNECTIONS:
-            raise DirectorUnreachable(f"{self.url} does not say how many connections there are")
+        if type(count) is not int or not 0 <= count <= _MAX_CONNECTIONS:
+            raise DirectorUnreachable(f"{self.url} does not report the number of connections")
         return count
 
     async def close(self) -> None:
@@ -199,11 +203,11 @@ class HttpDirectorClient:
             headers=headers,
             params={"wait": wait_s} if wait_s else None,
         )
-        answer = await ask(self._http, request, ANSWER_WITHIN_S + wait_s)
+        answer = await ask(self._http, request, ANSWER_TIMEOUT_S + wait_s)
         self._peer = answer.peer or self._peer
         success = HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES
         if not success and answer.status != HTTPStatus.NOT_MODIFIED:
-            raise _refusal(self.url, answer)
+            raise _error_from(self.url, answer)
         return answer
 
     def _object(self, answer: Answer) -> Document:
@@ -211,10 +215,10 @@ class HttpDirectorClient:
             document = answer.json()
         except ValueError as error:
             raise DirectorUnreachable(
-                f"{self.url} answers with something else than a JSON object: {brief(str(error))}"
+                f"{self.url} does not answer with a JSON object: {brief(str(error))}"
             ) from error
         if not isinstance(document, dict):
-            raise DirectorUnreachable(f"{self.url} answers with something else than a JSON object")
+            raise DirectorUnreachable(f"{self.url} does not answer with a JSON object")
         return document
 
 
@@ -231,30 +235,30 @@ def _path(agent: str, below: str = "") -> str:
     return f"/v1/agents/{quote(agent, safe='')}{below}"
 
 
-def _refusal(url: str, answer: Answer) -> Exception:
+def _error_from(url: str, answer: Answer) -> Exception:
     try:
         document = answer.json()
     except ValueError:
         document = None
     problem: Mapping[str, Any] = document if isinstance(document, dict) else {}
-    words = problem.get("detail") or problem.get("title") or answer.phrase
-    said = f"{url}: {brief(str(words))}"
+    detail = problem.get("detail") or problem.get("title") or answer.phrase
+    message = f"{url}: {brief(str(detail))}"
     match answer.status:
         case HTTPStatus.NOT_FOUND:
-            return NotFound(said)
+            return NotFound(message)
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-            return ConfigurationError(f"{said}; give the director's token with --token-file")
+            return ConfigurationError(f"{message}; give the director's token with --token-file")
         case HTTPStatus.CONFLICT:
-            return Conflict(said)
+            return Conflict(message)
         case HTTPStatus.UNPROCESSABLE_ENTITY | HTTPStatus.BAD_REQUEST:
-            return InvalidInput(tuple(_problems(problem)) or (Problem("", said),))
+            return InvalidInput(tuple(_problems(problem)) or (Problem("", message),))
         case status:
-            return DirectorUnreachable(f"{said} (status {status})")
+            return DirectorUnreachable(f"{message} (status {status})")
 
 
 def _problems(document: Mapping[str, Any]) -> Iterator[Problem]:
     errors = document.get("errors")
-    for error in errors[:_MOST_PROBLEMS] if isinstance(errors, list) else ():
+    for error in errors[:_MAX_PROBLEMS] if isinstance(errors, list) else ():
         if isinstance(error, dict):
             yield Problem(
                 *(brief(str(error.get(part) or "")) for part in ("pointer", "detail", "allowed"))

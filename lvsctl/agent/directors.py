@@ -1,4 +1,4 @@
-"""Several directors, one of which is asked."""
+"""The list of directors, one of which is in use, and the back-off between attempts."""
 
 from collections.abc import Sequence
 from random import Random
@@ -8,26 +8,26 @@ from lvsctl.net import IPAddress
 
 
 class Directors:
-    """The directors that an agent may ask; it stays with one until that fails."""
+    """An agent's directors; it stays with one until that fails."""
 
     def __init__(self, clients: Sequence[DirectorClient]) -> None:
         self._clients = list(clients)
 
     @property
     def current(self) -> DirectorClient:
-        """The one that is asked."""
+        """The director in use."""
         return self._clients[0]
 
     @property
     def addresses(self) -> frozenset[IPAddress]:
-        """Addresses that any of them is known to have."""
+        """The known addresses of all of them."""
         return frozenset(address for client in self._clients for address in client.addresses)
 
     def __len__(self) -> int:
         return len(self._clients)
 
     def failed(self, client: DirectorClient) -> None:
-        """Turn to the next director, unless somebody has turned already."""
+        """Switch to the next director, unless ``client`` is no longer in use."""
         if client is self._clients[0]:
             self._clients.append(self._clients.pop(0))
 
@@ -38,17 +38,17 @@ class Directors:
 
 
 class Backoff:
-    """Growing pauses between attempts, never twice the same.
+    """Exponential back-off with jitter.
 
     Args:
         first_s: Upper bound of the first pause.
-        most_s: Upper bound of every pause.
-        jitter: Source of chance, which keeps agents from coming back all at once.
+        max_s: Upper bound of every pause.
+        jitter: Random source; keeps agents from reconnecting all at once.
     """
 
-    def __init__(self, first_s: float, most_s: float, jitter: Random) -> None:
+    def __init__(self, first_s: float, max_s: float, jitter: Random) -> None:
         self._first_s = first_s
-        self._most_s = most_s
+        self._max_s = max_s
         self._jitter = jitter
         self._failures = 0
 
@@ -58,6 +58,6 @@ class Backoff:
 
     def next_s(self) -> float:
         """Return how long to pause now."""
-        bound_s = min(self._most_s, self._first_s * 2.0**self._failures)
+        bound_s = min(self._max_s, self._first_s * 2.0**self._failures)
         self._failures = min(self._failures + 1, 30)
         return bound_s * self._jitter.uniform(0.5, 1)

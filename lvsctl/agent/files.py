@@ -1,4 +1,4 @@
-"""JSON files that are either the old or the new one, whatever happens meanwhile."""
+"""JSON files with a checksum, replaced atomically."""
 
 import hashlib
 import json
@@ -12,10 +12,10 @@ from lvsctl.errors import StoreCorrupt, StoreError, StoreTooNew
 from lvsctl.strict_json import read_json
 
 VERSION = 1
-"""Of every file here. A file of a later version is refused, not guessed at."""
-MOST_BYTES = 64 * 1024 * 1024
-"""Of a file; that of a host with 1,024 VIPs and a hundred devices has a tenth of it."""
-MOST_VALUES = 4_000_000
+"""Format version of every file here. A file of a later version is refused."""
+MAX_BYTES = 64 * 1024 * 1024
+"""Largest file; one for 1,024 VIPs and a hundred devices takes a tenth of it."""
+MAX_VALUES = 4_000_000
 
 
 def write(path: Path, content: object, *, durable: bool = True) -> None:
@@ -23,17 +23,17 @@ def write(path: Path, content: object, *, durable: bool = True) -> None:
 
     Args:
         path: The file.
-        content: What ``json.dumps`` takes.
-        durable: It is on the disk when this returns.
+        content: A JSON value.
+        durable: Sync it to the disk before returning.
 
     Raises:
-        StoreError: The disk refuses; the old file stands.
+        StoreError: The disk refuses; the old file is unchanged.
     """
     document = {"version": VERSION, "sha256": _digest(content), "content": content}
     text = json.dumps(document, indent=1)
     new = path.with_name(f"{path.name}.new")
     try:
-        with _opened(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as file:
+        with _open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as file:
             file.write(text.encode())
             if durable:
                 file.flush()
@@ -49,12 +49,12 @@ def read(path: Path) -> object | None:
     """Return a file's content, None where there is no file.
 
     Raises:
-        StoreCorrupt: It is not what :func:`write` writes.
+        StoreCorrupt: It is not a valid file of :func:`write`.
         StoreTooNew: A newer lvsctl wrote it.
         StoreError: The disk refuses.
     """
     try:
-        document = read_json(_bytes(path), MOST_VALUES)
+        document = read_json(_bytes(path), MAX_VALUES)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -68,17 +68,17 @@ def read(path: Path) -> object | None:
             )
         case {"version": int(), "sha256": digest, "content": content, **rest} if not rest:
             if digest != _digest(content):
-                raise StoreCorrupt(f"{path} is damaged: its content is not what was written")
-            return _something(path, content)
+                raise StoreCorrupt(f"{path} is damaged: its checksum does not match")
+            return _non_empty(path, content)
         case {"version": int(), "content": content, **rest} if not rest:
-            return _something(path, content)  # written by lvsctl 0.1
+            return _non_empty(path, content)  # written by lvsctl 0.1
         case _:
-            raise StoreCorrupt(f"{path} is damaged: it is no file of lvsctl")
+            raise StoreCorrupt(f"{path} is damaged: it is not an lvsctl file")
 
 
-def _something(path: Path, content: object) -> object:
+def _non_empty(path: Path, content: object) -> object:
     if content is None:
-        raise StoreCorrupt(f"{path} is damaged: there is nothing in it")
+        raise StoreCorrupt(f"{path} is damaged: it is empty")
     return content
 
 
@@ -87,25 +87,25 @@ def _digest(content: object) -> str:
 
 
 def _bytes(path: Path) -> bytes:
-    """Return what is in a file, and never wait for a pipe or read without end."""
+    """Read a regular file of limited size; never block on a pipe."""
     if path.is_symlink():
         raise ValueError("it is a symbolic link")
-    with _opened(path, os.O_RDONLY) as file:
+    with _open(path, os.O_RDONLY) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
-            raise ValueError("it is no file")
-        if status.st_size > MOST_BYTES:
-            raise ValueError(f"it has {status.st_size} bytes, more than lvsctl ever writes")
-        return file.read(MOST_BYTES)
+            raise ValueError("it is not a regular file")
+        if status.st_size > MAX_BYTES:
+            raise ValueError(f"it is {status.st_size} bytes long, more than lvsctl ever writes")
+        return file.read(MAX_BYTES)
 
 
-def _opened(path: Path, flags: int) -> BinaryIO:
+def _open(path: Path, flags: int) -> BinaryIO:
     flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     return os.fdopen(os.open(path, flags, 0o644), "wb" if flags & os.O_WRONLY else "rb")
 
 
 def remove(path: Path) -> None:
-    """Remove a file durably; an absent one is removed already.
+    """Remove a file durably, if it exists.
 
     Raises:
         StoreError: The disk refuses.
@@ -117,8 +117,8 @@ def remove(path: Path) -> None:
         raise StoreError(f"{path} cannot be removed: {error.strerror}") from error
 
 
-def keep_damaged(path: Path) -> None:
-    """Give a damaged file a second name, so that it can be replaced and looked at later.
+def preserve_damaged(path: Path) -> None:
+    """Preserve a damaged file as ``*.damaged``, so that it can be replaced.
 
     Raises:
         StoreError: The disk refuses.
@@ -133,7 +133,7 @@ def keep_damaged(path: Path) -> None:
         else:
             kept.hardlink_to(path)
     except OSError as error:
-        raise StoreError(f"{kept} cannot be made: {error.strerror}") from error
+        raise StoreError(f"{kept} cannot be created: {error.strerror}") from error
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What an agent reports: faults that stand, and faults that were mended."""
+"""An agent's findings: active faults, and recent repairs."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from lvsctl.agent.faults import Fault
 from lvsctl.messages.model import Finding, Severity
 
-SHOWN_FOR = timedelta(hours=1)
-"""How long a mended fault stays in the report."""
-FIGHT_WITHIN = timedelta(minutes=10)
-"""Two repairs of one thing that are no further apart belong together."""
-FIGHT_FROM = 3
-"""From so many repairs that belong together on, something else is at work."""
+REPAIR_RETENTION = timedelta(hours=1)
+"""How long a repair stays in the report."""
+FLAP_WINDOW = timedelta(minutes=10)
+"""Repairs of one subject that are no further apart count as one series."""
+FLAP_THRESHOLD = 3
+"""Length of a series from which something else is assumed to undo the repairs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,50 +27,50 @@ class Findings:
     """Faults over time."""
 
     def __init__(self) -> None:
-        self._standing: dict[Fault, datetime] = {}
+        self._active: dict[Fault, datetime] = {}
         self._repairs: dict[str, _Repair] = {}
 
-    def standing(self, faults: Iterable[Fault], now: datetime) -> None:
-        """Take note of all faults that stand now; those that stood before keep their time."""
-        self._standing = {fault: self._standing.get(fault, now) for fault in faults}
+    def set_active(self, faults: Iterable[Fault], now: datetime) -> None:
+        """Replace the active faults; a fault that was active already keeps its start time."""
+        self._active = {fault: self._active.get(fault, now) for fault in faults}
 
-    def mended(self, fault: Fault, now: datetime) -> None:
-        """Take note of a fault that was there and is no more."""
+    def record_repair(self, fault: Fault, now: datetime) -> None:
+        """Record that a fault was repaired."""
         before = self._repairs.get(fault.subject)
-        if before is not None and now - before.last <= FIGHT_WITHIN:
+        if before is not None and now - before.last <= FLAP_WINDOW:
             repair = replace(before, fault=fault, last=now, times=before.times + 1)
         else:
             repair = _Repair(fault, first=now, last=now)
         self._repairs[fault.subject] = repair
 
     def all(self, now: datetime) -> tuple[Finding, ...]:
-        """Return what is to be reported, oldest first."""
+        """Return the findings to report, oldest first."""
         self._repairs = {
             subject: repair
             for subject, repair in self._repairs.items()
-            if now - repair.last <= SHOWN_FOR
+            if now - repair.last <= REPAIR_RETENTION
         }
-        standing = [
+        set_active = [
             Finding(Severity.BROKEN, fault.subject, fault.detail, fault.cure, utc(since))
-            for fault, since in self._standing.items()
+            for fault, since in self._active.items()
         ]
-        mended = [
-            Finding(Severity.REPAIRED, subject, _told(repair), "", utc(repair.last))
+        record_repair = [
+            Finding(Severity.REPAIRED, subject, _describe(repair), "", utc(repair.last))
             for subject, repair in self._repairs.items()
         ]
-        return tuple(sorted((*standing, *mended), key=lambda finding: finding.at))
+        return tuple(sorted((*set_active, *record_repair), key=lambda finding: finding.at))
 
 
 def utc(at: datetime) -> str:
-    """Write a time as ISO 8601 in UTC, to the second."""
+    """Format a UTC time as ISO 8601, to the second."""
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _told(repair: _Repair) -> str:
-    if repair.times < FIGHT_FROM:
-        return f"{repair.fault.detail}; put right"
+def _describe(repair: _Repair) -> str:
+    if repair.times < FLAP_THRESHOLD:
+        return f"{repair.fault.detail}; repaired"
     return (
-        f"{repair.fault.detail}; put right {repair.times} times since {utc(repair.first)}: "
-        "something else on this host changes it back (sysctl.d, NetworkManager, keepalived, "
-        "a configuration management?)"
+        f"{repair.fault.detail}; repaired {repair.times} times since {utc(repair.first)}: "
+        "something else on this host changes it back; check sysctl.d, NetworkManager, keepalived "
+        "and configuration management"
     )

@@ -1,4 +1,4 @@
-"""Only one process writes the host for a state folder: the daemon, or a leave without one."""
+"""The lock of a state folder: one process at a time writes the host, daemon or leave command."""
 
 import contextlib
 import fcntl
@@ -15,8 +15,8 @@ _WHOLE_FILE = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 class Lock:
     """A lock that the kernel takes back when its holder ends, however that happens.
 
-    It is an open file description lock: unlike flock(2) it can be asked about without being
-    tried, so that looking never stands in a daemon's way.
+    It is an open file description lock: unlike flock(2), its holder can be queried without
+    taking it, so that a status query never blocks a daemon from starting.
 
     Args:
         path: The lock's file; it holds the holder's process number.
@@ -38,14 +38,14 @@ class Lock:
         except BlockingIOError:
             os.close(descriptor)
             return False
-        with contextlib.suppress(OSError):  # a full disk; only a person reads the number
+        with contextlib.suppress(OSError):  # a full disk; the number only serves messages
             os.truncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._descriptor = descriptor
         return True
 
     def holder(self) -> int | None:
-        """Return the process that holds the lock, 0 where its number is unknown, None for nobody.
+        """Return the holder's process number, 0 if it is unknown, None if the lock is free.
 
         Raises:
             StoreError: The disk refuses.
@@ -64,7 +64,7 @@ class Lock:
         return int(number) if number.isdigit() else 0
 
     def release(self) -> None:
-        """Let go of the lock; whoever does not hold it may do so too."""
+        """Release the lock; does nothing if it is not held."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

@@ -1,4 +1,4 @@
-"""The agent put together: the daemon, a leave with or without one, and its status."""
+"""The agent's entry points: the daemon, and leaving with or without it."""
 
 import asyncio
 import contextlib
@@ -12,8 +12,8 @@ from random import Random
 
 import structlog
 
-from lvsctl.agent.addresses import addresses_of, real_server_address
-from lvsctl.agent.agent import Agent, undone
+from lvsctl.agent.addresses import real_server_address, resolve_host
+from lvsctl.agent.agent import Agent, undo_host
 from lvsctl.agent.config import AgentConfig
 from lvsctl.agent.director_client import HttpDirectorClient
 from lvsctl.agent.directors import Backoff, Directors
@@ -41,14 +41,14 @@ from lvsctl.worker import Worker
 
 _log = structlog.get_logger()
 
-_BACKOFF_FIRST_S, _BACKOFF_MOST_S = 1.0, 10.0
-_LOOK_S = 0.2
-_MOST_WEIGHT = 65535
+_BACKOFF_FIRST_S, _BACKOFF_MAX_S = 1.0, 10.0
+_POLL_S = 0.2
+_MAX_WEIGHT = 65535
 
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """What the daemon and a leave without it have in common."""
+    """The components that the daemon and a leave without it share."""
 
     name: str
     registration: Registration
@@ -57,14 +57,14 @@ class _Parts:
     ends: HostEnds
     worker: Worker
     state: StateDir
-    recalled: RestoredState
+    restored: RestoredState
 
 
 def run(config: AgentConfig) -> int:
     """Run the agent until SIGTERM or SIGINT, which leave the host as it is, or until it has left.
 
     Raises:
-        ConfigurationError: A flag is wrong, or another agent has the state folder.
+        ConfigurationError: A flag is wrong, or another agent uses the state folder.
         StoreError: The state folder cannot be used.
         KernelError: This host cannot be observed.
     """
@@ -75,15 +75,15 @@ def run(config: AgentConfig) -> int:
 def leave(
     config: AgentConfig, deadline_s: float, *, force: bool, say: Callable[[str], None]
 ) -> int:
-    """Leave all pools and make the host as it was found; return the exit status.
+    """Leave all pools and restore the host; return the exit status.
 
-    Where a daemon runs, it does that and ends; else this process does.
+    If the daemon runs, it does this and exits; otherwise this process does.
 
     Args:
-        config: How the agent runs, as :func:`remembered_config` returns it.
+        config: How the agent runs, as :func:`last_config` returns it.
         deadline_s: How long connections may take to end.
         force: Undo the set-up even if no director confirms.
-        say: Tells a person what happens.
+        say: Prints a progress message.
 
     Raises:
         ConfigurationError: A flag is wrong.
@@ -96,11 +96,11 @@ def leave(
     return 0 if left else 1
 
 
-def remembered_config(state_dir: Path) -> AgentConfig:
-    """Return how the agent of a state folder was last run.
+def last_config(state_dir: Path) -> AgentConfig:
+    """Return the configuration with which the agent of a state folder last ran.
 
     Raises:
-        ConfigurationError: None was.
+        ConfigurationError: No agent ran there.
         StoreError: The state folder cannot be used.
     """
     config = StateDir(state_dir).config() if state_dir.is_dir() else None
@@ -111,7 +111,7 @@ def remembered_config(state_dir: Path) -> AgentConfig:
 
 async def _run(config: AgentConfig) -> int:
     serving = asyncio.ensure_future(_serve_alone(config))
-    # It has not begun yet: whoever sees the lock taken can count on the handlers.
+    # The task has not started yet: once the lock is taken, the handlers are installed.
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
     with contextlib.suppress(asyncio.CancelledError):
@@ -123,7 +123,8 @@ async def _serve_alone(config: AgentConfig) -> None:
     state = StateDir(config.state_dir)
     if not state.lock.try_acquire():
         raise ConfigurationError(
-            f"an agent (process {state.lock.holder()}) runs with --state-dir {config.state_dir}"
+            f"an agent (process {state.lock.holder()}) already runs with --state-dir "
+            f"{config.state_dir}"
         )
     try:
         await _serve(config, state)
@@ -133,7 +134,7 @@ async def _serve_alone(config: AgentConfig) -> None:
 
 async def _serve(config: AgentConfig, state: StateDir) -> None:
     async with _parts(config, state) as parts:
-        await parts.worker.run(_remember, state, config, parts.registration)
+        await parts.worker.run(_save_config, state, config, parts.registration)
         agent = Agent(
             name=parts.name,
             registration=parts.registration,
@@ -143,12 +144,12 @@ async def _serve(config: AgentConfig, state: StateDir) -> None:
             echo=echo,
             worker=parts.worker,
             state=state,
-            recalled=parts.recalled,
-            backoff=Backoff(_BACKOFF_FIRST_S, _BACKOFF_MOST_S, Random()),  # noqa: S311 - jitter
-            now=_now,
+            restored=parts.restored,
+            backoff=Backoff(_BACKOFF_FIRST_S, _BACKOFF_MAX_S, Random()),  # noqa: S311 - jitter
+            now=_utc_now,
             on_checked=notify_ready,
         )
-        _log.info("agent runs", name=parts.name, address=str(parts.registration.address))
+        _log.info("agent started", name=parts.name, address=str(parts.registration.address))
         with _events(agent.host_changed):
             await agent.run()
 
@@ -157,30 +158,30 @@ async def _leave(
     config: AgentConfig, state: StateDir, request: LeaveRequest, say: Callable[[str], None]
 ) -> bool:
     state.request_leave(request)
-    shown = 0
+    printed = 0
     while True:
-        # Looked at before the answer is read: a daemon answers before it lets go of the lock.
+        # Checked before the answer is read: a daemon answers before it releases the lock.
         alone = state.lock.try_acquire()
         lines, left = _answer(state, request)
-        for line in lines[shown:]:
+        for line in lines[printed:]:
             say(line)
-        shown = max(shown, len(lines))
+        printed = max(printed, len(lines))
         if left is not None:
             state.lock.release()
-            state.drop_leave_progress()
+            state.delete_leave_progress()
             return left
         if alone:
             return await _leave_alone(config, state, request, say)
-        await asyncio.sleep(_LOOK_S)
+        await asyncio.sleep(_POLL_S)
 
 
 def _answer(state: StateDir, request: LeaveRequest) -> tuple[Sequence[str], bool | None]:
-    """Return what a daemon has said of a request so far, and how it ended."""
+    """Return a daemon's progress messages for a request so far, and its outcome."""
     progress = state.leave_progress()
     if progress is not None and progress.id == request.id:
         return progress.lines, progress.left
     if state.leave_request() is None:
-        # It was answered together with another one. Whoever has left remembers nothing.
+        # It was answered together with another request. An agent that left keeps no configuration.
         return (), state.config() is None
     return (), None
 
@@ -189,11 +190,11 @@ async def _leave_alone(
     config: AgentConfig, state: StateDir, request: LeaveRequest, say: Callable[[str], None]
 ) -> bool:
     try:
-        # A host that lost its address may leave too.
+        # Unchecked, so that a host that lost its address can leave too.
         async with _parts(config, state, config.address) as parts:
 
             async def undo() -> Sequence[Fault]:
-                return await parts.worker.run(undone, parts.server, parts.ends)
+                return await parts.worker.run(undo_host, parts.server, parts.ends)
 
             left = await Leave(
                 name=parts.name,
@@ -203,8 +204,8 @@ async def _leave_alone(
                 worker=parts.worker,
                 undo=undo,
                 say=say,
-            ).carry_out(request)
-        state.drop_leave_progress()
+            ).run(request)
+        state.delete_leave_progress()
     finally:
         state.lock.release()
     return left
@@ -214,12 +215,12 @@ async def _leave_alone(
 async def _parts(
     config: AgentConfig, state: StateDir, address: IPAddress | None = None
 ) -> AsyncIterator[_Parts]:
-    """Open what an agent stands on, each in the thread that uses it.
+    """Create the agent's components, each in the thread that uses it.
 
     Args:
-        config: How it runs.
-        state: Its disk.
-        address: The real server's, unchecked; None to check or find it out.
+        config: Its configuration.
+        state: Its state folder.
+        address: The real server's, unchecked; None to determine and check it.
     """
     _check(config)
     async with contextlib.AsyncExitStack() as stack:
@@ -227,32 +228,37 @@ async def _parts(
         stack.callback(worker.close)
         host = await worker.run(LinuxHost)
         stack.push_async_callback(worker.run, host.close)
-        recalled = await worker.run(restore_state, state, boot_id())
+        restored = await worker.run(restore_state, state, boot_id())
         directors = Directors(
             [
-                HttpDirectorClient(url, config.token_file, resolve=addresses_of)
+                HttpDirectorClient(url, config.token_file, resolve=resolve_host)
                 for url in config.directors
             ]
         )
         stack.push_async_callback(directors.close)
         if address is None:
-            address = await worker.run(_address, config, state, host, recalled.record)
+            address = await worker.run(_address, config, state, host, restored.record)
         server = RealServer(
-            host, recalled.record, state.keep_record, name=config.name, address=address, now=_now
+            host,
+            restored.record,
+            state.save_record,
+            name=config.name,
+            address=address,
+            now=_utc_now,
         )
         file = EndsFile(state.path / TUNNEL_ENDS, boot_id())
         ends = HostEnds(
-            Ends(host, recalled.ends, file.keep), name=config.name, lost=recalled.ends_lost
+            Ends(host, restored.ends, file.save), name=config.name, lost=restored.ends_lost
         )
         registration = Registration(address, config.pools, config.weight)
-        yield _Parts(config.name, registration, directors, server, ends, worker, state, recalled)
+        yield _Parts(config.name, registration, directors, server, ends, worker, state, restored)
 
 
 def _check(config: AgentConfig) -> None:
     if not config.directors:
         raise ConfigurationError("an agent needs a director: give --director URL")
-    if not 0 <= config.weight <= _MOST_WEIGHT:
-        raise ConfigurationError(f"--weight {config.weight} is not within 0 and {_MOST_WEIGHT}")
+    if not 0 <= config.weight <= _MAX_WEIGHT:
+        raise ConfigurationError(f"--weight {config.weight} is not within 0 and {_MAX_WEIGHT}")
     if config.token_file is not None:
         read_token(config.token_file)
 
@@ -261,20 +267,20 @@ def _address(config: AgentConfig, state: StateDir, host: Host, record: Record) -
     vips = {key for key, entry in record.found.items() if entry.found is None}
     own = {key.address.ip for key in host.addresses().keys() - vips}
     try:
-        remembered = state.config()
+        last = state.config()
     except StoreCorrupt as error:
-        _log.warning("the last configuration is lost", reason=str(error))
-        remembered = None
+        _log.warning("the saved configuration is damaged", reason=str(error))
+        last = None
     return real_server_address(
-        config.address, remembered.address if remembered else None, config.directors[0], own
+        config.address, last.address if last else None, config.directors[0], own
     )
 
 
-def _remember(state: StateDir, config: AgentConfig, registration: Registration) -> None:
+def _save_config(state: StateDir, config: AgentConfig, registration: Registration) -> None:
     try:
-        state.keep_config(replace(config, address=registration.address))
+        state.save_config(replace(config, address=registration.address))
     except StoreError as error:
-        _log.warning("a leave without flags will not know the directors", reason=str(error))
+        _log.warning("configuration not saved; agent leave will need flags", reason=str(error))
 
 
 @contextlib.contextmanager
@@ -283,9 +289,9 @@ def _events(on_change: Callable[[], None]) -> Iterator[None]:
         try:
             stack.enter_context(host_events(on_change))
         except OSError as error:
-            _log.warning("no word of changes on the host; it is looked at", reason=str(error))
+            _log.warning("no kernel events; the host is checked by timer only", reason=str(error))
         yield
 
 
-def _now() -> datetime:
+def _utc_now() -> datetime:
     return datetime.now(UTC)

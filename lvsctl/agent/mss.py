@@ -1,15 +1,15 @@
 """Routes that let TCP announce segments which fit into the tunnel. Pure.
 
 A client's packets come through the tunnel, so they must leave room for its header. Where ICMP is
-filtered nobody tells the client; but a real server may announce a smaller MSS from the start.
-What it announces is the ``advmss`` of the route to the client, and must be so for the VIPs only:
-a rule for each VIP leads to a table of our own, a copy of the main table's routes with their
-``advmss``. The answers themselves go the way that they would go without us:
+filtered the client never learns that; but a real server can announce a smaller MSS from the start.
+It announces the ``advmss`` of the route to the client, which must apply to the VIPs only: a rule
+for each VIP selects a table of lvsctl's, a copy of the main table's routes with ``advmss`` added.
+Replies take the same path as without lvsctl:
 
 - the rule comes right before the main table's, so that every other rule is obeyed first;
-- a route that cannot be copied becomes ``throw``, which leads back to the main table.
+- a route that cannot be copied becomes ``throw``, which falls back to the main table.
 
-The routes are there before their rule and go after it.
+The routes are added before their rule and removed after it.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -33,14 +33,14 @@ from lvsctl.net import Family, IPAddress, family_of
 from lvsctl.packet_size import mss
 
 TABLE = 58700
-"""The table of our own."""
+"""lvsctl's own routing table."""
 RULE_PRIORITY = 32765
 """Right before the main table's 32766; the kernel gives rules without a priority at most this."""
-MOST_ROUTES = 500
-"""A main table with more of a family, as routing daemons make it, is not copied."""
+MAX_ROUTES = 500
+"""Per family; a larger main table, as routing daemons make it, is not copied."""
 
-_LEAST_MSS = 88  # TCP_MIN_MSS
-_MOST_MSS = 65495  # fib_convert_metrics in net/ipv4/metrics.c
+_MIN_MSS = 88  # TCP_MIN_MSS
+_MAX_MSS = 65495  # fib_convert_metrics in net/ipv4/metrics.c
 _LINK_LOCAL = IPv6Network("fe80::/10")
 
 Routes = Mapping[RouteKey, RouteConfig]
@@ -54,7 +54,7 @@ class Routing:
 
     Attributes:
         main: Of the main table.
-        foreign: Of our table, but not ours.
+        foreign: Routes in lvsctl's table that somebody else added.
     """
 
     main: Routes = field(default_factory=lambda: _NO_ROUTES)
@@ -63,11 +63,11 @@ class Routing:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What bounds the packets that come through the tunnels.
+    """Limits on the size of packets that come through the tunnels.
 
     Attributes:
         overhead: Bytes that the largest tunnel adds.
-        path_mtu: Largest outer packet that the network lets through; None where routes say it.
+        path_mtu: Largest outer packet that the network passes; None to use the routes' MTU.
     """
 
     overhead: int
@@ -81,9 +81,9 @@ class MssPlan:
     Attributes:
         routes: In an order in which gateways can be reached.
         rules: By VIP.
-        not_copied: Routes whose clients are told no smaller MSS.
-        foreign: Routes of others in our table, because of which it is left alone.
-        too_many: How many routes there are, if more than are copied; else 0.
+        not_copied: Routes whose clients are announced no smaller MSS.
+        foreign: Routes of others in lvsctl's table, which is left alone because of them.
+        too_many: Number of routes, if more than are copied; else 0.
     """
 
     routes: HostState = field(default_factory=dict)
@@ -93,18 +93,18 @@ class MssPlan:
     too_many: int = 0
 
     @property
-    def wanted_rules(self) -> HostState:
+    def rule_state(self) -> HostState:
         """The rules as a state."""
         return dict.fromkeys(self.rules.values(), RuleConfig())
 
 
-def in_our_table(key: RouteKey) -> RouteKey:
+def copy_key(key: RouteKey) -> RouteKey:
     """Return the key of a route's copy."""
     return RouteKey(TABLE, key.destination, key.metric)
 
 
-def rule_of(vip: IPAddress) -> RuleKey:
-    """Return the rule that leads a VIP's packets to our table."""
+def vip_rule(vip: IPAddress) -> RuleKey:
+    """Return the rule that selects lvsctl's table for a VIP's packets."""
     return RuleKey(family_of(vip), RULE_PRIORITY, TABLE, source=ip_network(vip))
 
 
@@ -113,7 +113,7 @@ def mtu_sysctl(link: str) -> SysctlKey:
     return SysctlKey(("net", "ipv6", "conf", link, "mtu"))
 
 
-def plan_mss(  # noqa: PLR0917 - all that a plan follows from
+def plan_mss(  # noqa: PLR0917 - all inputs of a plan
     vips: Collection[IPAddress],
     routing: Routing,
     state: HostState,
@@ -121,22 +121,22 @@ def plan_mss(  # noqa: PLR0917 - all that a plan follows from
     tunnels: Collection[str],
     refused: Collection[HostChange] = frozenset(),
 ) -> MssPlan:
-    """Work out routes and rules for the VIPs of one family.
+    """Plan routes and rules for the VIPs of one family.
 
     Args:
         vips: The VIPs.
         routing: That family's routes.
-        state: What is, at least for the devices of the routes.
-        limit: What bounds the packets.
+        state: Observed state, at least of the devices of the routes.
+        limit: Limits on packet size.
         tunnels: Devices that only take packets from directors.
-        refused: Changes that the host just refused to make.
+        refused: Changes that the host just refused.
     """
     main = dict(_to_clients(routing.main, tunnels))
     if not (vips and main):
         return MssPlan()
     if routing.foreign:
         return MssPlan(foreign=tuple(routing.foreign))
-    if len(main) > MOST_ROUTES:
+    if len(main) > MAX_ROUTES:
         return MssPlan(too_many=len(main))
     routes = dict(_copies(main, state, limit, refused))
     not_copied = tuple(
@@ -144,15 +144,15 @@ def plan_mss(  # noqa: PLR0917 - all that a plan follows from
         for key, config in main.items()
         if config.type == "unicast"
         and not _is_link_local(key)
-        and routes[in_our_table(key)].type == "throw"
+        and routes[copy_key(key)].type == "throw"
     )
-    # A gateway is looked for in the table that its route is put in.
+    # The kernel resolves a gateway in the table that its route is added to.
     in_order = sorted(routes.items(), key=lambda item: item[1].gateway is not None)
-    return MssPlan(dict(in_order), {vip: rule_of(vip) for vip in vips}, not_copied)
+    return MssPlan(dict(in_order), {vip: vip_rule(vip) for vip in vips}, not_copied)
 
 
 def _to_clients(main: Routes, tunnels: Collection[str]) -> Iterator[tuple[RouteKey, RouteConfig]]:
-    """Yield the routes that answers to clients may take."""
+    """Yield the routes that replies to clients may take."""
     for key, config in main.items():
         if config.link not in {"lo", *tunnels}:
             yield key, config
@@ -162,13 +162,13 @@ def _copies(
     main: Routes, state: HostState, limit: Limit, refused: Collection[HostChange]
 ) -> Iterator[tuple[RouteKey, RouteConfig]]:
     for key, config in main.items():
-        copy, copied = in_our_table(key), _copy(key, config, state, limit)
+        copy, copied = copy_key(key), _copy(key, config, state, limit)
         yield copy, _THROW if HostChange(copy, copied) in refused else copied
 
 
 def _copy(key: RouteKey, config: RouteConfig, state: HostState, limit: Limit) -> RouteConfig:
     mtu = _route_mtu(key, config, state)
-    # There is a link-local network on each device, under one key.
+    # Every device has a link-local network, all under one key.
     if config.type != "unicast" or not config.whole or mtu is None or _is_link_local(key):
         return _THROW
     largest = min(mtu, limit.path_mtu or mtu) - limit.overhead
@@ -176,7 +176,7 @@ def _copy(key: RouteKey, config: RouteConfig, state: HostState, limit: Limit) ->
     return RouteConfig(
         link=config.link,
         gateway=config.gateway,
-        advmss=max(_LEAST_MSS, min(fitting, config.advmss or fitting, _MOST_MSS)),
+        advmss=max(_MIN_MSS, min(fitting, config.advmss or fitting, _MAX_MSS)),
         mtu=config.mtu,
         scope=config.scope,
         onlink=config.onlink,

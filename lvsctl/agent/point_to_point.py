@@ -1,4 +1,4 @@
-"""The ends of point-to-point tunnels on an agent's host: kept as assigned, probed, reported."""
+"""Point-to-point tunnels on an agent's host: kept as assigned, probed, reported."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -14,55 +14,56 @@ from lvsctl.errors import InvalidInput, LvsctlError
 from lvsctl.farm.tunnels import end_problems
 from lvsctl.messages.model import Finding, TunnelEnd, TunnelEndState
 from lvsctl.net import IPAddress
-from lvsctl.point_to_point.ends import Ends, ManagedEnd
+from lvsctl.point_to_point.ends import Ends, EndStatus
 from lvsctl.point_to_point.window import Window
 
 _log = structlog.get_logger()
 
-PROBE_EVERY_S = 1.0
-"""The other end of each tunnel is asked so often, and may take so long to answer."""
+PROBE_INTERVAL_S = 1.0
+"""Interval between probes of each tunnel's other end, and their timeout."""
 
 Echo = Callable[[IPAddress, str, float], Awaitable[float | None]]
-"""Asks an address through a device, within a time; returns the round trip in seconds."""
+"""Sends an echo request to an address through a device, with a timeout in seconds; returns the
+round-trip time in seconds, None without an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedEnds:
-    """What came of one check of the ends on a host.
+    """The result of one check of a host's tunnel ends.
 
     Attributes:
-        standings: How each assigned end is.
-        mended: What was put right.
+        statuses: The status of each assigned end.
+        repaired: What was repaired.
         refused: Ends that this host cannot or must not have.
     """
 
-    standings: Mapping[TunnelEnd, ManagedEnd] = field(default_factory=dict)
-    mended: tuple[Fault, ...] = ()
+    statuses: Mapping[TunnelEnd, EndStatus] = field(default_factory=dict)
+    repaired: tuple[Fault, ...] = ()
     refused: tuple[Fault, ...] = ()
 
 
 class HostEnds:
-    """The one writer of the ends on this host. Belongs to one thread, as its host does.
+    """The only writer of the tunnel ends on this host. Belongs to one thread, as its host does.
 
     Args:
-        ends: What writes them.
+        ends: The ends on the host.
         name: The agent's.
-        lost: What was made earlier is unknown, as its record was damaged.
+        lost: The record of existing ends was damaged.
     """
 
     def __init__(self, ends: Ends, *, name: str, lost: bool = False) -> None:
         self._ends = ends
         self._name = name
-        self._lost = lost
+        self._record_lost = lost
 
     def check(self, assignments: Assignments, directors: Collection[IPAddress] = ()) -> CheckedEnds:
-        """Make the host have what is assigned.
+        """Reconcile the ends with the assignments.
 
-        Nothing is touched before a first assignment is known.
+        Nothing is changed before the first assignment.
 
         Args:
             assignments: What is assigned.
-            directors: Addresses of directors; no tunnel may take what is sent there.
+            directors: Addresses of directors, whose traffic no tunnel may capture.
         """
         if assignments.current is None:
             return CheckedEnds()
@@ -71,27 +72,27 @@ class HostEnds:
             try:
                 self._ends.take_down(link)
             except LvsctlError as error:
-                _log.error("a tunnel stays", device=link, reason=str(error))
-        standings: dict[TunnelEnd, ManagedEnd] = {}
-        mended: list[Fault] = []
+                _log.error("tunnel not removed", device=link, reason=str(error))
+        statuses: dict[TunnelEnd, EndStatus] = {}
+        repaired: list[Fault] = []
         refused: list[Fault] = []
         for end in wanted.values():
             reason = ""
             try:
-                was = self._keep(end, directors)
+                problem = self._bring_up(end, directors)
             except InvalidInput as error:
                 reason = "; ".join(problem.detail for problem in error.problems)
                 refused.append(self._refusal(end, reason, error))
             except LvsctlError as error:
                 reason = str(error)
             else:
-                if was:
-                    mended.append(self._mended(end, was))
-            standings[end] = self._standing(end, reason)
-        return CheckedEnds(standings, tuple(mended), tuple(refused))
+                if problem:
+                    repaired.append(self._repair_fault(end, problem))
+            statuses[end] = self._status(end, reason)
+        return CheckedEnds(statuses, tuple(repaired), tuple(refused))
 
     def undo(self) -> Sequence[Fault]:
-        """Take all ends away; return what stood in the way."""
+        """Remove all ends; return what could not be removed."""
         faults = []
         for link in self._ends.recorded:
             try:
@@ -100,13 +101,13 @@ class HostEnds:
                 faults.append(Fault(link, str(error), f"ip link delete {link}"))
         return faults
 
-    def _keep(self, end: TunnelEnd, directors: Collection[IPAddress]) -> str:
-        """Make the host have an end; return what was mended of it."""
+    def _bring_up(self, end: TunnelEnd, directors: Collection[IPAddress]) -> str:
+        """Bring up or repair an end; return what was repaired."""
         problems = list(end_problems(end))
         if problems:
             raise InvalidInput(problems)
-        if self._lost:
-            self._ends.presume(end)
+        if self._record_lost:
+            self._ends.adopt(end)
         return self._ends.bring_up(end, dict.fromkeys(directors, "a director of this agent"))
 
     def _refusal(self, end: TunnelEnd, reason: str, error: InvalidInput) -> Fault:
@@ -117,24 +118,24 @@ class HostEnds:
             f"change it with lvsctl apply; allowed: {'; '.join(allowed)}",
         )
 
-    def _mended(self, end: TunnelEnd, was: str) -> Fault:
-        return Fault(end.link, f"tunnel {end.tunnel} on {self._name}: {was}", "")
+    def _repair_fault(self, end: TunnelEnd, problem: str) -> Fault:
+        return Fault(end.link, f"tunnel {end.tunnel} on {self._name}: {problem}", "")
 
-    def _standing(self, end: TunnelEnd, reason: str) -> ManagedEnd:
+    def _status(self, end: TunnelEnd, reason: str) -> EndStatus:
         try:
-            standing = self._ends.standing(end)
+            status = self._ends.observe(end)
         except LvsctlError as error:
-            return ManagedEnd(None, reason or str(error))
-        return ManagedEnd(standing.mtu, reason or standing.reason)
+            return EndStatus(None, reason or str(error))
+        return EndStatus(status.mtu, reason or status.reason)
 
 
 class PointToPoint:
-    """The tunnels of an agent on the event loop: what its host has, and who answers.
+    """The state of an agent's tunnels on the event loop: their ends on the host, and the probes.
 
     Args:
-        echo: Asks an address through a device.
-        now: The present time, in UTC.
-        changed: Called when an end has come up or gone down, or for another reason.
+        echo: Sends an ICMP echo request through a device.
+        now: Returns the current time, in UTC.
+        changed: Called when an end comes up or goes down, or the reason changes.
     """
 
     def __init__(
@@ -143,41 +144,41 @@ class PointToPoint:
         self._echo = echo
         self._now = now
         self._changed = changed
-        self._standings: Mapping[TunnelEnd, ManagedEnd] = {}
+        self._statuses: Mapping[TunnelEnd, EndStatus] = {}
         self._windows: dict[TunnelEnd, Window] = {}
-        self._told: dict[str, tuple[str, str]] = {}
+        self._reported: dict[str, tuple[str, str]] = {}
         self._findings = Findings()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What is refused, and what was mended lately."""
+        """Refused ends and recent repairs."""
         return self._findings.all(self._now())
 
-    def seen(self, checked: CheckedEnds) -> None:
-        """Take note of how the ends are on this host, and of what was mended or refused."""
-        for fault in checked.mended:
-            _log.warning("mended", subject=fault.subject, detail=fault.detail)
-            self._findings.mended(fault, self._now())
-        self._findings.standing(checked.refused, self._now())
-        self._standings = checked.standings
-        self._windows = {end: self._windows.get(end, Window()) for end in checked.standings}
-        self._judge()
+    def update(self, checked: CheckedEnds) -> None:
+        """Take over the result of a check."""
+        for fault in checked.repaired:
+            _log.warning("repaired", subject=fault.subject, detail=fault.detail)
+            self._findings.record_repair(fault, self._now())
+        self._findings.set_active(checked.refused, self._now())
+        self._statuses = checked.statuses
+        self._windows = {end: self._windows.get(end, Window()) for end in checked.statuses}
+        self._update_states()
 
-    async def probe_again_and_again(self) -> None:
-        """Ask the other end of every tunnel, once a second."""
+    async def probe_loop(self) -> None:
+        """Probe the other end of every tunnel, once a second."""
         while True:
             ends = [end for end in self._windows if end.peers]
-            answers = await asyncio.gather(asyncio.sleep(PROBE_EVERY_S), *map(self._ask, ends))
+            answers = await asyncio.gather(asyncio.sleep(PROBE_INTERVAL_S), *map(self._ask, ends))
             for end, answer in zip(ends, answers[1:], strict=True):
                 if end in self._windows:
                     self._windows[end].add(answer)
-            self._judge()
+            self._update_states()
 
     def states(self) -> tuple[TunnelEndState, ...]:
-        """Return how each end is, by the name of its tunnel."""
+        """Return the state of each end, sorted by tunnel name."""
         states = []
-        for end, standing in self._standings.items():
-            reason, since = self._told[end.tunnel]
+        for end, status in self._statuses.items():
+            reason, since = self._reported[end.tunnel]
             probes = self._windows[end].probes
             states.append(
                 TunnelEndState(
@@ -185,7 +186,7 @@ class PointToPoint:
                     up=not reason,
                     since=since,
                     reason=reason,
-                    mtu=standing.mtu,
+                    mtu=status.mtu,
                     round_trip_us=probes.round_trip_us,
                     sent=probes.sent,
                     lost=probes.lost,
@@ -195,30 +196,30 @@ class PointToPoint:
 
     async def _ask(self, end: TunnelEnd) -> float | None:
         try:
-            return await self._echo(end.peers[0], end.link, PROBE_EVERY_S)
+            return await self._echo(end.peers[0], end.link, PROBE_INTERVAL_S)
         except OSError as error:
-            _log.warning("no echo request can be sent", device=end.link, reason=str(error))
+            _log.warning("cannot send an echo request", device=end.link, reason=str(error))
             return None
 
-    def _judge(self) -> None:
-        """Keep since when each end is as it is, and tell where one has changed."""
-        told = {}
-        for end, standing in self._standings.items():
-            reason = standing.reason or self._silence(end)
-            before = self._told.get(end.tunnel)
+    def _update_states(self) -> None:
+        """Update each end's state and the time of its last change; call ``changed`` if any did."""
+        reported = {}
+        for end, status in self._statuses.items():
+            reason = status.reason or self._unanswered(end)
+            before = self._reported.get(end.tunnel)
             same = before is not None and bool(before[0]) == bool(reason)
             since = before[1] if before is not None and same else utc(self._now())
-            told[end.tunnel] = (reason, since)
-        news = {tunnel: reason for tunnel, (reason, _) in told.items()} != {
-            tunnel: reason for tunnel, (reason, _) in self._told.items()
+            reported[end.tunnel] = (reason, since)
+        changed = {tunnel: reason for tunnel, (reason, _) in reported.items()} != {
+            tunnel: reason for tunnel, (reason, _) in self._reported.items()
         }
-        self._told = told
-        if news:
+        self._reported = reported
+        if changed:
             self._changed()
 
-    def _silence(self, end: TunnelEnd) -> str:
+    def _unanswered(self, end: TunnelEnd) -> str:
         window = self._windows[end]
         if not end.peers or window.answers:
             return ""
-        # Without how long: the state says since when.
+        # Without a duration, so that the reason is stable; the state has the start time.
         return f"no answer from {end.peers[0]} through {end.link}"

@@ -1,10 +1,10 @@
-"""What an agent refuses of an assignment, whoever asks for it. Pure.
+"""Which parts of an assignment an agent refuses. Pure.
 
-A director may be hostile, and a disk may lie. An assignment is screened before it is kept and
-again when it is read: what no host can do is left out and reported with its cure, and the rest is
-carried out. Whether an address is taken follows from the host as it is now, so that is judged in
-every check, and only of VIPs that are not served yet: what a name server or a router says must
-not take a VIP out of service.
+A director may be hostile, and a disk may lie. An assignment is screened before it is saved and
+again when it is loaded: what no host can do is left out and reported with its cure, and the rest
+is carried out. Whether an address is in use follows from the host as it is now, so that is judged
+in every check, and only for VIPs that are not served yet: what a name server or a router says
+must not take a VIP out of service.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from lvsctl.agent.assignments import Assignments
-from lvsctl.agent.faults import Fault, Place
+from lvsctl.agent.faults import Fault, FaultLocation
 from lvsctl.errors import InvalidInput, Problem
 from lvsctl.host.interface import AddressKey
 from lvsctl.messages.model import Assignment, Tunnel, TunnelEnd
@@ -21,33 +21,33 @@ from lvsctl.unicast import broadcast_addresses, why_not_unicast
 
 T = TypeVar("T")
 
-MOST_VIPS = 1024
-"""On one host, of all farms."""
-MOST_TUNNELS = 16
-"""Types of tunnel, of one farm."""
-MOST_TUNNEL_ENDS = 250
-"""Of one farm."""
-MOST_FARMS = 8
-"""That have something on one host at once."""
-MOST_ADDRESSES = 16
+MAX_VIPS = 1024
+"""On one host, over all farms."""
+MAX_TUNNELS = 16
+"""Tunnel types, per farm."""
+MAX_TUNNEL_ENDS = 250
+"""Per farm."""
+MAX_FARMS = 8
+"""With something on one host at the same time."""
+MAX_ADDRESSES = 16
 """Inside one point-to-point tunnel, at each end."""
-MOST_FARM_ID = 100
-MOST_NAME = 63
-MOST_TOLD = 20
-"""Refusals that are reported one by one."""
+MAX_FARM_ID = 100
+MAX_NAME = 63
+MAX_REPORTED = 20
+"""Refusals that are reported individually."""
 
-_LEAST_MTU, _MOST_MTU = 576, 65535
-_MOST_PORT = 65535
-_MOST_TYPE = 32
+_MIN_MTU, _MAX_MTU = 576, 65535
+_MAX_PORT = 65535
+_MAX_TYPE = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Screened:
+class ScreenedAssignment:
     """An assignment without what no host can do.
 
     Attributes:
-        assignment: What is carried out.
-        refusals: What was left out.
+        assignment: The parts to carry out.
+        refusals: The parts left out, and why.
     """
 
     assignment: Assignment
@@ -56,99 +56,103 @@ class Screened:
 
 @dataclass(frozen=True, slots=True)
 class HostAddresses:
-    """What the addresses of a host and of its network leave for VIPs.
+    """The addresses of a host and its network, none of which may be a VIP.
 
     Attributes:
         address: The real server's own (RIP).
-        taken: Addresses that are somebody's already, and whose.
-        served: VIPs that the agent has put on this host.
+        in_use: Addresses that are in use, each with its owner.
+        served: VIPs that the agent has added to this host.
     """
 
     address: IPAddress
-    taken: Mapping[IPAddress, str]
+    in_use: Mapping[IPAddress, str]
     served: frozenset[IPAddress]
 
 
-def refuse_unidentified(new: Assignment, agent: str, held: Assignments) -> None:
-    """Refuse an assignment as a whole that cannot be told from others.
+def check_identity(new: Assignment, agent: str, current: Assignments) -> None:
+    """Refuse an assignment as a whole that is not for this agent or of no valid farm.
 
     Args:
-        new: What a director says.
+        new: A director's assignment.
         agent: This agent's name.
-        held: What holds so far.
+        current: The assignments in effect.
 
     Raises:
-        InvalidInput: It is for another agent, names no farm, or is of one farm too many.
+        InvalidInput: It is for another agent, names no farm, or would be one farm too many.
     """
     if new.agent != agent:
-        raise InvalidInput([Problem("/agent", f"{_quoted(new.agent)} is not {agent!r}")])
-    if not 0 < len(new.farm_id) <= MOST_FARM_ID or not new.farm_id.isprintable():
-        detail = f"{_quoted(new.farm_id)} is no farm's id"
-        raise InvalidInput([Problem("/farm_id", detail, f"1 to {MOST_FARM_ID} characters")])
-    farms = {farm.farm_id for farm in held.farms}
-    if new.farm_id not in farms and len(farms) >= MOST_FARMS:
+        raise InvalidInput([Problem("/agent", f"{_quote(new.agent)} is not {agent!r}")])
+    if not 0 < len(new.farm_id) <= MAX_FARM_ID or not new.farm_id.isprintable():
+        detail = f"{_quote(new.farm_id)} is not a valid farm id"
+        raise InvalidInput([Problem("/farm_id", detail, f"1 to {MAX_FARM_ID} characters")])
+    farms = {farm.farm_id for farm in current.farms}
+    if new.farm_id not in farms and len(farms) >= MAX_FARMS:
         detail = f"{len(farms)} other farms have something on this host already"
         cure = "lvsctl agent leave, and start the agent again"
         raise InvalidInput([Problem("/farm_id", detail, cure)])
 
 
-def screened(new: Assignment, others: Iterable[Assignment], place: Place) -> Screened:
+def screen(
+    new: Assignment, others: Iterable[Assignment], location: FaultLocation
+) -> ScreenedAssignment:
     """Leave out of an assignment what no host can do.
 
     Args:
-        new: What a director or the disk says.
-        others: What other farms assigned; their VIPs count too.
-        place: This host.
+        new: From a director or the disk.
+        others: Those of other farms; their VIPs count towards the limit.
+        location: This host.
     """
     elsewhere = {vip for other in others for vip in other.vips}.difference(new.vips)
-    vips, no_vips = _admitted(
+    vips, no_vips = _admit(
         new.vips,
-        MOST_VIPS - len(elsewhere),
-        lambda vip: _vip_refusal(vip, place),
-        lambda count: _too_many("VIPs", count, MOST_VIPS, place),
+        MAX_VIPS - len(elsewhere),
+        lambda vip: _vip_refusal(vip, location),
+        lambda count: _too_many("VIPs", count, MAX_VIPS, location),
     )
-    tunnels, no_tunnels = _admitted(
+    tunnels, no_tunnels = _admit(
         new.tunnels,
-        MOST_TUNNELS,
-        lambda tunnel: _tunnel_refusal(tunnel, place),
-        lambda count: _too_many("types of tunnel", count, MOST_TUNNELS, place),
+        MAX_TUNNELS,
+        lambda tunnel: _tunnel_refusal(tunnel, location),
+        lambda count: _too_many("types of tunnel", count, MAX_TUNNELS, location),
     )
-    ends, no_ends = _admitted(
+    ends, no_ends = _admit(
         new.tunnel_ends,
-        MOST_TUNNEL_ENDS,
-        lambda end: _end_refusal(end, place),
-        lambda count: _too_many("point-to-point tunnels", count, MOST_TUNNEL_ENDS, place),
+        MAX_TUNNEL_ENDS,
+        lambda end: _end_refusal(end, location),
+        lambda count: _too_many("point-to-point tunnels", count, MAX_TUNNEL_ENDS, location),
     )
-    mtu, no_mtu = _admitted_mtu(new.mtu, place)
+    mtu, no_mtu = _admit_mtu(new.mtu, location)
     assignment = replace(new, vips=vips, tunnels=tunnels, tunnel_ends=ends, mtu=mtu)
     refusals = (*no_vips, *no_tunnels, *no_ends, *no_mtu)
-    return Screened(assignment, tuple(_summed_up(refusals, place)))
+    return ScreenedAssignment(assignment, tuple(_summarize(refusals, location)))
 
 
-def screened_whole(held: Assignments, place: Place) -> tuple[Assignments, tuple[Fault, ...]]:
+def screen_all(
+    current: Assignments, location: FaultLocation
+) -> tuple[Assignments, tuple[Fault, ...]]:
     """Leave out of all farms' assignments what no host can do."""
     farms: list[Assignment] = []
     refusals: list[Fault] = []
-    for farm in held.farms[-MOST_FARMS:]:
-        result = screened(farm, farms, place)
+    for farm in current.farms[-MAX_FARMS:]:
+        result = screen(farm, farms, location)
         farms.append(result.assignment)
         refusals += result.refusals
-    return Assignments(tuple(farms)), tuple(_summed_up(refusals, place))
+    return Assignments(tuple(farms)), tuple(_summarize(refusals, location))
 
 
-def taken_addresses(
+def addresses_in_use(
     present: Collection[AddressKey],
     gateways: Iterable[tuple[str, IPAddress]],
     directors: Iterable[IPAddress],
 ) -> Mapping[IPAddress, str]:
-    """Return the addresses that no VIP may be, each with whose it is.
+    """Return the addresses that no VIP may have, each with its owner.
 
-    An address that stands alone (/32, /128) may well be a VIP that somebody put there.
+    A host address (/32, /128) is not among them: it may be a VIP that somebody else added.
 
     Args:
         present: Every address of this host.
         gateways: Device and next hop of the default routes.
-        directors: Addresses of the directors that this agent asks.
+        directors: Addresses of this agent's directors.
     """
     own = [
         (key.link, key.address)
@@ -163,93 +167,93 @@ def taken_addresses(
     }
 
 
-def unfit_vips(
-    vips: Iterable[IPAddress], host: HostAddresses, place: Place
+def conflicting_vips(
+    vips: Iterable[IPAddress], host: HostAddresses, location: FaultLocation
 ) -> Mapping[IPAddress, Fault]:
-    """Return the VIPs that this host cannot serve because they are somebody's own address."""
+    """Return the VIPs that this host must not serve because they are in use as other addresses."""
     found: dict[IPAddress, Fault] = {}
     for vip in vips:
         if vip == host.address:
             whose = "this host, to which directors send tunnelled packets"
-        elif vip in host.taken and vip not in host.served:
-            whose = host.taken[vip]
+        elif vip in host.in_use and vip not in host.served:
+            whose = host.in_use[vip]
         else:
             continue
         found[vip] = Fault(
             str(vip),
-            f"{place.name} does not serve {vip}: it is the address of {whose}",
+            f"{location.name} does not serve {vip}: it is the address of {whose}",
             "give the service a VIP of its own",
         )
     return found
 
 
-# What no host can do
+# Limits and rules for each part
 
 
-def _vip_refusal(vip: IPAddress, place: Place) -> Fault | None:
+def _vip_refusal(vip: IPAddress, location: FaultLocation) -> Fault | None:
     nature = why_not_unicast(vip)
     if not nature:
         return None
     return Fault(
         str(vip),
-        f"{place.name} does not serve {vip}: it is {nature}",
+        f"{location.name} does not serve {vip}: it is {nature}",
         "give the service a unicast address that hosts can route to",
     )
 
 
-def _tunnel_refusal(tunnel: Tunnel, place: Place) -> Fault | None:
-    named = 0 < len(tunnel.type) <= _MOST_TYPE and tunnel.type.isprintable()
-    least, most = (1, _MOST_PORT) if tunnel.type == "gue" else (0, 0)
+def _tunnel_refusal(tunnel: Tunnel, location: FaultLocation) -> Fault | None:
+    named = 0 < len(tunnel.type) <= _MAX_TYPE and tunnel.type.isprintable()
+    least, most = (1, _MAX_PORT) if tunnel.type == "gue" else (0, 0)
     if named and (least <= tunnel.port <= most or tunnel.type not in {"ipip", "gre", "gue"}):
         return None
     return Fault(
-        f"tunnel {_quoted(tunnel.type)}",
-        f"{place.name} does not accept a tunnel of type {_quoted(tunnel.type)} at port "
-        f"{tunnel.port}: there is none",
+        f"tunnel {_quote(tunnel.type)}",
+        f"{location.name} does not accept a tunnel of type {_quote(tunnel.type)} at port "
+        f"{tunnel.port}: there is no such tunnel",
         "set the pool's tunnel to ipip, gre, or gue with a port from 1 to 65535",
     )
 
 
-def _end_refusal(end: TunnelEnd, place: Place) -> Fault | None:
-    if not 0 < len(end.tunnel) <= MOST_NAME or not end.tunnel.isprintable():
-        why = f"its name is not 1 to {MOST_NAME} printable characters"
-    elif max(len(end.addresses), len(end.peers)) > MOST_ADDRESSES:
-        why = f"it has more than {MOST_ADDRESSES} addresses at one end"
+def _end_refusal(end: TunnelEnd, location: FaultLocation) -> Fault | None:
+    if not 0 < len(end.tunnel) <= MAX_NAME or not end.tunnel.isprintable():
+        why = f"its name is not 1 to {MAX_NAME} printable characters"
+    elif max(len(end.addresses), len(end.peers)) > MAX_ADDRESSES:
+        why = f"it has more than {MAX_ADDRESSES} addresses at one end"
     else:
         return None
     return Fault(
-        f"tunnel {_quoted(end.tunnel)}",
-        f"{place.name} does not bring up tunnel {_quoted(end.tunnel)}: {why}",
-        "declare it anew: lvsctl apply, or PUT /v1/tunnels/NAME",
+        f"tunnel {_quote(end.tunnel)}",
+        f"{location.name} does not bring up tunnel {_quote(end.tunnel)}: {why}",
+        "declare it again: lvsctl apply, or PUT /v1/tunnels/NAME",
     )
 
 
-def _admitted_mtu(mtu: int | None, place: Place) -> tuple[int | None, Sequence[Fault]]:
-    if mtu is None or _LEAST_MTU <= mtu <= _MOST_MTU:
+def _admit_mtu(mtu: int | None, location: FaultLocation) -> tuple[int | None, Sequence[Fault]]:
+    if mtu is None or _MIN_MTU <= mtu <= _MAX_MTU:
         return mtu, ()
     fault = Fault(
         "mtu",
-        f"{place.name} announces no MSS for a path MTU of {mtu}: no network has that",
-        f"set the tunnel's mtu of the pool to a value from {_LEAST_MTU} to {_MOST_MTU}",
+        f"{location.name} announces no MSS for a path MTU of {mtu}: it is out of range",
+        f"set the tunnel's mtu of the pool to a value from {_MIN_MTU} to {_MAX_MTU}",
     )
     return None, [fault]
 
 
-def _too_many(what: str, count: int, most: int, place: Place) -> Fault:
+def _too_many(what: str, count: int, most: int, location: FaultLocation) -> Fault:
     return Fault(
         what,
-        f"{place.name} leaves out {count} {what}: an agent takes {most} at most",
+        f"{location.name} leaves out {count} {what}: an agent takes at most {most}",
         "spread them over more real servers",
     )
 
 
-def _admitted(
+def _admit(
     members: Iterable[T],
     most: int,
     refusal: Callable[[T], Fault | None],
     too_many: Callable[[int], Fault],
 ) -> tuple[tuple[T, ...], Sequence[Fault]]:
-    """Return the members that can be, each once and no more than ``most``, and the refusals."""
+    """Return the acceptable members, without duplicates and at most ``most``, and the refusals."""
     judged = {member: refusal(member) for member in dict.fromkeys(members)}
     fit = [member for member, fault in judged.items() if fault is None]
     faults = [fault for fault in judged.values() if fault is not None]
@@ -257,17 +261,17 @@ def _admitted(
     return tuple(fit[: max(most, 0)]), [*faults, *([too_many(rest)] if rest > 0 else [])]
 
 
-def _summed_up(faults: Sequence[Fault], place: Place) -> Iterator[Fault]:
-    """Yield the first refusals, and how many more there are: a report must stay small."""
-    yield from faults[:MOST_TOLD]
-    if len(faults) > MOST_TOLD:
+def _summarize(faults: Sequence[Fault], location: FaultLocation) -> Iterator[Fault]:
+    """Yield the first refusals and the number of others: a report must stay small."""
+    yield from faults[:MAX_REPORTED]
+    if len(faults) > MAX_REPORTED:
         yield Fault(
             "assignment",
-            f"{place.name} refuses {len(faults) - MOST_TOLD} more parts of its assignment",
-            "correct those that are listed first; the next ones are listed then",
+            f"{location.name} refuses {len(faults) - MAX_REPORTED} more parts of its assignment",
+            "correct those listed; the others are listed after that",
         )
 
 
-def _quoted(text: str) -> str:
-    shown = repr(text[: MOST_NAME + 1])
-    return shown if len(text) <= MOST_NAME else f"{shown[:-1]}…'"
+def _quote(text: str) -> str:
+    shown = repr(text[: MAX_NAME + 1])
+    return shown if len(text) <= MAX_NAME else f"{shown[:-1]}…'"

@@ -1,4 +1,4 @@
-"""Which VIPs a host is seen to serve, and which tunnels to accept. Pure."""
+"""Which VIPs a host is observed to serve, and which tunnels to accept. Pure."""
 
 from collections.abc import Collection
 
@@ -10,39 +10,41 @@ from lvsctl.net import Family, IPAddress, family_of
 
 
 def served(
-    task: ServingSpec, goal: DesiredHost, state: HostState
+    spec: ServingSpec, desired: DesiredHost, state: HostState
 ) -> tuple[tuple[IPAddress, ...], tuple[Tunnel, ...]]:
-    """Return the VIPs and tunnels that are seen in place with everything they need.
+    """Return the VIPs and tunnels that are observed in place with everything they need.
 
     A tunnel is accepted when it carries every family of VIPs that any tunnel carries, so that a
     director that changes to it takes no VIP out of service.
     """
-    if not goal.whole or (goal.base and changes(goal.base, state)):
+    if not desired.complete or (desired.base and changes(desired.base, state)):
         return (), ()
-    missing = {change.key for change in changes(goal.wanted, state)}
+    missing = {change.key for change in changes(desired.state, state)}
     carried: dict[Tunnel, set[Family]] = {}
-    for carrier in goal.carriers:
+    for carrier in desired.carriers:
         if missing.isdisjoint(carrier.needs):
             carried.setdefault(carrier.tunnel, set()).add(carrier.vip)
     families = frozenset[Family]().union(*carried.values())
     accepted = tuple(
         tunnel
-        for tunnel in task.servable_tunnels
-        if tunnel not in goal.excluded
+        for tunnel in spec.servable_tunnels
+        if tunnel not in desired.excluded
         and carried.get(tunnel, set()) >= families
-        and (tunnel in carried or not task.families)
+        and (tunnel in carried or not spec.families)
     )
     ready = tuple(
         vip
-        for vip, key in goal.vips.items()
-        if key not in missing and family_of(vip) in families and not _lacks_mss(vip, goal, missing)
+        for vip, key in desired.vips.items()
+        if key not in missing
+        and family_of(vip) in families
+        and not _lacks_mss(vip, desired, missing)
     )
     return ready, accepted
 
 
-def _lacks_mss(vip: IPAddress, goal: DesiredHost, missing: Collection[HostKey]) -> bool:
+def _lacks_mss(vip: IPAddress, desired: DesiredHost, missing: Collection[HostKey]) -> bool:
     return any(
         rule in missing or any(route in missing for route in plan.routes)
-        for plan in goal.mss
+        for plan in desired.mss
         if (rule := plan.rules.get(vip)) is not None
     )

@@ -1,4 +1,4 @@
-"""The one writer of a real server's host: makes it as assigned, keeps it so, and undoes it."""
+"""Reconciles a real server's host with its assignment, and undoes it. The only writer."""
 
 import errno
 from collections.abc import Callable, Collection, Sequence
@@ -13,13 +13,13 @@ from lvsctl.agent.desired_host import (
     HostObservation,
     ServingSpec,
     keys_to_observe,
-    set_up,
+    plan_host,
 )
 from lvsctl.agent.faults import (
     Fault,
-    Place,
+    FaultLocation,
+    drift_fault,
     excluded_fault,
-    fault_of,
     ipv6_faults,
     kept_fault,
     mss_faults,
@@ -27,16 +27,16 @@ from lvsctl.agent.faults import (
     state_fault,
     unreadable_fault,
     unservable_faults,
-    unsettled_fault,
+    unstable_fault,
 )
 from lvsctl.agent.findings import Findings
 from lvsctl.agent.mss import TABLE, Routing
-from lvsctl.agent.policy import unfit_vips
+from lvsctl.agent.policy import conflicting_vips
 from lvsctl.agent.readiness import served
-from lvsctl.agent.record import Record, presumed, pruned
+from lvsctl.agent.record import Record, assumed_baseline, prune
 from lvsctl.agent.vip_addresses import foreign_vips, host_addresses
 from lvsctl.errors import KernelError, StoreError
-from lvsctl.host.baseline import Baseline, extended, restored
+from lvsctl.host.baseline import Baseline, extend, plan_restore
 from lvsctl.host.fallback import FALLBACK_DEVICES
 from lvsctl.host.interface import (
     AddressKey,
@@ -54,22 +54,22 @@ from lvsctl.results import Done, Failed
 
 _log = structlog.get_logger()
 
-_ROUNDS = 9
-"""Devices, again for each of three fallback devices that is not to be had; default; the rest; what
-that brought with it; what is no longer wanted; and one to see that nothing is left."""
+_MAX_ROUNDS = 9
+"""Upper bound: devices, and again for each of three fallback devices that are missing; default;
+the rest; what that made possible; removals; and a last round that finds nothing to do."""
 
-_FREE_TO_GO = (AddressKey, RuleKey, RouteKey)
-"""What no VIP is kept silent or reached by."""
+_SAFE_TO_REMOVE = (AddressKey, RuleKey, RouteKey)
+"""Keys whose removal cannot expose a VIP on the network."""
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """How a real server is.
+class HostStatus:
+    """The status of a real server.
 
     Attributes:
-        ready: VIPs that were seen in place with everything they need.
-        tunnels: Types of tunnel that were seen to be accepted.
-        findings: What was or is wrong.
+        ready: VIPs that were observed in place with everything they need.
+        tunnels: Tunnels that were observed to be accepted.
+        findings: Active faults and recent repairs.
     """
 
     ready: tuple[IPAddress, ...] = ()
@@ -79,31 +79,31 @@ class Condition:
 
 @dataclass(slots=True)
 class _Cycle:
-    """One comparison of host and task, over several rounds.
+    """One reconciliation of the host, over several rounds.
 
     Attributes:
-        first: What was observed before anything was changed.
-        last: What was observed last.
-        goal: What the host should be, as of the last observation.
-        faults: What stands in the way, by subject.
+        first: The observation before any change.
+        last: The latest observation.
+        desired: The desired state, as of the latest observation.
+        faults: What went wrong, by subject.
         refused: Changes that the host refused.
-        stopped: What everything else builds on cannot be made.
+        stopped: The base failed, on which everything else depends.
     """
 
     first: HostState
     last: HostObservation
-    goal: DesiredHost
+    desired: DesiredHost
     faults: dict[str, Fault] = field(default_factory=dict)
     refused: set[HostChange] = field(default_factory=set)
     stopped: bool = False
 
     def missing(self, wanted: HostState) -> list[HostChange]:
-        """Return what is still to be done for a part of the goal."""
+        """Return the changes still to be made for a part of the desired state."""
         todo = changes(wanted, self.last.state)
         return [change for change in todo if change not in self.refused]
 
     def add(self, fault: Fault) -> None:
-        """Take note of a fault; the first one about a thing is nearest to its cause."""
+        """Add a fault; the first one about a subject is nearest to its cause."""
         self.faults.setdefault(fault.subject, fault)
 
 
@@ -112,18 +112,18 @@ class RealServer:
 
     Args:
         host: The host.
-        record: How it was found, as far as it was recorded.
-        keep_record: Writes the record to the disk; raises StoreError.
+        record: Its original configuration, as far as recorded.
+        save_record: Saves the record; raises StoreError.
         name: The agent's.
         address: The real server's (RIP).
-        now: The present time, in UTC.
+        now: Returns the current time, in UTC.
     """
 
     def __init__(
         self,
         host: Host,
         record: Record,
-        keep_record: Callable[[Record], None],
+        save_record: Callable[[Record], None],
         *,
         name: str,
         address: IPAddress,
@@ -131,56 +131,56 @@ class RealServer:
     ) -> None:
         self._host = host
         self._record = record
-        self._keep_record = keep_record
+        self._save_record = save_record
         self._name = name
         self._address = address
         self._now = now
         self._findings = Findings()
-        self._without: set[str] = set()
-        # What was in place when it was last looked at, and so can only have been changed since.
-        self._in_place = frozenset(record.found) if record.settled else frozenset()
+        self._missing_fallbacks: set[str] = set()
+        # Keys observed in place; if one is not any more, somebody else changed it.
+        self._confirmed = frozenset(record.found) if record.settled else frozenset()
 
     def check(
         self,
         assignments: Assignments,
         faults: Sequence[Fault] = (),
         directors: Collection[IPAddress] = (),
-    ) -> Condition:
-        """Make the host as assigned, and tell how it is.
+    ) -> HostStatus:
+        """Reconcile the host with its assignments, and return its status.
 
-        Nothing is touched before a first assignment is known.
+        Nothing is changed before the first assignment.
 
         Args:
             assignments: What to serve.
-            faults: What else is wrong, to be reported along.
+            faults: Faults found elsewhere, to be reported with the others.
             directors: Addresses of directors, which cannot be VIPs.
         """
-        place = Place(self._name)
-        standing = [*faults]
+        location = FaultLocation(self._name)
+        active = [*faults]
         if assignments.current is None:
-            return self._condition(standing)
-        standing += [
-            kept_fault(kept, assignments.farm_id, place)
+            return self._status(active)
+        active += [
+            kept_fault(kept, assignments.farm_id, location)
             for kept in assignments.kept
             if kept.vips or kept.tunnel_ends
         ]
         try:
             known = host_addresses(self._host, self._record, self._address, directors)
-            unfit = unfit_vips(assignments.vips, known, place)
-            vips = tuple(vip for vip in assignments.vips if vip not in unfit)
-            task = ServingSpec(vips, assignments.tunnels, self._address, assignments.mtu)
-            cycle = self._run(task)
+            conflicting = conflicting_vips(assignments.vips, known, location)
+            vips = tuple(vip for vip in assignments.vips if vip not in conflicting)
+            spec = ServingSpec(vips, assignments.tunnels, self._address, assignments.mtu)
+            cycle = self._run(spec)
         except KernelError as error:
-            return self._condition([*standing, unreadable_fault(str(error), place)])
-        standing += [*unfit.values(), *unservable_faults(task, place)]
-        standing += [excluded_fault(tunnel, place) for tunnel in cycle.goal.excluded]
-        standing += ipv6_faults(task, cycle.goal, cycle.last.state, place)
-        standing += mss_faults(cycle.goal, place)
-        ready, tunnels = served(task, cycle.goal, cycle.last.state)
-        return self._condition([*standing, *cycle.faults.values()], ready, tunnels)
+            return self._status([*active, unreadable_fault(str(error), location)])
+        active += [*conflicting.values(), *unservable_faults(spec, location)]
+        active += [excluded_fault(tunnel, location) for tunnel in cycle.desired.excluded]
+        active += ipv6_faults(spec, cycle.desired, cycle.last.state, location)
+        active += mss_faults(cycle.desired, location)
+        ready, tunnels = served(spec, cycle.desired, cycle.last.state)
+        return self._status([*active, *cycle.faults.values()], ready, tunnels)
 
     def undo(self) -> Sequence[Fault]:
-        """Make the host as it was found; return what stood in the way.
+        """Restore the host; return what could not be restored.
 
         Where a VIP cannot be removed, the sysctls that keep it silent stay.
 
@@ -190,37 +190,37 @@ class RealServer:
         found = self._record.found
         observed = self._host.observe(found)
         cycle = _Cycle(observed, HostObservation(observed), DesiredHost())
-        self._restore(restored(found, observed), cycle)
+        self._restore(plan_restore(found, observed), cycle)
         return tuple(cycle.faults.values())
 
-    def _condition(
+    def _status(
         self,
-        standing: Sequence[Fault],
+        active: Sequence[Fault],
         ready: tuple[IPAddress, ...] = (),
         tunnels: tuple[Tunnel, ...] = (),
-    ) -> Condition:
+    ) -> HostStatus:
         now = self._now()
-        self._findings.standing(standing, now)
-        return Condition(ready, tunnels, self._findings.all(now))
+        self._findings.set_active(active, now)
+        return HostStatus(ready, tunnels, self._findings.all(now))
 
     # One cycle
 
-    def _run(self, task: ServingSpec) -> _Cycle:
-        seen = self._observe(task)
-        cycle = _Cycle(seen.state, seen, set_up(task, seen, self._without))
-        for _ in range(_ROUNDS):
-            if not self._advance(task, cycle):
+    def _run(self, spec: ServingSpec) -> _Cycle:
+        seen = self._observe(spec)
+        cycle = _Cycle(seen.state, seen, plan_host(spec, seen, self._missing_fallbacks))
+        for _ in range(_MAX_ROUNDS):
+            if not self._advance(spec, cycle):
                 break
-            cycle.last = self._observe(task)
-            cycle.goal = set_up(task, cycle.last, self._without, cycle.refused)
-        self._conclude(cycle)
+            cycle.last = self._observe(spec)
+            cycle.desired = plan_host(spec, cycle.last, self._missing_fallbacks, cycle.refused)
+        self._assess(cycle)
         return cycle
 
-    def _observe(self, task: ServingSpec) -> HostObservation:
-        main = {family: self._host.routes(family) for family in task.families}
+    def _observe(self, spec: ServingSpec) -> HostObservation:
+        main = {family: self._host.routes(family) for family in spec.families}
         routes = {key: config for routes in main.values() for key, config in routes.items()}
-        keys = keys_to_observe(task, self._host.links(), routes)
-        foreign = foreign_vips(self._host, self._record, task.servable_vips)
+        keys = keys_to_observe(spec, self._host.links(), routes)
+        foreign = foreign_vips(self._host, self._record, spec.servable_vips)
         return HostObservation(
             self._host.observe(dict.fromkeys([*keys, *foreign.values(), *self._record.found])),
             {family: Routing(main[family], self._foreign(family)) for family in main},
@@ -228,7 +228,7 @@ class RealServer:
         )
 
     def _foreign(self, family: Family) -> Sequence[RouteKey]:
-        """Return the routes in our table that somebody else put there."""
+        """Return the routes in lvsctl's table that somebody else added."""
         if self._record.lost:
             return ()
         found = self._record.found
@@ -238,133 +238,133 @@ class RealServer:
             if key not in found or found[key].found is not None
         ]
 
-    def _advance(self, task: ServingSpec, cycle: _Cycle) -> bool:
-        """Make the next changes; return whether there is anything new to look at.
+    def _advance(self, spec: ServingSpec, cycle: _Cycle) -> bool:
+        """Make the next changes; return whether the host must be observed again.
 
-        What is wanted comes first, and only when it is in place, what is not goes: a VIP that
-        moves to another device is on both for a moment, and never on none.
+        Additions come first, and removals only once these are in place: a VIP that moves to
+        another device is on both for a moment, and never on none.
         """
-        missing = cycle.missing(cycle.goal.wanted)
-        leftovers = self._leftovers(task, cycle)
+        missing = cycle.missing(cycle.desired.state)
+        obsolete = self._obsolete(spec, cycle)
         try:
-            self._remember(cycle)
+            self._record_baseline(cycle)
         except StoreError as error:
-            # Without the record nothing could be undone, so nothing is done.
-            cycle.add(state_fault(str(error), Place(self._name)))
+            # Without the record on disk nothing could be undone, so nothing is changed.
+            cycle.add(state_fault(str(error), FaultLocation(self._name)))
             return False
-        if cycle.stopped or not (missing or leftovers):
+        if cycle.stopped or not (missing or obsolete):
             return False
         if missing:
-            self._make(cycle)
+            self._set_up(cycle)
         else:
-            self._restore(leftovers, cycle)
+            self._restore(obsolete, cycle)
         return True
 
-    def _make(self, cycle: _Cycle) -> None:
-        """Make what is missing; what fails holds up only what needs it."""
-        goal = cycle.goal
-        for link in goal.in_the_way:
-            self._restore(self._of_device(link, cycle), cycle)
-        if not self._apply(cycle.missing(goal.base), cycle):
+    def _set_up(self, cycle: _Cycle) -> None:
+        """Make what is missing; a failure holds up only what depends on it."""
+        desired = cycle.desired
+        for link in desired.conflicting:
+            self._restore(self._undo_device(link, cycle), cycle)
+        if not self._apply(cycle.missing(desired.base), cycle):
             cycle.stopped = True
             return
-        for change in [*cycle.missing(goal.devices), *cycle.missing(goal.ports)]:
+        for change in [*cycle.missing(desired.devices), *cycle.missing(desired.ports)]:
             self._apply([change], cycle)
-        for plan in goal.mss:
+        for plan in desired.mss:
             if self._apply(cycle.missing(plan.routes), cycle):
-                self._apply(cycle.missing(plan.wanted_rules), cycle)
-        for change in cycle.missing(goal.addresses):
+                self._apply(cycle.missing(plan.rule_state), cycle)
+        for change in cycle.missing(desired.addresses):
             self._apply([change], cycle)
 
-    def _of_device(self, link: LinkKey, cycle: _Cycle) -> Sequence[HostChange]:
-        """Return what undoes a device of ours, with our addresses on it."""
+    def _undo_device(self, link: LinkKey, cycle: _Cycle) -> Sequence[HostChange]:
+        """Return the changes that undo a device of lvsctl's and its addresses on it."""
         found: Baseline = {
             key: entry
             for key, entry in self._record.found.items()
             if key == link or (isinstance(key, AddressKey) and key.link == link.name)
         }
-        return restored(found, cycle.last.state)
+        return plan_restore(found, cycle.last.state)
 
-    def _leftovers(self, task: ServingSpec, cycle: _Cycle) -> Sequence[HostChange]:
-        """Return what undoes that which is ours and no longer wanted."""
-        goal = cycle.goal
-        if not goal.whole or (task.tunnels and not task.servable_tunnels):
+    def _obsolete(self, spec: ServingSpec, cycle: _Cycle) -> Sequence[HostChange]:
+        """Return the changes that undo what lvsctl added and is no longer desired."""
+        desired = cycle.desired
+        if not desired.complete or (spec.tunnels and not spec.servable_tunnels):
             return ()
-        wanted, state = goal.wanted, cycle.last.state
+        wanted, state = desired.state, cycle.last.state
         rest = {key: entry for key, entry in self._record.found.items() if key not in wanted}
 
-        def may_go(change: HostChange) -> bool:
+        def may_remove(change: HostChange) -> bool:
             key = change.key
-            if not isinstance(key, AddressKey) or key.address.ip not in task.vips:
+            if not isinstance(key, AddressKey) or key.address.ip not in spec.vips:
                 return change not in cycle.refused
-            stands_at = goal.vips.get(key.address.ip)
-            return stands_at is not None and state[stands_at] is not None
+            desired_key = desired.vips.get(key.address.ip)
+            return desired_key is not None and state[desired_key] is not None
 
-        return [change for change in restored(rest, state) if may_go(change)]
+        return [change for change in plan_restore(rest, state) if may_remove(change)]
 
-    def _remember(self, cycle: _Cycle) -> None:
+    def _record_baseline(self, cycle: _Cycle) -> None:
         found = self._record.found
         if self._record.lost:
-            found = {**presumed(cycle.goal.wanted), **found}
-        found = extended(found, cycle.goal.wanted, cycle.last.state)
+            found = {**assumed_baseline(cycle.desired.state), **found}
+        found = extend(found, cycle.desired.state, cycle.last.state)
         if found != self._record.found:
-            self._keep(replace(self._record, found=found, settled=False))
+            self._save(replace(self._record, found=found, settled=False))
 
-    def _conclude(self, cycle: _Cycle) -> None:
-        place = Place(self._name, cycle.goal.links)
-        wanted = cycle.goal.wanted
+    def _assess(self, cycle: _Cycle) -> None:
+        location = FaultLocation(self._name, cycle.desired.links)
+        wanted = cycle.desired.state
         hindered = bool(cycle.faults)
         for key, config in wanted.items():
             if not satisfies(config, cycle.last.state[key]):
-                # What was not even tried, because of a fault, is no fault of its own.
-                if not hindered or key in self._in_place:
-                    fault = fault_of(key, config, cycle.last.state[key], place)
-                    cycle.add(fault or unsettled_fault(key, place))
-            elif key in self._in_place and not satisfies(config, cycle.first.get(key)):
-                fault = fault_of(key, config, cycle.first.get(key), place)
+                # What was not tried because of another fault is not a fault of its own.
+                if not hindered or key in self._confirmed:
+                    fault = drift_fault(key, config, cycle.last.state[key], location)
+                    cycle.add(fault or unstable_fault(key, location))
+            elif key in self._confirmed and not satisfies(config, cycle.first.get(key)):
+                fault = drift_fault(key, config, cycle.first.get(key), location)
                 if fault is not None:
-                    _log.warning("mended", subject=fault.subject, detail=fault.detail)
-                    self._findings.mended(fault, self._now())
-        if cycle.goal.whole and not cycle.faults:
-            self._in_place = frozenset(wanted)
+                    _log.warning("repaired", subject=fault.subject, detail=fault.detail)
+                    self._findings.record_repair(fault, self._now())
+        if cycle.desired.complete and not cycle.faults:
+            self._confirmed = frozenset(wanted)
             self._settle(cycle)
 
     def _settle(self, cycle: _Cycle) -> None:
-        found = pruned(self._record.found, cycle.goal.wanted, cycle.last.state)
+        found = prune(self._record.found, cycle.desired.state, cycle.last.state)
         record = replace(self._record, found=found, settled=True)
         if record != self._record:
             try:
-                self._keep(record)
+                self._save(record)
             except StoreError as error:
-                cycle.add(state_fault(str(error), Place(self._name)))
+                cycle.add(state_fault(str(error), FaultLocation(self._name)))
 
-    def _keep(self, record: Record) -> None:
-        self._keep_record(record)
+    def _save(self, record: Record) -> None:
+        self._save_record(record)
         self._record = record
 
     # Changes
 
     def _restore(self, undoing: Sequence[HostChange], cycle: _Cycle) -> None:
-        """Make changes that undo ours; where an address stays, what keeps it silent stays."""
+        """Apply undo changes; if an address cannot be removed, keep the sysctls that silence it."""
         for change in undoing:
-            if cycle.faults and not isinstance(change.key, _FREE_TO_GO):
+            if cycle.faults and not isinstance(change.key, _SAFE_TO_REMOVE):
                 return
             self._apply([change], cycle)
 
     def _apply(self, wanted: Sequence[HostChange], cycle: _Cycle) -> bool:
-        """Make changes that build on each other; return whether all were made."""
+        """Apply dependent changes in order; return whether all succeeded."""
         for change, result in zip(wanted, self._host.apply(wanted), strict=True):
             match result:
                 case Done():
                     _log.info("host changed", change=str(change))
                 case Failed() if _no_fallback_device(change, result):
                     _log.info("no fallback device", device=str(change.key), reason=str(result))
-                    self._without.add(str(change.key))
+                    self._missing_fallbacks.add(str(change.key))
                     return False
                 case Failed():
                     _log.error("host refused", change=str(change), reason=str(result))
                     cycle.refused.add(change)
-                    cycle.add(refusal_fault(change, result, Place(self._name)))
+                    cycle.add(refusal_fault(change, result, FaultLocation(self._name)))
                     return False
         return True
 

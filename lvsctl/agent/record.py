@@ -1,4 +1,4 @@
-"""How the host was found, as an agent keeps it on its disk."""
+"""The host's original configuration, as the agent stores it."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import cattrs
 from cattrs.strategies import configure_tagged_union
 
-from lvsctl.host.baseline import Baseline, BaselineEntry, restored
+from lvsctl.host.baseline import Baseline, BaselineEntry, plan_restore
 from lvsctl.host.interface import (
     AddressKey,
     Config,
@@ -23,14 +23,14 @@ from lvsctl.messages.converter import strict_converter, structured
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What was found, and how far the set-up had come.
+    """The original configuration, and whether the set-up was completed.
 
     Attributes:
-        boot: Which kernel and network namespace it is about; for any other it is void.
-        found: The record itself.
-        settled: Everything was seen in place after the last change of the record. What then is
-            not, was changed by somebody else.
-        lost: An earlier record was damaged; sysctls cannot be put back to what it said.
+        boot: Kernel and network namespace that it describes; void for any other.
+        found: The original configuration.
+        settled: Everything was observed in place after the last change of the record. Anything
+            that is out of place after that was changed by somebody else.
+        lost: An earlier record was damaged, so the original sysctls are unknown.
     """
 
     boot: str
@@ -39,20 +39,20 @@ class Record:
     lost: bool = False
 
 
-def pruned(found: Baseline, wanted: HostState, observed: HostState) -> Baseline:
-    """Return a record without what is neither wanted any more nor left to be undone.
+def prune(found: Baseline, wanted: HostState, observed: HostState) -> Baseline:
+    """Drop the entries that are neither desired nor still to be undone.
 
-    A device's sysctls go with it: one that comes later under the same name was found anew.
+    A device's sysctls go with it: a later device of the same name gets new entries.
     """
-    to_undo = {change.key for change in restored(found, observed)}
+    to_undo = {change.key for change in plan_restore(found, observed)}
     return {key: entry for key, entry in found.items() if key in wanted or key in to_undo}
 
 
-def presumed(wanted: HostState) -> Baseline:
-    """Return what a host with this set-up was probably found like, where the record is lost.
+def assumed_baseline(wanted: HostState) -> Baseline:
+    """Return a baseline to assume where the record is lost.
 
-    VIPs, tunnel devices, ports, routes and rules are ours by what they are; of
-    sysctls nothing can be said.
+    VIPs, tunnel devices, ports, routes and rules are recognizably lvsctl's; for sysctls there
+    is no way to know the original value.
     """
     found: dict[HostKey, BaselineEntry] = {}
     for key, config in wanted.items():
@@ -84,7 +84,7 @@ class _Document:
 
 
 def record_document(record: Record) -> object:
-    """Return a record as what ``json.dumps`` takes."""
+    """Return a record as a JSON document."""
     lines = tuple(_Line(key, entry.found, entry.ours) for key, entry in record.found.items())
     return _CONVERTER.unstructure(_Document(record.boot, lines, record.settled, record.lost))
 
@@ -93,7 +93,7 @@ def read_record(document: object) -> Record:
     """Return the record of a parsed JSON document.
 
     Raises:
-        InvalidInput: It is none.
+        InvalidInput: It is not a record.
     """
     read = structured(_CONVERTER, document, _Document)
     found = {line.key: BaselineEntry(line.found, line.ours) for line in read.lines}

@@ -1,10 +1,10 @@
-"""What an agent knows when it starts, damaged files or not."""
+"""What an agent restores from its state folder when it starts, damaged files or not."""
 
 from dataclasses import dataclass
 
 from lvsctl.agent.assignments import UNKNOWN_FARM, Assignments
-from lvsctl.agent.faults import Place
-from lvsctl.agent.policy import screened_whole
+from lvsctl.agent.faults import FaultLocation
+from lvsctl.agent.policy import screen_all
 from lvsctl.agent.record import Record
 from lvsctl.agent.state_dir import ASSIGNMENTS, RECORD, TUNNEL_ENDS, StateDir
 from lvsctl.errors import StoreCorrupt
@@ -16,14 +16,14 @@ from lvsctl.point_to_point.record import EndsFile
 
 @dataclass(frozen=True, slots=True)
 class RestoredState:
-    """What was on the disk.
+    """The restored state.
 
     Attributes:
         assignments: What the host has to serve.
-        record: How it was found.
+        record: Its original configuration.
         problems: What could not be read, for a person.
-        ends: Ends of point-to-point tunnels that may have been made.
-        ends_lost: Nothing is known of them, as their file was damaged.
+        ends: Ends of point-to-point tunnels that may exist on the host.
+        ends_lost: The file of tunnel ends was damaged, so ``ends`` is incomplete.
     """
 
     assignments: Assignments
@@ -34,11 +34,11 @@ class RestoredState:
 
 
 def restore_state(state: StateDir, boot: str) -> RestoredState:
-    """Read the state folder; a damaged file is kept aside and takes no VIP out of service.
+    """Read the state folder; a damaged file is preserved and takes no VIP out of service.
 
     Args:
         state: The folder.
-        boot: Which kernel and network namespace this is.
+        boot: Identity of this kernel and network namespace (host.boot).
 
     Raises:
         StoreTooNew: A newer lvsctl wrote it.
@@ -49,45 +49,48 @@ def restore_state(state: StateDir, boot: str) -> RestoredState:
         record = state.record(boot)
     except StoreCorrupt as error:
         record = Record(boot, lost=True)
-        state.keep_damaged(RECORD)
-        state.keep_record(record)
+        state.preserve_damaged(RECORD)
+        state.save_record(record)
         problems.append(
-            f"{error}; how the host was found is lost: a leave takes VIPs and device away, "
-            "but leaves the sysctls as they are"
+            f"{error}; the record of the original configuration is lost: a leave removes VIPs and "
+            "devices, but leaves the sysctls as they are"
         )
     try:
         read = state.assignments()
-        assignments, refusals = screened_whole(read, _place(read))
+        assignments, refusals = screen_all(read, _location(read))
     except StoreCorrupt as error:
-        state.keep_damaged(ASSIGNMENTS)
+        state.preserve_damaged(ASSIGNMENTS)
         assignments, refusals = Assignments(), ()
-        state.keep_assignments(assignments)
-        problems.append(f"{error}; what it said is asked of the director again")
+        state.save_assignments(assignments)
+        problems.append(f"{error}; the agent fetches its assignment from the director again")
     if refusals:
-        state.keep_damaged(ASSIGNMENTS)
-        state.keep_assignments(assignments)
+        state.preserve_damaged(ASSIGNMENTS)
+        state.save_assignments(assignments)
         problems += [f"{state.path / ASSIGNMENTS}: {fault.detail}" for fault in refusals]
     ends_file = EndsFile(state.path / TUNNEL_ENDS, boot)
     ends: tuple[TunnelEnd, ...] = ()
     ends_lost = False
     try:
-        ends_file.forget_lost()
+        ends_file.delete_lost()
         ends = ends_file.present()
     except StoreCorrupt as error:
-        ends_file.start_over()
+        ends_file.reset()
         ends_lost = True
-        problems.append(f"{error}; tunnels that are no longer assigned stay on this host")
+        problems.append(
+            f"{error}; tunnels that are no longer assigned stay on this host; remove them with "
+            "ip link delete"
+        )
     if not assignments.farms:
-        assignments = _still_here(record, ends)
+        assignments = _assignments_from_record(record, ends)
     return RestoredState(assignments, record, tuple(problems), ends, ends_lost)
 
 
-def _place(assignments: Assignments) -> Place:
-    return Place(assignments.current.agent if assignments.current else "this host")
+def _location(assignments: Assignments) -> FaultLocation:
+    return FaultLocation(assignments.current.agent if assignments.current else "this host")
 
 
-def _still_here(record: Record, ends: tuple[TunnelEnd, ...]) -> Assignments:
-    """Return an assignment for what we once added, since nobody said to remove it."""
+def _assignments_from_record(record: Record, ends: tuple[TunnelEnd, ...]) -> Assignments:
+    """Return an assignment of everything lvsctl added: nobody has asked to remove it."""
     ours = [key for key, entry in record.found.items() if entry.ours]
     vips = tuple({key.address.ip: None for key in ours if isinstance(key, AddressKey)})
     if not vips and not ends:

@@ -1,4 +1,4 @@
-"""What an agent keeps on its disk, so that a restart or a reboot takes nothing out of service."""
+"""The agent's state folder, which lets a restart or reboot take nothing out of service."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,10 +27,10 @@ _STATUS = "status.json"
 
 @dataclass(frozen=True, slots=True)
 class LeaveRequest:
-    """Somebody asked the agent to leave; it holds until it was answered.
+    """A request that the agent leave; it is kept until it has been carried out or refused.
 
     Attributes:
-        id: Tells this request from others.
+        id: Unique.
         deadline_s: How long connections may take to end, in seconds.
         force: Undo the set-up even if no director confirms.
     """
@@ -42,12 +42,12 @@ class LeaveRequest:
 
 @dataclass(frozen=True, slots=True)
 class LeaveProgress:
-    """How far a leave has come.
+    """Progress of a leave.
 
     Attributes:
-        id: Of the request.
-        lines: What happened, for a person.
-        left: Whether the host is as it was found; None while that is open.
+        id: That of the request.
+        lines: Progress messages for a person.
+        left: Whether the host was restored; None while the leave is running.
     """
 
     id: str
@@ -71,8 +71,8 @@ class Contact:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What an agent tells whoever asks for its status."""
+class StatusSnapshot:
+    """The agent's status as last written, for ``lvsctl agent status``."""
 
     name: str
     registration: Registration
@@ -81,13 +81,13 @@ class Known:
 
 
 class StateDir:
-    """The folder.
+    """The state folder.
 
     Args:
-        path: Where it is; made where it is missing.
+        path: Its path; created if missing.
 
     Raises:
-        StoreError: It cannot be made.
+        StoreError: It cannot be created.
     """
 
     def __init__(self, path: Path) -> None:
@@ -95,93 +95,91 @@ class StateDir:
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(f"{path} cannot be made: {error.strerror}") from error
+            raise StoreError(f"{path} cannot be created: {error.strerror}") from error
         self.lock = Lock(path / "lock")
         self._converter = strict_converter()
         self._converter.register_unstructure_hook(Path, str)
         self._converter.register_structure_hook(Path, lambda text, _: Path(text))
 
-    # What the agent was told
+    # Configuration and assignments
 
     def config(self) -> AgentConfig | None:
         """Return the configuration of the last run."""
         return self._read(_CONFIG, AgentConfig)
 
-    def keep_config(self, config: AgentConfig) -> None:
-        """Keep a configuration, so that a leave needs no flags."""
+    def save_config(self, config: AgentConfig) -> None:
+        """Save the configuration, so that ``agent leave`` needs no flags."""
         self._write(_CONFIG, config)
 
     def assignments(self) -> Assignments:
-        """Return the assignments that hold."""
+        """Return the assignments in effect."""
         return self._read(ASSIGNMENTS, Assignments) or Assignments()
 
-    def keep_assignments(self, assignments: Assignments) -> None:
-        """Keep the assignments that hold."""
+    def save_assignments(self, assignments: Assignments) -> None:
+        """Save the assignments in effect."""
         self._write(ASSIGNMENTS, assignments)
 
-    # How the host was found
+    # Record of the original host configuration
 
     def record(self, boot: str) -> Record:
-        """Return how the host was found, an empty record after another boot."""
+        """Return the record of the original configuration; empty if it is from another boot."""
         content = files.read(self.path / RECORD)
         if content is None:
             return Record(boot)
         record = self._checked(RECORD, lambda: read_record(content))
         return record if record.boot == boot else Record(boot)
 
-    def keep_record(self, record: Record) -> None:
-        """Keep how the host was found."""
+    def save_record(self, record: Record) -> None:
+        """Save the record of the original configuration."""
         files.write(self.path / RECORD, record_document(record))
 
     # Leaving
 
     def leave_request(self) -> LeaveRequest | None:
-        """Return the request to leave that has not been answered."""
+        """Return the pending request to leave."""
         return self._read(_LEAVE, LeaveRequest)
 
     def request_leave(self, request: LeaveRequest) -> None:
-        """Ask whoever holds the lock, or will, to leave."""
+        """Ask the process that holds the lock, now or next, to leave."""
         self._write(_LEAVE, request)
 
-    def drop_leave_request(self) -> None:
-        """Take the request as answered."""
+    def delete_leave_request(self) -> None:
+        """Delete the request: it has been answered."""
         files.remove(self.path / _LEAVE)
 
-    def set_leave_request_aside(self) -> None:
-        """Drop a request that cannot be read, and keep it under a second name."""
-        files.keep_damaged(self.path / _LEAVE)
+    def discard_leave_request(self) -> None:
+        """Delete an unreadable request, preserving it as ``*.damaged``."""
+        files.preserve_damaged(self.path / _LEAVE)
         files.remove(self.path / _LEAVE)
 
     def leave_progress(self) -> LeaveProgress | None:
-        """Return how far the last leave has come."""
+        """Return the progress of the last leave."""
         return self._read(_LEAVE_PROGRESS, LeaveProgress)
 
-    def keep_leave_progress(self, progress: LeaveProgress) -> None:
-        """Show how far a leave has come."""
+    def save_leave_progress(self, progress: LeaveProgress) -> None:
+        """Save the progress of a leave."""
         self._write(_LEAVE_PROGRESS, progress, durable=False)
 
-    def drop_leave_progress(self) -> None:
-        """Forget the last leave."""
+    def delete_leave_progress(self) -> None:
+        """Delete the progress of the last leave."""
         files.remove(self.path / _LEAVE_PROGRESS)
 
     # Status
 
-    def known(self) -> Known | None:
-        """Return what the agent last told."""
-        return self._read(_STATUS, Known)
+    def load_status(self) -> StatusSnapshot | None:
+        """Return the status that the agent last saved."""
+        return self._read(_STATUS, StatusSnapshot)
 
-    def tell(self, known: Known) -> None:
-        """Tell whoever asks for the status."""
-        self._write(_STATUS, known, durable=False)
+    def save_status(self, status: StatusSnapshot) -> None:
+        """Save the status."""
+        self._write(_STATUS, status, durable=False)
 
-    # The whole
-
-    def keep_damaged(self, name: str) -> None:
-        """Give a damaged file a second name, so that it can be replaced and looked at later."""
-        files.keep_damaged(self.path / name)
+    def preserve_damaged(self, name: str) -> None:
+        """Preserve a damaged file as ``*.damaged``, so that it can be replaced."""
+        files.preserve_damaged(self.path / name)
 
     def clear(self) -> None:
-        """Forget everything but the lock and the progress of a leave."""
+        """Delete everything but the lock and the progress of a leave."""
         for name in (ASSIGNMENTS, RECORD, TUNNEL_ENDS, _STATUS, _CONFIG, _LEAVE):
             files.remove(self.path / name)
 

@@ -1,4 +1,4 @@
-"""What an agent knows, read from its state folder; the agent need not run."""
+"""The status of an agent, read from its state folder; the agent need not run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,12 @@ class AgentStatus:
 
     Attributes:
         name: The agent's.
-        process: Its process number, 0 where that is unknown, None where it does not run.
-        registration: What it says of itself.
+        process: Its process number, 0 if unknown, None if it is not running.
+        registration: Its registration.
         assignments: What its host is to serve, the current farm's last.
-        report: What it last saw on its host; of the past where the agent does not run.
+        report: Its last report; outdated if the agent is not running.
         contact: Its last exchange with a director.
-        leaving: Somebody asked it to leave, and it has not answered yet.
+        leaving: A request to leave is pending.
     """
 
     name: str
@@ -32,14 +32,14 @@ class AgentStatus:
 
 
 def status(state_dir: Path) -> AgentStatus:
-    """Return what the agent with a state folder knows.
+    """Return the status of the agent with a state folder.
 
     Raises:
         ConfigurationError: No agent has one there.
         StoreError: The folder cannot be read, or a file in it is damaged.
     """
     state = StateDir(state_dir) if state_dir.is_dir() else None
-    known = None if state is None else state.known()
+    known = None if state is None else state.load_status()
     if state is None or known is None:
         raise ConfigurationError(f"no agent has run with --state-dir {state_dir}")
     return AgentStatus(

@@ -1,4 +1,4 @@
-"""The parameters that keep a real server silent, and let tunnelled packets in. Pure."""
+"""The sysctls that suppress ARP for VIPs, and let tunnelled packets in. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,25 +7,25 @@ from lvsctl.host.interface import Config, HostKey, HostState, SysctlConfig, Sysc
 
 _CONF = ("net", "ipv4", "conf")
 TEMPLATES = frozenset({"all", "default"})
-_NEVER_ASKED = frozenset({"lo"})
+_WITHOUT_ARP = frozenset({"lo"})
 
 
 @dataclass(frozen=True, slots=True)
 class ArpRule:
-    """One of the sysctls that keep a real server from speaking for its VIPs.
+    """A sysctl that keeps a real server from answering or announcing its VIPs over ARP.
 
     The effective value is the greater of ``all`` and the device's own.
 
     Attributes:
         parameter: Its name.
-        sufficient: Effective values that keep it silent. arp_ignore 3 answers for addresses of
-            every device, 4 to 7 and arp_announce above 2 are what 0 is (net/ipv4/arp.c).
-        least: What ``all`` is set to where that is not sufficient.
+        sufficient: Effective values that do so. arp_ignore 3 answers for addresses of every
+            device; 4 to 7, and arp_announce above 2, act like 0 (net/ipv4/arp.c).
+        minimum: What ``all`` is set to where that is not sufficient.
     """
 
     parameter: str
     sufficient: frozenset[int]
-    least: int
+    minimum: int
 
 
 ARP_RULES = (
@@ -42,7 +42,7 @@ def conf(device: str, parameter: str) -> SysctlKey:
 
 
 def ipv6_switch(device: str) -> SysctlKey:
-    """Return the key of what turns IPv6 off on a device."""
+    """Return the key of the sysctl that turns IPv6 off on a device."""
     return SysctlKey(("net", "ipv6", "conf", device, "disable_ipv6"))
 
 
@@ -53,7 +53,7 @@ def ipv6_is_off(device: str, observed: HostState) -> bool:
 
 
 class Sysctls:
-    """The parameters of one observation, and what they should be."""
+    """The sysctls of one observation, and their desired values."""
 
     def __init__(self, observed: HostState, tunnels: frozenset[str]) -> None:
         self._observed = observed
@@ -68,29 +68,29 @@ class Sysctls:
         ]
 
     def arp(self) -> Iterator[tuple[HostKey, Config]]:
-        """Yield what keeps every device silent for VIPs."""
+        """Yield the settings that keep every device silent for VIPs."""
         for rule in ARP_RULES:
             present = self._value("all", rule.parameter)
-            for_all = present if present in rule.sufficient else rule.least
+            for_all = present if present in rule.sufficient else rule.minimum
             yield _set("all", rule.parameter, for_all)
             for device in self._others:
-                if device in _NEVER_ASKED:
+                if device in _WITHOUT_ARP:
                     continue
                 own = self._value(device, rule.parameter)
                 enough = max(for_all, own) in rule.sufficient
                 yield _set(device, rule.parameter, own if enough else 0)
 
     def strict_default(self) -> Iterator[tuple[HostKey, Config]]:
-        """Yield what keeps later devices as strict as they would have been."""
+        """Yield the setting that keeps devices created later as strict as without lvsctl."""
         yield _set("default", RP_FILTER, self._effective_rp_filter("default"))
 
-    def present_rp_filter(self) -> Iterator[tuple[HostKey, Config]]:
+    def current_rp_filter(self) -> Iterator[tuple[HostKey, Config]]:
         """Yield every device's rp_filter as it is."""
         for device in (*self._others, *sorted(self._tunnels)):
             yield _set(device, RP_FILTER, self._value(device, RP_FILTER))
 
     def relaxed_tunnels(self) -> Iterator[tuple[HostKey, Config]]:
-        """Yield the rest: strict where it was effective, and the tunnels relaxed."""
+        """Yield the remaining settings: others stay as strict as they were, tunnels are relaxed."""
         for device in self._others:
             yield _set(device, RP_FILTER, self._effective_rp_filter(device))
         yield _set("all", RP_FILTER, 0)

@@ -1,8 +1,8 @@
-"""Which addresses of this host are VIPs, whose they are, and what they leave for other VIPs."""
+"""The VIPs on this host, ours and foreign, and the addresses that no VIP may have."""
 
 from collections.abc import Collection, Mapping
 
-from lvsctl.agent.policy import HostAddresses, taken_addresses
+from lvsctl.agent.policy import HostAddresses, addresses_in_use
 from lvsctl.agent.record import Record
 from lvsctl.host.interface import AddressKey, Config, Host, LinkConfig, LinkKey
 from lvsctl.host.tunnel_kinds import TUNNEL_KINDS
@@ -14,30 +14,30 @@ _SILENT_KINDS = frozenset({"dummy", *TUNNEL_KINDS})
 def host_addresses(
     host: Host, record: Record, address: IPAddress, directors: Collection[IPAddress]
 ) -> HostAddresses:
-    """Return what the host and its network leave for VIPs.
+    """Return the addresses of the host and its network.
 
     Args:
         host: The host.
-        record: How it was found.
+        record: Its original configuration.
         address: The real server's own (RIP).
-        directors: Addresses of the directors that this agent asks.
+        directors: Addresses of this agent's directors.
 
     Raises:
         KernelError: The host cannot be read.
     """
     present = host.addresses()
     ours = {key for key in present if _is_ours(key, record)}
-    taken = taken_addresses(present.keys() - ours, host.gateways(), directors)
-    return HostAddresses(address, taken, frozenset(key.address.ip for key in ours))
+    in_use = addresses_in_use(present.keys() - ours, host.gateways(), directors)
+    return HostAddresses(address, in_use, frozenset(key.address.ip for key in ours))
 
 
 def foreign_vips(
     host: Host, record: Record, vips: Collection[IPAddress]
 ) -> Mapping[IPAddress, AddressKey]:
-    """Return where somebody else has put VIPs, as far as they can stay there.
+    """Return the VIPs that somebody else added where they can be used as they are.
 
-    That is alone (/32, /128) and on a device that nobody asks for addresses. Where the record is
-    lost, those are taken for ours.
+    That is as a host address (/32, /128) on a device without ARP. If the record is lost, they
+    are assumed to be ours.
 
     Raises:
         KernelError: The host cannot be read.
@@ -64,7 +64,7 @@ def _is_ours(key: AddressKey, record: Record) -> bool:
 
 
 def _is_silent(name: str, link: Config | None) -> bool:
-    """Tell whether a device takes packets for its addresses, and is never asked for them."""
+    """Tell whether a device accepts packets for its addresses, and never answers ARP for them."""
     if not isinstance(link, LinkConfig) or not link.up:
         return False
     return name == "lo" or link.kind in _SILENT_KINDS

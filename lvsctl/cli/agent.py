@@ -121,12 +121,12 @@ def leave(deadline: str, state_dir: Path, *, force: bool) -> None:
     First the director drains this real server. If it does not confirm that, the host stays as it
     is and the exit status is 1.
     """
+    from lvsctl.agent.main import last_config  # noqa: PLC0415
     from lvsctl.agent.main import leave as leave_pools  # noqa: PLC0415 - as in run
-    from lvsctl.agent.main import remembered_config  # noqa: PLC0415
     from lvsctl.privileges import act_for  # noqa: PLC0415
 
     act_for(state_dir)
-    config = remembered_config(state_dir)
+    config = last_config(state_dir)
     left = leave_pools(config, parse_duration(deadline), force=force, say=click.echo)
     click.get_current_context().exit(left)
 

@@ -17,7 +17,7 @@ from lvsctl.messages.model import TunnelEnd, TunnelMode
 from lvsctl.net import IPAddress
 
 if TYPE_CHECKING:
-    from lvsctl.point_to_point.single_host import Answers, Shown, SingleHost
+    from lvsctl.point_to_point.single_host import PingResult, SingleHost, TunnelStatus
 
 IPInterface = IPv4Interface | IPv6Interface
 
@@ -156,7 +156,7 @@ def list_(state_dir: Path, form: Format) -> None:
     headings = ("NAME", "STATE", "MODE", "LOCAL", "REMOTE", "ADDRESSES", "MTU", "REASON")
     with _opened(state_dir) as host:
         found = host.tunnels()
-    answer = {"tunnels": [_document(shown) for shown in _asked(found)]}
+    answer = {"tunnels": [_document(shown) for shown in _probe_peers(found)]}
     show(answer, form, lambda: columns(headings, map(_row, answer["tunnels"])))
 
 
@@ -168,7 +168,7 @@ def show_(name: str, state_dir: Path, form: Format) -> None:
     """Show a tunnel that was added here."""
     with _opened(state_dir) as host:
         found = host.tunnel(name)
-    answer = _document(*_asked([found]))
+    answer = _document(*_probe_peers([found]))
     show(answer, form, lambda: fields([(key, answer[key]) for key in answer]))
 
 
@@ -225,7 +225,7 @@ def _opened(state_dir: Path) -> Iterator["SingleHost"]:
         ) from error
 
 
-def _asked(shown: "Iterable[Shown]") -> "tuple[Shown, ...]":
+def _probe_peers(shown: "Iterable[TunnelStatus]") -> "tuple[TunnelStatus, ...]":
     from lvsctl.point_to_point.single_host import asked  # noqa: PLC0415 - see _opened
 
     with _may_send("through a tunnel"):
@@ -258,7 +258,7 @@ def _interface(text: str) -> IPInterface:
     return interface
 
 
-def _document(shown: "Shown") -> Json:
+def _document(shown: "TunnelStatus") -> Json:
     end = shown.end
     return {
         "name": end.link,
@@ -281,7 +281,7 @@ def _row(answer: Json) -> tuple[object, ...]:
     return tuple(answer[name] or None for name in names)
 
 
-def _answers(name: str, answers: "Answers") -> Json:
+def _answers(name: str, answers: "PingResult") -> Json:
     probes = answers.probes
     return {
         "name": name,

@@ -47,7 +47,7 @@ class BaselineEntry:
 Baseline = Mapping[HostKey, BaselineEntry]
 
 
-def extended(found: Baseline, wanted: HostState, observed: HostState) -> Baseline:
+def extend(found: Baseline, wanted: HostState, observed: HostState) -> Baseline:
     """Return the record as it must be on disk before ``wanted`` is made so.
 
     It is ``found`` itself where nothing has to change.
@@ -76,7 +76,7 @@ def is_ours(entry: BaselineEntry, observed: Config | None) -> bool:
     return any(satisfies(config, observed) for config in entry.ours)
 
 
-def restored(found: Baseline, observed: HostState) -> tuple[HostChange, ...]:
+def plan_restore(found: Baseline, observed: HostState) -> tuple[HostChange, ...]:
     """Return what puts every key back that still is ours, in an order safe at every step.
 
     Addresses go first, so that no VIP is ever announced with ARP sysctls that are not ours any

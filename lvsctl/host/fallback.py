@@ -33,7 +33,7 @@ FALLBACK_DEVICES: Mapping[str, FallbackDevice] = MappingProxyType(
 )
 
 
-def why_absent(name: str) -> str:
+def absent_message(name: str) -> str:
     """Return why a fallback device may be missing although its module was asked for."""
     module = FALLBACK_DEVICES[name].module
     return (

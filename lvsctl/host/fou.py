@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import closing
 
 from lvsctl.errors import KernelError
-from lvsctl.host.fou_ports import why_port_taken, why_port_there, why_port_unfit
+from lvsctl.host.fou_ports import port_in_use_message, port_invalid_reason, port_open_message
 from lvsctl.host.interface import FouPortConfig, FouPortKey
 from lvsctl.host.modules import load_module
 from lvsctl.net import Family
@@ -47,31 +47,33 @@ def set_fou_port(key: FouPortKey, wanted: FouPortConfig | None) -> Result:
     if present == wanted:
         return Done()
     if wanted is None:
-        return _told(_request(_DELETE, _encoded_key(key)), key)
-    unfit = why_port_unfit(key, wanted)
+        return _send(_request(_DELETE, _encode_key(key)), key)
+    unfit = port_invalid_reason(key, wanted)
     if unfit is not None:
         return Failed(errno.EINVAL, unfit)
     if present is not None:
-        return Failed(errno.EEXIST, why_port_there(key, present))
+        return Failed(errno.EEXIST, port_open_message(key, present))
     load_module(_MODULE)
-    return _told(_request(_ADD, _encoded_key(key) + _encoded_config(wanted)), key)
+    return _send(_request(_ADD, _encode_key(key) + _encode_config(wanted)), key)
 
 
-def _told(request: bytes, key: FouPortKey) -> Result:
+def _send(request: bytes, key: FouPortKey) -> Result:
     try:
         with closing(GenericNetlinkSocket(_FAMILY_NAME)) as kernel:
-            (verdict,) = kernel.batch([request])
+            (ack,) = kernel.batch([request])
     except RequestRefused as error:
         if error.errno != errno.ENOENT:
             raise
-        words = f"{key}: the kernel has no module {_MODULE}, or modprobe {_MODULE} may not load it"
-        return Failed(errno.EOPNOTSUPP, words)
-    if verdict is None:
+        message = (
+            f"{key}: the kernel has no module {_MODULE}, or modprobe {_MODULE} may not load it"
+        )
+        return Failed(errno.EOPNOTSUPP, message)
+    if ack is None:
         raise KernelError(f"{key}: the kernel's answer was lost")
-    if verdict.errno == errno.EADDRINUSE:
-        return Failed(errno.EADDRINUSE, why_port_taken(key))
-    if verdict.errno:
-        return Failed(verdict.errno, f"{key}: {verdict.words or os.strerror(verdict.errno)}")
+    if ack.errno == errno.EADDRINUSE:
+        return Failed(errno.EADDRINUSE, port_in_use_message(key))
+    if ack.errno:
+        return Failed(ack.errno, f"{key}: {ack.message or os.strerror(ack.errno)}")
     return Done()
 
 
@@ -79,11 +81,11 @@ def _request(command: int, attributes: bytes = b"") -> bytes:
     return GENERIC_HEADER.pack(command, 1, 0) + attributes
 
 
-def _encoded_key(key: FouPortKey) -> bytes:
+def _encode_key(key: FouPortKey) -> bytes:
     return attribute(_PORT, PORT.pack(key.port)) + attribute(_FAMILY, U8.pack(key.family))
 
 
-def _encoded_config(config: FouPortConfig) -> bytes:
+def _encode_config(config: FouPortConfig) -> bytes:
     if config.gue:  # the kernel refuses protocol 0
         return attribute(_TYPE, U8.pack(_GUE))
     return attribute(_TYPE, U8.pack(_DIRECT)) + attribute(_PROTOCOL, U8.pack(config.protocol))

@@ -6,7 +6,7 @@ _PORT_MAX = 65535
 _PROTOCOL_MAX = 255
 
 
-def why_port_unfit(key: FouPortKey, config: FouPortConfig) -> str | None:
+def port_invalid_reason(key: FouPortKey, config: FouPortConfig) -> str | None:
     """Return why no port can be so, None where one can."""
     if not 1 <= key.port <= _PORT_MAX:
         return f"a fou port is 1 to {_PORT_MAX}, not {key.port}"
@@ -17,13 +17,13 @@ def why_port_unfit(key: FouPortKey, config: FouPortConfig) -> str | None:
     return None
 
 
-def why_port_there(key: FouPortKey, present: FouPortConfig) -> str:
+def port_open_message(key: FouPortKey, present: FouPortConfig) -> str:
     """Say that a port is open already and unwraps something else."""
     kind = "gue" if present.gue else f"ipproto {present.protocol}"
     return f"{key} is there already, as {kind}"
 
 
-def why_port_taken(key: FouPortKey) -> str:
+def port_in_use_message(key: FouPortKey) -> str:
     """Say that another socket has the UDP port."""
     return (
         f"{key}: another socket on this host has UDP port {key.port} (ss -ulnp shows which); "

@@ -11,7 +11,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from lvsctl.errors import KernelError
 from lvsctl.host import sysctls
-from lvsctl.host.fallback import FALLBACK_DEVICES, why_absent
+from lvsctl.host.fallback import FALLBACK_DEVICES, absent_message
 from lvsctl.host.fou import fou_ports, set_fou_port
 from lvsctl.host.interface import (
     MAIN_TABLE,
@@ -46,11 +46,11 @@ from lvsctl.host.rtnetlink import (
     route_key,
     rule_key,
 )
-from lvsctl.host.tunnel_kinds import described, fixed, same_ends, why_unfit
+from lvsctl.host.tunnel_kinds import describe, immutable_part, invalid_reason, same_ends
 from lvsctl.net import Family, IPAddress, family_of
 from lvsctl.results import Done, Failed, Result, Skipped
 
-_FOREVER = 2**32 - 1
+_INFINITE_LIFETIME = 2**32 - 1
 _NO_SUCH_FAMILY = frozenset({errno.EAFNOSUPPORT, errno.EOPNOTSUPP})
 _ABSENT = frozenset({errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENODEV})
 
@@ -59,7 +59,7 @@ class LinuxHost:
     """The network namespace of the thread that makes it, which must be the one that uses it."""
 
     def __init__(self) -> None:
-        with _translated("rtnetlink cannot be opened"):
+        with _kernel_errors("rtnetlink cannot be opened"):
             self._rtnetlink = IPRoute()
 
     def close(self) -> None:
@@ -153,7 +153,7 @@ class LinuxHost:
 
     def _link(self, name: str) -> tuple[int, LinkConfig] | None:
         """Return a device's index and what it is."""
-        with _translated(f"device {name} cannot be read"):
+        with _kernel_errors(f"device {name} cannot be read"):
             found: tuple[Message, ...] = tuple(self._rtnetlink.get_links(ifname=name))
         names = dict(socket.if_nameindex())
         return (found[0]["index"], link_config(found[0], names)) if found else None
@@ -176,8 +176,8 @@ class LinuxHost:
             if link is None:
                 return Failed(errno.ENODEV, f"{key.name} vanished as soon as it was made")
         index, present = link
-        if fixed(present) != fixed(wanted):
-            return Failed(errno.EEXIST, f"{key.name} is there already, as {described(present)}")
+        if immutable_part(present) != immutable_part(wanted):
+            return Failed(errno.EEXIST, f"{key.name} is there already, as {describe(present)}")
         if not satisfies(wanted, present):
             self._rtnetlink.link(
                 "set",
@@ -191,10 +191,10 @@ class LinuxHost:
         fallback = FALLBACK_DEVICES.get(name)
         if fallback is not None:
             load_module_of(name, fallback.module)
-            return None if self._index(name) else Failed(errno.ENODEV, why_absent(name))
+            return None if self._index(name) else Failed(errno.ENODEV, absent_message(name))
         if not wanted.kind:
             return Failed(errno.ENODEV, f"there is no device {name}")
-        unfit = why_unfit(wanted)
+        unfit = invalid_reason(wanted)
         if unfit is not None:
             return Failed(errno.EINVAL, f"{name}: {unfit}")
         underlay = None
@@ -208,18 +208,18 @@ class LinuxHost:
             )
         except NetlinkError as error:
             if error.code == errno.EEXIST:
-                return Failed(errno.EEXIST, self._why_taken(name, wanted))
+                return Failed(errno.EEXIST, self._conflict_message(name, wanted))
             raise
         return None
 
-    def _why_taken(self, name: str, wanted: LinkConfig) -> str:
+    def _conflict_message(self, name: str, wanted: LinkConfig) -> str:
         names = dict(socket.if_nameindex())
         links: tuple[Message, ...] = tuple(self._rtnetlink.get_links())
         twins = [
             link.get("ifname") for link in links if same_ends(link_config(link, names), wanted)
         ]
         whose = f"{twins[0]} has" if twins else "another device has"
-        return f"{name} cannot be made: {whose} its ends already, {described(wanted)}"
+        return f"{name} cannot be made: {whose} its ends already, {describe(wanted)}"
 
     def _remove_link(self, name: str) -> Result:
         index = self._index(name)
@@ -239,7 +239,7 @@ class LinuxHost:
 
     def _addresses(self) -> Iterator[tuple[AddressKey, AddressConfig]]:
         names = dict(socket.if_nameindex())
-        with _translated("addresses cannot be read"):
+        with _kernel_errors("addresses cannot be read"):
             messages = tuple(self._rtnetlink.get_addr())
         for message in messages:
             name = names.get(message["index"])
@@ -257,28 +257,28 @@ class LinuxHost:
             "address": str(key.address.ip),
             "prefixlen": key.address.network.prefixlen,
             "flags": IFA_F_NODAD if wanted.nodad else 0,
-            "preferred_lft": 0 if wanted.deprecated else _FOREVER,
-            "valid_lft": _FOREVER,
+            "preferred_lft": 0 if wanted.deprecated else _INFINITE_LIFETIME,
+            "valid_lft": _INFINITE_LIFETIME,
         }
         try:
             self._rtnetlink.addr("add", **request)
         except NetlinkError as error:
             if error.code != errno.EEXIST:
                 raise
-            if self._stands_with_other_prefix(key):
+            if self._has_other_prefix(key):
                 # The kernel would answer a replacement with success and change nothing.
                 return Failed(errno.EEXIST, f"{key} is there already with another prefix length")
             self._rtnetlink.addr("replace", **request)
         return Done()
 
-    def _stands_with_other_prefix(self, wanted: AddressKey) -> bool:
+    def _has_other_prefix(self, wanted: AddressKey) -> bool:
         return wanted.address.version == 6 and any(  # noqa: PLR2004
             key.link == wanted.link and key.address.ip == wanted.address.ip and key != wanted
             for key, _ in self._addresses()
         )
 
     def _remove_address(self, index: int, key: AddressKey) -> Result:
-        with _already_gone():
+        with _ignore_absent():
             self._rtnetlink.addr(
                 "delete",
                 index=index,
@@ -291,7 +291,7 @@ class LinuxHost:
 
     def _routes(self, family: Family, table: int) -> Iterator[tuple[RouteKey, RouteConfig]]:
         names = dict(socket.if_nameindex())
-        with _translated(f"{family} routes cannot be read"), _unless_no_such_family(family):
+        with _kernel_errors(f"{family} routes cannot be read"), _ignore_missing_family(family):
             for message in tuple(self._rtnetlink.get_routes(family=family, table=table)):
                 yield route_key(message), route_config(message, names)
 
@@ -325,7 +325,7 @@ class LinuxHost:
         present = dict(self._routes(*_table_of(key))).get(key)
         if present is None:
             return Done()
-        with _already_gone():
+        with _ignore_absent():
             self._rtnetlink.route(
                 "del", **_route_request(key), type=present.type, scope=present.scope
             )
@@ -334,7 +334,7 @@ class LinuxHost:
     # Rules
 
     def _rules(self, family: Family) -> Iterator[RuleKey]:
-        with _translated(f"{family} rules cannot be read"), _unless_no_such_family(family):
+        with _kernel_errors(f"{family} rules cannot be read"), _ignore_missing_family(family):
             for message in tuple(self._rtnetlink.get_rules(family=family)):
                 if message["action"] == FR_ACT_TO_TBL:
                     yield rule_key(message)
@@ -372,7 +372,7 @@ def _route_request(key: RouteKey) -> dict[str, object]:
 
 
 @contextlib.contextmanager
-def _already_gone() -> Iterator[None]:
+def _ignore_absent() -> Iterator[None]:
     try:
         yield
     except NetlinkError as error:
@@ -381,7 +381,7 @@ def _already_gone() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _unless_no_such_family(family: Family) -> Iterator[None]:
+def _ignore_missing_family(family: Family) -> Iterator[None]:
     """Let a kernel without IPv6 have no IPv6 routes and rules."""
     try:
         yield
@@ -391,7 +391,7 @@ def _unless_no_such_family(family: Family) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _translated(what: str) -> Iterator[None]:
+def _kernel_errors(what: str) -> Iterator[None]:
     try:
         yield
     except NetlinkError as error:

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from lvsctl.host.fallback import FALLBACK_DEVICES, why_absent
-from lvsctl.host.fou_ports import why_port_taken, why_port_there, why_port_unfit
+from lvsctl.host.fallback import FALLBACK_DEVICES, absent_message
+from lvsctl.host.fou_ports import port_in_use_message, port_invalid_reason, port_open_message
 from lvsctl.host.interface import (
     MAIN_TABLE,
     AddressConfig,
@@ -31,11 +31,11 @@ from lvsctl.host.memory_sysctls import MemorySysctls
 from lvsctl.host.plan import satisfies
 from lvsctl.host.tunnel_kinds import (
     TUNNEL_KINDS,
-    described,
-    fixed,
+    describe,
     header_bytes,
+    immutable_part,
+    invalid_reason,
     same_ends,
-    why_unfit,
 )
 from lvsctl.net import Family, IPAddress, family_of
 from lvsctl.results import Done, Failed, Result, Skipped
@@ -87,7 +87,7 @@ class MemoryHost:
         self._routes: dict[RouteKey, RouteConfig] = {}
         self._rules: dict[RuleKey, RuleConfig] = {}
         self._fou_ports: dict[FouPortKey, FouPortConfig] = {}
-        self._taken_ports: set[FouPortKey] = set()
+        self._used_ports: set[FouPortKey] = set()
         self._sysctls = MemorySysctls(sysctls or {})
         self._loadable = frozenset(loadable)
         for device in (Hardware("lo", up=False, mtu=_LOOPBACK_MTU), *hardware):
@@ -188,25 +188,25 @@ class MemoryHost:
         if name not in self._links:
             self._create_link(name, wanted)
         present = self._links[name]
-        if fixed(wanted) != fixed(present):
-            raise _Refused(errno.EEXIST, f"{name} is there already, as {described(present)}")
+        if immutable_part(wanted) != immutable_part(present):
+            raise _Refused(errno.EEXIST, f"{name} is there already, as {describe(present)}")
         if satisfies(wanted, present):
             return
         mtu = present.mtu if wanted.mtu is None else wanted.mtu
         self._links[name] = replace(wanted, mtu=mtu)
         if not wanted.up:
-            self._went_down(name)
+            self._flush_on_down(name)
 
     def _create_link(self, name: str, wanted: LinkConfig) -> None:
         fallback = FALLBACK_DEVICES.get(name)
         if fallback is not None:
             if name not in self._loadable:
-                raise _Refused(errno.ENODEV, why_absent(name))
-            self._make(name, LinkConfig(fallback.kind, up=False))
+                raise _Refused(errno.ENODEV, absent_message(name))
+            self._add_device(name, LinkConfig(fallback.kind, up=False))
             return
         if not wanted.kind:
             raise _Refused(errno.ENODEV, f"there is no device {name}")
-        unfit = why_unfit(wanted)
+        unfit = invalid_reason(wanted)
         if unfit is not None:
             raise _Refused(errno.EINVAL, f"{name}: {unfit}")
         if wanted.underlay is not None and wanted.underlay not in self._links:
@@ -217,7 +217,7 @@ class MemoryHost:
             raise _Refused(errno.ERANGE)
         if wanted.kind in TUNNEL_KINDS:
             self._check_ends(name, wanted)
-        self._make(name, wanted)
+        self._add_device(name, wanted)
 
     def _check_ends(self, name: str, wanted: LinkConfig) -> None:
         # The kind's module brings its fallback device, which has no ends.
@@ -228,10 +228,10 @@ class MemoryHost:
         }
         for other, link in {**fallbacks, **self._links}.items():
             if same_ends(link, wanted):
-                words = f"{name} cannot be made: {other} has its ends already, {described(wanted)}"
+                words = f"{name} cannot be made: {other} has its ends already, {describe(wanted)}"
                 raise _Refused(errno.EEXIST, words)
 
-    def _make(self, name: str, wanted: LinkConfig) -> None:
+    def _add_device(self, name: str, wanted: LinkConfig) -> None:
         mtu = _ETHERNET_MTU
         if wanted.kind in TUNNEL_KINDS:
             mtu = self._underlay_mtu(wanted) - header_bytes(wanted)
@@ -254,7 +254,7 @@ class MemoryHost:
             return
         if name in self._hardware:
             raise _Refused(errno.EOPNOTSUPP)
-        self._went_down(name)
+        self._flush_on_down(name)
         for key in [key for key in self._addresses if key.link == name]:
             del self._addresses[key]
         if name in FALLBACK_DEVICES:
@@ -263,7 +263,7 @@ class MemoryHost:
         del self._links[name]
         self._sysctls.remove_device(name)
 
-    def _went_down(self, name: str) -> None:
+    def _flush_on_down(self, name: str) -> None:
         gone = [key for key in self._addresses if key.link == name and key.address.version == _IPV6]
         for address in gone:
             del self._addresses[address]
@@ -274,18 +274,18 @@ class MemoryHost:
 
     def take_port(self, key: FouPortKey) -> None:
         """Let another program's socket have a UDP port."""
-        self._taken_ports.add(key)
+        self._used_ports.add(key)
 
     def _set_fou_port(self, key: FouPortKey, wanted: FouPortConfig | None) -> None:
         present = self._fou_ports.get(key)
         if wanted is not None and wanted != present:
-            unfit = why_port_unfit(key, wanted)
+            unfit = port_invalid_reason(key, wanted)
             if unfit is not None:
                 raise _Refused(errno.EINVAL, unfit)
             if present is not None:
-                raise _Refused(errno.EEXIST, why_port_there(key, present))
-            if key in self._taken_ports:
-                raise _Refused(errno.EADDRINUSE, why_port_taken(key))
+                raise _Refused(errno.EEXIST, port_open_message(key, present))
+            if key in self._used_ports:
+                raise _Refused(errno.EADDRINUSE, port_in_use_message(key))
         _put(self._fou_ports, key, wanted)
 
     # Addresses

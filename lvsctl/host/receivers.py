@@ -86,7 +86,7 @@ TUNNEL_NAMES = frozenset(
 """Every device that may be used for tunnels from directors."""
 
 
-def is_known(tunnel: Tunnel) -> bool:
+def is_supported(tunnel: Tunnel) -> bool:
     """Tell whether this agent knows how to accept a tunnel."""
     match tunnel.type:
         case "ipip" | "gre":
@@ -115,7 +115,7 @@ def encapsulation(tunnel: Tunnel) -> Encapsulation:
     return Encapsulation(TunnelType[tunnel.type.upper()], tunnel.port, flags)
 
 
-def message_of(encapsulation: Encapsulation) -> Tunnel:
+def tunnel_of(encapsulation: Encapsulation) -> Tunnel:
     """Return what an agent is told of an encapsulation, and reports of it."""
     checksum = TunnelFlag.CHECKSUM in encapsulation.flags
     return Tunnel(str(encapsulation.type), encapsulation.port, checksum)
@@ -140,16 +140,14 @@ def twin_of(device: TunnelDevice) -> TunnelDevice | None:
 
 def tunnels_of(links: AbstractSet[str], ports: Iterable[int]) -> tuple[Tunnel, ...]:
     """Return the tunnels that these devices and UDP ports were made for."""
-    found = (
-        [Tunnel("ipip")] if any(_are_for(device, links) for device in _UNWRAPPING.values()) else []
-    )
+    found = [Tunnel("ipip")] if any(_uses(device, links) for device in _UNWRAPPING.values()) else []
     found += [
         Tunnel("gre", checksum=checksum)
         for (_, checksum), device in _GRE.items()
-        if _are_for(device, links)
+        if _uses(device, links)
     ]
     return (*found, *(Tunnel("gue", port=port) for port in ports))
 
 
-def _are_for(device: TunnelDevice, links: AbstractSet[str]) -> bool:
+def _uses(device: TunnelDevice, links: AbstractSet[str]) -> bool:
     return not links.isdisjoint(device.names)

@@ -50,7 +50,7 @@ def header_bytes(config: LinkConfig) -> int:
     return TUNNEL_KINDS[config.kind].header + options * _GRE_FIELD_BYTES
 
 
-def why_unfit(config: LinkConfig) -> str | None:
+def invalid_reason(config: LinkConfig) -> str | None:
     """Return why no link of this kind can be so, None where one can."""
     kind = TUNNEL_KINDS.get(config.kind)
     if kind is None:
@@ -71,7 +71,7 @@ def why_unfit(config: LinkConfig) -> str | None:
     return None
 
 
-def described(config: LinkConfig) -> str:
+def describe(config: LinkConfig) -> str:
     """Return a link in ip-link(8)'s words."""
     words = [
         config.kind or "hardware",
@@ -86,7 +86,7 @@ def described(config: LinkConfig) -> str:
     return " ".join(filter(None, words))
 
 
-def fixed(config: LinkConfig) -> LinkConfig:
+def immutable_part(config: LinkConfig) -> LinkConfig:
     """Return a link without what can be changed in place, to compare with others."""
     return LinkConfig(
         config.kind,

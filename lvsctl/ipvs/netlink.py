@@ -37,7 +37,7 @@ from lvsctl.ipvs.table import (
     VirtualService,
 )
 from lvsctl.netlink.genetlink import GenericNetlinkSocket, RequestRefused
-from lvsctl.netlink.messages import Verdict
+from lvsctl.netlink.messages import Ack
 from lvsctl.results import Done, Failed, Result, Unknown
 
 _FEW_KEYS = 32
@@ -110,8 +110,8 @@ class NetlinkIpvs:
         return apply_in_rounds(operations, self._send)
 
     def _send(self, operations: Sequence[Operation]) -> Sequence[Result]:
-        verdicts = self._socket.batch(map(encode_operation, operations))
-        return [_result(verdict) for verdict in verdicts]
+        acks = self._socket.batch(map(encode_operation, operations))
+        return [_result(ack) for ack in acks]
 
     def _services(
         self, keys: Collection[ServiceKey] | None, parse: Parse[ServiceKey, _Of]
@@ -145,7 +145,7 @@ class NetlinkIpvs:
         for _ in range(_DUMP_ATTEMPTS):
             dump = self._socket.dump(request)
             found = _keyed(dump.answers, parse)
-            if dump.whole or found.keys() == keys:
+            if dump.single_pass or found.keys() == keys:
                 return found
             keys = found.keys()
         raise KernelError(f"{_DUMP_ATTEMPTS} dumps of the IPVS table differed, as others change it")
@@ -155,10 +155,10 @@ def _keyed(payloads: Iterable[bytes], parse: Parse[_Key, _Of]) -> dict[_Key, _Of
     return dict(sorted(filter(None, map(parse, payloads)), key=lambda item: item[0].sort_key))
 
 
-def _result(verdict: Verdict | None) -> Result:
-    if verdict is None:
+def _result(ack: Ack | None) -> Result:
+    if ack is None:
         return _LOST
-    return Failed(verdict.errno, verdict.words) if verdict.errno else _DONE
+    return Failed(ack.errno, ack.message) if ack.errno else _DONE
 
 
 def _open_socket() -> GenericNetlinkSocket:

@@ -33,7 +33,7 @@ def attribute(kind: int, value: bytes) -> bytes:
 
 
 def parse_attributes(data: bytes, offset: int = 0) -> Attributes:
-    """Decode a run of attributes; of a type that occurs twice, the last one counts, as in Linux.
+    """Decode attributes; of a type that occurs twice the last one wins, as in Linux.
 
     Raises:
         MalformedMessage: An attribute's length does not fit.
@@ -51,10 +51,10 @@ def parse_attributes(data: bytes, offset: int = 0) -> Attributes:
 
 
 def required(attributes: Attributes, kind: int, what: str) -> bytes:
-    """Return the value of an attribute that must be there.
+    """Return the value of a required attribute.
 
     Raises:
-        MalformedMessage: It is not.
+        MalformedMessage: It is missing.
     """
     try:
         return attributes[kind]
@@ -74,7 +74,7 @@ def number(layout: struct.Struct, attributes: Attributes, kind: int, what: str) 
         raise MalformedMessage(f"the kernel's message lacks {what}") from None
     except struct.error:
         length = len(attributes[kind])
-        raise MalformedMessage(f"{what} came in {length} bytes, not {layout.size}") from None
+        raise MalformedMessage(f"{what} has {length} bytes instead of {layout.size}") from None
     return value
 
 

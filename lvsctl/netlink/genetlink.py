@@ -1,7 +1,7 @@
-"""A generic netlink socket: requests, dumps and batches of one family, as bytes.
+"""A generic netlink socket: requests, dumps and batches for one family, as bytes.
 
-Nothing here knows IPVS. The kernel carries out what is sent before ``send`` returns, so that
-every answer is already in the receive buffer, or was lost for want of room there (ENOBUFS).
+Nothing here knows IPVS. The kernel handles requests before ``send`` returns, so every answer is
+already in the receive buffer by then, or was lost because the buffer was full (ENOBUFS).
 """
 
 import errno
@@ -23,13 +23,13 @@ from lvsctl.netlink.messages import (
     NLM_F_REQUEST,
     NLMSG_DONE,
     NLMSG_ERROR,
+    Ack,
     Message,
-    Verdict,
     family_request,
     frame,
+    parse_ack,
     parse_family,
     parse_messages,
-    parse_verdict,
 )
 
 _SOL_NETLINK = 270
@@ -41,12 +41,12 @@ _SO_RCVBUFFORCE = 33
 
 CHUNK_BYTES = 32 * 1024
 _SMALLEST_MESSAGE_BYTES = 40
-_ERROR_IN_BUFFER_BYTES = 1280  # what an NLMSG_ERROR is charged for: its memory, not its length
+_ERROR_IN_BUFFER_BYTES = 1280  # what the kernel charges for an NLMSG_ERROR: memory, not length
 _BUFFER_BYTES = CHUNK_BYTES // _SMALLEST_MESSAGE_BYTES * _ERROR_IN_BUFFER_BYTES
 _RECEIVE_BYTES = 64 * 1024
-_PATIENCE_S = 5  # for an answer that should be there already
+_ANSWER_TIMEOUT_S = 5  # for an answer that should be there already
 _DUMP_ATTEMPTS = 5
-_LAST_SEQUENCE = 0x7FFFFFFF
+_MAX_SEQUENCE = 0x7FFFFFFF
 
 
 class RequestRefused(KernelError):
@@ -56,9 +56,9 @@ class RequestRefused(KernelError):
         errno: Its error number, positive.
     """
 
-    def __init__(self, verdict: Verdict) -> None:
-        super().__init__(verdict.words or os.strerror(verdict.errno))
-        self.errno = verdict.errno
+    def __init__(self, ack: Ack) -> None:
+        super().__init__(ack.message or os.strerror(ack.errno))
+        self.errno = ack.errno
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +67,23 @@ class Dump:
 
     Attributes:
         answers: Their payloads.
-        whole: Whether all came in one piece, which the kernel makes in one moment. Between pieces
-            it counts entries: where others delete one, another that stands may be left out.
+        single_pass: Whether all came in one datagram, which the kernel fills in one pass. Between
+            datagrams it resumes by position: if an entry is deleted meanwhile, another that still
+            exists may be left out.
     """
 
     answers: list[bytes]
-    whole: bool
+    single_pass: bool
 
 
 class GenericNetlinkSocket:
-    """A socket of our own, for one family in the network namespace of the calling thread."""
+    """A socket for one family, in the network namespace of the calling thread."""
 
     def __init__(self, family_name: str) -> None:
         """Open the socket and resolve the family.
 
         Raises:
-            RequestRefused: ENOENT where the kernel has no such family.
+            RequestRefused: ENOENT if the kernel has no such family.
         """
         self._socket = socket.socket(
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_GENERIC
@@ -100,8 +101,8 @@ class GenericNetlinkSocket:
         self._socket.bind((0, 0))
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
-        patience = struct.pack("ll", _PATIENCE_S, 0)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
+        timeout = struct.pack("ll", _ANSWER_TIMEOUT_S, 0)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
         for beyond_limit, within_limit in (
             (_SO_RCVBUFFORCE, socket.SO_RCVBUF),
             (_SO_SNDBUFFORCE, socket.SO_SNDBUF),
@@ -133,7 +134,7 @@ class GenericNetlinkSocket:
     def dump(self, payload: bytes) -> Dump:
         """Send one request and return all its answers.
 
-        A dump that the kernel marks as interrupted by a change is asked for again.
+        A dump that the kernel marks as interrupted by a change is repeated.
 
         Raises:
             RequestRefused: The kernel answered with an error.
@@ -158,57 +159,56 @@ class GenericNetlinkSocket:
                 interrupted = interrupted or bool(message.flags & NLM_F_DUMP_INTR)
                 _raise_if_refused(message)
             if messages[-1].type == NLMSG_DONE:
-                return Dump(answers, whole=pieces <= 1), interrupted
+                return Dump(answers, single_pass=pieces <= 1), interrupted
         raise AssertionError  # answers end by raising only
 
-    def batch(self, payloads: Iterable[bytes]) -> list[Verdict | None]:
-        """Send many requests and return the kernel's verdict on each, in the same order.
+    def batch(self, payloads: Iterable[bytes]) -> list[Ack | None]:
+        """Send many requests and return the kernel's answer to each, in the same order.
 
-        They are taken one chunk after the other, so that thousands need not exist at once.
-        Each chunk asks for an acknowledgement of its last message only; a refused message is
-        reported nevertheless, and does not stop the others. None stands for a request whose
-        fate is not known, as answers were lost.
+        They are consumed chunk by chunk, so that thousands need not exist at once. Each chunk
+        requests an acknowledgement for its last message only; a refused message is reported
+        anyway, and does not stop the others. None stands for a request whose answer was lost.
         """
-        verdicts: list[Verdict | None] = []
+        acks: list[Ack | None] = []
         for chunk in _chunks(payloads):
-            verdicts += self._send_chunk(chunk)
-        return verdicts
+            acks += self._send_chunk(chunk)
+        return acks
 
-    def _send_chunk(self, payloads: Sequence[bytes]) -> list[Verdict | None]:
+    def _send_chunk(self, payloads: Sequence[bytes]) -> list[Ack | None]:
         first = self._send(payloads, NLM_F_ACK)
         final = first + len(payloads) - 1
-        refused: dict[int, Verdict] = {}
-        acknowledged = self._collect_refused(final, refused)
-        otherwise = Verdict(0) if acknowledged else None
+        refused: dict[int, Ack] = {}
+        acknowledged = self._collect_errors(final, refused)
+        otherwise = Ack(0) if acknowledged else None
         return [refused.get(sequence, otherwise) for sequence in range(first, final + 1)]
 
-    def _collect_refused(self, final: int, refused: dict[int, Verdict]) -> bool:
-        """Note refusals up to the verdict on the final message; return whether none was lost."""
+    def _collect_errors(self, final: int, refused: dict[int, Ack]) -> bool:
+        """Collect errors up to the ack of the final message; return False if answers were lost."""
         try:
             for message in chain.from_iterable(self._received()):
                 if message.type == NLMSG_ERROR:
-                    verdict = parse_verdict(message)
-                    if verdict.errno:
-                        refused[message.sequence] = verdict
+                    ack = parse_ack(message)
+                    if ack.errno:
+                        refused[message.sequence] = ack
                     if message.sequence == final:
                         return True
         except OSError as error:
             if error.errno not in (errno.ENOBUFS, errno.EAGAIN):
                 raise
-        self._note_what_is_left(refused)
+        self._drain_errors(refused)
         return False
 
-    def _note_what_is_left(self, refused: dict[int, Verdict]) -> None:
+    def _drain_errors(self, refused: dict[int, Ack]) -> None:
         try:
             for message in chain.from_iterable(self._received(socket.MSG_DONTWAIT)):
                 if message.type == NLMSG_ERROR:
-                    refused[message.sequence] = parse_verdict(message)
+                    refused[message.sequence] = parse_ack(message)
         except BlockingIOError:
             return
 
     def _send(self, payloads: Sequence[bytes], flags_of_last: int) -> int:
-        """Send requests in one go, numbered one after another; return the first number."""
-        if self._sequence > _LAST_SEQUENCE:
+        """Send requests in one system call with consecutive sequence numbers; return the first."""
+        if self._sequence > _MAX_SEQUENCE:
             self._sequence = 0
         first = self._sequence + 1
         self._sequence += len(payloads)
@@ -225,7 +225,7 @@ class GenericNetlinkSocket:
             yield list(parse_messages(self._socket.recv(_RECEIVE_BYTES, flags)))
 
     def _answers(self, sequence: int) -> Iterator[list[Message]]:
-        """Yield what answers a request, datagram by datagram."""
+        """Yield the answers to a request, one datagram at a time."""
         try:
             for messages in self._received():
                 answers = [message for message in messages if message.sequence == sequence]
@@ -237,9 +237,9 @@ class GenericNetlinkSocket:
 
 def _raise_if_refused(message: Message) -> None:
     if message.type in (NLMSG_ERROR, NLMSG_DONE):
-        verdict = parse_verdict(message)
-        if verdict.errno:
-            raise RequestRefused(verdict)
+        ack = parse_ack(message)
+        if ack.errno:
+            raise RequestRefused(ack)
 
 
 def _chunks(payloads: Iterable[bytes]) -> Iterator[Sequence[bytes]]:

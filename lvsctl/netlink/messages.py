@@ -28,7 +28,7 @@ NLM_F_REQUEST = 0x001
 NLM_F_ACK = 0x004
 NLM_F_DUMP_INTR = 0x010
 NLM_F_CAPPED = 0x100  # on an error: only the header of the request follows
-NLM_F_ACK_TLVS = 0x200  # on an error: attributes with the kernel's words follow
+NLM_F_ACK_TLVS = 0x200  # on an error: attributes with the extended error message follow
 NLM_F_DUMP = 0x300
 
 _ERROR = struct.Struct("=i")
@@ -47,8 +47,8 @@ class Message:
     Attributes:
         type: NLMSG_ERROR, NLMSG_DONE, …, or the id of a generic netlink family.
         flags: ``NLM_F_*``.
-        sequence: That of the request which it answers.
-        payload: What follows the netlink header.
+        sequence: That of the request.
+        payload: Everything after the netlink header.
     """
 
     type: int
@@ -58,20 +58,20 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What an NLMSG_ERROR or NLMSG_DONE says about a request.
+class Ack:
+    """The outcome of a request, from an NLMSG_ERROR or NLMSG_DONE.
 
     Attributes:
         errno: 0 for an acknowledgement, else the positive error number.
-        words: The kernel's extended message, often empty.
+        message: The kernel's extended message, often empty.
     """
 
     errno: int
-    words: str = ""
+    message: str = ""
 
 
 def frame(kind: int, flags: int, sequence: int, payload: bytes) -> bytes:
-    """Put the netlink header before a payload, and the padding behind it."""
+    """Add the netlink header and padding to a payload."""
     length = HEADER.size + len(payload)
     return HEADER.pack(length, kind, flags, sequence, 0) + payload + bytes(-length % 4)
 
@@ -93,7 +93,7 @@ def parse_messages(datagram: bytes) -> Iterator[Message]:
         offset += padded(length)
 
 
-def parse_verdict(message: Message) -> Verdict:
+def parse_ack(message: Message) -> Ack:
     """Decode the payload of an NLMSG_ERROR or NLMSG_DONE.
 
     Raises:
@@ -101,17 +101,17 @@ def parse_verdict(message: Message) -> Verdict:
     """
     payload = message.payload
     if message.type == NLMSG_DONE and not payload:
-        return Verdict(0)
+        return Ack(0)
     error = -_first(_ERROR, payload)
     if not message.flags & NLM_F_ACK_TLVS:
-        return Verdict(error)
+        return Ack(error)
     offset = _ERROR.size
     if message.type == NLMSG_ERROR and message.flags & NLM_F_CAPPED:
         offset += HEADER.size
     elif message.type == NLMSG_ERROR:
         offset += padded(_first(U32, payload[offset:]))
-    words = parse_attributes(payload, offset).get(_ERROR_ATTRIBUTE_MESSAGE, b"")
-    return Verdict(error, words.partition(b"\0")[0].decode("ascii", "replace"))
+    message_text = parse_attributes(payload, offset).get(_ERROR_ATTRIBUTE_MESSAGE, b"")
+    return Ack(error, message_text.partition(b"\0")[0].decode("ascii", "replace"))
 
 
 def _first(layout: struct.Struct, data: bytes) -> int:
@@ -122,16 +122,16 @@ def _first(layout: struct.Struct, data: bytes) -> int:
 
 
 def family_request(name: str) -> bytes:
-    """Return the payload that asks the control family for the id of another one."""
-    asked = attribute(_CONTROL_ATTRIBUTE_FAMILY_NAME, name.encode("ascii") + b"\0")
-    return GENERIC_HEADER.pack(_CONTROL_GET_FAMILY, 1, 0) + asked
+    """Return the payload that asks the control family for the id of a family."""
+    name_attribute = attribute(_CONTROL_ATTRIBUTE_FAMILY_NAME, name.encode("ascii") + b"\0")
+    return GENERIC_HEADER.pack(_CONTROL_GET_FAMILY, 1, 0) + name_attribute
 
 
 def parse_family(payload: bytes) -> int:
-    """Return the family id out of the control family's answer.
+    """Return the family id from the control family's answer.
 
     Raises:
-        MalformedMessage: It is not in there.
+        MalformedMessage: The id is missing.
     """
     attributes = parse_attributes(payload, GENERIC_HEADER.size)
     return number(U16, attributes, _CONTROL_ATTRIBUTE_FAMILY_ID, "a family id")

@@ -1,8 +1,8 @@
-"""Attributes read from messages that are alike. Pure.
+"""Fast reading of attributes from messages of the same layout. Pure.
 
-The kernel writes the messages of a dump alike: the same attributes, of the same lengths, in the
-same order. So it is found out once where each of them stands; of all messages like that one only
-the attributes' headers are compared, which takes a tenth of the time.
+The messages of a dump have the same attributes, of the same lengths, in the same order. So the
+offset of each is worked out once; for later messages only the attribute headers are compared,
+which takes a tenth of the time.
 """
 
 import struct
@@ -15,20 +15,20 @@ from lvsctl.errors import MalformedMessage
 from lvsctl.netlink.attributes import HEADER, TYPE_MASK, padded
 
 Path = tuple[int, ...]
-"""The type of an attribute, after those of the attributes that it is nested in."""
+"""The types of the enclosing attributes and of the attribute itself."""
 
 MAX_SHAPES = 64
 
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What messages of one length look like.
+    """The layout of messages of one length.
 
     Attributes:
-        unpack: Reads all headers and wanted values.
-        headers: Picks the headers.
-        expected: What these are.
-        values: Picks the values, in the order in which they were asked for.
+        unpack: Reads all headers and requested values.
+        headers: Selects the headers.
+        expected: The expected headers.
+        values: Selects the values, in the requested order.
     """
 
     unpack: Callable[[bytes], tuple[Any, ...]]
@@ -38,12 +38,12 @@ class _Shape:
 
 
 class ShapeReader:
-    """Reads some attributes of messages.
+    """Reads selected attributes of messages.
 
     Args:
         offset: Where attributes begin in a message.
-        fields: The attributes, two or more, each with its format as :mod:`struct` has it; in the
-            byte order of this machine.
+        fields: The attributes, two or more, each with its :mod:`struct` format; in native byte
+            order.
     """
 
     def __init__(self, offset: int, fields: Mapping[Path, str]) -> None:
@@ -55,7 +55,7 @@ class ShapeReader:
     def read(self, message: bytes) -> tuple[Any, ...] | None:
         """Return the values in the order of the fields.
 
-        None where the message has not each of them once, wide enough.
+        None if a field is missing, occurs twice or is too short.
 
         Raises:
             MalformedMessage: An attribute's length does not fit.
@@ -74,7 +74,7 @@ class ShapeReader:
         return shape.values(shape.unpack(message))
 
     def _shape_of(self, message: bytes) -> _Shape | None:
-        """Return what a message looks like; None where it has not each field once."""
+        """Return the layout of a message; None if a field is missing, repeated or too short."""
         layout, at = "=", 0
         headers: list[int] = []
         places: dict[Path, int] = {}

@@ -1,4 +1,4 @@
-"""ICMP echo: whether an address answers, and how soon."""
+"""ICMP echo: whether an address answers, and the round-trip time."""
 
 import asyncio
 import contextlib
@@ -18,12 +18,12 @@ _PROTOCOL = {Family.IPV4: socket.IPPROTO_ICMP, Family.IPV6: socket.IPPROTO_ICMPV
 _TOKEN_BYTES = 16
 _PADDING = bytes(40)
 """With the token and header, 64 bytes, as ping(8) sends."""
-_LARGEST = 2048
+_MAX_PACKET_BYTES = 2048
 _TRANSIENT = frozenset(
     {errno.ENODEV, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL,
      errno.EINVAL, errno.ENOBUFS, errno.ECONNREFUSED, errno.EHOSTDOWN, errno.ENXIO}
 )  # fmt: skip
-"""There is no way to the address just now: as good as no answer."""
+"""The address is unreachable at the moment; treated as no answer."""
 
 
 def request(family: Family, token: bytes, sequence: int) -> bytes:
@@ -45,9 +45,9 @@ def checksum(data: bytes) -> int:
 
 
 def is_reply(family: Family, packet: bytes, token: bytes) -> bool:
-    """Tell whether what a socket received answers the request with a token.
+    """Tell whether a received packet answers the request with a token.
 
-    A raw IPv4 socket hands out the IP header as well.
+    A raw IPv4 socket returns the IP header as well.
     """
     if family is Family.IPV4 and packet and packet[0] >> 4 == 4:  # noqa: PLR2004
         packet = packet[(packet[0] & 0xF) * 4 :]
@@ -63,10 +63,10 @@ async def echo(target: IPAddress, link: str, timeout_s: float, sequence: int = 0
     """Send one echo request through a device.
 
     Returns:
-        Seconds until the answer; None where none came in time, or none can.
+        Round-trip time in seconds; None without an answer in time.
 
     Raises:
-        OSError: This process may not send any, for want of CAP_NET_RAW.
+        OSError: This process lacks CAP_NET_RAW.
     """
     answer = await first_to_answer([target], link, timeout_s, sequence=sequence)
     return None if answer is None else answer[1]
@@ -80,17 +80,17 @@ async def first_to_answer(
     hops: int | None = None,
     sequence: int = 0,
 ) -> tuple[IPAddress, float] | None:
-    """Ask several addresses of one family through a device, and return the first that answers.
+    """Ping several addresses of one family through a device; return the first that answers.
 
     Args:
-        targets: Whom to ask.
+        targets: The addresses.
         link: The device.
         timeout_s: For all of them.
-        hops: How far the requests may go; None for as far as the host's own packets.
-        sequence: Number of the requests.
+        hops: Hop limit of the requests; None for the host's default.
+        sequence: Sequence number of the requests.
 
     Raises:
-        OSError: This process may not send any, for want of CAP_NET_RAW.
+        OSError: This process lacks CAP_NET_RAW.
     """
     tokens = {os.urandom(_TOKEN_BYTES): target for target in targets}
     family = family_of(next(iter(targets)))
@@ -103,7 +103,7 @@ async def first_to_answer(
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s):
                     while True:
-                        packet = await loop.sock_recv(sender, _LARGEST)
+                        packet = await loop.sock_recv(sender, _MAX_PACKET_BYTES)
                         for token, target in tokens.items():
                             if is_reply(family, packet, token):
                                 return target, time.monotonic() - began
@@ -130,5 +130,5 @@ def _opened(family: Family) -> socket.socket:
     try:
         return socket.socket(kind, socket.SOCK_RAW, _PROTOCOL[family])
     except PermissionError:
-        # net.ipv4.ping_group_range may let anybody do it this way.
+        # net.ipv4.ping_group_range may allow this without CAP_NET_RAW.
         return socket.socket(kind, socket.SOCK_DGRAM, _PROTOCOL[family])

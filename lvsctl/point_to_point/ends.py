@@ -1,7 +1,7 @@
-"""The tunnel ends of one host: brought up, kept and taken away, and nothing else touched.
+"""The tunnel ends on one host: brought up, kept and removed, with nothing else touched.
 
-An end is on the disk before anything is changed for it. Interrupted anywhere, what was made is
-therefore known, and its device goes with all that is on it: addresses and routes.
+An end is recorded on the disk before anything is changed for it, so that after an interruption
+everything that was made is known. Its device is removed with its addresses and routes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,29 +16,29 @@ from lvsctl.host.plan import changes
 from lvsctl.messages.model import TunnelEnd
 from lvsctl.net import IPAddress
 from lvsctl.point_to_point.end import (
+    desired_state,
+    down_reason,
     fits_in_place,
-    has_to_be_made_again,
     is_device_of,
+    must_recreate,
+    observe_host,
+    observe_links,
     obstacles,
-    view_of,
-    wanted_state,
-    whole_view_of,
-    why_down,
 )
 from lvsctl.results import Failed
 
 _log = structlog.get_logger()
 
-_NOBODY: Mapping[IPAddress, str] = MappingProxyType({})
+_NO_ADDRESSES: Mapping[IPAddress, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class ManagedEnd:
-    """How an end is on this host; whether the other one answers is another matter.
+class EndStatus:
+    """The status of an end on this host, regardless of whether the other end answers.
 
     Attributes:
-        mtu: Bytes inside; None where the device is missing.
-        reason: What keeps it from carrying packets; empty for nothing.
+        mtu: MTU inside the tunnel, in bytes; None if the device is missing.
+        reason: Why it cannot carry packets; empty if it can.
     """
 
     mtu: int | None
@@ -46,100 +46,104 @@ class ManagedEnd:
 
 
 class Ends:
-    """Ends on one host. Belongs to one thread, as its host does.
+    """The tunnel ends on one host. Belongs to one thread, as its host does.
 
     Args:
         host: The host.
-        recorded: Those that were recorded, and may have been made.
-        keep: Writes the record to the disk; raises StoreError.
+        recorded: The recorded ends, which may exist.
+        save: Saves the record; raises StoreError.
     """
 
     def __init__(
         self,
         host: Host,
         recorded: Sequence[TunnelEnd],
-        keep: Callable[[Sequence[TunnelEnd]], None],
+        save: Callable[[Sequence[TunnelEnd]], None],
     ) -> None:
         self._host = host
         self._recorded = {end.link: end for end in recorded}
-        self._keep = keep
+        self._save = save
 
     @property
     def recorded(self) -> Mapping[str, TunnelEnd]:
-        """Every end that may be on the host, by its device."""
+        """Every end that may exist on the host, by device name."""
         return dict(self._recorded)
 
-    def standing(self, end: TunnelEnd) -> ManagedEnd:
-        """Look at an end.
+    def observe(self, end: TunnelEnd) -> EndStatus:
+        """Return the status of an end.
 
         Raises:
             KernelError: The host cannot be read.
         """
-        host = view_of(self._host)
+        host = observe_links(self._host)
         link = host.links.get(end.link)
-        return ManagedEnd(link.mtu if link else None, why_down(end, host))
+        return EndStatus(link.mtu if link else None, down_reason(end, host))
 
-    def bring_up(self, end: TunnelEnd, protected: Mapping[IPAddress, str] = _NOBODY) -> str:
-        """Make the host have an end; return what was mended of one that had been there.
+    def bring_up(self, end: TunnelEnd, protected: Mapping[IPAddress, str] = _NO_ADDRESSES) -> str:
+        """Create or repair an end; return the problem that a repair fixed, else an empty string.
 
         Args:
             end: The end.
-            protected: Addresses that no tunnel may take, each with whose it is.
+            protected: Addresses whose traffic no tunnel may capture, each with its owner.
 
         Raises:
-            InvalidInput: The host cannot have it, and nothing was touched.
-            StoreError: The disk does not keep it, and nothing was touched.
+            InvalidInput: The host cannot have it; nothing was changed.
+            StoreError: The record could not be saved; nothing was changed.
             KernelError: The kernel refused a change; what was made so far is recorded.
         """
         old = self._recorded.get(end.link)
         if old is not None and not fits_in_place(old, end):
-            self._refuse(end, old, protected)
+            self._check(end, old, protected)
             self.take_down(old.link)
             old = None
-        host = view_of(self._host)
-        seen = host.links.get(end.link)
-        present = old is not None and is_device_of(old, seen)
+        host = observe_links(self._host)
+        observed_link = host.links.get(end.link)
+        present = old is not None and is_device_of(old, observed_link)
         if not present or old != end:
-            self._refuse(end, old if present else None, protected)
-        was = "" if old is None else why_down(end, host)
+            self._check(end, old if present else None, protected)
+        problem = "" if old is None else down_reason(end, host)
         self._record(end, old)
-        if present and seen is not None and has_to_be_made_again(end, seen):
+        if present and observed_link is not None and must_recreate(end, observed_link):
             self._apply([HostChange(LinkKey(end.link), None)])
-        observed = self._host.observe(wanted_state(end))
-        self._apply(changes(wanted_state(end), observed))
-        return was if old == end and was and not why_down(end, view_of(self._host)) else ""
+        observed = self._host.observe(desired_state(end))
+        self._apply(changes(desired_state(end), observed))
+        return (
+            problem
+            if old == end and problem and not down_reason(end, observe_links(self._host))
+            else ""
+        )
 
-    def presume(self, end: TunnelEnd) -> None:
-        """Take a device for ours that is wholly an end's, where the record was lost.
+    def adopt(self, end: TunnelEnd) -> None:
+        """Adopt an end's existing device after the record was lost.
 
         Raises:
             KernelError: The host cannot be read.
-            StoreError: The disk does not keep it.
+            StoreError: The record could not be saved.
         """
         if end.link in self._recorded:
             return
-        seen = self._host.observe([LinkKey(end.link)])[LinkKey(end.link)]
-        if isinstance(seen, LinkConfig) and is_device_of(end, seen):
+        observed_link = self._host.observe([LinkKey(end.link)])[LinkKey(end.link)]
+        if isinstance(observed_link, LinkConfig) and is_device_of(end, observed_link):
             self._record(end, None)
 
     def take_down(self, link: str) -> None:
-        """Remove an end that was recorded; a device that somebody else made under its name stays.
+        """Remove a recorded end; a device of somebody else's under its name stays.
 
         Raises:
             KernelError: The kernel refused; the end stays recorded.
-            StoreError: The disk does not forget it; its device is gone.
+            StoreError: The record could not be saved; the device is gone.
         """
         end = self._recorded.get(link)
         if end is None:
             return
-        seen = self._host.observe([LinkKey(link)])[LinkKey(link)]
-        if isinstance(seen, LinkConfig) and is_device_of(end, seen):
+        observed_link = self._host.observe([LinkKey(link)])[LinkKey(link)]
+        if isinstance(observed_link, LinkConfig) and is_device_of(end, observed_link):
             self._apply([HostChange(LinkKey(link), None)])
         rest = {name: other for name, other in self._recorded.items() if name != link}
-        self._keep(tuple(rest.values()))
+        self._save(tuple(rest.values()))
         self._recorded = rest
 
-    def _refuse(
+    def _check(
         self, end: TunnelEnd, replaced: TunnelEnd | None, protected: Mapping[IPAddress, str]
     ) -> None:
         problems = self.obstacles(end, replaced, protected)
@@ -150,14 +154,14 @@ class Ends:
         self,
         end: TunnelEnd,
         replaced: TunnelEnd | None = None,
-        protected: Mapping[IPAddress, str] = _NOBODY,
+        protected: Mapping[IPAddress, str] = _NO_ADDRESSES,
     ) -> Sequence[Problem]:
-        """Return why the host cannot have an end, once the one that it replaces is gone.
+        """Return why the host cannot have an end, assuming that the one it replaces is gone.
 
         Raises:
             KernelError: The host cannot be read.
         """
-        host = whole_view_of(self._host, protected)
+        host = observe_host(self._host, protected)
         present = replaced is not None and is_device_of(replaced, host.links.get(end.link))
         return tuple(obstacles(end, host, present=present))
 
@@ -165,15 +169,15 @@ class Ends:
         if old == end:
             return
         if old is not None:
-            given_up = set(old.addresses) - set(end.addresses)
-            keys = [AddressKey(end.link, address) for address in given_up]
+            dropped = set(old.addresses) - set(end.addresses)
+            keys = [AddressKey(end.link, address) for address in dropped]
             self._apply([HostChange(key, None) for key in keys])
         after = {**self._recorded, end.link: end}
-        self._keep(tuple(after.values()))
+        self._save(tuple(after.values()))
         self._recorded = after
 
-    def _apply(self, wanted: Sequence[HostChange]) -> None:
-        for change, result in zip(wanted, self._host.apply(wanted), strict=True):
+    def _apply(self, changes_to_make: Sequence[HostChange]) -> None:
+        for change, result in zip(changes_to_make, self._host.apply(changes_to_make), strict=True):
             if isinstance(result, Failed):
                 raise KernelError(f"{change}: {result}")
             _log.info("host changed", change=str(change))

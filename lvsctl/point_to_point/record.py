@@ -1,4 +1,4 @@
-"""The ends that were made on this host, as they are kept on the disk."""
+"""The record of the tunnel ends made on this host, as a file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,28 +11,28 @@ from lvsctl.messages.model import TunnelEnd
 
 
 @dataclass(frozen=True, slots=True)
-class KeptEnd:
-    """An end, and in which kernel and network namespace it was made (host.boot)."""
+class RecordedEnd:
+    """An end, and the kernel and network namespace it was made in (host.boot)."""
 
     boot: str
     end: TunnelEnd
 
     def is_of_earlier_boot(self, boot: str) -> bool:
-        """Tell whether the host was restarted since, so that nothing of it is there."""
+        """Tell whether the host rebooted since, so that the end no longer exists."""
         return _kernel(self.boot) != _kernel(boot)
 
 
 @dataclass(frozen=True, slots=True)
 class _Document:
-    ends: tuple[KeptEnd, ...]
+    ends: tuple[RecordedEnd, ...]
 
 
 class EndsFile:
-    """A file with ends. Each network namespace has its own in it, and sees no others.
+    """A file of ends. Each network namespace sees only its own.
 
     Args:
-        path: Where it is; its folder must be there.
-        boot: Which kernel and network namespace this is.
+        path: Its path; the folder must exist.
+        boot: Identity of this kernel and network namespace.
     """
 
     def __init__(self, path: Path, boot: str) -> None:
@@ -40,7 +40,7 @@ class EndsFile:
         self._boot = boot
 
     def present(self) -> tuple[TunnelEnd, ...]:
-        """Return what may have been made in this namespace.
+        """Return the ends that may exist in this namespace.
 
         Raises:
             StoreCorrupt: The file is damaged.
@@ -50,11 +50,11 @@ class EndsFile:
         return tuple(kept.end for kept in self._read() if kept.boot == self._boot)
 
     def lost(self) -> tuple[TunnelEnd, ...]:
-        """Return what went with a restart of the host."""
+        """Return the ends that a reboot removed."""
         return tuple(kept.end for kept in self._read() if kept.is_of_earlier_boot(self._boot))
 
-    def keep(self, ends: Sequence[TunnelEnd]) -> None:
-        """Replace what is kept of this namespace."""
+    def save(self, ends: Sequence[TunnelEnd]) -> None:
+        """Replace the ends of this namespace."""
         names = {end.link for end in ends}
         others = (
             kept
@@ -62,10 +62,10 @@ class EndsFile:
             if kept.boot != self._boot
             and not (kept.is_of_earlier_boot(self._boot) and kept.end.link in names)
         )
-        self._write((*others, *(KeptEnd(self._boot, end) for end in ends)))
+        self._write((*others, *(RecordedEnd(self._boot, end) for end in ends)))
 
-    def forget_lost(self, link: str | None = None) -> None:
-        """Forget what went with a restart: one end, or with None all of them."""
+    def delete_lost(self, link: str | None = None) -> None:
+        """Delete the record of ends that a reboot removed: one, or with None all of them."""
         kept = self._read()
         rest = tuple(
             each
@@ -75,15 +75,15 @@ class EndsFile:
         if rest != kept:
             self._write(rest)
 
-    def start_over(self) -> None:
-        """Put a damaged file aside."""
-        files.keep_damaged(self.path)
+    def reset(self) -> None:
+        """Preserve a damaged file as ``*.damaged`` and start with an empty one."""
+        files.preserve_damaged(self.path)
         self._write(())
 
-    def _write(self, kept: tuple[KeptEnd, ...]) -> None:
+    def _write(self, kept: tuple[RecordedEnd, ...]) -> None:
         files.write(self.path, _CONVERTER.unstructure(_Document(kept)))
 
-    def _read(self) -> tuple[KeptEnd, ...]:
+    def _read(self) -> tuple[RecordedEnd, ...]:
         content = files.read(self.path)
         if content is None:
             return ()

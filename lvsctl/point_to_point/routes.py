@@ -1,4 +1,4 @@
-"""Whose packets a tunnel would take, and whether its own would come back to it. Pure."""
+"""Traffic that a tunnel would capture, and routing loops through it. Pure."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,18 +21,18 @@ _PRIVATE: Mapping[int, tuple[IPNetwork, ...]] = MappingProxyType(
 )
 """By IP version: RFC 1918, RFC 6598 and RFC 4193."""
 _TWO_HOSTS = 4
-"""Addresses of a network that holds both ends and nobody else."""
+"""Addresses of a network that only has room for the two ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class HostView:
-    """A host as far as tunnels are concerned.
+    """The state of a host that matters for tunnels.
 
     Attributes:
         links: Its devices.
         addresses: Its addresses.
-        routes: Those of the main table.
-        protected: Addresses that must stay reachable as they are, each with whose it is.
+        routes: Routes of the main table.
+        protected: Addresses whose traffic no tunnel may capture, each with its owner.
     """
 
     links: Mapping[str, LinkConfig]
@@ -41,7 +41,7 @@ class HostView:
     protected: Mapping[IPAddress, str] = field(default_factory=dict)
 
     def output(self, remote: IPAddress) -> str | None:
-        """Return the device by which packets to an address leave; None for none."""
+        """Return the output device for an address; None without a route."""
         connected = [(key.address.network, key.link) for key in self.addresses]
         routed = [(key.destination, config.link) for key, config in self.routes.items()]
         found = [
@@ -52,22 +52,22 @@ class HostView:
         return max(found, key=lambda each: each[0])[1] if found else None
 
 
-def taken_traffic(end: TunnelEnd, host: HostView) -> Iterator[Problem]:
-    """Yield whose packets the inner networks of an end would take."""
+def captured_traffic(end: TunnelEnd, host: HostView) -> Iterator[Problem]:
+    """Yield the existing traffic that the inner networks of an end would capture."""
     for index, address in enumerate(end.addresses):
         pointer, network = f"/addresses/{index}", address.network
         for protected, whose in host.protected.items():
             if protected in network:
                 yield Problem(
                     pointer,
-                    f"{network} would take what is sent to {protected}, {whose}",
+                    f"{network} would capture packets to {protected}, {whose}",
                     "a network without it",
                 )
         for name, link in host.links.items():
             if name != end.link and link.remote is not None and link.remote in network:
                 yield Problem(
                     pointer,
-                    f"{network} would take the packets of tunnel {name} to {link.remote}",
+                    f"{network} would capture the packets of tunnel {name} to {link.remote}",
                     "a network without it",
                 )
         yield from _routes(pointer, network, end, host)
@@ -80,26 +80,26 @@ def _routes(pointer: str, network: IPNetwork, end: TunnelEnd, host: HostView) ->
             continue
         by = f"the route {key.destination} by {config.link or config.type}"
         if key.destination.prefixlen == 0:
-            if not _is_nobody_elses(network):
+            if not _holds_no_clients(network):
                 yield Problem(
                     pointer,
-                    f"{network} would take clients' packets from {by}",
+                    f"{network} would capture clients' packets from {by}",
                     "a private network, or one of two hosts",
                 )
         elif key.destination not in connected and overlap(key.destination, network):
             yield Problem(
-                pointer, f"{network} would take packets of {by}", "a network without a route"
+                pointer, f"{network} would capture packets of {by}", "a network without a route"
             )
 
 
-def _is_nobody_elses(network: IPNetwork) -> bool:
-    """Tell whether a network cannot hold clients of a public service."""
+def _holds_no_clients(network: IPNetwork) -> bool:
+    """Tell whether no clients of a public service can be in a network."""
     private = any(overlap(network, each) for each in _PRIVATE[network.version])
     return private or network.num_addresses <= _TWO_HOSTS
 
 
-def loops(end: TunnelEnd, host: HostView) -> Iterator[Problem]:
-    """Yield why an end's packets would come back to its device, through other tunnels or not."""
+def routing_loops(end: TunnelEnd, host: HostView) -> Iterator[Problem]:
+    """Yield a problem if an end's packets would be routed back to its own device."""
     through: list[str] = []
     remote, device = end.remote, end.device
     while True:
@@ -110,8 +110,8 @@ def loops(end: TunnelEnd, host: HostView) -> Iterator[Problem]:
             way = " and ".join(through) or "its own device"
             yield Problem(
                 "/remote",
-                f"the packets to {end.remote} would go round: they leave through {way}",
-                "another way to the other host, or another network inside",
+                f"packets to {end.remote} would loop: they leave through {way}",
+                "another route to the other host, or another inner network",
             )
             return
         link = host.links.get(out)

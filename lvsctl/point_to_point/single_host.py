@@ -1,4 +1,4 @@
-"""Tunnels of one host without a director, as ``lvsctl tunnel`` makes them."""
+"""Point-to-point tunnels on one host without a director: ``lvsctl tunnel``."""
 
 import asyncio
 import contextlib
@@ -21,22 +21,22 @@ from lvsctl.point_to_point.window import WINDOW, Probes, Window
 
 _FILE = "tunnels.json"
 _LOCK = "tunnels.lock"
-_LOCK_WITHIN_S = 10.0
-_LOOK_S = 0.05
-_ANSWER_WITHIN_S = 1.0
-_MOST_HOSTS = 1024
-_HOPS = 32
-"""Enough for a way through the internet; few enough where the other end sends back what it gets."""
+_LOCK_TIMEOUT_S = 10.0
+_POLL_S = 0.05
+_ANSWER_TIMEOUT_S = 1.0
+_MAX_HOSTS = 1024
+_MAX_HOPS = 32
+"""Enough for a path through the internet, but bounded in case the other end returns packets."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A tunnel as this host has it.
+class TunnelStatus:
+    """The status of a tunnel on this host.
 
     Attributes:
-        end: What was asked for.
-        reason: Why it is down; empty where it is up.
-        mtu: Bytes inside; None where there is no device.
+        end: The end as it was added.
+        reason: Why it is down; empty if it is up.
+        mtu: MTU inside the tunnel, in bytes; None if the device is missing.
     """
 
     end: TunnelEnd
@@ -45,17 +45,17 @@ class Shown:
 
     @property
     def up(self) -> bool:
-        """Nothing on this host keeps it from carrying packets."""
+        """Whether the tunnel is up."""
         return not self.reason
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """What came of asking the other end.
+class PingResult:
+    """The result of pinging the other end.
 
     Attributes:
         peer: Its address inside the tunnel.
-        probes: How many were sent and lost, and the mean round-trip time.
+        probes: Numbers sent and lost, and the mean round-trip time.
     """
 
     peer: IPAddress
@@ -63,28 +63,29 @@ class Answers:
 
 
 class SingleHost:
-    """The host of this process, and what ``lvsctl tunnel`` made on it."""
+    """The tunnels that ``lvsctl tunnel`` added on this host."""
 
     def __init__(self, host: LinuxHost, file: EndsFile) -> None:
         self._host = host
         self._file = file
-        self._ends = Ends(host, file.present(), file.keep)
+        self._ends = Ends(host, file.present(), file.save)
 
     def add(self, end: TunnelEnd) -> None:
-        """Make a tunnel; one that is there as asked for is made whole where it is not.
+        """Add a tunnel; an identical one that exists is repaired where it has drifted.
 
         Raises:
-            InvalidInput: It breaks a rule, or this host cannot have it; nothing was touched.
-            StoreError: The disk does not keep it; nothing was touched.
-            KernelError: The kernel refused; what was made is gone again.
+            InvalidInput: It breaks a rule, or this host cannot have it; nothing was changed.
+            StoreError: The record could not be saved; nothing was changed.
+            KernelError: The kernel refused; what was made was removed again.
         """
         there = self._ends.recorded.get(end.link)
-        # Who does not say where the other end is inside does not take it back.
+        # Without the peer's inner address in the command, the recorded one stays.
         if there is not None and replace(there, peers=end.peers) == end:
             end = replace(end, peers=end.peers or there.peers)
         elif there is not None:
             raise ConfigurationError(
-                f"there is a tunnel {end.link} that differs; lvsctl tunnel remove {end.link} first"
+                f"there is already a different tunnel {end.link}; remove it first: "
+                f"lvsctl tunnel remove {end.link}"
             )
         problems = list(end_problems(end))
         if there is None:
@@ -99,20 +100,20 @@ class SingleHost:
             raise
 
     def remove(self, link: str) -> None:
-        """Take away a tunnel that was added here.
+        """Remove a tunnel that was added here.
 
         Raises:
-            NotFound: None was.
-            KernelError, StoreError: It is not wholly gone.
+            NotFound: There is no such tunnel.
+            KernelError, StoreError: It was not removed completely.
         """
         if link in self._ends.recorded:
             self._ends.take_down(link)
         elif link in {end.link for end in self._file.lost()}:
-            self._file.forget_lost(link)
+            self._file.delete_lost(link)
         else:
             raise NotFound(f"lvsctl has added no tunnel {link} on this host")
 
-    def tunnels(self) -> tuple[Shown, ...]:
+    def tunnels(self) -> tuple[TunnelStatus, ...]:
         """Return every tunnel that was added here, by name.
 
         Raises:
@@ -120,21 +121,23 @@ class SingleHost:
         """
         found = [self._shown(end) for end in self._ends.recorded.values()]
         found += [
-            Shown(end, "it went with a restart of this host; add it again, or remove it", None)
+            TunnelStatus(
+                end, "it was lost when this host rebooted; add it again, or remove it", None
+            )
             for end in self._file.lost()
             if end.link not in self._ends.recorded
         ]
         return tuple(sorted(found, key=lambda shown: shown.end.link))
 
-    def _shown(self, end: TunnelEnd) -> Shown:
-        standing = self._ends.standing(end)
-        return Shown(end, standing.reason, standing.mtu)
+    def _shown(self, end: TunnelEnd) -> TunnelStatus:
+        status = self._ends.observe(end)
+        return TunnelStatus(end, status.reason, status.mtu)
 
-    def tunnel(self, link: str) -> Shown:
+    def tunnel(self, link: str) -> TunnelStatus:
         """Return a tunnel that was added here.
 
         Raises:
-            NotFound: None was.
+            NotFound: There is no such tunnel.
             KernelError: The host cannot be read.
         """
         for shown in self.tunnels():
@@ -143,26 +146,26 @@ class SingleHost:
         raise NotFound(f"lvsctl has added no tunnel {link} on this host")
 
 
-def asked(shown: Iterable[Shown]) -> tuple[Shown, ...]:
-    """Return tunnels with whether the other end answers, as far as it can be asked.
+def asked(shown: Iterable[TunnelStatus]) -> tuple[TunnelStatus, ...]:
+    """Probe the other ends where possible; return the tunnels with the results.
 
     Raises:
         OSError: This process may not send echo requests.
     """
-    return asyncio.run(_asked(tuple(shown)))
+    return asyncio.run(_probe_peers(tuple(shown)))
 
 
-async def _asked(shown: Sequence[Shown]) -> tuple[Shown, ...]:
-    return tuple(await asyncio.gather(*map(_asked_one, shown)))
+async def _probe_peers(shown: Sequence[TunnelStatus]) -> tuple[TunnelStatus, ...]:
+    return tuple(await asyncio.gather(*map(_probe_peer, shown)))
 
 
-async def _asked_one(shown: Shown) -> Shown:
+async def _probe_peer(shown: TunnelStatus) -> TunnelStatus:
     end = shown.end
     if not shown.up:
         return shown
     if end.peers:
         peer = end.peers[0]
-        answer = await echo(peer, end.link, _ANSWER_WITHIN_S)
+        answer = await echo(peer, end.link, _ANSWER_TIMEOUT_S)
         return shown if answer is not None else replace(shown, reason=f"no answer from {peer}")
     candidates = list(_candidates(end))
     if not candidates or await _first(candidates, end.link) is not None:
@@ -172,19 +175,19 @@ async def _asked_one(shown: Shown) -> Shown:
 
 @contextlib.contextmanager
 def opened(state_dir: Path) -> Iterator[SingleHost]:
-    """Open this host for one command; others wait meanwhile.
+    """Open this host for one command; other commands wait meanwhile.
 
     Args:
-        state_dir: Where is kept what was made; made where it is missing.
+        state_dir: Folder of the record; created if missing.
 
     Raises:
         StoreError: The folder cannot be used.
-        ConfigurationError: Another command does not come to an end.
+        ConfigurationError: Another command holds the lock for too long.
     """
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(f"{state_dir} cannot be made: {error.strerror}") from error
+        raise StoreError(f"{state_dir} cannot be created: {error.strerror}") from error
     lock = Lock(state_dir / _LOCK)
     _acquire(lock, state_dir)
     try:
@@ -195,16 +198,16 @@ def opened(state_dir: Path) -> Iterator[SingleHost]:
 
 
 def _acquire(lock: Lock, state_dir: Path) -> None:
-    deadline = time.monotonic() + _LOCK_WITHIN_S
+    deadline = time.monotonic() + _LOCK_TIMEOUT_S
     while not lock.try_acquire():
         if time.monotonic() > deadline:
             raise ConfigurationError(
                 f"another lvsctl tunnel (process {lock.holder()}) uses {state_dir}"
             )
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_S)
 
 
-def ping(end: TunnelEnd, peer: IPAddress | None, count: int, interval_s: float) -> Answers:
+def ping(end: TunnelEnd, peer: IPAddress | None, count: int, interval_s: float) -> PingResult:
     """Ask the other end of a tunnel several times.
 
     Args:
@@ -220,19 +223,21 @@ def ping(end: TunnelEnd, peer: IPAddress | None, count: int, interval_s: float) 
     return asyncio.run(_ping(end, peer, count, interval_s))
 
 
-async def _ping(end: TunnelEnd, peer: IPAddress | None, count: int, interval_s: float) -> Answers:
+async def _ping(
+    end: TunnelEnd, peer: IPAddress | None, count: int, interval_s: float
+) -> PingResult:
     if peer is None:
         peer = end.peers[0] if end.peers else await _find_peer(end)
-    window = Window(most=max(count, WINDOW))
+    window = Window(size=max(count, WINDOW))
     for number in range(count):
         if number:
             await asyncio.sleep(interval_s)
-        window.add(await echo(peer, end.link, _ANSWER_WITHIN_S, number + 1))
-    return Answers(peer, window.probes)
+        window.add(await echo(peer, end.link, _ANSWER_TIMEOUT_S, number + 1))
+    return PingResult(peer, window.probes)
 
 
 async def _find_peer(end: TunnelEnd) -> IPAddress:
-    """Return the one host that answers in the inner network: there is only one neighbour."""
+    """Return the host that answers in the inner network, which has only one neighbour."""
     candidates = list(_candidates(end))
     only = next((hosts[0] for hosts in candidates if len(hosts) == 1), None)
     found = only or await _first(candidates, end.link)
@@ -245,9 +250,9 @@ async def _find_peer(end: TunnelEnd) -> IPAddress:
 
 
 def _candidates(end: TunnelEnd) -> Iterator[Sequence[IPAddress]]:
-    """Yield who the other end may be, by inner network; not of those with too many to ask."""
+    """Yield the possible addresses of the other end, by inner network; skip large networks."""
     for address in end.addresses:
-        if address.network.num_addresses <= _MOST_HOSTS:
+        if address.network.num_addresses <= _MAX_HOSTS:
             hosts = [host for host in address.network.hosts() if host != address.ip]
             if hosts:
                 yield hosts
@@ -256,12 +261,12 @@ def _candidates(end: TunnelEnd) -> Iterator[Sequence[IPAddress]]:
 async def _first(candidates: Sequence[Sequence[IPAddress]], link: str) -> IPAddress | None:
     """Return the first of the other end's own addresses that answers, None if none does.
 
-    With a single hop it forwards nothing that is for others. But where a tunnel copies the inner
-    hop count to its outer header, that leads no further than the next router.
+    With a hop limit of 1 the other end forwards nothing. But where a tunnel copies the inner hop
+    limit to the outer header, such packets reach no further than the next router.
     """
-    for hops in (1, _HOPS):
+    for hops in (1, _MAX_HOPS):
         for hosts in candidates:
-            found = await first_to_answer(hosts, link, _ANSWER_WITHIN_S, hops=hops)
+            found = await first_to_answer(hosts, link, _ANSWER_TIMEOUT_S, hops=hops)
             if found is not None:
                 return found[0]
     return None

@@ -10,7 +10,7 @@ from typing import TypeVar
 import httpx
 import pytest
 
-from lvsctl.agent.director_client import DirectorClient, HttpDirectorClient, Stored
+from lvsctl.agent.director_client import DirectorClient, HttpDirectorClient, RegistrationResult
 from lvsctl.errors import (
     ConfigurationError,
     Conflict,
@@ -55,7 +55,9 @@ class Side:
     farm_id: str
     assign: Callable[..., None]
 
-    def register(self, registration: Registration = REGISTRATION, wait_s: int = 0) -> Stored:
+    def register(
+        self, registration: Registration = REGISTRATION, wait_s: int = 0
+    ) -> RegistrationResult:
         return self.bench.portal.call(self.client.register, "rs3", registration, wait_s)
 
     def assignment(self, etag: str | None = None) -> tuple[str, Assignment] | None:

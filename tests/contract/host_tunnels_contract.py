@@ -15,7 +15,7 @@ from lvsctl.host.interface import (
     LinkConfig,
     LinkKey,
 )
-from lvsctl.host.tunnel_kinds import described
+from lvsctl.host.tunnel_kinds import describe
 from lvsctl.net import Family
 from lvsctl.results import Failed
 from tests.contract.host_contract import RIP, done, link, observed, put, refusal
@@ -37,7 +37,7 @@ def tunnel(kind: str, **changes: object) -> LinkConfig:
 
 def named(value: object) -> str | None:
     links = value if isinstance(value, tuple) else (value,)
-    return " and ".join(described(link) for link in links if isinstance(link, LinkConfig)) or None
+    return " and ".join(describe(link) for link in links if isinstance(link, LinkConfig)) or None
 
 
 class HostTunnelsContract:

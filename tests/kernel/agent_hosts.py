@@ -91,7 +91,7 @@ def real_server(
             yield RealServer(
                 host,
                 restore_state(disk, boot_id()).record,
-                disk.keep_record,
+                disk.save_record,
                 name=name,
                 address=ip_address(network.address(name, family)),
                 now=lambda: datetime.now(UTC),

@@ -15,7 +15,7 @@ from deploy.lab.poll import poll
 from deploy.lab.process import NodeProcess
 from deploy.lab.topology import farm_topology, vip
 from lvsctl.agent.config import AgentConfig
-from lvsctl.agent.main import leave, remembered_config, run
+from lvsctl.agent.main import last_config, leave, run
 from lvsctl.agent.state_dir import StateDir
 from lvsctl.agent.status import status
 from lvsctl.errors import ConfigurationError
@@ -39,7 +39,7 @@ class Server:
             name="rs1",
             state_dir=state,
         )
-        StateDir(state).keep_assignments(assigned("rs1", VIP))
+        StateDir(state).save_assignments(assigned("rs1", VIP))
 
     def start(self) -> NodeProcess:
         """Start the agent and wait until the host is set up."""
@@ -175,13 +175,13 @@ def test_force_leaves_without_a_director(server: Server, *, running: bool) -> No
     if running:
         assert 0 == agent.wait(5)
     with pytest.raises(ConfigurationError, match="no agent has run"):
-        remembered_config(server.state)
+        last_config(server.state)
 
 
 def test_a_leave_needs_no_flags(server: Server) -> None:
     """The last run's are remembered, with the address that was found out."""
     server.start().kill()
-    remembered = remembered_config(server.state)
+    remembered = last_config(server.state)
     assert server.address == remembered.address
     assert (server.config.directors, server.config.pools) == (
         remembered.directors,

@@ -15,7 +15,7 @@ from deploy.lab.network import Network
 from deploy.lab.node import Node
 from deploy.lab.packets import IPIP
 from deploy.lab.topology import farm_topology, vip
-from lvsctl.agent.real_server import Condition
+from lvsctl.agent.real_server import HostStatus
 from lvsctl.host.interface import AddressKey, HostChange
 from lvsctl.messages.model import Severity
 from tests.kernel.agent_hosts import (
@@ -53,7 +53,7 @@ def harden(node: Node) -> None:
     node.write_sysctl("net.ipv4.ip_forward", 1)
 
 
-def check(farm: Network, state: Path, *vips: str) -> Condition:
+def check(farm: Network, state: Path, *vips: str) -> HostStatus:
     with real_server(farm, "rs1", state) as server:
         return server.check(assigned("rs1", *vips))
 

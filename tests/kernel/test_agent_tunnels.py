@@ -15,7 +15,7 @@ from deploy.lab.fixtures import BuildNetwork
 from deploy.lab.network import Network
 from deploy.lab.packets import Packet, Tcp, TcpFlag
 from deploy.lab.topology import farm_topology, vip, vip6
-from lvsctl.agent.real_server import Condition
+from lvsctl.agent.real_server import HostStatus
 from lvsctl.host.receivers import encapsulation
 from lvsctl.messages.model import Tunnel
 from lvsctl.net import family_of
@@ -84,7 +84,7 @@ def built(network: BuildNetwork, case: Case) -> Network:
     return farm
 
 
-def check(farm: Network, name: str, state: Path, case: Case) -> Condition:
+def check(farm: Network, name: str, state: Path, case: Case) -> HostStatus:
     with real_server(farm, name, state / name, family=case.rip) as server:
         return server.check(assigned(name, VIPS[case.vip], tunnels=[case.tunnel]))
 

@@ -10,7 +10,7 @@ from deploy.lab.daemons import FarmDaemons
 from deploy.lab.fixtures import BuildNetwork
 from deploy.lab.poll import poll
 from deploy.lab.topology import farm_topology
-from lvsctl.agent.main import leave, remembered_config
+from lvsctl.agent.main import last_config, leave
 from tests.kernel.agent_hosts import differences, dump
 from tests.kernel.test_tunnel_single_host import link
 
@@ -112,7 +112,7 @@ def test_an_end_that_disappears_is_down_until_it_is_mended(site: Site) -> None:
     found = poll(
         lambda: [each["detail"] for each in site.api.get("/v1/agents/rs1")["findings"]], WITHIN_S
     )
-    assert "tunnel c2d on rs1: c2d is missing; put right" in found
+    assert "tunnel c2d on rs1: c2d is missing; repaired" in found
     site.d.set_link("eth0", up=False)
     status = site.wait(lambda status: "no answer from 192.168.2.2" in status["reason"])
     assert "down" == status["ends"][0]["state"]
@@ -128,7 +128,7 @@ def test_what_a_host_cannot_have_is_told(site: Site) -> None:
     wrong = dict(site.tunnel("ipip", "192.168.2.1/24", "192.168.2.2/24"))
     wrong["ends"] = [{**wrong["ends"][0], "underlay": "192.0.2.99"}, wrong["ends"][1]]
     site.api.put(ADDRESS, wrong)
-    site.wait(lambda status: "192.0.2.99 is no address of this host" in status["reason"])
+    site.wait(lambda status: "192.0.2.99 is not an address of this host" in status["reason"])
     assert {} == site.left_behind()[0]
     site.c.run(["ip", "address", "add", "192.168.2.129/25", "dev", "lo"])
     site.api.put(ADDRESS, site.tunnel("ipip", "192.168.2.1/24", "192.168.2.2/24"))
@@ -152,7 +152,7 @@ def test_killed_and_left_the_host_is_as_found(site: Site) -> None:
     site.daemons.agents["rs1"].kill()
     said: list[str] = []
     with site.c.enter():
-        config = remembered_config(site.daemons.agent_state("rs1"))
+        config = last_config(site.daemons.agent_state("rs1"))
         assert 0 == leave(config, 1, force=False, say=said.append), said
     assert {} == site.left_behind()[0]
     site.wait(lambda status: "agent rs1 has left" in status["reason"])

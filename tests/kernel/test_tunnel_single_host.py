@@ -145,7 +145,7 @@ def test_tells_that_the_other_end_is_gone(hosts: Hosts) -> None:
     assert "up" == hosts.asked(hosts.c, "show", "c2d")["state"]
     hosts.d.set_link("eth0", up=False)
     shown = hosts.asked(hosts.d, "show", "d2c")
-    assert ("down", "eth0, by which its packets leave, is down") == (
+    assert ("down", "eth0, its underlay device, is down") == (
         shown["state"],
         shown["reason"],
     )
@@ -164,10 +164,10 @@ def test_refuses_before_anything_is_touched(hosts: Hosts) -> None:
         "--address": "192.168.3.1/24",
     }
     for change, told in (
-        ({"--local": "192.0.2.99"}, "--local: 192.0.2.99 is no address of this host"),
+        ({"--local": "192.0.2.99"}, "--local: 192.0.2.99 is not an address of this host"),
         ({"--remote": own}, f"--remote: both ends are at {own}"),
         ({"--dev": "eth9"}, "--dev: there is no device eth9"),
-        ({"--key": "7"}, f"--remote: c2d joins {own} and {other} by gre with key 7 already"),
+        ({"--key": "7"}, f"--remote: c2d already joins {own} and {other} by gre with key 7"),
         ({"--address": "192.168.2.9/28"}, "--address: 192.168.2.9/28 overlaps 192.168.2.1/24"),
         ({"--address": "192.0.2.129/25"}, f"--address: 192.0.2.129/25 overlaps {own}/24 on eth0"),
         ({"--mode": "ipip", "--address": "2001:db8:9::1/64"}, "mode gre or gretap"),
@@ -176,7 +176,7 @@ def test_refuses_before_anything_is_touched(hosts: Hosts) -> None:
         words = [word for pair in (right | change).items() for word in pair]
         assert told in hosts.tunnel(hosts.c, "add", "x", *words, status=1)
     same = [word for pair in right.items() for word in pair]
-    assert "NAME: this host has a device eth0 already" in hosts.tunnel(
+    assert "NAME: this host already has a device eth0" in hosts.tunnel(
         hosts.c, "add", "eth0", *same[:-4], *same[-2:], status=1
     )
     assert "remove c2d first" in hosts.tunnel(hosts.c, "add", "c2d", *same, status=1)

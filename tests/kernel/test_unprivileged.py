@@ -24,7 +24,7 @@ from deploy.lab.network import Network
 from deploy.lab.poll import poll
 from deploy.lab.process import NodeProcess
 from deploy.lab.topology import farm_topology
-from lvsctl.agent.main import leave, remembered_config
+from lvsctl.agent.main import last_config, leave
 from lvsctl.health.programs.processes import own_cgroup
 from lvsctl.health.programs.run import ProgramFolder
 from lvsctl.health.programs.service import Service
@@ -45,7 +45,7 @@ setsid -f sleep 1000
 
 
 @dataclass(frozen=True)
-class Place:
+class FaultLocation:
     """Folders that every user can reach.
 
     Attributes:
@@ -60,7 +60,7 @@ class Place:
 
 
 @pytest.fixture
-def place() -> Iterator[Place]:
+def place() -> Iterator[FaultLocation]:
     with tempfile.TemporaryDirectory(prefix="lvsctl-") as made:
         path = Path(made)
         path.chmod(0o755)
@@ -75,7 +75,7 @@ def place() -> Iterator[Place]:
             cgroup.mkdir()
             for each in (cgroup, cgroup / "cgroup.procs"):
                 os.chown(each, PROGRAMS, PROGRAMS)
-            yield Place(path, path / "checks", cgroup)
+            yield FaultLocation(path, path / "checks", cgroup)
             (cgroup / "cgroup.kill").write_text("1")  # as systemd does when a service ends
             poll((cgroup / "cgroup.events").read_text, 30, until=lambda said: "populated 0" in said)
             for each in (*cgroup.glob("*/"), cgroup):
@@ -84,7 +84,7 @@ def place() -> Iterator[Place]:
             subprocess.run(["umount", "--lazy", hierarchy], check=True)
 
 
-def start_daemons(network: Network, place: Place, **director: object) -> FarmDaemons:
+def start_daemons(network: Network, place: FaultLocation, **director: object) -> FarmDaemons:
     """Start a director and two agents without privileges but theirs."""
     confine = partial(become, DAEMON, DAEMON, DAEMON_CAPABILITIES)
     daemons = FarmDaemons(network, place.path, confine=confine)
@@ -120,7 +120,7 @@ def document() -> Json:
     )
 
 
-def start_programs(network: Network, place: Place) -> Path:
+def start_programs(network: Network, place: FaultLocation) -> Path:
     """Start the service of programs on the director's host; return the path of its socket."""
     path = place.path / "exec.sock"
 
@@ -153,7 +153,7 @@ def refusals(processes: list[NodeProcess]) -> list[str]:
     return [line for line in lines if any(word in line for word in REFUSALS)]
 
 
-def test_two_capabilities_are_enough(place: Place, network: BuildNetwork) -> None:
+def test_two_capabilities_are_enough(place: FaultLocation, network: BuildNetwork) -> None:
     """For table, VIPs, sysctls, neighbours, tunnels, probes, programs and sockets."""
     hosts = network(farm_topology(real_servers=2))
     programs = start_programs(hosts, place)
@@ -200,7 +200,9 @@ def is_up(shown: str) -> bool:
     return "UP" in shown
 
 
-def test_root_leaves_for_an_agent_of_another_user(place: Place, network: BuildNetwork) -> None:
+def test_root_leaves_for_an_agent_of_another_user(
+    place: FaultLocation, network: BuildNetwork
+) -> None:
     """With and without the daemon; nothing of root's is left in its folder."""
     hosts = network(farm_topology(real_servers=2))
     daemons = start_daemons(hosts, place)
@@ -208,7 +210,7 @@ def test_root_leaves_for_an_agent_of_another_user(place: Place, network: BuildNe
     def leave_as_root(server: str) -> None:
         state = daemons.agent_state(server)
         act_for(state)
-        os._exit(leave(remembered_config(state), 5, force=True, say=print))
+        os._exit(leave(last_config(state), 5, force=True, say=print))
 
     assert 0 == daemons.agents["rs2"].stop()
     for server in SERVERS:

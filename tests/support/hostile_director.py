@@ -355,11 +355,11 @@ def _ends(count: int) -> Callable[[Farm], Script]:
 
 TUNNELS: Mapping[str, Case] = {
     "an unknown type": Case(_tunnels({"type": "vxlan", "port": 4789}), "vxlan"),
-    "a type of 50 kB": Case(_tunnels({"type": "t" * 50_000}), "there is none"),
+    "a type of 50 kB": Case(_tunnels({"type": "t" * 50_000}), "there is no such tunnel"),
     "gue at port 70000": Case(_tunnels({"type": "gue", "port": 70000}), "70000"),
     "gue at a port below nothing": Case(_tunnels({"type": "gue", "port": -1}), "-1"),
-    "gue at port 10^18": Case(_tunnels({"type": "gue", "port": 10**18}), "there is none"),
-    "ipip at a port": Case(_tunnels({"type": "ipip", "port": 5}), "there is none"),
+    "gue at port 10^18": Case(_tunnels({"type": "gue", "port": 10**18}), "there is no such tunnel"),
+    "ipip at a port": Case(_tunnels({"type": "ipip", "port": 5}), "there is no such tunnel"),
     "a thousand types": Case(_tunnels(*({"type": f"t{n}"} for n in range(1000))), "types of"),
     "a path MTU of one byte": Case(_assigns(mtu=1), "path MTU"),
     "a path MTU below nothing": Case(_assigns(mtu=-(10**15)), "path MTU"),

@@ -9,7 +9,7 @@ from lvsctl.director.reconcile.tunnel_use import TunnelUse
 from lvsctl.director.state import State
 from lvsctl.farm.status import Agent
 from lvsctl.farm.tunnels import ends_on
-from lvsctl.host.receivers import message_of
+from lvsctl.host.receivers import tunnel_of
 from lvsctl.ipvs.table import AddressKey, IpvsTable
 from lvsctl.messages.documents import assignment_document
 from lvsctl.messages.model import Assignment, Membership
@@ -68,7 +68,7 @@ class Assignments:
         encapsulations = {tunnel.encapsulation for tunnel in wanted}
         encapsulations |= {readiness.tunnel for readiness in agent.ready}
         encapsulations |= self._use.towards(agent.address)
-        tunnels = {message_of(encapsulation) for encapsulation in encapsulations}
+        tunnels = {tunnel_of(encapsulation) for encapsulation in encapsulations}
         return Assignment(
             self._state.farm_id,
             name,

@@ -9,7 +9,7 @@ from lvsctl.errors import Conflict, InvalidInput, NotFound, Problem
 from lvsctl.farm.model import Pool
 from lvsctl.farm.objects import Changes, Kind, ObjectId
 from lvsctl.farm.status import Agent, Readiness
-from lvsctl.host.receivers import message_of
+from lvsctl.host.receivers import tunnel_of
 from lvsctl.messages.model import Membership, Registration, Report
 
 
@@ -99,7 +99,7 @@ class AcceptReport(Edit):
         ready = agent.ready | {
             readiness
             for readiness in state.requirements.readiness(agent)
-            if readiness.vip in reported and message_of(readiness.tunnel) in self.report.tunnels
+            if readiness.vip in reported and tunnel_of(readiness.tunnel) in self.report.tunnels
         }
         return {ObjectId(Kind.AGENT, self.name): replace(agent, ready=ready)}
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from lvsctl.director.checks.expand import CheckedServer
 from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
-from lvsctl.host.receivers import device_of, message_of
+from lvsctl.host.receivers import device_of, tunnel_of
 from lvsctl.ipvs.table import TunnelType
 from lvsctl.net import family_of
 
@@ -55,7 +55,7 @@ def _devices(asked: CheckedServer) -> str:
         asked.member.encapsulation if asked.way is None else asked.way.path.encapsulation
     )
     vip, rip = family_of(asked.id.target.vip), family_of(asked.member.address)
-    names = " or ".join(device_of(message_of(encapsulation), vip, rip).names)
+    names = " or ".join(device_of(tunnel_of(encapsulation), vip, rip).names)
     if encapsulation.type is TunnelType.GUE:
         return f"fou port {encapsulation.port} and {names}"
     return names

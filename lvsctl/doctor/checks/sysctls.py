@@ -140,7 +140,7 @@ def arp(facts: Facts) -> Iterator[Finding]:
                 str(found.key),
                 f"{rule.parameter} on {link} is {found.value} {found.source}",
                 "this host speaks for the VIPs on its network, and clients bypass the director",
-                _write(facts, found.key, rule.least),
+                _write(facts, found.key, rule.minimum),
             )
 
 

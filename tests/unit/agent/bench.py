@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, ip_interface
 
 from lvsctl.agent.assignments import Assignments
-from lvsctl.agent.real_server import Condition, RealServer
+from lvsctl.agent.real_server import HostStatus, RealServer
 from lvsctl.agent.record import Record
 from lvsctl.errors import StoreError
 from lvsctl.host.fallback import FALLBACK_DEVICES
@@ -125,7 +125,7 @@ class Bench:
         )
         return self.server
 
-    def check(self, assignments: Assignments) -> Condition:
+    def check(self, assignments: Assignments) -> HostStatus:
         """Run one check, five seconds after the one before."""
         self.now += timedelta(seconds=5)
         return self.server.check(assignments)

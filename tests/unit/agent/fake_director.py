@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from dataclasses import dataclass, field
 
-from lvsctl.agent.director_client import Stored
+from lvsctl.agent.director_client import RegistrationResult
 from lvsctl.errors import DirectorUnreachable, LvsctlError, NotFound
 from lvsctl.messages.model import Assignment, Membership, Registration, Report, Tunnel, TunnelEnd
 from lvsctl.net import IPAddress
@@ -76,14 +76,16 @@ class FakeDirector:
         self.agents.clear()
         self._changed.set()
 
-    async def register(self, agent: str, registration: Registration, wait_s: int = 0) -> Stored:
+    async def register(
+        self, agent: str, registration: Registration, wait_s: int = 0
+    ) -> RegistrationResult:
         self._note("register")
         self.agents[agent] = registration
         self.memberships.append(registration.membership)
         if wait_s and not self.applies:
             await asyncio.sleep(wait_s)
-            return Stored(applied=False, reason="mode is observe")
-        return Stored(applied=bool(wait_s), reason="")
+            return RegistrationResult(applied=False, reason="mode is observe")
+        return RegistrationResult(applied=bool(wait_s), reason="")
 
     async def assignment(
         self, agent: str, etag: str | None, wait_s: int

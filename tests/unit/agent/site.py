@@ -13,7 +13,13 @@ from lvsctl.agent.directors import Backoff, Directors
 from lvsctl.agent.point_to_point import HostEnds
 from lvsctl.agent.real_server import RealServer
 from lvsctl.agent.restored_state import restore_state
-from lvsctl.agent.state_dir import TUNNEL_ENDS, Known, LeaveProgress, LeaveRequest, StateDir
+from lvsctl.agent.state_dir import (
+    TUNNEL_ENDS,
+    LeaveProgress,
+    LeaveRequest,
+    StateDir,
+    StatusSnapshot,
+)
 from lvsctl.host.interface import HostChange, HostState, LinkConfig
 from lvsctl.host.memory import Hardware, MemoryHost
 from lvsctl.messages.model import Registration, Severity
@@ -63,12 +69,12 @@ class Site:
 
     @property
     def findings(self) -> list[tuple[Severity, str]]:
-        known = self.known
+        known = self.status
         return [(finding.severity, finding.subject) for finding in known.report.findings]
 
     @property
-    def known(self) -> Known:
-        known = self.state.known()
+    def status(self) -> StatusSnapshot:
+        known = self.state.load_status()
         assert known is not None
         return known
 
@@ -112,7 +118,7 @@ class Site:
             server=RealServer(
                 WatchedHost(self.memory, self.changes.append),
                 recalled.record,
-                state.keep_record,
+                state.save_record,
                 name="rs2",
                 address=RIP,
                 now=lambda: START + timedelta(seconds=now_s()),
@@ -121,7 +127,7 @@ class Site:
                 Ends(
                     WatchedHost(self.memory, self.changes.append),
                     recalled.ends,
-                    EndsFile(state.path / TUNNEL_ENDS, self.boot).keep,
+                    EndsFile(state.path / TUNNEL_ENDS, self.boot).save,
                 ),
                 name="rs2",
                 lost=recalled.ends_lost,
@@ -129,7 +135,7 @@ class Site:
             echo=self.echo,
             worker=InlineWorker("test"),
             state=state,
-            recalled=recalled,
+            restored=recalled,
             backoff=Backoff(1.0, 10.0, Random(1)),  # noqa: S311 - jitter
             now=lambda: START + timedelta(seconds=now_s()),
         )

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Address
 import pytest
 
 from lvsctl.agent import addresses
-from lvsctl.agent.addresses import addresses_of, real_server_address, source_address
+from lvsctl.agent.addresses import real_server_address, resolve_host, source_address
 from lvsctl.errors import ConfigurationError
 
 OWN = {IPv4Address("192.0.2.11"), IPv4Address("127.0.0.1"), IPv4Address("203.0.113.5")}
@@ -75,4 +75,4 @@ def test_a_vip_is_not_where_packets_go(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_directors_addresses(host: str, expected: set[object]) -> None:
     """Those behind its name; none where nobody knows them."""
-    assert expected == asyncio.run(addresses_of(host))
+    assert expected == asyncio.run(resolve_host(host))

@@ -139,7 +139,7 @@ def test_serves_from_the_disk_while_no_director_answers(site: Site) -> None:
         site.director.goes_down()
         async with site.running(0.1):
             assert text(*VIPS[:2]) == site.served
-        assert "connection refused" in site.known.contact.problem
+        assert "connection refused" in site.status.contact.problem
 
     run(scenario())
 
@@ -173,7 +173,7 @@ def test_a_director_that_is_away_changes_nothing(site: Site) -> None:
             site.director.assign(*VIPS)
             await asyncio.sleep(12)
             assert text(*VIPS) == site.served
-            assert "" == site.known.contact.problem
+            assert "" == site.status.contact.problem
 
     run(scenario())
 
@@ -213,7 +213,7 @@ def test_a_refusal_is_told_and_tried_again(site: Site, error: LvsctlError) -> No
     async def scenario() -> None:
         site.director.error = error
         async with site.running(60):
-            assert str(error) == site.known.contact.problem
+            assert str(error) == site.status.contact.problem
             assert 6 <= len(site.director.asked) <= 20
             site.director.error = None
             await asyncio.sleep(10)
@@ -283,6 +283,6 @@ def test_an_assignment_for_somebody_else_is_not_followed(site: Site) -> None:
             site.director.assign()
             await asyncio.sleep(5)
             assert text(*VIPS[:2]) == site.served
-            assert "'rs7' is not 'rs2'" in site.known.contact.problem
+            assert "'rs7' is not 'rs2'" in site.status.contact.problem
 
     run(scenario())

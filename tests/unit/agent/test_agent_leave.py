@@ -17,7 +17,7 @@ from tests.unit.virtual_time import run
 
 
 def test_leaves_step_by_step(site: Site) -> None:
-    """No new connections, no connections, no destinations, and only then the host is undone."""
+    """No new connections, no connections, no destinations, and only then the host is undo_host."""
 
     async def scenario() -> None:
         site.director.open = 2
@@ -33,8 +33,8 @@ def test_leaves_step_by_step(site: Site) -> None:
         assert [Membership.JOINED, Membership.LEAVING, Membership.LEFT] == site.director.memberships
         assert progress.left
         assert (
-            "no new connections come to this host",
-            "2 connections are open; waiting 30 s at most",
+            "no new connections are sent to this host",
+            "2 connections are open; waiting up to 30 s",
             "no connection is open",
             "no director sends anything to this host",
             "this host is as it was found",
@@ -74,7 +74,7 @@ def test_leaving_waits_no_longer_than_the_deadline(site: Site) -> None:
             progress = await site.leaves(deadline_s=30)
             assert 30 <= asyncio.get_running_loop().time() - start_s <= 33
             assert progress.left
-            assert "1 connection is open after 30 s; waiting no longer" in progress.lines
+            assert "1 connection is open after 30 s; continuing" in progress.lines
 
     run(scenario())
 
@@ -121,7 +121,7 @@ def test_a_leave_that_is_not_confirmed_undoes_nothing(site: Site, *, reachable: 
 
 
 def test_force_leaves_without_confirmation(site: Site) -> None:
-    """A real server whose director is gone for good can be put back."""
+    """A real server whose director is gone for good can be restored."""
 
     async def scenario() -> None:
         async with site.running():
@@ -152,7 +152,7 @@ def test_a_leave_goes_on_after_a_kill(site: Site) -> None:
 
 
 def test_a_host_that_cannot_be_undone_stays_in(site: Site) -> None:
-    """What cannot be put back is told, and the server is joined and set up again."""
+    """What cannot be restored is reported, and the server joins and is set up again."""
 
     async def scenario() -> None:
         async with site.running():
@@ -167,7 +167,7 @@ def test_a_host_that_cannot_be_undone_stays_in(site: Site) -> None:
             site.memory.apply = stuck  # type: ignore[method-assign]
             progress = await site.leaves()
             assert not progress.left
-            assert any("not put back" in line for line in progress.lines)
+            assert any("not restored" in line for line in progress.lines)
             await asyncio.sleep(6)
             assert [Membership.JOINED] == site.director.memberships[-1:]
             assert serving == site.dump()

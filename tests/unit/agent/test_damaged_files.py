@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from lvsctl.agent import files
 from lvsctl.agent.config import AgentConfig
-from lvsctl.agent.main import _address, _remember
+from lvsctl.agent.main import _address, _save_config
 from lvsctl.agent.restored_state import restore_state
 from lvsctl.agent.state_dir import LeaveProgress, LeaveRequest
 from lvsctl.errors import LvsctlError, StoreError
@@ -103,7 +103,7 @@ def _pipe(path: Path, _: pytest.MonkeyPatch) -> None:
 
 
 def _huge(path: Path, _: pytest.MonkeyPatch) -> None:
-    os.truncate(path, files.MOST_BYTES * 4)
+    os.truncate(path, files.MAX_BYTES * 4)
 
 
 def _failing(number: int, path: Path, patch: pytest.MonkeyPatch) -> None:
@@ -189,9 +189,9 @@ async def serves_with_a_tunnel(site: Site) -> None:
         pass
     assert "c2d" in site.memory.links()
     state = site.state
-    state.keep_config(CONFIG)
+    state.save_config(CONFIG)
     state.request_leave(LeaveRequest("id", 1, force=False))
-    state.keep_leave_progress(LeaveProgress("id", ("line",)))
+    state.save_leave_progress(LeaveProgress("id", ("line",)))
     assert state.lock.try_acquire()
     state.lock.release()
     assert {*FILES} == {path.name for path in site.folder.iterdir()}
@@ -209,7 +209,7 @@ async def restarted(site: Site) -> str:
         config = replace(CONFIG, address=None, directors=("http://[::1",))
         record = restore_state(state, site.boot).record
         assert RIP == _address(config, state, site.memory, record)
-        _remember(state, CONFIG, Registration(RIP, ("web",)))
+        _save_config(state, CONFIG, Registration(RIP, ("web",)))
         site.director.goes_down()
         async with site.running(30):
             before = served(site)

@@ -35,7 +35,7 @@ DRIFT: list[tuple[HostKey, Config | None, str, str]] = [
         vip_key(VIPS[1]),
         AddressConfig(deprecated=True),
         f"{VIPS[1]}/32",
-        "is there with other options",
+        "has other options",
     ),
     (
         conf("all", "rp_filter"),

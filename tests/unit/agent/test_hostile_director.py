@@ -46,7 +46,7 @@ FARM = Farm(
 )
 PATIENCE_S, SLOW_PATIENCE_S = 6.0, 75.0
 """Long enough for several attempts; the slowest kind takes 35 s each."""
-MOST_BYTES = 24 * 1024 * 1024
+MAX_BYTES = 24 * 1024 * 1024
 """Of memory, for one answer: what is read twice over, and what it is parsed into."""
 
 MOST_REPORTED = 128 * 1024
@@ -75,9 +75,9 @@ class Scene:
         """All that the agent says is wrong."""
         findings = [
             f"{finding.subject} {finding.detail} {finding.cure}"
-            for finding in self.site.known.report.findings
+            for finding in self.site.status.report.findings
         ]
-        return "\n".join([self.site.known.contact.problem, *findings])
+        return "\n".join([self.site.status.contact.problem, *findings])
 
     def host(self) -> object:
         """Everything that there is on the host."""
@@ -128,7 +128,7 @@ def test_whatever_is_answered_the_host_serves_on(scene: Scene, case: Case, trace
             await asyncio.sleep(patience_s)
 
             _, peak = tracemalloc.get_traced_memory()
-            assert peak - before < MOST_BYTES
+            assert peak - before < MAX_BYTES
             assert serving == scene.host()
             assert scene.director.asked > 1
             assert scene.director.sent / scene.director.asked < 5 * 1024 * 1024

@@ -130,7 +130,7 @@ def test_what_the_host_cannot_have_is_told(site: Site) -> None:
     async def scenario() -> None:
         with_tunnel(site, replace(END, local=ip_address("192.0.2.99")))
         async with site.running(5):
-            assert "192.0.2.99 is no address of this host" == state(site).reason
+            assert "192.0.2.99 is not an address of this host" == state(site).reason
             assert "c2d" not in site.memory.links()
 
     run(scenario())

@@ -18,10 +18,10 @@ from lvsctl.agent.config import AgentConfig
 from lvsctl.agent.record import Record, read_record, record_document
 from lvsctl.agent.state_dir import (
     Contact,
-    Known,
     LeaveProgress,
     LeaveRequest,
     StateDir,
+    StatusSnapshot,
 )
 from lvsctl.agent.status import status
 from lvsctl.errors import ConfigurationError, InvalidInput, StoreCorrupt, StoreError, StoreTooNew
@@ -48,24 +48,26 @@ def state(tmp_path: Path) -> StateDir:
 
 def test_what_was_kept_is_read_again(state: StateDir) -> None:
     """Everything, and None before."""
-    known = Known("rs2", Registration(RIP, ("web",)), Report("f1", VIPS, ()), Contact("lb1", "t"))
+    known = StatusSnapshot(
+        "rs2", Registration(RIP, ("web",)), Report("f1", VIPS, ()), Contact("lb1", "t")
+    )
     request = LeaveRequest("id", 30, force=True)
     progress = LeaveProgress("id", ("one", "two"), left=False)
     assert (None, None, None, None, Assignments()) == (
         state.config(),
-        state.known(),
+        state.load_status(),
         state.leave_request(),
         state.leave_progress(),
         state.assignments(),
     )
-    state.keep_config(CONFIG)
-    state.keep_assignments(assigned(*VIPS))
-    state.tell(known)
+    state.save_config(CONFIG)
+    state.save_assignments(assigned(*VIPS))
+    state.save_status(known)
     state.request_leave(request)
-    state.keep_leave_progress(progress)
+    state.save_leave_progress(progress)
     assert (CONFIG, known, request, progress, assigned(*VIPS)) == (
         state.config(),
-        state.known(),
+        state.load_status(),
         state.leave_request(),
         state.leave_progress(),
         state.assignments(),
@@ -100,7 +102,7 @@ def test_a_record_survives_the_disk(
 def test_a_record_of_another_boot_is_empty(state: StateDir) -> None:
     """What it says is about a kernel that is no more."""
     record = Record("boot 1", {}, settled=True, lost=True)
-    state.keep_record(record)
+    state.save_record(record)
     assert record == state.record("boot 1")
     assert Record("boot 2") == state.record("boot 2")
 
@@ -109,7 +111,7 @@ READS: list[tuple[str, Callable[[StateDir], object]]] = [
     ("assignments.json", lambda state: state.assignments()),
     ("found.json", lambda state: state.record("boot")),
     ("config.json", lambda state: state.config()),
-    ("status.json", lambda state: state.known()),
+    ("status.json", lambda state: state.load_status()),
     ("leave.json", lambda state: state.leave_request()),
     ("leave-progress.json", lambda state: state.leave_progress()),
 ]
@@ -148,10 +150,10 @@ def test_a_newer_file_is_refused(
 
 def test_a_write_that_fails_leaves_the_old_file(state: StateDir) -> None:
     """Half a file is never seen."""
-    state.keep_assignments(assigned(*VIPS))
+    state.save_assignments(assigned(*VIPS))
     (state.path / "assignments.json.new").mkdir()
     with pytest.raises(StoreError, match=r"assignments\.json"):
-        state.keep_assignments(assigned())
+        state.save_assignments(assigned())
     assert assigned(*VIPS) == state.assignments()
 
 
@@ -160,7 +162,7 @@ def test_a_damaged_file_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     for content in ("one", "two"):
         path.write_text(content)
-        files.keep_damaged(path)
+        files.preserve_damaged(path)
         assert content == (tmp_path / "x.json.damaged").read_text()
 
 
@@ -208,11 +210,11 @@ def test_a_killed_holder_frees_the_lock(state: StateDir) -> None:
 def test_clearing_keeps_the_lock_and_the_answer(state: StateDir) -> None:
     """Whoever asked the agent to leave can still read how it went."""
     state.lock.try_acquire()
-    state.keep_config(CONFIG)
-    state.keep_record(Record("boot"))
-    state.keep_assignments(assigned(*VIPS))
+    state.save_config(CONFIG)
+    state.save_record(Record("boot"))
+    state.save_assignments(assigned(*VIPS))
     state.request_leave(LeaveRequest("id", 1, force=False))
-    state.keep_leave_progress(LeaveProgress("id", (), left=True))
+    state.save_leave_progress(LeaveProgress("id", (), left=True))
     state.clear()
     assert {"lock", "leave-progress.json"} == {path.name for path in state.path.iterdir()}
     state.lock.release()
@@ -220,9 +222,9 @@ def test_clearing_keeps_the_lock_and_the_answer(state: StateDir) -> None:
 
 def test_status_of_an_agent_that_does_not_run(state: StateDir) -> None:
     """What it last knew, and that no process holds the lock."""
-    known = Known("rs2", Registration(RIP, ("web",)), Report("f1", VIPS, ()), Contact())
-    state.tell(known)
-    state.keep_assignments(assigned(*VIPS))
+    known = StatusSnapshot("rs2", Registration(RIP, ("web",)), Report("f1", VIPS, ()), Contact())
+    state.save_status(known)
+    state.save_assignments(assigned(*VIPS))
     shown = status(state.path)
     assert ("rs2", None, VIPS, False) == (
         shown.name,
@@ -254,5 +256,5 @@ def test_a_record_that_is_none_is_refused() -> None:
 
 def test_addresses_are_written_as_text(state: StateDir) -> None:
     """The files are for people too."""
-    state.keep_assignments(assigned(IPv4Address("198.51.100.10")))
+    state.save_assignments(assigned(IPv4Address("198.51.100.10")))
     assert '"198.51.100.10"' in (state.path / "assignments.json").read_text()

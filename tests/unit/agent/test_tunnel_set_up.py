@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lvsctl.agent.assignments import Assignments
-from lvsctl.agent.mss import MOST_ROUTES, RULE_PRIORITY, TABLE, rule_of
+from lvsctl.agent.mss import MAX_ROUTES, RULE_PRIORITY, TABLE, vip_rule
 from lvsctl.host.fallback import FALLBACK_DEVICES
 from lvsctl.host.interface import (
     MAIN_TABLE,
@@ -63,7 +63,7 @@ EVERYWHERE = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
 
 def everything(seen: Bench) -> HostState:
     """Observe all that a set-up may change."""
-    rules = [rule_of(vip) for vip in (VIP4, OTHER4, VIP6)]
+    rules = [vip_rule(vip) for vip in (VIP4, OTHER4, VIP6)]
     ports = [FouPortKey(family, GUE.port) for family in Family]
     routes = {key: config for family in Family for key, config in ours(seen, family).items()}
     return {**seen.dump(), **seen.memory.observe([*rules, *ports]), **routes}
@@ -293,7 +293,7 @@ def test_a_port_of_another_program() -> None:
 @pytest.mark.parametrize(
     ("key", "subject"),
     [
-        (rule_of(VIP4), f"rule {RULE_PRIORITY} from {VIP4}/32 lookup {TABLE}"),
+        (vip_rule(VIP4), f"rule {RULE_PRIORITY} from {VIP4}/32 lookup {TABLE}"),
         (FouPortKey(Family.IPV4, GUE.port), f"fou port {GUE.port}"),
     ],
 )
@@ -381,21 +381,21 @@ def test_a_table_of_others_is_left_alone() -> None:
         [finding.subject for finding in condition.findings],
     )
     assert [theirs] == list(ours(host, Family.IPV4))
-    assert {rule_of(VIP4): None} == host.memory.observe([rule_of(VIP4)])
+    assert {vip_rule(VIP4): None} == host.memory.observe([vip_rule(VIP4)])
     host.put(theirs, None)
     assert () == host.check(assigned(VIP4, tunnels=(IPIP,))).findings
-    assert {rule_of(VIP4): RuleConfig()} == host.memory.observe([rule_of(VIP4)])
+    assert {vip_rule(VIP4): RuleConfig()} == host.memory.observe([vip_rule(VIP4)])
 
 
 def test_a_full_routing_table_is_not_copied() -> None:
     """A router's table would be copied at every change."""
     host = bench()
-    for number in range(MOST_ROUTES):
+    for number in range(MAX_ROUTES):
         destination = ip_network(f"10.{number // 256}.{number % 256}.0/24")
         host.put(RouteKey(MAIN_TABLE, destination), RouteConfig("eth0", GATEWAY4))
     condition = host.check(assigned(VIP4, tunnels=(IPIP,)))
     assert (VIP4,) == condition.ready
-    assert f"{MOST_ROUTES + 2} routes" in condition.findings[0].detail
+    assert f"{MAX_ROUTES + 2} routes" in condition.findings[0].detail
     assert {} == ours(host, Family.IPV4)
 
 

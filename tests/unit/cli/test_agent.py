@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from lvsctl.agent.assignments import Assignments
 from lvsctl.agent.config import AgentConfig
-from lvsctl.agent.state_dir import Contact, Known, StateDir
+from lvsctl.agent.state_dir import Contact, StateDir, StatusSnapshot
 from lvsctl.cli.main import lvsctl
 from lvsctl.messages.model import Assignment, Finding, Registration, Report, Severity, Tunnel
 
@@ -22,11 +22,11 @@ RIP = IPv4Address("192.0.2.11")
 def state_dir(tmp_path: Path) -> Path:
     """Return the state folder of an agent that does not run."""
     state = StateDir(tmp_path)
-    state.keep_config(AgentConfig(("http://lb1:8080",), ("web",), "rs1", RIP, state_dir=tmp_path))
-    state.keep_assignments(Assignments((Assignment("farm", "rs1", (VIP,), (Tunnel("ipip"),)),)))
+    state.save_config(AgentConfig(("http://lb1:8080",), ("web",), "rs1", RIP, state_dir=tmp_path))
+    state.save_assignments(Assignments((Assignment("farm", "rs1", (VIP,), (Tunnel("ipip"),)),)))
     finding = Finding(Severity.REPAIRED, "tunl0", "it was down", "", "2026-01-02T00:00:00Z")
-    state.tell(
-        Known(
+    state.save_status(
+        StatusSnapshot(
             "rs1",
             Registration(RIP, ("web",)),
             Report("farm", (VIP,), (Tunnel("ipip"),), (finding,)),

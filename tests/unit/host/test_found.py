@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, ip_interface
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from lvsctl.host.baseline import Baseline, extended, restored
+from lvsctl.host.baseline import Baseline, extend, plan_restore
 from lvsctl.host.interface import (
     AddressConfig,
     AddressKey,
@@ -102,7 +102,7 @@ def wish(host: MemoryHost, found: Baseline, wanted: HostState, interrupted_after
     left = interrupted_after
     for _ in range(3):
         observed = host.observe(EVERYTHING)
-        found = extended(found, wanted, observed)
+        found = extend(found, wanted, observed)
         todo = changes(wanted, observed)[:left]
         make(host, todo)
         left -= len(todo)
@@ -110,7 +110,7 @@ def wish(host: MemoryHost, found: Baseline, wanted: HostState, interrupted_after
 
 
 def leave(host: MemoryHost, found: Baseline, interrupted_after: int = 1000) -> None:
-    make(host, restored(found, host.observe(found))[:interrupted_after])
+    make(host, plan_restore(found, host.observe(found))[:interrupted_after])
 
 
 @given(starts, wishes())
@@ -135,7 +135,7 @@ def test_interrupted_anywhere_then_left_is_as_found(
     leave(host, found, leave_interrupted_after)
     leave(host, found)
     assert before == host.observe(EVERYTHING)
-    assert () == restored(found, host.observe(found))
+    assert () == plan_restore(found, host.observe(found))
 
 
 @given(
@@ -169,7 +169,7 @@ def test_nothing_is_recorded_while_nothing_changes() -> None:
     host = started(Start((), tunl0_up=True, vip_there=True))
     wanted: HostState = {TUNL0: LinkConfig("ipip", up=True), ADDRESSES[0]: AddressConfig()}
     found: Baseline = {}
-    assert found is extended(found, wanted, host.observe(EVERYTHING))
+    assert found is extend(found, wanted, host.observe(EVERYTHING))
 
 
 def test_the_order_of_leaving() -> None:
@@ -190,7 +190,7 @@ def test_the_order_of_leaving() -> None:
         conf("all", "rp_filter"),
         conf("default", "rp_filter"),
         conf("eth0", "rp_filter"),
-    ] == [change.key for change in restored(found, host.observe(found))]
+    ] == [change.key for change in plan_restore(found, host.observe(found))]
 
 
 def test_a_fallback_device_that_came_with_us_stays_down() -> None:

@@ -3,7 +3,7 @@
 from ipaddress import IPv4Address, ip_network
 
 from lvsctl.agent.record import Record, read_record, record_document
-from lvsctl.host.baseline import extended, restored
+from lvsctl.host.baseline import extend, plan_restore
 from lvsctl.host.interface import (
     FouPortConfig,
     FouPortKey,
@@ -55,12 +55,12 @@ def test_what_came_with_us_goes_in_order() -> None:
     """Rules, routes, devices, fou ports, sysctls; the record survives the disk."""
     host = MemoryHost([Hardware("eth0")])
     before = host.observe(WANTED)
-    found = extended({}, WANTED, before)
+    found = extend({}, WANTED, before)
     make(host, changes(WANTED, before))
     assert () == changes(WANTED, host.observe(WANTED))
     kept = read_record(record_document(Record("this boot", found))).found
     assert found == kept
-    todo = restored(kept, host.observe(kept))
+    todo = plan_restore(kept, host.observe(kept))
     assert [RULE, ROUTE, GRE, PORT6, PORT, ARP_IGNORE] == [change.key for change in todo]
     make(host, todo)
     assert before == host.observe(WANTED)
@@ -71,20 +71,20 @@ def test_a_port_that_was_there_stays() -> None:
     host = MemoryHost([Hardware("eth0")])
     make(host, (HostChange(PORT, FouPortConfig()),))
     before = host.observe(WANTED)
-    found = extended({}, WANTED, before)
+    found = extend({}, WANTED, before)
     make(host, changes(WANTED, before))
-    make(host, restored(found, host.observe(found)))
+    make(host, plan_restore(found, host.observe(found)))
     assert before == host.observe(WANTED)
 
 
 def test_a_link_that_somebody_made_anew_stays() -> None:
     """One with another key is not the link that we made."""
     host = MemoryHost([Hardware("eth0")])
-    found = extended({}, WANTED, host.observe(WANTED))
+    found = extend({}, WANTED, host.observe(WANTED))
     make(host, changes(WANTED, host.observe(WANTED)))
     theirs = LinkConfig("gre", up=True, local=IPv4Address("192.0.2.11"), key=7)
     make(host, (HostChange(GRE, None), HostChange(GRE, theirs)))
-    make(host, restored(found, host.observe(found)))
+    make(host, plan_restore(found, host.observe(found)))
     assert (
         LinkConfig("gre", up=True, mtu=1472, local=theirs.local, key=7)
         == (host.observe([GRE])[GRE])

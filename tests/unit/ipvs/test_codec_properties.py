@@ -36,12 +36,12 @@ from lvsctl.netlink.messages import (
     NLM_F_CAPPED,
     NLMSG_DONE,
     NLMSG_ERROR,
+    Ack,
     Message,
-    Verdict,
     frame,
+    parse_ack,
     parse_family,
     parse_messages,
-    parse_verdict,
 )
 from tests.unit.ipvs import strategies
 
@@ -53,10 +53,10 @@ PARSERS: list[Callable[[bytes], object]] = [
     parse_timeouts,
     parse_family,
     lambda data: list(parse_messages(data)),
-    lambda data: parse_verdict(Message(NLMSG_ERROR, 0, 1, data)),
-    lambda data: parse_verdict(Message(NLMSG_ERROR, NLM_F_ACK_TLVS, 1, data)),
-    lambda data: parse_verdict(Message(NLMSG_ERROR, NLM_F_ACK_TLVS | NLM_F_CAPPED, 1, data)),
-    lambda data: parse_verdict(Message(NLMSG_DONE, NLM_F_ACK_TLVS, 1, data)),
+    lambda data: parse_ack(Message(NLMSG_ERROR, 0, 1, data)),
+    lambda data: parse_ack(Message(NLMSG_ERROR, NLM_F_ACK_TLVS, 1, data)),
+    lambda data: parse_ack(Message(NLMSG_ERROR, NLM_F_ACK_TLVS | NLM_F_CAPPED, 1, data)),
+    lambda data: parse_ack(Message(NLMSG_DONE, NLM_F_ACK_TLVS, 1, data)),
 ]
 
 
@@ -122,7 +122,7 @@ def test_an_error_with_the_whole_request_yields_the_kernels_words() -> None:
     request = frame(28, 1, 9, b"12345")
     words = bytes.fromhex("0c000100") + b"too bad\0"
     error = Message(NLMSG_ERROR, NLM_F_ACK_TLVS, 9, b"\xea\xff\xff\xff" + request + words)
-    assert parse_verdict(error) == Verdict(22, "too bad")
+    assert parse_ack(error) == Ack(22, "too bad")
 
 
 def test_an_error_with_the_header_of_the_request_yields_the_kernels_words() -> None:
@@ -131,7 +131,7 @@ def test_an_error_with_the_header_of_the_request_yields_the_kernels_words() -> N
     words = bytes.fromhex("0c000100") + b"too bad\0"
     flags = NLM_F_ACK_TLVS | NLM_F_CAPPED
     error = Message(NLMSG_ERROR, flags, 9, b"\xea\xff\xff\xff" + header + words)
-    assert parse_verdict(error) == Verdict(22, "too bad")
+    assert parse_ack(error) == Ack(22, "too bad")
 
 
 SERVICE = AddressKey(IpProtocol.TCP, IPv4Address("198.51.100.10"), 80)

@@ -54,13 +54,13 @@ class Disk:
     def set(self, key: HostKey, config: Config | None) -> None:
         assert [Done()] == list(self.memory.apply([HostChange(key, config)]))
 
-    def keep(self, ends: Sequence[TunnelEnd]) -> None:
+    def save(self, ends: Sequence[TunnelEnd]) -> None:
         if self.full:
             raise StoreError("the disk is full")
         self.recorded = ends
 
     def started(self, after_each: Callable[[HostChange], None] = lambda _: None) -> Ends:
-        return Ends(WatchedHost(self.memory, after_each), self.recorded, self.keep)
+        return Ends(WatchedHost(self.memory, after_each), self.recorded, self.save)
 
     def dump(self) -> HostState:
         keys = [LinkKey(name) for name in self.memory.links()]
@@ -75,11 +75,11 @@ def test_is_made_kept_and_taken_away() -> None:
     assert "" == ends.bring_up(END)
     link = disk.memory.observe([C2D])[C2D]
     assert LinkConfig("gre", True, 1472, END.local, END.remote, "eth0", 7) == link  # noqa: FBT003
-    assert ("", 1472) == (ends.standing(END).reason, ends.standing(END).mtu)
+    assert ("", 1472) == (ends.observe(END).reason, ends.observe(END).mtu)
     assert "" == ends.bring_up(END)
     assert isinstance(link, LinkConfig)
     disk.set(C2D, replace(link, up=False))
-    assert "c2d is down" == ends.standing(END).reason
+    assert "c2d is down" == ends.observe(END).reason
     assert "c2d is down" == ends.bring_up(END)
     disk.set(C2D, None)
     assert "c2d is missing" == disk.started().bring_up(END)
@@ -161,7 +161,7 @@ def test_a_change_in_place_is_refused_too() -> None:
     before, recorded = disk.dump(), disk.recorded
     director = {ip_address("192.168.7.10"): "a director of this agent"}
     for address in ("203.0.113.129/25", "192.168.7.1/24"):
-        with pytest.raises(InvalidInput, match="would take"):
+        with pytest.raises(InvalidInput, match="would capture"):
             ends.bring_up(replace(END, addresses=(ip_interface(address),)), director)
     assert (before, recorded) == (disk.dump(), disk.recorded)
     assert "" == ends.bring_up(END, director)
@@ -172,7 +172,7 @@ def test_a_pair_in_use_is_refused() -> None:
     disk = Disk()
     disk.started().bring_up(END)
     other = replace(END, link="x", addresses=(ip_interface("192.168.9.1/24"),))
-    with pytest.raises(InvalidInput, match=r"c2d joins .* by gre with key 7"):
+    with pytest.raises(InvalidInput, match=r"c2d already joins .* by gre with key 7"):
         disk.started().bring_up(other)
     disk.started().bring_up(replace(other, key=8))
 
@@ -181,14 +181,14 @@ def test_a_device_of_somebody_else_is_never_touched() -> None:
     """Neither one that was there, nor one that came under the name of ours."""
     disk = Disk()
     disk.set(C2D, LinkConfig("dummy", up=True))
-    with pytest.raises(InvalidInput, match="has a device c2d already"):
+    with pytest.raises(InvalidInput, match="already has a device c2d"):
         disk.started().bring_up(END)
     disk.set(C2D, None)
     disk.started().bring_up(END)
     disk.set(C2D, None)
     disk.set(C2D, LinkConfig("dummy", up=True))
-    assert "c2d is another device, of kind dummy" == disk.started().standing(END).reason
-    with pytest.raises(InvalidInput, match="has a device c2d already"):
+    assert "c2d is another device, of kind dummy" == disk.started().observe(END).reason
+    with pytest.raises(InvalidInput, match="already has a device c2d"):
         disk.started().bring_up(END)
     disk.started().take_down("c2d")
     assert "c2d" in disk.memory.links()
@@ -207,8 +207,12 @@ def test_without_a_disk_nothing_is_done() -> None:
 @pytest.mark.parametrize(
     ("key", "config", "reason"),
     [
-        (LinkKey("eth0"), LinkConfig("", up=False), "eth0, by which its packets leave, is down"),
-        (AddressKey("eth0", RIP), None, "192.0.2.11, from which its packets come, is no address"),
+        (LinkKey("eth0"), LinkConfig("", up=False), "eth0, its underlay device, is down"),
+        (
+            AddressKey("eth0", RIP),
+            None,
+            "192.0.2.11, the source of its packets, is no longer an address",
+        ),
         (AddressKey("c2d", END.addresses[0]), None, "192.168.2.1/24 is missing from c2d"),
     ],
 )
@@ -219,4 +223,4 @@ def test_what_stops_it_on_this_host_is_named(
     disk = Disk()
     disk.started().bring_up(END)
     disk.set(key, config)
-    assert reason in disk.started().standing(END).reason
+    assert reason in disk.started().observe(END).reason

@@ -8,7 +8,7 @@ import pytest
 
 from lvsctl.host.interface import MAIN_TABLE, AddressKey, LinkConfig, RouteConfig, RouteKey
 from lvsctl.messages.model import TunnelEnd, TunnelMode
-from lvsctl.point_to_point.routes import HostView, loops, taken_traffic
+from lvsctl.point_to_point.routes import HostView, captured_traffic, routing_loops
 
 END = TunnelEnd(
     tunnel="c2d",
@@ -53,7 +53,7 @@ def inside(*addresses: str) -> TunnelEnd:
 )  # fmt: skip
 def test_a_network_of_its_own_is_fine(address: str) -> None:
     """Private, or of two hosts."""
-    assert [] == [*taken_traffic(inside(address), HOST), *loops(inside(address), HOST)]
+    assert [] == [*captured_traffic(inside(address), HOST), *routing_loops(inside(address), HOST)]
 
 
 @pytest.mark.parametrize(
@@ -63,12 +63,12 @@ def test_a_network_of_its_own_is_fine(address: str) -> None:
         ("2001:db8:9::1/64", "clients' packets from the route ::/0 by eth0"),
         ("10.20.5.1/24", "packets of the route 10.20.0.0/16 by eth0"),
         ("172.20.0.128/30", "packets of the route 172.20.0.0/24 by unicast"),
-        ("10.99.0.9/30", "what is sent to 10.99.0.10, a director of this agent"),
+        ("10.99.0.9/30", "packets to 10.99.0.10, a director of this agent"),
     ],
 )
 def test_a_network_of_others_is_refused(address: str, why: str) -> None:
     """With whose packets it would take, and the place in the document."""
-    problems = list(taken_traffic(inside("192.168.7.1/24", address), HOST))
+    problems = list(captured_traffic(inside("192.168.7.1/24", address), HOST))
     assert {"/addresses/1"} == {problem.pointer for problem in problems}
     assert any(why in problem.detail for problem in problems)
 
@@ -76,13 +76,13 @@ def test_a_network_of_others_is_refused(address: str, why: str) -> None:
 def test_public_networks_are_fine_without_a_default_route() -> None:
     """Nobody's packets go there."""
     host = replace(HOST, routes={})
-    assert [] == list(taken_traffic(inside("203.0.113.129/25", "2001:db8:9::1/64"), host))
+    assert [] == list(captured_traffic(inside("203.0.113.129/25", "2001:db8:9::1/64"), host))
 
 
 def test_its_own_routes_are_not_others() -> None:
     """When an end is changed, what is there for it already does not stand in its way."""
     host = replace(HOST, routes={**route("192.168.2.0/24", "c2d")})
-    assert [] == list(taken_traffic(inside("192.168.2.1/25"), host))
+    assert [] == list(captured_traffic(inside("192.168.2.1/25"), host))
 
 
 def tunnel(remote: str, underlay: str | None = None) -> LinkConfig:
@@ -92,7 +92,7 @@ def tunnel(remote: str, underlay: str | None = None) -> LinkConfig:
 def test_another_tunnels_packets_are_not_taken() -> None:
     """Its other end must stay where it is."""
     host = replace(HOST, links={**HOST.links, "old": tunnel("192.168.5.9")}, routes={})
-    (problem,) = taken_traffic(inside("192.168.5.1/24"), host)
+    (problem,) = captured_traffic(inside("192.168.5.1/24"), host)
     assert "the packets of tunnel old to 192.168.5.9" in problem.detail
 
 
@@ -128,17 +128,17 @@ def test_packets_that_would_go_round_are_refused(
 ) -> None:
     """Through the device itself or through others."""
     host = replace(HOST, links={**HOST.links, **links}, routes={**DEFAULTS, **routes})
-    (problem,) = loops(end, host)
-    assert ("/remote", True) == (problem.pointer, "go round" in problem.detail)
+    (problem,) = routing_loops(end, host)
+    assert ("/remote", True) == (problem.pointer, "would loop" in problem.detail)
 
 
 def test_a_tunnel_in_a_tunnel_is_fine() -> None:
     """Where the outer one leads out of the host."""
     links = {**HOST.links, "old": tunnel("203.0.113.99")}
     host = replace(HOST, links=links, routes={**DEFAULTS, **route("203.0.113.12/32", "old")})
-    assert [] == list(loops(END, host))
+    assert [] == list(routing_loops(END, host))
 
 
 def test_no_way_at_all_is_no_loop() -> None:
     """It is told as what it is once the tunnel is there."""
-    assert [] == list(loops(END, replace(HOST, routes={})))
+    assert [] == list(routing_loops(END, replace(HOST, routes={})))
