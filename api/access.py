@@ -1,4 +1,4 @@
-"""Who may ask, and who asks."""
+"""Who may use the API, and in whose name."""
 
 import hmac
 from hashlib import sha256
@@ -103,7 +103,7 @@ async def asking(
         ),
     ] = "",
 ) -> str:
-    """Return who asks, for the history."""
+    """Return who made a request, for the history."""
     try:
         name = user.encode("latin-1").decode().strip()
     except UnicodeDecodeError:

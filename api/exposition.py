@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Literal
 
 PART = 512
-"""So many samples are written at once."""
+"""How many samples are written at once."""
 
 Sample = tuple[str, float]
 """What follows the metric's name (a suffix, and labels as of :func:`labels`), and the value."""

@@ -13,7 +13,7 @@ OTHERS = "others"
 log = structlog.get_logger(__name__)
 
 Schedule = Callable[[float, Callable[[], None]], object]
-"""Calls something after so many seconds."""
+"""Calls something after that many seconds."""
 
 
 class FailedAttempts:

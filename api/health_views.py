@@ -57,7 +57,7 @@ def _last_probe(last: Passed | Failed | None) -> LastProbe | None:
 
 
 def service_health(health: cycle.ServiceHealth) -> ServiceHealth:
-    """Return what the health of its pool comes to for a service."""
+    """Return what the health of its pool means for a service."""
     return {
         "healthy": health.healthy,
         "panic": health.panic,

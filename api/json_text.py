@@ -15,9 +15,9 @@ from api.validation import pointer_to
 from lvsctl.errors import Problem, first_problems
 
 MAX_DEPTH = 32
-"""So many levels; the deepest document of lvsctl has six."""
+"""How many levels a document may have; the deepest document of lvsctl has six."""
 MAX_KEYS = 1000
-"""So many in an object; those of lvsctl have up to twenty."""
+"""How many keys an object may have; those of lvsctl have up to twenty."""
 
 
 class _Doubled(dict[str, Json]):

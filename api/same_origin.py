@@ -1,7 +1,7 @@
 """No web page of somebody else's reaches the director through a person's browser.
 
 A page can send requests to any address that the browser reaches, in three ways that are closed
-here: under its own origin (``Origin`` tells of it); as a form, whose content type needs no
+here: under its own origin (which ``Origin`` names); as a form, whose content type needs no
 permission of the server (only JSON is taken); and under a name of its own that its name server
 points to the director (DNS rebinding: ``Host`` has that name).
 """

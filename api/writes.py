@@ -27,7 +27,7 @@ Wait = Annotated[
         ge=0,
         le=MAX_WAIT_S,
         allow_inf_nan=False,
-        description="Wait up to so many seconds until this director's kernel is as written.",
+        description="Wait up to this many seconds until this director's kernel is as written.",
     ),
 ]
 

@@ -92,7 +92,7 @@ async def get_assignment(
             ge=0,
             le=MAX_WAIT_S,
             allow_inf_nan=False,
-            description="Answer 304 only after so many seconds without news.",
+            description="Answer 304 only after that many seconds without news.",
         ),
     ] = 0,
 ) -> Response:

@@ -1,4 +1,4 @@
-"""Whether the director lives and does its work; for those who watch it, without a token."""
+"""Whether the director lives and does its work; for monitoring, without a token."""
 
 import re
 from http import HTTPStatus

@@ -21,7 +21,7 @@ router = APIRouter(tags=["metrics"])
 
 
 class Scrapes:
-    """Makes one scrape at a time; who asks meanwhile gets the same.
+    """Makes one scrape at a time; requests meanwhile get the same.
 
     So several who watch cost what one does, however large the table is.
     """

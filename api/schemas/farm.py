@@ -25,7 +25,7 @@ class Director(Document):
 
 
 class Timeouts(Document):
-    """Idle times of connections; what is left out stays as the kernel has it."""
+    """Idle times of connections; those left out stay as the kernel has them."""
 
     tcp: Duration | None = Field(default=None, description="Of established TCP connections.")
     tcp_fin: Duration | None = Field(default=None, description="Of closing TCP connections.")

@@ -38,7 +38,7 @@ class Quorum(Document):
     ] = Field(description="With fewer healthy ones it is lost.")
     hysteresis: Annotated[
         int, Field(json_schema_extra={"minimum": 0, "maximum": rules.MAX_SERVERS})
-    ] = Field(default=0, description="It is back only with so many more.")
+    ] = Field(default=0, description="It is back only with this many more.")
     withdraw: bool = Field(
         default=True, description="Without it the VIP is withdrawn from this director."
     )

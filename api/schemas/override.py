@@ -77,7 +77,7 @@ class Override(Document):
 
 
 def _whole_second(now: datetime, seconds: int) -> datetime:
-    """Return when at least so many seconds are over, as it can be written."""
+    """Return when at least that many seconds are over, as it can be written."""
     at = now + timedelta(seconds=seconds)
     return at.replace(microsecond=0) + timedelta(seconds=1 if at.microsecond else 0)
 

@@ -92,11 +92,11 @@ class RealServer(Document):
     address: Address = Field(description="Where tunnelled packets go (RIP); unique in the pool.")
     weight: Weight = Field(default=100, description="0 takes no new connections.")
     upper_threshold: Threshold = Field(
-        default=0, description="No new connections above so many; 0 for no limit."
+        default=0, description="No new connections above this many; 0 for no limit."
     )
     lower_threshold: Threshold = Field(
         default=0,
-        description="New connections again below so many; 0 for three quarters of the upper.",
+        description="New connections again below this many; 0 for three quarters of the upper.",
     )
     tunnel: OwnTunnel | None = Field(
         default=None, description="In place of the pool's, as a whole; left out: the pool's."

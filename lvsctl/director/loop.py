@@ -132,7 +132,7 @@ class ReconcileLoop:
                 self._problems.report(Component.LOCAL_STATE, str(error))
             self._failed(str(error))
         except Exception as error:
-            # A defect of ours must leave the kernel serving and the API answering.
+            # A defect in lvsctl must leave the kernel serving and the API answering.
             log.exception("cycle failed")
             self._failed(f"internal error: {error!r}; the journal has the details")
         else:

@@ -52,7 +52,7 @@ class SelfCheck:
             try:
                 await self.check()
             except Exception:
-                # A defect of ours must leave the kernel serving and the API answering.
+                # A defect in lvsctl must leave the kernel serving and the API answering.
                 log.exception("the director could not check itself")
             await asyncio.sleep(CHECK_EVERY_S)
 

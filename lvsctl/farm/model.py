@@ -102,8 +102,8 @@ class RealServer:
         name: Unique in the pool.
         address: Where tunnelled packets are sent (RIP); unique in the pool.
         weight: 0 (no new connections) to 65535.
-        upper_threshold: No new connections above so many; 0 for no limit.
-        lower_threshold: New connections again below so many; 0 for three quarters of the upper.
+        upper_threshold: No new connections above this many; 0 for no limit.
+        lower_threshold: New connections again below this many; 0 for three quarters of the upper.
         tunnel: Replaces the pool's as a whole; None for the pool's.
     """
 

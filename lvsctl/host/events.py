@@ -13,7 +13,7 @@ _BITS = (
     8,  # RTNLGRP_IPV6_IFADDR
     10,  # RTNLGRP_IPV6_ROUTE
     18,  # RTNLGRP_IPV6_RULE
-    23,  # RTNLGRP_IPV4_NETCONF, which tells of changed sysctls
+    23,  # RTNLGRP_IPV4_NETCONF, which announces changed sysctls
 )
 _GROUPS = sum(1 << bit for bit in _BITS)  # rtnetlink(7); sockaddr_nl.nl_groups
 _CHUNK = 65536

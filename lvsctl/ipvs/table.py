@@ -187,8 +187,8 @@ class DestinationConfig:
         weight: 0 (no new connections) to 65535.
         forwarding: How packets reach it.
         encapsulation: The outer header; only the tunnel method has one.
-        upper_threshold: No new connections above so many; 0 for no limit.
-        lower_threshold: New connections again below so many; 0 for three quarters of the upper.
+        upper_threshold: No new connections above this many; 0 for no limit.
+        lower_threshold: New connections again below this many; 0 for three quarters of the upper.
     """
 
     weight: int

@@ -1,4 +1,4 @@
-"""What the log of a store tells of commits."""
+"""What the log of a store records of each commit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""One SQLite file of ours: made whole, locked, checked, written all or nothing.
+"""One SQLite file of lvsctl: made whole, locked, checked, written all or nothing.
 
 Both the store and the local state keep their rows in such a file, so what a disk can do to them
 is dealt with here, once. A file appears under its name only when it is complete, so that one
@@ -134,16 +134,16 @@ class Database:
         _write(self._connection, table, rows)
 
     def delete(self, sql: str, *values: str | int) -> None:
-        """Delete rows by a statement of ours."""
+        """Delete rows by an SQL statement."""
         self._connection.execute(sql, values)
 
     def query(self, sql: str, *values: str | int) -> Sequence[Row]:
-        """Return the rows of a statement of ours."""
+        """Return the rows of an SQL statement."""
         with self._translated():
             return self._connection.execute(sql, values).fetchall()
 
     def rows(self, table: str, clause: str = "ORDER BY rowid", *values: str | int) -> Sequence[Row]:
-        """Return rows of a table, all in the order of writing or those of a clause of ours.
+        """Return rows of a table, all in the order of writing or those of an SQL clause.
 
         Raises:
             StoreCorrupt: A row is not as it was written.
@@ -298,7 +298,7 @@ class Database:
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        """Turn what SQLite and the file system raise into errors of ours."""
+        """Turn what SQLite and the file system raise into lvsctl's errors."""
         try:
             yield
         except sqlite3.Error as error:

@@ -11,7 +11,7 @@ LOST_AFTER_S = 30.0
 """An agent that lives is heard of every ten seconds."""
 
 TOLD_AT_ONCE = 5
-"""So many new findings of one report are events of their own."""
+"""How many new findings of one report become events of their own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ class Write(Protocol):
 
 
 WaitUntil = Callable[[Callable[[], bool], float], Awaitable[None]]
-"""Waits until a cycle after which a condition holds, or for so many seconds."""
+"""Waits until a cycle after which a condition holds, or for that many seconds."""
 
 
 class AgentSessions:
@@ -41,7 +41,7 @@ class AgentSessions:
         state: What is stored of them.
         write: Stores what they change.
         wait_until: Waits for a cycle.
-        connections: Counts the active connections to an address in all services of ours.
+        connections: Counts the active connections to an address in all of our services.
         emit: Told when agents are lost, return, and find something.
         clock: Silence is measured on the clock that only runs forward.
     """
@@ -140,7 +140,7 @@ class AgentSessions:
         return changed()
 
     async def connections(self, name: str) -> int:
-        """Return the active connections to an agent's address in all services of ours.
+        """Return the active connections to an agent's address in all of our services.
 
         Raises:
             NotFound: The agent is not registered.

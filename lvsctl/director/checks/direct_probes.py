@@ -12,7 +12,7 @@ from lvsctl.health.target import Target
 
 ASK_AGAIN_S = 5.0
 AT_ONCE = 64
-"""So many questions are under way: they only give reasons, and must not keep probes waiting."""
+"""How many probes may be under way: they only give reasons, and must not keep probes waiting."""
 
 _Question = tuple[Request, Target]
 

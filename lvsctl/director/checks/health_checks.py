@@ -35,7 +35,7 @@ from lvsctl.net import IPAddress
 log = structlog.get_logger(__name__)
 
 WITNESSES = 3
-"""So many of the others are asked at once when a server falls silent."""
+"""How many other servers are probed at once when one falls silent."""
 
 KEEP_AGAIN_S = 5.0
 """After the disk has refused verdicts."""
@@ -153,7 +153,7 @@ class HealthChecks:
             try:
                 await self._follow_pools(sorted(pools))
             except Exception:
-                # A defect of ours must leave the kernel serving and the API answering.
+                # A defect in lvsctl must leave the kernel serving and the API answering.
                 log.exception("health checks do not follow the farm", pools=sorted(pools))
 
     async def _follow_pools(self, pools: Sequence[str]) -> None:
@@ -173,7 +173,7 @@ class HealthChecks:
             await asyncio.sleep(0)
 
     def _take_up(self, name: str) -> None:
-        """Learn which questions a pool comes to, and begin and end verdicts accordingly."""
+        """Expand a pool's checks into probes, and begin and end verdicts accordingly."""
         assert self._state is not None  # noqa: S101 - pools come from a state
         farm = self._state.farm
         pool = farm.pools.get(name)

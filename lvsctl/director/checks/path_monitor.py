@@ -123,7 +123,7 @@ class PathMonitor:
             problems = await self._look(ways)
         except BoundaryError as error:
             problems = dict.fromkeys(ways, f"this director could not be looked at: {error}")
-        except Exception as error:  # a defect of ours must not end the watch over the servers
+        except Exception as error:  # a defect in lvsctl must not end the watch over the servers
             log.exception("a look at the director broke")
             problems = dict.fromkeys(ways, f"looking at this director broke: {error!r}")
         return PathObservation(began_s, now_s(), problems)

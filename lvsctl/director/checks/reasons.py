@@ -9,7 +9,7 @@ from lvsctl.ipvs.table import TunnelType
 from lvsctl.net import family_of
 
 FINDINGS = 2
-"""So many of an agent's are quoted, the latest."""
+"""How many of an agent's findings are quoted, the latest ones."""
 
 
 def meaning_of(

@@ -60,7 +60,7 @@ class Verdicts:
 
     @property
     def health(self) -> Mapping[TargetId, Health]:
-        """What each checked server comes to for each VIP; a value that stays as it is."""
+        """The health of each checked server for each VIP; a frozen value."""
         if self._shown is None:
             self._shown = dict(self._health)
         return self._shown

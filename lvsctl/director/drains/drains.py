@@ -113,7 +113,7 @@ class Drains:
                     log.warning("drains could not be followed", reason=str(error))
                 self._problem = str(error)
             except Exception:
-                # A defect of ours must leave the kernel serving and the API answering.
+                # A defect in lvsctl must leave the kernel serving and the API answering.
                 log.exception("drains could not be followed")
             try:
                 async with asyncio.timeout(self._wait_s()):

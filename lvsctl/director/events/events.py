@@ -14,7 +14,7 @@ from lvsctl.store.events import EventLog
 from lvsctl.worker import Worker
 
 BATCH = 500
-"""So many are handed out at once."""
+"""How many are handed out at once."""
 
 log = structlog.get_logger(__name__)
 

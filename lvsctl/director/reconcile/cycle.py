@@ -16,7 +16,7 @@ from lvsctl.results import Result
 
 
 class KeyState(enum.StrEnum):
-    """State of a virtual service of ours in the kernel."""
+    """State of one of our virtual services in the kernel."""
 
     APPLIED = "applied"
     PENDING = "pending"
@@ -76,10 +76,10 @@ class Cycle:
         foreign: Keys that are not ours; only a full cycle finds them.
         vip_problems: Why a VIP is not on this director.
         host_problems: What is wrong with this host otherwise, in words.
-        orphaned: Services of ours that stand although the farm no longer names them.
+        orphaned: Our services that stand although the farm no longer names them.
         addresses_in_use: This host's own addresses and gateways, with what they are; only a full
             cycle finds them.
-        tunnels: What the services of ours that it observed used towards agents' addresses when
+        tunnels: What our services that it observed used towards agents' addresses when
             it began.
         prepared_paths: What probes through the tunnel are sent with; only a full cycle has them.
         mended_marks: The marks of probes whose services were not as they should be.
@@ -117,11 +117,11 @@ class KernelView:
     Attributes:
         revision: Of the state that the last cycle saw; -1 before the first.
         at: When that was, in UTC.
-        services: What is known of each key of ours.
+        services: What is known of each of our keys.
         foreign: Keys that are not ours, as of the last full cycle.
         vips: Why a VIP is not on this director.
         host: What is wrong with this host otherwise, in words.
-        orphaned: Services of ours that stand although the farm no longer names them.
+        orphaned: Our services that stand although the farm no longer names them.
         addresses_in_use: This host's own addresses and gateways, with what they are.
         prepared_paths: What probes through the tunnel are sent with.
         health: Health of each service.

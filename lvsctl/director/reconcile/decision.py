@@ -32,7 +32,7 @@ class Memory:
         quorums: Which services had their quorum.
         held: Virtual services that serve until their service serves in its new place.
         serving: Services of the farm that have a virtual service.
-        orphaned: Virtual services of ours that are no longer in the farm.
+        orphaned: Our virtual services that are no longer in the farm.
     """
 
     quorums: Quorums = field(default_factory=Quorums)
@@ -79,7 +79,7 @@ class Decision:
         return self.state.farm.settings.vips
 
     def serving(self, added: frozenset[ServiceKey] = frozenset()) -> Serving:
-        """Return which services have a virtual service of ours, once some were added."""
+        """Return which services have one of our virtual services, once some were added."""
         table, conflicts = self.observation.table, frozenset(self.plan.conflicts)
         services = self.state.farm.services
         found = {

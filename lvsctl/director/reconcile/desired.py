@@ -97,7 +97,7 @@ def held(
     Args:
         desired: The part of the table that was observed, as it should be.
         observed: That part as it is.
-        ours: Keys of ours in it, with the farm's service for each.
+        ours: Our keys in it, with the farm's service for each.
         state: The farm.
         is_in_place: Tells whether a VIP is on this director, or left to whoever manages it.
     """

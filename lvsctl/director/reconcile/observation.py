@@ -16,7 +16,7 @@ class Observation:
 
     Attributes:
         table: The virtual services, without those of probes.
-        claims: The farm's service for each key of ours.
+        claims: The farm's service for each of our keys.
         ours: The same for the keys in the part that was observed.
         vips: The farm's VIPs.
         placements: What is known of VIPs.

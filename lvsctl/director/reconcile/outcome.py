@@ -85,7 +85,7 @@ def cycle_of(
 
 
 def orphaned(decision: Decision, written: Written) -> IpvsTable:
-    """Return the services of ours that are no longer in the farm but still in the kernel."""
+    """Return our services that are no longer in the farm but still in the kernel."""
     observed, deleted = decision.observation.table, written.done(DeleteService)
     return {
         key: observed[key]

@@ -31,7 +31,7 @@ class ProbeObservation:
 
     Attributes:
         at: When, in UTC.
-        claims: Keys of ours for probes.
+        claims: Our keys for probes.
         marks: Mark and source port of each path, with what rests.
         observed: Those of them that are in the kernel.
         egresses: How the director reaches each server that it can reach.
@@ -54,10 +54,10 @@ class ProbePlan:
         marks: Mark and source port of each path, with what rests.
         prepared: What probes can be sent with, once everything is done.
         table: The services that are wanted.
-        observed: Those of ours that are in the kernel.
+        observed: Those of our services that are in the kernel.
         operations: What leads to them.
         changes: What this host needs for their answers.
-        gone: Services of ours that are no longer in the kernel.
+        gone: Our services that are no longer in the kernel.
         problems: Why a path cannot be probed, in words.
     """
 

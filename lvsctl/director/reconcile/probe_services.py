@@ -56,7 +56,7 @@ class ProbeServices:
 
     @property
     def keys(self) -> frozenset[ServiceKey]:
-        """The services of ours for probes, as far as they were claimed."""
+        """Our services for probes, as far as they were claimed."""
         return frozenset(self._claims)
 
     def facts(self, farm: Farm, withdrawn: frozenset[IPAddress]) -> PathFacts:

@@ -17,7 +17,7 @@ def read_table(
 
     Args:
         ipvs: The virtual services.
-        claims: The farm's service for each key of ours.
+        claims: The farm's service for each of our keys.
         probes: Keys of health checks.
     """
     observed, counters = ipvs.counted_snapshot()
@@ -47,7 +47,7 @@ def draining_connections(
 
     Args:
         ipvs: The virtual services.
-        claims: The farm's service for each key of ours.
+        claims: The farm's service for each of our keys.
         names: Of the farm's services.
     """
     keys = [key for key, name in claims.items() if name in names]

@@ -142,11 +142,11 @@ class Reconciler:
         self._placements[state.farm.settings.vips].adopt(vips)
 
     def connections(self, address: IPAddress) -> int:
-        """Return the active connections to a real server in all services of ours."""
+        """Return the active connections to a real server in all of our services."""
         return active_connections(self._ipvs, self._table.claims, address)
 
     def open_connections(self, names: Collection[str]) -> Connections:
-        """Return what a drain waits for in the named services of ours, by real server."""
+        """Return what a drain waits for in those of our services that are named, by real server."""
         return draining_connections(self._ipvs, self._table.claims, names)
 
     def table(self) -> TableReading:

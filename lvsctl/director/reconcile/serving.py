@@ -1,4 +1,4 @@
-"""Which services of the farm have a virtual service of ours, and therefore which VIPs. Pure."""
+"""Which services of the farm have one of our virtual services, and therefore which VIPs. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

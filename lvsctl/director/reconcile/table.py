@@ -32,7 +32,7 @@ class TableWriter:
 
     @property
     def claims(self) -> Mapping[ServiceKey, str]:
-        """The farm's service for each key of ours, as of now."""
+        """The farm's service for each of our keys, as of now."""
         return dict(self._claims)
 
     def write(self, decision: Decision, operations: Sequence[Operation]) -> Results:

@@ -55,7 +55,7 @@ class TunnelUse:
         Args:
             seen: What stood.
             now_s: When.
-            complete: Whether it observed every service of ours; only then what was not seen
+            complete: Whether it observed every one of our services; only then what was not seen
                 can be forgotten.
         """
         remembered = {

@@ -1,4 +1,4 @@
-"""Which VIPs to put on which device of the director, and which of ours to take off. Pure."""
+"""Which VIPs to put on which device of the director, and which of our own to remove. Pure."""
 
 import functools
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -32,7 +32,7 @@ class VipPlan:
         missing: Where wanted VIPs go that no device has.
         misplaced: Where VIPs go that we had put on another device; they leave that once they are
             seen here.
-        drifted: Addresses of ours that somebody gave other options.
+        drifted: Our addresses that somebody gave other options.
         remove: Addresses that we added and that nothing wants any more, at least not there.
         forget: Claims on addresses that are gone, or that are somebody else's to keep now.
     """

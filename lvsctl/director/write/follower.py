@@ -66,7 +66,7 @@ class Follower:
         except StoreError as error:
             self._on_error(str(error))
         except Exception:
-            # A defect of ours must leave the kernel serving and the API answering.
+            # A defect in lvsctl must leave the kernel serving and the API answering.
             log.exception("the store could not be followed")
         self.take_in()
 

@@ -112,7 +112,7 @@ def parse_destination(payload: bytes) -> tuple[DestinationKey, DestinationConfig
     """Decode a destination.
 
     A forwarding method that this code does not know is shown as bypass, which lvsctl never asks
-    for, so that it differs from every wish and is put right in a service of ours.
+    for, so that it differs from every wish and is put right in one of our services.
 
     Raises:
         MalformedMessage: It is not a destination.
