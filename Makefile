@@ -45,7 +45,7 @@ guest-tests: packages $(BIN)/installed
 	$(call stage,$(BIN)/python -m pytest -n auto --durations=10 $(GUEST_TESTS))
 
 host-tests: packages $(BIN)/installed
-	$(call stage,nice -n 5 $(BIN)/python -m pytest -n auto --durations=10 --ignore=$(GUEST_TESTS))
+	$(call stage,nice -n 19 $(BIN)/python -m pytest -n auto --durations=10 --ignore=$(GUEST_TESTS))
 
 lab-tests: packages $(BIN)/installed
 	$(call stage,$(BIN)/python -m deploy.lab test --guests $(GUESTS) --time-limit 1800 --results build/lab/test)

@@ -46,7 +46,7 @@ def mark_servers(network: Network, servers: Collection[str]) -> Mapping[str, Tar
         {},
         marks=settings.probe_marks,
         ports=settings.probe_ports,
-        taken=(),
+        foreign_keys=(),
         now=datetime.now(UTC),
     )
     wanted = mark_table(marks)

@@ -98,7 +98,7 @@ def mark(network: Network, version: int) -> Sequence[Probe]:
             {},
             marks=ranges.probe_marks,
             ports=ranges.probe_ports,
-            taken=(),
+            foreign_keys=(),
             now=datetime.now(UTC),
         )
         wanted = mark_table(marks)

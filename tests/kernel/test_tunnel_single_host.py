@@ -179,7 +179,7 @@ def test_refuses_before_anything_is_touched(hosts: Hosts) -> None:
     assert "NAME: this host already has a device eth0" in hosts.tunnel(
         hosts.c, "add", "eth0", *same[:-4], *same[-2:], status=1
     )
-    assert "remove c2d first" in hosts.tunnel(hosts.c, "add", "c2d", *same, status=1)
+    assert "lvsctl tunnel remove c2d" in hosts.tunnel(hosts.c, "add", "c2d", *same, status=1)
     assert "has added no tunnel eth0" in hosts.tunnel(hosts.c, "remove", "eth0", status=1)
     assert {} == differences(before, dump(hosts.c))
 
