@@ -45,9 +45,6 @@ class Preconditions:
             raise StaleRevision(f"{what} stands already, at {present}; If-None-Match refuses it")
 
 
-NO_PRECONDITIONS = Preconditions()
-
-
 def _held(tags: frozenset[str], present: str | None) -> bool:
     return present is not None and ("*" in tags or present in tags)
 

@@ -263,8 +263,8 @@ async def open_daemon(
 
 
 def _wake_for_vips(daemon: DirectorDaemon, vips: Collection[IPAddress]) -> None:
-    services = daemon.state.farm.services.values()
-    daemon.loop.wake(frozenset(each.name for each in services if each.vip in vips))
+    services = daemon.state.index.vips
+    daemon.loop.wake(frozenset(name for vip in vips for name in services.get(vip, ())))
 
 
 def _opened(open_store: Callable[[], Store]) -> tuple[Store | None, str]:

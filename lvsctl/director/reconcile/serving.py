@@ -9,7 +9,7 @@ from lvsctl.net import IPAddress
 
 @dataclass(frozen=True)
 class Serving:
-    """The farm's services that have at least one virtual service of ours.
+    """The farm's services that have at least one of our virtual services.
 
     Attributes:
         services: VIP of each, by name.

@@ -140,7 +140,7 @@ class Committer:
         Args:
             edit: What to change.
             expect: Revisions that objects must be at; 0 for one that must not stand.
-            by: Who asks, for the history.
+            by: Who made the request, for the history.
             context: What else the edit is judged by.
 
         Raises:
