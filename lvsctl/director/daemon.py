@@ -12,6 +12,7 @@ from datetime import datetime
 
 import structlog
 
+from lvsctl.director.access.credentials import Credentials
 from lvsctl.director.agents.edits import LatchReady
 from lvsctl.director.agents.sessions import AgentSessions
 from lvsctl.director.applied_farm import AppliedFarm
@@ -97,6 +98,7 @@ class DirectorDaemon:
     Attributes:
         name: Of this director.
         clock: The time of day, and the clock that only runs forward.
+        credentials: Who may use it.
         events: What has happened.
         self_check: Finds what is wrong with this director itself.
         mode: Whether it writes its kernel.
@@ -121,6 +123,7 @@ class DirectorDaemon:
     ) -> None:
         self.name = name
         self.clock = clock
+        self.credentials = Credentials()
         self.events = events
         self.self_check = self_check
         self._problems = self_check.problems
