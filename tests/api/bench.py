@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import threading
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -34,7 +35,7 @@ from lvsctl.ipvs.table import (
     VirtualServiceConfig,
 )
 from lvsctl.net import IpProtocol
-from lvsctl.results import Done
+from lvsctl.results import Done, Result
 from lvsctl.store.memory import MemoryLocalState
 from tests.support.stores import BreakableStore
 from tests.unit.director.checked import Servers
@@ -131,6 +132,13 @@ class BreakableIpvs(MemoryIpvs):
     def __init__(self, kernel: MemoryKernel) -> None:
         super().__init__(kernel)
         self.connections: dict[str, int] = {}
+        self.takes_writes = threading.Event()
+        self.takes_writes.set()
+
+    def apply(self, operations: Sequence[Operation]) -> Sequence[Result]:
+        if operations:
+            self.takes_writes.wait()
+        return super().apply(operations)
 
     def snapshot(self, keys: Collection[ServiceKey] | None = None) -> IpvsTable:
         if self.broken:
