@@ -7,11 +7,11 @@ from lvsctl.ipvs.table import IpvsTable, Operation, ServiceCounters, ServiceKey,
 from lvsctl.results import Result
 
 
-class Ipvs(Protocol):
-    """The IPVS table of one network namespace.
+class IpvsReader(Protocol):
+    """Reads the IPVS table of one network namespace.
 
-    An instance belongs to the thread that made it. A read or a batch that cannot be carried out
-    at all raises :class:`lvsctl.errors.KernelError`; it is never an empty answer.
+    An instance belongs to the thread that made it. A read that cannot be carried out at all raises
+    :class:`lvsctl.errors.KernelError`; it is never an empty answer.
     """
 
     def snapshot(self, keys: Collection[ServiceKey] | None = None) -> IpvsTable:
@@ -36,6 +36,21 @@ class Ipvs(Protocol):
         """Return the idle times that are in force."""
         ...
 
+    def close(self) -> None:
+        """Let go of the kernel; the table stays as it is."""
+        ...
+
+
+class Ipvs(IpvsReader, Protocol):
+    """Reads and writes the IPVS table of one network namespace.
+
+    A batch that cannot be carried out at all raises :class:`lvsctl.errors.KernelError`.
+    """
+
+    def reader(self) -> IpvsReader:
+        """Open another handle to the same table, for the calling thread, which may be any."""
+        ...
+
     def apply(self, operations: Sequence[Operation]) -> Sequence[Result]:
         """Carry out operations in order and return one result for each, in the same order.
 
@@ -44,8 +59,4 @@ class Ipvs(Protocol):
         was not confirmed, later operations on the destinations of that service in the same call
         are :class:`~lvsctl.results.Skipped`: the service that stands may be somebody else's.
         """
-        ...
-
-    def close(self) -> None:
-        """Let go of the kernel; the table stays as it is."""
         ...
