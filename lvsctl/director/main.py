@@ -23,6 +23,7 @@ from lvsctl.director.daemon import (
     KeptState,
     KernelThread,
     Probing,
+    ReadingThread,
     StoreThread,
 )
 from lvsctl.director.descriptors import raise_descriptor_limit, reserved_descriptors
@@ -32,6 +33,7 @@ from lvsctl.director.kernel_lock import kernel_lock
 from lvsctl.director.path_mtus import path_mtus_learnt
 from lvsctl.director.problems import Component, Problems
 from lvsctl.director.reconcile.probe_services import ProbeServices
+from lvsctl.director.reconcile.readings import TableReader
 from lvsctl.director.reconcile.reconciler import Reconciler
 from lvsctl.director.self_check import SelfCheck, disk_problem
 from lvsctl.director.vips.neighbours import LinkNeighbours, Neighbours, NoNeighbours
@@ -183,9 +185,9 @@ async def open_daemon(
         mode: For this run, instead of the one that was kept.
     """
     async with contextlib.AsyncExitStack() as stack:
-        store_worker, kernel_worker = Worker("store"), Worker("kernel")
-        stack.callback(store_worker.close)
-        stack.callback(kernel_worker.close)
+        store_worker, kernel_worker, reading_worker = map(Worker, ("store", "kernel", "reading"))
+        for worker in (store_worker, kernel_worker, reading_worker):
+            stack.callback(worker.close)
         found, unusable = await store_worker.run(_opened, open_store)
         if found:
             stack.push_async_callback(store_worker.run, found.close)
@@ -201,6 +203,8 @@ async def open_daemon(
         kernel = await kernel_worker.run(open_kernel)
         for edge in (kernel.ipvs, kernel.host, kernel.local):
             stack.push_async_callback(kernel_worker.run, edge.close)
+        reader = await reading_worker.run(kernel.ipvs.reader)
+        stack.push_async_callback(reading_worker.run, reader.close)
         applied = await kernel_worker.run(kernel.local.remembered)
         store = await store_worker.run(GuardedStore, found, unusable, applied, recovery)
         commits = await store_worker.run(Committer, store)
@@ -212,7 +216,7 @@ async def open_daemon(
 
         def on_vips_changed(vips: Collection[IPAddress]) -> None:
             with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-                event_loop.call_soon_threadsafe(lambda: _wake_for_vips(daemon, vips))
+                event_loop.call_soon_threadsafe(lambda: daemon.wake_for_vips(vips))
 
         vips = await kernel_worker.run(
             open_placements,
@@ -242,13 +246,13 @@ async def open_daemon(
             clock=clock,
             store=StoreThread(store_worker, commits),
             kernel=KernelThread(kernel_worker, reconciler, kernel.local),
+            reading=ReadingThread(reading_worker, TableReader(reader, lambda: reconciler.claims)),
             kept=KeptState(
                 mode or kept_mode,
                 kept_verdicts,
                 kernel.local_problem or (store.refusal if store.is_blind else ""),
             ),
             probing=Probing(probe, random.random),
-            events=events,
             self_check=SelfCheck(
                 problems,
                 events,
@@ -260,11 +264,6 @@ async def open_daemon(
         stack.push_async_callback(daemon.close)
         await daemon.self_check.check()
         yield daemon
-
-
-def _wake_for_vips(daemon: DirectorDaemon, vips: Collection[IPAddress]) -> None:
-    services = daemon.state.index.vips
-    daemon.loop.wake(frozenset(name for vip in vips for name in services.get(vip, ())))
 
 
 def _opened(open_store: Callable[[], Store]) -> tuple[Store | None, str]:
@@ -302,9 +301,8 @@ async def _serve(config: DirectorConfig, token: str, listener: socket.socket) ->
         # In the state folder, which the store has made and holds for this process alone.
         path = config.socket or default_path(config.state_dir)
         local = stack.enter_context(unix_listener(path))
-        app = create_app(
-            daemon, token, (socket.gethostname(), config.listen_host, *config.host_names)
-        )
+        daemon.credentials.accept_shared(token)
+        app = create_app(daemon, (socket.gethostname(), config.listen_host, *config.host_names))
         favour_the_event_loop()
         server = Server(app, budget(descriptors - reserved_descriptors(descriptors)), notify_ready)
 

@@ -7,11 +7,11 @@ from lvsctl.ipvs.table import IpvsTable, Operation, ServiceCounters, ServiceKey,
 from lvsctl.results import Result
 
 
-class Ipvs(Protocol):
-    """The IPVS table of one network namespace.
+class IpvsReader(Protocol):
+    """Reads the IPVS table of one network namespace.
 
-    An instance belongs to the thread that created it. A read or a batch that fails as a whole
-    raises :class:`lvsctl.errors.KernelError`; it never returns an empty answer.
+    An instance belongs to the thread that created it. A read that fails as a whole raises
+    :class:`lvsctl.errors.KernelError`; it never returns an empty answer.
     """
 
     def snapshot(self, keys: Collection[ServiceKey] | None = None) -> IpvsTable:
@@ -36,6 +36,21 @@ class Ipvs(Protocol):
         """Return the connections' idle timeouts."""
         ...
 
+    def close(self) -> None:
+        """Close sockets; the table stays as it is."""
+        ...
+
+
+class Ipvs(IpvsReader, Protocol):
+    """Reads and writes the IPVS table of one network namespace.
+
+    A batch that fails as a whole raises :class:`lvsctl.errors.KernelError`.
+    """
+
+    def reader(self) -> IpvsReader:
+        """Open another handle to the same table, for the calling thread."""
+        ...
+
     def apply(self, operations: Sequence[Operation]) -> Sequence[Result]:
         """Carry out operations in order and return one result for each, in the same order.
 
@@ -44,8 +59,4 @@ class Ipvs(Protocol):
         not confirmed, later operations on its destinations in the same call are
         :class:`~lvsctl.results.Skipped`, as the service that exists may be a foreign one.
         """
-        ...
-
-    def close(self) -> None:
-        """Close sockets; the table stays as it is."""
         ...

@@ -9,6 +9,7 @@ from dataclasses import replace
 from lvsctl.errors import KernelError, KernelLacks
 from lvsctl.ipvs.batching import apply_in_batches
 from lvsctl.ipvs.errors import NO_IPVSADM, NO_MODULE, NO_PRIVILEGE
+from lvsctl.ipvs.interface import IpvsReader
 from lvsctl.ipvs.listing import Listed, parse_listing, parse_timeouts
 from lvsctl.ipvs.restore import split_verifiable, took_effect
 from lvsctl.ipvs.save_format import operation_arguments
@@ -58,6 +59,10 @@ class IpvsadmIpvs:
 
     def close(self) -> None:
         """Do nothing, as nothing is open."""
+
+    def reader(self) -> IpvsReader:
+        """Return this, as nothing is held open."""
+        return self
 
     def snapshot(self, keys: Collection[ServiceKey] | None = None) -> IpvsTable:
         """Return the kernel's virtual services, only those of ``keys`` if given.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
 from lvsctl.ipvs.batching import apply_in_batches
+from lvsctl.ipvs.interface import IpvsReader
 from lvsctl.ipvs.save_format import format_table
 from lvsctl.ipvs.table import (
     AddDestination,
@@ -177,6 +178,10 @@ class MemoryIpvs:
 
     def close(self) -> None:
         """Do nothing; the table stays as it is."""
+
+    def reader(self) -> IpvsReader:
+        """Return this instance, which any thread may use."""
+        return self
 
     def snapshot(self, keys: Collection[ServiceKey] | None = None) -> IpvsTable:
         """Return the virtual services, only those of ``keys`` if given."""

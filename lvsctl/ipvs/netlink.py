@@ -27,6 +27,7 @@ from lvsctl.ipvs.codec.service import (
 )
 from lvsctl.ipvs.codec.timeouts import parse_timeouts
 from lvsctl.ipvs.errors import NO_MODULE, NO_PRIVILEGE
+from lvsctl.ipvs.interface import IpvsReader
 from lvsctl.ipvs.table import (
     DestinationKey,
     IpvsTable,
@@ -69,6 +70,10 @@ class NetlinkIpvs:
     def close(self) -> None:
         """Close the socket; the table stays as it is."""
         self._socket.close()
+
+    def reader(self) -> IpvsReader:
+        """Open another socket, for the calling thread."""
+        return NetlinkIpvs()
 
     def snapshot(self, keys: Collection[ServiceKey] | None = None) -> IpvsTable:
         """Return the kernel's virtual services, only those of ``keys`` if given."""
