@@ -13,6 +13,7 @@ from datetime import datetime
 
 import structlog
 
+from lvsctl.director.access.credentials import Credentials
 from lvsctl.director.agents.edits import LatchReady
 from lvsctl.director.agents.sessions import AgentSessions
 from lvsctl.director.applied_farm import AppliedFarm
@@ -107,6 +108,7 @@ class DirectorDaemon:
     Attributes:
         name: Of this director.
         clock: The time of day, and the clock that only runs forward.
+        credentials: Who may use it.
         events: What has happened.
         self_check: Finds what is wrong with this director itself.
         mode: Whether it writes its kernel.
@@ -131,6 +133,7 @@ class DirectorDaemon:
     ) -> None:
         self.name = name
         self.clock = clock
+        self.credentials = Credentials()
         self.events = events = self_check.events
         self.self_check = self_check
         self._problems = self_check.problems

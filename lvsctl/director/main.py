@@ -301,9 +301,8 @@ async def _serve(config: DirectorConfig, token: str, listener: socket.socket) ->
         # In the state folder, which the store has made and holds for this process alone.
         path = config.socket or default_path(config.state_dir)
         local = stack.enter_context(unix_listener(path))
-        app = create_app(
-            daemon, token, (socket.gethostname(), config.listen_host, *config.host_names)
-        )
+        daemon.credentials.accept_shared(token)
+        app = create_app(daemon, (socket.gethostname(), config.listen_host, *config.host_names))
         favour_the_event_loop()
         server = Server(app, budget(descriptors - reserved_descriptors(descriptors)), notify_ready)
 

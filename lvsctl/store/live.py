@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lvsctl.farm.objects import Kind, ObjectId
+from lvsctl.store import log_entries
 from lvsctl.store.database import Database
 from lvsctl.store.digest import Row, digest, moved
 from lvsctl.store.log_entries import Documents
@@ -90,6 +91,25 @@ class LiveRows:
         self._database.write("live", rows)
         self._known_at = head.commit_id
         return replace(head, digest=total)
+
+    def replace_all(self, objects: Sequence[log_entries.Row], head: Head) -> Head:
+        """Write these objects in place of all others, inside a transaction.
+
+        Args:
+            objects: In creation order.
+            head: To which it leads.
+
+        Returns:
+            The head with its digest.
+        """
+        self._database.delete("DELETE FROM live")
+        rows: list[Row] = [
+            (place, each.object_id.kind.value, each.object_id.name, each.revision, each.document)
+            for place, each in enumerate(objects, 1)
+        ]
+        self._database.write("live", rows)
+        self._known_at = ""
+        return replace(head, digest=moved(0, added=sum(map(digest, rows))))
 
     def _delete(self, object_id: ObjectId) -> int:
         """Delete an object and return its part in the digest."""

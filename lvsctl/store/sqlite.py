@@ -1,7 +1,7 @@
 """The store in one SQLite file."""
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from lvsctl.store.documents import decode_object
 from lvsctl.store.interface import Contents, Stored, check_expected
 from lvsctl.store.live import LiveRows
 from lvsctl.store.log import CommitLog
-from lvsctl.store.log_entries import encode_changes
+from lvsctl.store.log_entries import Entry, Row, encode_changes
 from lvsctl.store.position import Position, check_base, check_later_epoch
 from lvsctl.store.schema import FORMAT, Head, new_head, read_head
 
@@ -105,6 +105,43 @@ class SqliteStore:
             self._database.write("head", [after.row])
         self._announce(after)
         return position.revision
+
+    @property
+    def head(self) -> tuple[Position, str]:
+        """Where the store is, and the id of the latest commit."""
+        head = read_head(self._database)
+        return head.position, head.commit_id
+
+    def revisions(self, names: Collection[ObjectId]) -> Mapping[ObjectId, int]:
+        """Return at which revision each of these objects is, of those that are live."""
+        self._live.refresh(read_head(self._database))
+        return self._live.revisions(names)
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Take over commits that were made elsewhere and follow on what is here."""
+        if not entries:
+            return
+        with self._database.transaction():
+            head = read_head(self._database)
+            self._live.refresh(head)
+            for entry in entries:
+                after = replace(head, position=entry.position, commit_id=entry.id)
+                head = self._live.write(entry.documents, after)
+                self._log.append(head, entry.at, entry.by, entry.documents)
+            self._database.write("head", [head.row])
+        self._announce(head)
+
+    def replace_all(self, position: Position, commit_id: str, rows: Sequence[Row]) -> None:
+        """Take over a whole farm from elsewhere, without its history."""
+        with self._database.transaction():
+            head = read_head(self._database)
+            self._log.forget_before(head.position.revision + 1)
+            oldest = position.revision + 1
+            after = replace(head, position=position, commit_id=commit_id, oldest=oldest)
+            head = self._live.replace_all(rows, after)
+            self._database.write("head", [head.row])
+        self._lost = None
+        self._announce(head)
 
     def find_commit(self, commit_id: str, base: Position) -> int | None:
         """Return the revision that a commit made; None where it was not stored."""
