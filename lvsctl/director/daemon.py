@@ -19,6 +19,7 @@ from lvsctl.director.agents.sessions import AgentSessions
 from lvsctl.director.applied_farm import AppliedFarm
 from lvsctl.director.checks.health_checks import HealthChecks
 from lvsctl.director.clock import Clock, ClockJump
+from lvsctl.director.cycles import Cycles
 from lvsctl.director.drains.drains import Drains
 from lvsctl.director.events.cycle import stored_events
 from lvsctl.director.live_state import LiveState
@@ -140,6 +141,7 @@ class DirectorDaemon:
         self._kernel = kernel
         self._reading = reading
         run, reconciler = kernel.worker.run, kernel.reconciler
+        self._cycles = Cycles(kernel.worker, reconciler)
         self._state = LiveState(store.commits.state, lambda: self.health.verdicts.health, clock.now)
         self._applied_farm = AppliedFarm(kernel.local, kernel.worker, self._problems)
         self._follower = Follower(
@@ -155,7 +157,7 @@ class DirectorDaemon:
             store.commits, store.worker, self._follower, self._edit_context, self._problems
         )
         self.loop = ReconcileLoop(
-            lambda *asked: run(reconciler.cycle, *asked),
+            self._cycles,
             state=self._state,
             mode=self.mode,
             on_cycle=self._on_cycle,
@@ -243,8 +245,7 @@ class DirectorDaemon:
         Raises:
             KernelError: The kernel could not be read.
         """
-        cycle = self._kernel.reconciler.cycle
-        return await self._kernel.worker.run(cycle, self.state, None, "only looked at")
+        return await self._cycles.in_slices(lambda: self.state, lambda: "only looked at")
 
     async def set_mode(self, mode: Mode) -> None:
         """Keep a mode, durably, and act on it.
@@ -295,8 +296,9 @@ class DirectorDaemon:
         log.info("stored", revision=step.after.revision, by=step.by, objects=len(step.changes))
         self.agents.on_advance(step)
         self.events.emit(*stored_events(step))
-        # A new path for probes is prepared by a look at everything only.
-        self.loop.wake(None if step.moves_probes else step.dirty)
+        self.loop.wake(step.dirty)
+        if step.moves_probes:  # a new path is prepared by a comparison of everything only
+            self.loop.wake(None)
         self.drains.wake()
 
     def _on_cycle(self, stored: State, cycle: Cycle | None) -> None:

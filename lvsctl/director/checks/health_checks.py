@@ -117,13 +117,13 @@ class HealthChecks:
         farm, judged = state.farm, self.verdicts.pools
         pools = {target.pool for target in cycle.assumed_healthy}
         news = self._state is None or self._state.revision != state.revision
-        if cycle.dirty is None:
+        if cycle.is_complete:
             self._looks.disturbed(cycle.mended_marks, asyncio.get_running_loop().time())
             news |= self._prepared != cycle.prepared_paths
             self._prepared = cycle.prepared_paths
             if news:
                 pools |= {*farm.pools, *judged}
-        elif news:
+        elif news and cycle.dirty is not None:
             pools |= {farm.services[name].pool for name in cycle.dirty if name in farm.services}
             if not farm.services.keys() >= cycle.dirty:  # whose pool they had is not known
                 pools |= judged
