@@ -17,7 +17,9 @@ from lvsctl.director.access.credentials import Credentials
 from lvsctl.director.agents.edits import LatchReady
 from lvsctl.director.agents.sessions import AgentSessions
 from lvsctl.director.applied_farm import AppliedFarm
+from lvsctl.director.checks.announcer import Announcer
 from lvsctl.director.checks.health_checks import HealthChecks
+from lvsctl.director.checks.verdicts import Verdicts
 from lvsctl.director.clock import Clock, ClockJump
 from lvsctl.director.cycles import Cycles
 from lvsctl.director.drains.drains import Drains
@@ -181,13 +183,14 @@ class DirectorDaemon:
             emit=events.emit,
             now=clock.now,
         )
+        verdicts = Verdicts(kept.verdicts)
         self.health = HealthChecks(
-            kept=kept.verdicts,
+            verdicts=verdicts,
+            announcer=Announcer(
+                verdicts, self._keep_verdicts, self._on_health_changed, events.emit
+            ),
             probe=probing.probe,
             look=lambda ways: run(reconciler.path_problems, self._state.stored, ways),
-            keep=self._keep_verdicts,
-            on_health_changed=self._on_health_changed,
-            emit=events.emit,
             findings=self.agents.findings,
             now=clock.now,
             random=probing.random,

@@ -9,22 +9,24 @@ from lvsctl.farm.model import Pool, Service
 from lvsctl.farm.status import Status
 from lvsctl.ipvs.table import ServiceKey, VirtualService
 
-CompiledTable = dict[ServiceKey, VirtualService]
-
 
 @dataclass(frozen=True, slots=True)
-class _Compiled:
+class Compiled:
     """A service as it was compiled, with what from.
 
     Attributes:
+        service: The service.
+        pool: Its pool.
+        status: The status at that time.
+        table: Its virtual services. Values may be replaced by equal ones.
         next_change: When a weight changes by itself, in UTC; None when it does not.
     """
 
     service: Service
     pool: Pool
     status: Status
+    table: dict[ServiceKey, VirtualService]
     next_change: datetime | None
-    table: CompiledTable
 
     def is_current(self, service: Service, pool: Pool, status: Status) -> bool:
         """Tell whether it would be compiled to the same; costs nothing, as values are frozen."""
@@ -42,24 +44,22 @@ class CompiledServices:
     """Compiles services when something that they depend on has changed; belongs to one thread."""
 
     def __init__(self) -> None:
-        self._known: dict[str, _Compiled] = {}
+        self._known: dict[str, Compiled] = {}
 
-    def table(self, name: str, state: State) -> CompiledTable:
-        """Return the virtual services of a service; none where the farm does not have it.
-
-        Values of this table may be replaced by equal ones, and are there again the next time.
-        """
+    def get(self, name: str, state: State) -> Compiled | None:
+        """Return a service as it should be; None if the farm does not have it."""
         service = state.farm.services.get(name)
         if service is None:
             self._known.pop(name, None)
-            return {}
+            return None
         pool, known = state.farm.pools[service.pool], self._known.get(name)
         if known and known.is_current(service, pool, state.status):
-            return known.table
-        compiled = compile_desired(state, [name])
-        table = dict(compiled.table)
+            return known
+        desired = compile_desired(state, [name])
+        table = dict(desired.table)
         if known and known.table == table:
             table = known.table
-        next_change = compiled.states[name].next_change
-        self._known[name] = _Compiled(service, pool, state.status, next_change, table)
-        return table
+        next_change = desired.states[name].next_change
+        compiled = Compiled(service, pool, state.status, table, next_change)
+        self._known[name] = compiled
+        return compiled

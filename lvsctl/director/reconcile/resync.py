@@ -25,7 +25,8 @@ class Resync:
     """One comparison of everything; belongs to the reconciler's thread.
 
     Attributes:
-        differing: Names of services that are not as they should be.
+        differing: Names of services that are not as they should be, or whose weights change by
+            themselves before long.
 
     Args:
         ipvs: The virtual services.
@@ -101,14 +102,21 @@ class Resync:
         elif name is None:
             return
         else:
-            table = self._compiled.table(name, self._state)
-            wanted = table.get(key)
-            if wanted is not service:
-                if wanted == service:
-                    table[key] = service  # the next time they are the same at a glance
-                else:
-                    self.differing.add(name)
+            self._compare_ours(key, service, name)
         agents = self._state.index.agents
         if agents:
             for address, used in tunnels_in_use({key: service}, agents).items():
                 self._tunnels[address] = self._tunnels.get(address, frozenset()) | used
+
+    def _compare_ours(self, key: ServiceKey, service: VirtualService, name: str) -> None:
+        compiled = self._compiled.get(name, self._state)
+        if compiled is None or compiled.next_change is not None:
+            self.differing.add(name)
+            return
+        wanted = compiled.table.get(key)
+        if wanted is service:
+            return
+        if wanted == service:
+            compiled.table[key] = service  # the next time they are the same at a glance
+        else:
+            self.differing.add(name)
