@@ -202,12 +202,12 @@ class MemoryIpvs:
             yield key, self._swept[key]
 
     def snapshot(self, keys: Collection[ServiceKey] | None = None) -> IpvsTable:
-        """Return the virtual services, only those of ``keys`` if given."""
-        table = self._kernel.table()
+        """Return the virtual services that exist now; only those of ``keys`` if given."""
         if keys is None:
-            return table
-        wanted = frozenset(keys)
-        return {key: service for key, service in table.items() if key in wanted}
+            return self._kernel.table()
+        wanted = sorted(frozenset(keys), key=lambda key: key.sort_key)
+        with self._kernel.lock:
+            return {key: found for key in wanted if (found := self._kernel.service(key))}
 
     def counters(
         self, keys: Collection[ServiceKey] | None = None
