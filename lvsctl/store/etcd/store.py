@@ -181,7 +181,8 @@ class EtcdStore:
         try:
             head = self._etcd.head(READ_WITHIN_S)
             if head is None and is_new:
-                head = self._etcd.create(known, WRITE_WITHIN_S) or self._etcd.head(READ_WITHIN_S)
+                made = self._etcd.create(Whole(known, ()), WRITE_WITHIN_S)
+                head = made or self._etcd.head(READ_WITHIN_S)
             if head == known:
                 return head, ""
             whole = self._etcd.everything(READ_WITHIN_S) if is_new else None
