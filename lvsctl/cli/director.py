@@ -1,11 +1,13 @@
 """``lvsctl director``: the director daemon."""
 
 from pathlib import Path
+from typing import Unpack
 
 import click
 
 from lvsctl.cli.config_file import reads_config
 from lvsctl.cli.options import host_and_port, read_by
+from lvsctl.cli.store import StoreOptions, location, store_options
 from lvsctl.errors import ConfigurationError
 from lvsctl.times import parse_duration
 
@@ -88,6 +90,7 @@ def director() -> None:
     envvar="LVSCTL_EXEC_SOCKET",
     help="Socket of lvsctl-exec, which runs the programs as a separate user; replaces --exec-dir.",
 )
+@store_options
 @click.option(
     "--restore-farm",
     metavar="CODE",
@@ -137,6 +140,7 @@ def run(
     take_sysctls: bool,
     restore_farm: str | None,
     accept_new_farm: str | None,
+    **options: Unpack[StoreOptions],
 ) -> None:
     """Run the director until SIGTERM.
 
@@ -163,6 +167,7 @@ def run(
         accept_new_farm=accept_new_farm,
         history_age_s=history_age,
         history_commits=history_commits,
+        store=location(options),
     )
     try:
         status = run_director(config)

@@ -112,6 +112,13 @@ class SqliteStore:
         head = read_head(self._database)
         return head.position, head.commit_id
 
+    def rows(self) -> Sequence[Row]:
+        """Return the live objects as they are stored, in creation order."""
+        return [
+            Row(ObjectId(Kind(kind), name), revision, document)
+            for _, kind, name, revision, document in self._live.read(read_head(self._database))
+        ]
+
     def revisions(self, names: Collection[ObjectId]) -> Mapping[ObjectId, int]:
         """Return the revisions of those of the objects that exist."""
         self._live.refresh(read_head(self._database))
