@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Path
 
-from lvsctl.farm.rules.farm import NAME_PATTERN
+from lvsctl.farm.rules.fields import NAME_PATTERN
 
 PATTERN = {"pattern": NAME_PATTERN}
 """For the documentation: what is no name is simply not found, or refused with its document."""
