@@ -23,6 +23,7 @@ import cattrs
 from cattrs.strategies import configure_tagged_union
 
 from lvsctl.events import RecordedEvent
+from lvsctl.farm.access import Token
 from lvsctl.farm.checks import Request
 from lvsctl.farm.model import Pool, Service, Settings
 from lvsctl.farm.objects import Directors, Kind, StoredObject
@@ -47,6 +48,7 @@ TYPES: Mapping[Kind, type[StoredObject]] = {
     Kind.SETTINGS: Settings,
     Kind.OVERRIDE: Override,
     Kind.AGENT: Agent,
+    Kind.TOKEN: Token,
 }
 
 

@@ -109,14 +109,14 @@ def broken_rules(
 
 def _tunnels(farm: Farm) -> Iterator[BrokenRule]:
     for tunnel in farm.tunnels.values():
-        for problem in (*_name(tunnel.name), *tunnel_problems(tunnel)):
+        for problem in (*name_problems(tunnel.name), *tunnel_problems(tunnel)):
             yield ObjectId(Kind.TUNNEL, tunnel.name), problem
     for name, problem in clashes(farm.tunnels):
         yield ObjectId(Kind.TUNNEL, name), problem
 
 
 def _service(service: Service, farm: Farm) -> Iterator[Problem]:
-    yield from _name(service.name)
+    yield from name_problems(service.name)
     yield from _unicast("/vip", service.vip)
     yield from _selector(service, farm.settings)
     yield from _scheduler(service)
@@ -150,7 +150,8 @@ def _sorry_servers(farm: Farm) -> Iterator[BrokenRule]:
                 yield ObjectId(Kind.SERVICE, name), problem
 
 
-def _name(name: str) -> Sequence[Problem]:
+def name_problems(name: str) -> Sequence[Problem]:
+    """Return what is wrong with the name of an object."""
     if _NAME.fullmatch(name):
         return ()
     return (Problem("/name", f"{name!r} is not a name", NAME_ALLOWED),)
@@ -209,7 +210,7 @@ def _persistence(persistence: Persistence, bits: int) -> Iterator[Problem]:
 
 
 def _pool(pool: Pool) -> Iterator[Problem]:
-    yield from _name(pool.name)
+    yield from name_problems(pool.name)
     names: set[str] = set()
     by_address: dict[IPAddress, str] = {}
     for index, server in enumerate(pool.real_servers):
@@ -232,7 +233,7 @@ def _pool(pool: Pool) -> Iterator[Problem]:
 
 
 def _real_server(server: RealServer) -> Iterator[Problem]:
-    yield from _name(server.name)
+    yield from name_problems(server.name)
     yield from _unicast("/address", server.address)
     yield from _within("/weight", server.weight, 0, MAX_WEIGHT)
     yield from _within("/upper_threshold", server.upper_threshold, 0, MAX_THRESHOLD)
@@ -246,7 +247,7 @@ def _real_server(server: RealServer) -> Iterator[Problem]:
 
 
 def _agent(agent: Agent) -> Iterator[Problem]:
-    yield from _name(agent.name)
+    yield from name_problems(agent.name)
     yield from _unicast("/address", agent.address)
     yield from _within("/weight", agent.weight, 0, MAX_WEIGHT)
 
@@ -293,7 +294,7 @@ def _deadline(override: Override, deadline: Deadline) -> Iterator[Problem]:
 def _directors(farm: Farm) -> Iterator[Problem]:
     owners: dict[IPAddress, str] = {}
     for index, director in enumerate(farm.directors.values()):
-        yield from (problem.below(f"/{index}") for problem in _name(director.name))
+        yield from (problem.below(f"/{index}") for problem in name_problems(director.name))
         for position, address in enumerate(director.addresses):
             pointer = f"/{index}/addresses/{position}"
             yield from _unicast(pointer, address)
