@@ -46,7 +46,9 @@ class TokenRequest(Document):
     ttl: Duration | None = Field(
         default=None, description="Time until it expires, 1s to 3650d; default: never."
     )
-    pools: Items[Name] = Field(default=(), description="For agent: the pools that it may join.")
+    pools: Items[Name] = Field(
+        default_factory=list, description="For agent: the pools that it may join."
+    )
 
     def value(self, name: str, digest: bytes, by: str, now: datetime) -> TokenValue:
         """Return what the document stands for.

@@ -2,11 +2,13 @@
 
 from datetime import datetime
 from pathlib import Path
+from typing import Unpack
 
 import click
 
 from lvsctl.cli.config_file import reads_config
 from lvsctl.cli.options import host_and_port, read_by
+from lvsctl.cli.store import StoreOptions, location, store_options
 from lvsctl.errors import ConfigurationError
 from lvsctl.times import parse_duration, parse_moment
 
@@ -97,6 +99,7 @@ def director() -> None:
     envvar="LVSCTL_EXEC_SOCKET",
     help="Socket of lvsctl-exec, which runs the programs as a separate user; replaces --exec-dir.",
 )
+@store_options
 @click.option(
     "--restore-farm",
     metavar="CODE",
@@ -147,6 +150,7 @@ def run(
     take_sysctls: bool,
     restore_farm: str | None,
     accept_new_farm: str | None,
+    **options: Unpack[StoreOptions],
 ) -> None:
     """Run the director until SIGTERM.
 
@@ -174,6 +178,7 @@ def run(
         accept_new_farm=accept_new_farm,
         history_age_s=history_age,
         history_commits=history_commits,
+        store=location(options),
     )
     try:
         status = run_director(config)

@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, Entry] = {
     "agent": Entry(
         "agent", "agent", "Run the agent on a real server; list, show and remove agents."
     ),
+    "store": Entry("store", "store", "Move the farm between a file and etcd."),
     "apply": Entry("farm", "apply", "Make the farm match a file."),
     "diff": Entry("farm", "diff", "Show what apply would change."),
     "status": Entry("kernel", "status", "Show the state of the director, services and agents."),

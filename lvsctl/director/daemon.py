@@ -166,7 +166,6 @@ class DirectorDaemon:
         self.agents = AgentSessions(
             state=self._state,
             write=self.writer.write,
-            wait_until=self.loop.wait_until,
             connections=lambda address: reading.worker.run(
                 reading.table.active_connections, address
             ),

@@ -57,12 +57,12 @@ from lvsctl.net import IPAddress
 from lvsctl.sd_notify import notify_ready
 from lvsctl.store.commits import Retention
 from lvsctl.store.events import MemoryEventLog, OpenedHistory, open_history
+from lvsctl.store.factory import IN_A_FILE, StoreLocation, open_store
 from lvsctl.store.guarded import GuardedStore
 from lvsctl.store.interface import LocalState, Mode, ModeName, Store
 from lvsctl.store.local import SqliteLocalState
 from lvsctl.store.memory import MemoryLocalState
 from lvsctl.store.recovery import Recovery
-from lvsctl.store.sqlite import SqliteStore
 from lvsctl.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -93,6 +93,7 @@ class DirectorConfig:
         accept_new_farm: Names a store to follow although it does not follow what was applied.
         history_age_s: How old the farm's history gets, in s.
         history_commits: How many commits it has at most.
+        store: Where the farm is kept.
     """
 
     listen_host: str = "127.0.0.1"
@@ -112,6 +113,7 @@ class DirectorConfig:
     accept_new_farm: str | None = None
     history_age_s: int = 90 * 86400
     history_commits: int = 10_000
+    store: StoreLocation = IN_A_FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +338,7 @@ async def _serve(config: DirectorConfig, shared: SharedToken, listener: socket.s
 
 def _open_store(config: DirectorConfig) -> Store:
     retention = Retention(timedelta(seconds=config.history_age_s), config.history_commits)
-    return SqliteStore(config.state_dir / "farm.db", utc_now, retention)
+    return open_store(config.store, config.state_dir, utc_now, retention)
 
 
 def _open_kernel(config: DirectorConfig) -> Kernel:
