@@ -110,10 +110,10 @@ class Farm(Document):
     )
 
     services: Items[Annotated[farm.Service, ReadAs(Service)]] = Field(
-        description="The complete list; may be empty."
+        description="The complete list; an empty list for none."
     )
     pools: Items[Annotated[farm.Pool, ReadAs(Pool)]] = Field(
-        description="The complete list; may be empty."
+        description="The complete list; an empty list for none."
     )
     directors: Items[Director] = Field(default=[], description="The complete list.")
     settings: Settings = Settings()

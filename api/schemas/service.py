@@ -47,7 +47,7 @@ class Service(Document):
     )
 
     name: Name = Field(description="Unique among the services.")
-    vip: Address = Field(description="Virtual IP address, which clients connect to.")
+    vip: Address = Field(description="The virtual address (VIP) that clients connect to.")
     protocol: Protocol | None = Field(
         default=None, description="Default: tcp; not allowed with a fwmark."
     )
