@@ -26,6 +26,7 @@ from cattrs.gen import make_dict_structure_fn
 from cattrs.strategies import configure_tagged_union
 
 from lvsctl.events import RecordedEvent
+from lvsctl.farm.access import Token
 from lvsctl.farm.checks import Request
 from lvsctl.farm.model import Pool, RealServer, Service, Settings
 from lvsctl.farm.objects import Directors, Kind, StoredObject
@@ -50,6 +51,7 @@ TYPES: Mapping[Kind, type[StoredObject]] = {
     Kind.SETTINGS: Settings,
     Kind.OVERRIDE: Override,
     Kind.AGENT: Agent,
+    Kind.TOKEN: Token,
 }
 
 

@@ -78,9 +78,9 @@ def broken_rules(
     """Yield everything that is wrong with a farm.
 
     Args:
-        farm: The farm as it is to be.
-        taken: Addresses of this director and its gateways, with what they are ("the gateway on
-            eth0"): no VIP and no real server may be one of them.
+        farm: The farm.
+        taken: Addresses of this director and its gateways, each with a description ("the gateway
+            on eth0"); no VIP and no real server may use them.
         agents: Agents that have joined.
     """
     for service in farm.services.values():
@@ -99,7 +99,7 @@ def broken_rules(
     for agent in agents:
         for problem in _agent(agent):
             yield ObjectId(Kind.AGENT, agent.name), problem
-    yield from _agents_are_no_other_servers(agents, farm)
+    yield from _agents_match_declared_servers(agents, farm)
     yield from broken_tunnel_rules(farm, agents)
     yield from broken_health_rules(farm)
     yield from _keys_are_unique(farm)
@@ -135,7 +135,7 @@ def _known(pools: Collection[str]) -> str:
 
 
 def _sorry_servers(farm: Farm) -> Iterator[BrokenRule]:
-    """Yield sorry servers that are in the pool itself."""
+    """Yield sorry servers that are members of their service's pool."""
     by_pool: dict[str, list[tuple[str, IPAddress]]] = {}
     for service in farm.services.values():
         if service.sorry_server and service.pool in farm.pools:
@@ -200,7 +200,7 @@ def _agent(agent: Agent) -> Iterator[Problem]:
     yield from range_problems("/weight", agent.weight, 0, MAX_WEIGHT)
 
 
-def _agents_are_no_other_servers(agents: Collection[Agent], farm: Farm) -> Iterator[BrokenRule]:
+def _agents_match_declared_servers(agents: Collection[Agent], farm: Farm) -> Iterator[BrokenRule]:
     by_pool: dict[str, dict[str, Agent]] = {}
     for agent in agents:
         if agent.membership is not Membership.LEFT:
@@ -307,13 +307,13 @@ def _addresses_have_one_meaning(
     vips = {service.vip for service in farm.services.values()}
     for pool, index, server in _servers_at(vips.union(directors), farm):
         servers[server.address] = f"real server {pool.name}/{server.name}"
-        for problem in _is_no_director(server.address, directors):
+        for problem in _is_not_director(server.address, directors):
             yield ObjectId(Kind.POOL, pool.name), problem.below(f"/real_servers/{index}/address")
     for agent in agents:
-        for problem in _is_no_director(agent.address, directors):
+        for problem in _is_not_director(agent.address, directors):
             yield ObjectId(Kind.AGENT, agent.name), problem.below("/address")
     for name, address in sorry_servers.items():
-        for problem in _is_no_director(address, directors):
+        for problem in _is_not_director(address, directors):
             yield ObjectId(Kind.SERVICE, name), problem.below("/sorry_server")
     for service in farm.services.values():
         what = directors.get(service.vip) or servers.get(service.vip)
@@ -334,7 +334,7 @@ def _servers_at(
                 yield pool, index, server
 
 
-def _is_no_director(address: IPAddress, directors: Mapping[IPAddress, str]) -> Iterator[Problem]:
+def _is_not_director(address: IPAddress, directors: Mapping[IPAddress, str]) -> Iterator[Problem]:
     if address in directors:
         detail = f"{address} is the address of {directors[address]}"
         yield Problem("", detail, "the real server's own address")

@@ -1,8 +1,8 @@
 """Rules for the tunnels of pools and their servers.
 
-Every type carries both families over both, so no combination of VIP and real server is refused
-because of its families; one that the kernel does not support belongs in :func:`_carried`. GUE
-remote checksum offload is not offered: it slows uploads down seventyfold.
+Every type carries IPv4 and IPv6 over IPv4 and IPv6, so no combination of VIP and real server is
+refused; one that the kernel does not support would be refused in :func:`_carried`. GUE remote
+checksum offload is not offered: it slows uploads down seventyfold.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -42,8 +42,8 @@ def broken_tunnel_rules(
         for pointer, tunnel, outer in _tunnels(pool, guests):
             for problem in (*_by_itself(tunnel), *_carried(tunnel, {**outer, **inner})):
                 yield ObjectId(Kind.POOL, pool.name), problem.below(pointer)
-    yield from _one_sort_of_gre(farm, joined)
-    yield from _ports_of_gue_are_free(farm)
+    yield from _one_kind_of_gre(farm, joined)
+    yield from _gue_ports_are_free(farm)
 
 
 def _vip_families(farm: Farm) -> Mapping[str, FamilyOwners]:
@@ -98,7 +98,7 @@ def _carried(tunnel: PoolTunnel, families: FamilyOwners) -> Iterator[Problem]:
             yield Problem("/mtu", detail, f"{LEAST_MTU[family]} to {MAX_MTU}")
 
 
-def _one_sort_of_gre(
+def _one_kind_of_gre(
     farm: Farm, joined: Mapping[str, Collection[Agent]]
 ) -> Iterator[tuple[ObjectId, Problem]]:
     """Yield hosts that would have to accept gre with and without checksum.
@@ -112,7 +112,7 @@ def _one_sort_of_gre(
         for ready in agent.ready:
             if ready.tunnel.type is TunnelType.GRE:
                 accepted[agent.address] = (ready.tunnel, f"agent {agent.name} takes {ready.tunnel}")
-    for pool in filter(takes_gre, farm.pools.values()):
+    for pool in filter(uses_gre, farm.pools.values()):
         refused: set[str] = set()
         for pointer, tunnel, address in _tunnels_by_address(pool, joined.get(pool.name, ())):
             if tunnel.type is not TunnelType.GRE or pointer in refused:
@@ -130,7 +130,7 @@ def _one_sort_of_gre(
                 )
 
 
-def takes_gre(pool: Pool) -> bool:
+def uses_gre(pool: Pool) -> bool:
     """Tell whether any server of a pool is reached over gre."""
     return pool.tunnel.type is TunnelType.GRE or any(
         server.tunnel is not None and server.tunnel.type is TunnelType.GRE
@@ -154,7 +154,7 @@ def _tunnels_by_address(
             yield "/tunnel", pool.tunnel, agent.address
 
 
-def _ports_of_gue_are_free(farm: Farm) -> Iterator[tuple[ObjectId, Problem]]:
+def _gue_ports_are_free(farm: Farm) -> Iterator[tuple[ObjectId, Problem]]:
     """Yield UDP services whose packets a real server would decapsulate as gue."""
     for service in farm.services.values():
         pool = farm.pools.get(service.pool)

@@ -79,6 +79,7 @@ def test_a_field_of_a_wrong_type_is_refused_or_kept(kind: Kind, value: object) -
         Kind.SETTINGS: "probe_marks",
         Kind.OVERRIDE: "since",
         Kind.AGENT: "ready",
+        Kind.TOKEN: "secrets",
     }[kind]
     example_of = {
         Kind.SERVICE: {"name": "web", "vip": "198.51.100.10", "pool": "web"},
@@ -88,6 +89,7 @@ def test_a_field_of_a_wrong_type_is_refused_or_kept(kind: Kind, value: object) -
         Kind.SETTINGS: {},
         Kind.OVERRIDE: {"state": "enabled", "weight": None, "reason": "", "by": ""},
         Kind.AGENT: {"name": "rs1", "address": "192.0.2.11", "pools": [], "weight": 1},
+        Kind.TOKEN: {"name": "ci", "role": "viewer", "by": "root"},
     }[kind]
     try:
         read = decode_object(kind, json.dumps({**example_of, name: value}))
