@@ -17,6 +17,7 @@ from api import problems
 from api.access import Access
 from api.documentation import EVERY, Contract
 from api.failed_attempts import FailedAttempts
+from api.permissions import Permissions
 from api.rendering import MEDIA_TYPE, json_bytes
 from api.routes import (
     agents,
@@ -29,6 +30,7 @@ from api.routes import (
     overrides,
     pools,
     services,
+    tokens,
     tunnels,
 )
 from api.same_origin import SameOrigin
@@ -46,22 +48,27 @@ run time; if it is sent in a request, it is ignored.
 """
 
 
-def create_app(daemon: DirectorDaemon, token: str, host_names: Collection[str] = ()) -> FastAPI:
+def create_app(daemon: DirectorDaemon, host_names: Collection[str] = ()) -> FastAPI:
     """Return the app that speaks for a director.
 
     Args:
         daemon: Whose farm and kernel it is about.
-        token: That requests must carry unless they come over the UNIX socket.
         host_names: Under which it is reached, beside its addresses and its own name.
     """
     app = copy.copy(prepared_app())
+    permissions: Permissions = app.state.permissions
     app.state = State({"daemon": daemon, "contract": app.state.contract})
     app.state.large_bodies = asyncio.Lock()
     app.state.farm_text = farm.FarmText()
     app.state.scrapes = metrics.Scrapes()
     app.user_middleware = [
         Middleware(SameOrigin, host_names=(daemon.name, *host_names)),
-        Middleware(Access, token=token, failed=FailedAttempts(_later)),
+        Middleware(
+            Access,
+            permissions=permissions,
+            credentials=lambda: app.state.daemon.credentials,
+            failed=FailedAttempts(_later),
+        ),
     ]
     return app
 
@@ -88,6 +95,7 @@ def prepared_app() -> FastAPI:
     app.include_router(_version_1())
     # Made now: the first to ask for it would hold up the event loop.
     app.state.contract = contract = Contract(app)
+    app.state.permissions = Permissions(contract.document["paths"])
     app.openapi = lambda: contract.document  # type: ignore[method-assign]
     _serve_contract(app, contract)
     return app
@@ -105,7 +113,8 @@ def _serve_contract(app: FastAPI, contract: Contract) -> None:
 
 def _version_1() -> APIRouter:
     router = APIRouter(prefix="/v1", responses=EVERY, dependencies=[Depends(_known_query)])
-    for subject in (farm, services, pools, overrides, tunnels, agents, kernel, mode, events):
+    farms = (farm, services, pools, overrides, tunnels, agents)
+    for subject in (*farms, kernel, mode, events, tokens):
         router.include_router(subject.router)
     router.include_router(health.problems_router)
     return router

@@ -1,6 +1,6 @@
 """Errors as problem details (RFC 9457): the one place where an error gets an HTTP status."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -77,6 +77,8 @@ class RequestRefused(LvsctlError):
 
 BAD_REQUEST = ProblemType(HTTPStatus.BAD_REQUEST, "Bad request")
 NO_TOKEN = ProblemType(HTTPStatus.UNAUTHORIZED, "No token")
+TOKEN_EXPIRED = ProblemType(HTTPStatus.UNAUTHORIZED, "Token expired")
+FORBIDDEN = ProblemType(HTTPStatus.FORBIDDEN, "Forbidden")
 FOREIGN_ORIGIN = ProblemType(HTTPStatus.FORBIDDEN, "Foreign origin")
 FOREIGN_HOST = ProblemType(HTTPStatus.MISDIRECTED_REQUEST, "Foreign host")
 NO_ADDRESS = ProblemType(HTTPStatus.NOT_FOUND, "No such address")
@@ -134,6 +136,18 @@ def problem_response(error: LvsctlError) -> Response:
     return _response(kind, str(error))
 
 
+def no_address(path: str) -> RequestRefused:
+    """Return the refusal of a path that no route takes."""
+    return RequestRefused(NO_ADDRESS, f"there is nothing at {path}; for the valid paths see /docs")
+
+
+def no_method(method: str, path: str, allowed: Iterable[str]) -> RequestRefused:
+    """Return the refusal of a method that a path does not take."""
+    methods = ", ".join(allowed)
+    detail = f"{path} does not support {method}, only {methods}"
+    return RequestRefused(NO_METHOD, detail, headers={"Allow": methods})
+
+
 def _response(
     kind: ProblemType,
     detail: str,
@@ -186,12 +200,10 @@ async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - installed for nothing else
     path = request.url.path
     if error.status_code == HTTPStatus.NOT_FOUND:
-        detail = f"there is nothing at {path}; for the valid paths see /docs"
-        return _response(NO_ADDRESS, detail)
+        return problem_response(no_address(path))
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = ", ".join(request.app.state.contract.methods(path))
-        detail = f"{path} does not support {request.method}, only {allowed}"
-        return _response(NO_METHOD, detail, headers={"Allow": allowed})
+        allowed = request.app.state.contract.methods(path)
+        return problem_response(no_method(request.method, path, allowed))
     status = HTTPStatus(error.status_code)
     return _response(ProblemType(status, status.phrase), error.detail, headers=error.headers)
 

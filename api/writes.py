@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 from starlette.responses import Response
 
-from api.access import By
+from api.access import Asking
 from api.bodies import read_body
 from api.daemon import Daemon
 from api.edits import ResourceEdit
@@ -91,10 +91,10 @@ class Writes:
 
 
 async def writes_of(
-    request: Request, daemon: Daemon, conditions: Conditions, by: By, wait: Wait = None
+    request: Request, daemon: Daemon, conditions: Conditions, asking: Asking, wait: Wait = None
 ) -> Writes:
     """Return what writes for a request, with what every write takes."""
-    return Writes(request, daemon, conditions, by, wait)
+    return Writes(request, daemon, conditions, asking.name, wait)
 
 
 Write = Annotated[Writes, Depends(writes_of)]

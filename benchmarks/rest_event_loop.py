@@ -92,7 +92,7 @@ async def measure(services: int, servers: int) -> None:
         ),
         probe=Probes().probe,
     ) as daemon:
-        app = create_app(daemon, "token")
+        app = create_app(daemon)
         favour_the_event_loop()
         reconciling = asyncio.create_task(daemon.run())
         async with httpx.AsyncClient(

@@ -18,6 +18,8 @@
     │   │   ├── StoreNotAccepted  its contents do not continue the farm applied last
     │   │   ├── StoreInUse      another process holds the file
     │   │   ├── StoreCorrupt    the file is damaged
+    │   │   ├── StoreUnavailable  etcd does not answer
+    │   │   ├── StoreRefused    etcd refuses a request
     │   │   ├── StoreTooNew     the file was written by a newer lvsctl
     │   │   └── OutcomeUnknown  it is unknown whether a commit was stored
     │   └── DirectorUnreachable the director did not answer
@@ -134,6 +136,22 @@ class StoreBehind(StoreError):
 
 class StoreCorrupt(StoreError):
     """The database file is damaged."""
+
+
+class StoreUnavailable(StoreError):
+    """Not enough members of the etcd that holds the farm answer.
+
+    Attributes:
+        was_sent: Whether the request may have reached a member, which may yet carry it out.
+    """
+
+    def __init__(self, message: str, *, was_sent: bool = True) -> None:
+        super().__init__(message)
+        self.was_sent = was_sent
+
+
+class StoreRefused(StoreError):
+    """The etcd that holds the farm refuses a request."""
 
 
 class StoreTooNew(StoreError):

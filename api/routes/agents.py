@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from api.access import By
+from api.access import Asking, refuse_foreign_pools
 from api.agent_views import agent_document
 from api.bodies import read_body
 from api.daemon import Daemon, Now
@@ -57,21 +57,24 @@ async def get_agent(agent: AgentName, daemon: Daemon, known: Now) -> Response:
     openapi_extra=takes(Registration),
 )
 async def put_agent(
-    request: Request, agent: AgentName, daemon: Daemon, by: By, wait: Wait = None
+    request: Request, agent: AgentName, daemon: Daemon, asking: Asking, wait: Wait = None
 ) -> Response:
     """Register an agent; idempotent."""
     registration = await read_body(request, read_registration)
+    refuse_foreign_pools(asking, registration.pools)
     status = HTTPStatus.OK if agent in daemon.state.status.agents else HTTPStatus.CREATED
-    written = await daemon.agents.register(agent, registration, by=by)
+    written = await daemon.agents.register(agent, registration, by=asking.name)
     return await written_response(daemon, written, wait, status=status)
 
 
 @router.delete(
     "/{agent}", summary="Remove an agent", response_model=WriteAnswer, responses=MISSING | CONFLICT
 )
-async def delete_agent(agent: AgentName, daemon: Daemon, by: By, wait: Wait = None) -> Response:
+async def delete_agent(
+    agent: AgentName, daemon: Daemon, asking: Asking, wait: Wait = None
+) -> Response:
     """Remove an agent with its undeclared server; a declared server then has no agent."""
-    written = await daemon.writer.write(RemoveAgent(agent), by=by)
+    written = await daemon.writer.write(RemoveAgent(agent), by=asking.name)
     return await written_response(daemon, written, wait)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from api.access import By
+from api.access import Asking
 from api.daemon import Daemon, Now
 from api.documentation import BODY, CONFLICT, CREATED, MISSING, STALE, takes, takes_patch
 from api.rendering import large_response
@@ -90,15 +90,15 @@ async def delete_service(service: ServiceName, write: Write) -> Response:
     responses=MISSING | CONFLICT,
 )
 async def adopt_service(
-    service: ServiceName, daemon: Daemon, by: By, *, force: Force = False
+    service: ServiceName, daemon: Daemon, asking: Asking, *, force: Force = False
 ) -> Response:
     """Take over its virtual services that lvsctl did not create; they are edited in place."""
-    adopted = await daemon.adopt([service], force=force, by=by)
+    adopted = await daemon.adopt([service], force=force, by=asking.name)
     return await large_response(lambda: {"adopted": [*map(str, adopted)]})
 
 
 @router.post("/adopt", summary="Adopt all services", response_model=AdoptAnswer, responses=CONFLICT)
-async def adopt_all(daemon: Daemon, by: By, *, force: Force = False) -> Response:
+async def adopt_all(daemon: Daemon, asking: Asking, *, force: Force = False) -> Response:
     """Take over every virtual service that the farm declares but lvsctl did not create."""
-    adopted = await daemon.adopt(None, force=force, by=by)
+    adopted = await daemon.adopt(None, force=force, by=asking.name)
     return await large_response(lambda: {"adopted": [*map(str, adopted)]})

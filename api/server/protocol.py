@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 from collections.abc import Iterable
 from enum import Enum, auto
 
@@ -16,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
-from api.access import AUTHENTICATED
+from api.access import AUTHENTICATED, PEER_UID
 from api.problems import BAD_REQUEST, TOO_SLOW, RequestRefused, problem_response
 from api.server.connections import Connections
 from api.server.limits import (
@@ -32,6 +33,7 @@ from api.server.limits import (
 )
 from api.server.refusals import RefusalLog
 from api.server.request_size import RequestSize
+from lvsctl.director.access.unix_socket import peer_of
 
 ABSOLUTE_TARGET = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://(?P<authority>[^/?#]*)")
 """Its authority replaces the field Host (RFC 9112, 3.2.2)."""
@@ -90,6 +92,9 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, unless it had to go before."""
         super().connection_made(transport)
+        peer = transport.get_extra_info("socket")
+        if peer is not None and peer.family == socket.AF_UNIX:
+            _, self.app_state[PEER_UID] = peer_of(peer)
         if self._aborted:
             transport.abort()
 

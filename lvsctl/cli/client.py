@@ -1,6 +1,5 @@
 """Client of the director's REST API."""
 
-import getpass
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import httpx
 from lvsctl.client.address import socket_of
 from lvsctl.client.unix import base_url_of, unix_transport
 from lvsctl.errors import ConfigurationError, DirectorUnreachable, LvsctlError, Problem
-from lvsctl.farm.rules.farm import NAME_ALLOWED
+from lvsctl.farm.rules.fields import NAME_ALLOWED
 
 Json = Any
 """A JSON value as :mod:`json` reads it."""
@@ -87,7 +86,7 @@ class DirectorClient:
         self, url: str, token: str | None, transport: httpx.BaseTransport | None = None
     ) -> None:
         self._url = url.rstrip("/")
-        headers = {b"Accept": b"application/json", b"X-Lvsctl-User": _user().encode()}
+        headers = {b"Accept": b"application/json"}
         if token:
             headers[b"Authorization"] = f"Bearer {token}".encode()
         try:
@@ -253,11 +252,3 @@ def _segment(name: str) -> str:
             HTTPStatus.NOT_FOUND, f"{name!r} is not a name (allowed: {NAME_ALLOWED})"
         )
     return quote(name, safe="")
-
-
-def _user() -> str:
-    """Return the user's name, for the director's history."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # in a container the user may not have a name
-        return ""

@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, Entry] = {
     "agent": Entry(
         "agent", "agent", "Run the agent on a real server; list, show and remove agents."
     ),
+    "store": Entry("store", "store", "Move the farm between a file and etcd."),
     "apply": Entry("farm", "apply", "Make the farm match a file."),
     "diff": Entry("farm", "diff", "Show what apply would change."),
     "status": Entry("kernel", "status", "Show the state of the director, services and agents."),
@@ -39,6 +40,7 @@ COMMANDS: Mapping[str, Entry] = {
     "tunnel": Entry("tunnel", "tunnel", "Add and remove tunnels between this host and another."),
     "table": Entry("kernel", "table", "Show the kernel's IPVS table."),
     "plan": Entry("kernel", "plan", "Show how the kernel differs from the desired state."),
+    "token": Entry("token", "token", "Create, list, rotate and revoke tokens."),
     "watch": Entry("watch", "watch", "Show events, live."),
     "doctor": Entry("doctor", "doctor", "Find what is wrong on this host."),
     "pause": Entry("mode", "pause", "Stop writing to the kernel."),

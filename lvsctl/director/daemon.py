@@ -1,7 +1,8 @@
 """The director at run time, put together from parts that each do one thing.
 
-Everything here runs on the event loop and nothing here blocks it: the store and the kernel each
-have one worker thread, which made what it uses, and only frozen values cross.
+Everything here runs on the event loop and nothing here blocks it: the store, the kernel and the
+readings for people each have one worker thread, which made what it uses, and only frozen values
+cross.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from datetime import datetime
 
 import structlog
 
+from lvsctl.director.access.credentials import Credentials
 from lvsctl.director.agents.edits import LatchReady
 from lvsctl.director.agents.sessions import AgentSessions
 from lvsctl.director.applied_farm import AppliedFarm
@@ -19,12 +21,12 @@ from lvsctl.director.checks.health_checks import HealthChecks
 from lvsctl.director.clock import Clock, ClockJump
 from lvsctl.director.drains.drains import Drains
 from lvsctl.director.events.cycle import stored_events
-from lvsctl.director.events.events import Events
 from lvsctl.director.live_state import LiveState
 from lvsctl.director.loop import ReconcileLoop
 from lvsctl.director.mode import OperatingMode
 from lvsctl.director.problems import Component, DirectorProblem
 from lvsctl.director.reconcile.cycle import Cycle, TableReading
+from lvsctl.director.reconcile.readings import TableReader
 from lvsctl.director.reconcile.reconciler import Reconciler
 from lvsctl.director.self_check import SelfCheck
 from lvsctl.director.state import State
@@ -39,6 +41,7 @@ from lvsctl.health.prober import Probe
 from lvsctl.health.target import ProbeId, TargetId
 from lvsctl.health.verdict import KeptVerdict
 from lvsctl.ipvs.table import ServiceKey
+from lvsctl.net import IPAddress
 from lvsctl.sd_notify import feed_watchdog
 from lvsctl.store.interface import LocalState, Mode
 from lvsctl.worker import Worker
@@ -61,6 +64,14 @@ class KernelThread:
     worker: Worker
     reconciler: Reconciler
     local: LocalState
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingThread:
+    """The thread that reads the kernel's table for people and drains, and what is used in it."""
+
+    worker: Worker
+    table: TableReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +108,7 @@ class DirectorDaemon:
     Attributes:
         name: Of this director.
         clock: The time of day, and the clock that only runs forward.
+        credentials: Who may use it.
         events: What has happened.
         self_check: Finds what is wrong with this director itself.
         mode: Whether it writes its kernel.
@@ -114,17 +126,19 @@ class DirectorDaemon:
         clock: Clock,
         store: StoreThread,
         kernel: KernelThread,
+        reading: ReadingThread,
         kept: KeptState,
         probing: Probing,
-        events: Events,
         self_check: SelfCheck,
     ) -> None:
         self.name = name
         self.clock = clock
-        self.events = events
+        self.credentials = Credentials(lambda: self._state.stored.tokens, clock.now)
+        self.events = events = self_check.events
         self.self_check = self_check
         self._problems = self_check.problems
         self._kernel = kernel
+        self._reading = reading
         run, reconciler = kernel.worker.run, kernel.reconciler
         self._state = LiveState(store.commits.state, lambda: self.health.verdicts.health, clock.now)
         self._applied_farm = AppliedFarm(kernel.local, kernel.worker, self._problems)
@@ -152,14 +166,15 @@ class DirectorDaemon:
         self.agents = AgentSessions(
             state=self._state,
             write=self.writer.write,
-            wait_until=self.loop.wait_until,
-            connections=lambda address: run(reconciler.connections, address),
+            connections=lambda address: reading.worker.run(
+                reading.table.active_connections, address
+            ),
             emit=events.emit,
             clock=clock,
         )
         self.drains = Drains(
             state=lambda: self._state.stored,
-            count=lambda names: run(reconciler.open_connections, names),
+            count=lambda names: reading.worker.run(reading.table.open_connections, names),
             end=lambda edit: self.writer.write(edit, by=f"director {name}"),
             emit=events.emit,
             now=clock.now,
@@ -204,6 +219,11 @@ class DirectorDaemon:
             tasks.create_task(self._follower.compact())
             tasks.create_task(self._applied_farm.run())
 
+    def wake_for_vips(self, vips: Collection[IPAddress]) -> None:
+        """Have the services of VIPs compared whose placement can go on."""
+        services = self._state.stored.index.vips
+        self.loop.wake(frozenset(name for vip in vips for name in services.get(vip, ())))
+
     async def close(self) -> None:
         """Keep what is not kept yet; once nothing runs any more."""
         with contextlib.suppress(StoreError):
@@ -215,7 +235,7 @@ class DirectorDaemon:
         Raises:
             KernelError: It could not be read.
         """
-        return await self._kernel.worker.run(self._kernel.reconciler.table)
+        return await self._reading.worker.run(self._reading.table.table)
 
     async def plan(self) -> Cycle:
         """Compare everything now and write nothing.

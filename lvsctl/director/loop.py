@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import chain
 
 import structlog
 
@@ -165,9 +166,9 @@ class ReconcileLoop:
             return Applied(applied=False, reason=self.view.error)
         if self._answered < asked:
             return Applied(applied=False, reason="the reconciler has not come to it yet")
-        for key, view in self.view.services.items():
-            concerned = written.dirty is None or view.service in written.dirty
-            if concerned and view.state is not KeyState.APPLIED:
+        names = self.view.keys if written.dirty is None else written.dirty
+        for key, view in chain.from_iterable(map(self.view.of_service, names)):
+            if view.state is not KeyState.APPLIED:
                 return Applied(applied=False, reason=f"{key}: {view.reason}")
         return Applied(applied=True)
 

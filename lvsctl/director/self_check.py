@@ -41,7 +41,7 @@ class SelfCheck:
         writes: Mapping[Component, Callable[[], Awaitable[None]]],
     ) -> None:
         self.problems = problems
-        self._events = events
+        self.events = events
         self._disk_problem = disk_problem
         self._farm_problem = farm_problem
         self._writes = writes
@@ -60,10 +60,10 @@ class SelfCheck:
         """Look at the disk, and try again what it has refused."""
         self._note(Component.FARM, self._farm_problem())
         self._note(Component.DISK, await self._disk_problem())
-        if self._events.problem:
+        if self.events.problem:
             with contextlib.suppress(StoreError):
-                await self._events.write()
-        self._note(Component.EVENTS, self._events.problem)
+                await self.events.write()
+        self._note(Component.EVENTS, self.events.problem)
         for component in self.problems.standing.keys() & self._writes.keys():
             with contextlib.suppress(StoreError), self.problems.watching(component):
                 await self._writes[component]()

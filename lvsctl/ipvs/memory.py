@@ -1,4 +1,4 @@
-"""An IPVS table in memory, as strict as the kernel: for tests and for trying things out."""
+"""An IPVS table in memory that refuses what the kernel refuses, for tests and demonstrations."""
 
 import errno
 import threading
@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
-from lvsctl.ipvs.batching import apply_in_rounds
+from lvsctl.ipvs.batching import apply_in_batches
+from lvsctl.ipvs.interface import IpvsReader
 from lvsctl.ipvs.save_format import format_table
 from lvsctl.ipvs.table import (
     AddDestination,
@@ -49,7 +50,7 @@ class _Service:
 
 
 class MemoryKernel:
-    """What a kernel would hold; several :class:`MemoryIpvs` may look at one, from any thread."""
+    """The state of a kernel; several :class:`MemoryIpvs` may share one, from any thread."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -57,7 +58,7 @@ class MemoryKernel:
         self.timeouts = DEFAULT_TIMEOUTS
 
     def table(self) -> IpvsTable:
-        """Return the table as it stands, in the order of every snapshot."""
+        """Return the table, ordered like every snapshot."""
         with self.lock:
             return {
                 key: VirtualService(
@@ -73,7 +74,7 @@ class MemoryKernel:
             }
 
     def carry_out(self, operation: Operation) -> Result:
-        """Carry out one operation, or refuse it with the kernel's error number."""
+        """Carry out one operation, or refuse it with the kernel's errno."""
         with self.lock:
             error = self._carry_out(operation)
         return Failed(error) if error else Done()
@@ -112,11 +113,11 @@ class MemoryKernel:
         self.services[key] = _Service(config)
         return 0
 
-    def _set_timeouts(self, asked: Timeouts) -> int:
-        """Set what is not 0, which stands for no change."""
-        now = self.timeouts
+    def _set_timeouts(self, new: Timeouts) -> int:
+        """Set the timeouts; 0 means no change."""
+        old = self.timeouts
         self.timeouts = Timeouts(
-            asked.tcp_s or now.tcp_s, asked.tcp_fin_s or now.tcp_fin_s, asked.udp_s or now.udp_s
+            new.tcp_s or old.tcp_s, new.tcp_fin_s or old.tcp_fin_s, new.udp_s or old.udp_s
         )
         return 0
 
@@ -154,7 +155,7 @@ def _edit_destination(service: _Service, key: DestinationKey, config: Destinatio
 
 
 def _may_be_destination(address: IPAddress) -> bool:
-    """Return whether an address is unicast to a kernel without addresses and routes of its own."""
+    """Tell whether the kernel accepts an address, assuming it has no addresses and routes."""
     if address.version == 4:  # noqa: PLR2004
         return not (address.is_multicast or address in _NEVER_UNICAST)
     return not (
@@ -166,10 +167,10 @@ def _may_be_destination(address: IPAddress) -> bool:
 
 
 class MemoryIpvs:
-    """A table in memory with the results of the kernel; nothing balances anything."""
+    """An IPVS table in memory that returns the kernel's results; it forwards nothing."""
 
     def __init__(self, kernel: MemoryKernel | None = None) -> None:
-        """Look at ``kernel``, or at a fresh one of its own."""
+        """Use ``kernel``, or a new one."""
         self._kernel = kernel or MemoryKernel()
 
     def __str__(self) -> str:
@@ -178,8 +179,12 @@ class MemoryIpvs:
     def close(self) -> None:
         """Do nothing; the table stays as it is."""
 
+    def reader(self) -> IpvsReader:
+        """Return this instance, which any thread may use."""
+        return self
+
     def snapshot(self, keys: Collection[ServiceKey] | None = None) -> IpvsTable:
-        """Return the virtual services that stand now; only those of ``keys`` where given."""
+        """Return the virtual services, only those of ``keys`` if given."""
         table = self._kernel.table()
         if keys is None:
             return table
@@ -189,7 +194,7 @@ class MemoryIpvs:
     def counters(
         self, keys: Collection[ServiceKey] | None = None
     ) -> Mapping[ServiceKey, ServiceCounters]:
-        """Return counters that are all 0, as no packet comes here."""
+        """Return counters that are all 0."""
         return {
             key: ServiceCounters(Traffic(), dict.fromkeys(service.destinations, _NO_TRAFFIC))
             for key, service in self.snapshot(keys).items()
@@ -200,12 +205,12 @@ class MemoryIpvs:
         return self.snapshot(), self.counters()
 
     def timeouts(self) -> Timeouts:
-        """Return the idle times that are in force."""
+        """Return the connections' idle timeouts."""
         return self._kernel.timeouts
 
     def apply(self, operations: Sequence[Operation]) -> Sequence[Result]:
         """Carry out operations and return one result for each, in the same order."""
-        return apply_in_rounds(operations, self._send)
+        return apply_in_batches(operations, self._send)
 
     def _send(self, operations: Sequence[Operation]) -> Sequence[Result]:
         return [self._kernel.carry_out(operation) for operation in operations]

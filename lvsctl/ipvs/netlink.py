@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from lvsctl.errors import KernelError, KernelLacks
-from lvsctl.ipvs.batching import apply_in_rounds
+from lvsctl.ipvs.batching import apply_in_batches
 from lvsctl.ipvs.codec.commands import FAMILY_NAME
 from lvsctl.ipvs.codec.destination import (
     parse_counted_destination,
@@ -27,6 +27,7 @@ from lvsctl.ipvs.codec.service import (
 )
 from lvsctl.ipvs.codec.timeouts import parse_timeouts
 from lvsctl.ipvs.errors import NO_MODULE, NO_PRIVILEGE
+from lvsctl.ipvs.interface import IpvsReader
 from lvsctl.ipvs.table import (
     DestinationKey,
     IpvsTable,
@@ -51,13 +52,13 @@ Parse = Callable[[bytes], tuple[_Key, _Of] | None]
 
 
 class NetlinkIpvs:
-    """The IPVS table of the network namespace of the thread that makes this."""
+    """The IPVS table of the network namespace of the thread that creates the instance."""
 
     def __init__(self) -> None:
-        """Open the socket; load the module ip_vs where the kernel has no IPVS yet.
+        """Open the socket; load the module ip_vs if necessary.
 
         Raises:
-            KernelLacks: The kernel has no IPVS, or this process no CAP_NET_ADMIN.
+            KernelLacks: The kernel has no IPVS, or this process lacks CAP_NET_ADMIN.
         """
         self._socket = _open_socket()
         try:
@@ -70,8 +71,12 @@ class NetlinkIpvs:
         """Close the socket; the table stays as it is."""
         self._socket.close()
 
+    def reader(self) -> IpvsReader:
+        """Open another socket, for the calling thread."""
+        return NetlinkIpvs()
+
     def snapshot(self, keys: Collection[ServiceKey] | None = None) -> IpvsTable:
-        """Return the virtual services that stand now; only those of ``keys`` where given."""
+        """Return the kernel's virtual services, only those of ``keys`` if given."""
         return {
             key: VirtualService(config, self._destinations(key, parse_destination))
             for key, config in self._services(keys, parse_service).items()
@@ -97,7 +102,7 @@ class NetlinkIpvs:
         return table, counters
 
     def timeouts(self) -> Timeouts:
-        """Return the idle times that are in force."""
+        """Return the connections' idle timeouts."""
         try:
             return parse_timeouts(self._socket.request(timeouts_request()))
         except RequestRefused as refused:
@@ -107,7 +112,7 @@ class NetlinkIpvs:
 
     def apply(self, operations: Sequence[Operation]) -> Sequence[Result]:
         """Carry out operations in batches and return one result for each, in the same order."""
-        return apply_in_rounds(operations, self._send)
+        return apply_in_batches(operations, self._send)
 
     def _send(self, operations: Sequence[Operation]) -> Sequence[Result]:
         acks = self._socket.batch(map(encode_operation, operations))
@@ -140,7 +145,7 @@ class NetlinkIpvs:
         return self._dump(destinations_request(service), parse)
 
     def _dump(self, request: bytes, parse: Parse[_Key, _Of]) -> dict[_Key, _Of]:
-        """Dump until it came in one piece, or twice with the same keys."""
+        """Repeat a dump until it is consistent: made in one pass, or with the same keys twice."""
         keys: Collection[_Key] | None = None
         for _ in range(_DUMP_ATTEMPTS):
             dump = self._socket.dump(request)

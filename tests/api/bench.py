@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import threading
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -13,9 +14,12 @@ import httpx
 from anyio.from_thread import BlockingPortal
 from fastapi import FastAPI
 
+from lvsctl.director.access.credentials import Credentials
+from lvsctl.director.access.principal import Principal
 from lvsctl.director.daemon import DirectorDaemon
 from lvsctl.director.main import IPVS_SYSCTLS, Kernel, open_daemon
 from lvsctl.director.vips.neighbours import Neighbours, NoNeighbours
+from lvsctl.farm.access import Role
 from lvsctl.host.memory import MemoryHost
 from lvsctl.ipvs.memory import MemoryIpvs, MemoryKernel
 from lvsctl.ipvs.table import (
@@ -31,7 +35,7 @@ from lvsctl.ipvs.table import (
     VirtualServiceConfig,
 )
 from lvsctl.net import IpProtocol
-from lvsctl.results import Done
+from lvsctl.results import Done, Result
 from lvsctl.store.memory import MemoryLocalState
 from tests.support.stores import BreakableStore
 from tests.unit.director.checked import Servers
@@ -128,6 +132,13 @@ class BreakableIpvs(MemoryIpvs):
     def __init__(self, kernel: MemoryKernel) -> None:
         super().__init__(kernel)
         self.connections: dict[str, int] = {}
+        self.takes_writes = threading.Event()
+        self.takes_writes.set()
+
+    def apply(self, operations: Sequence[Operation]) -> Sequence[Result]:
+        if operations:
+            self.takes_writes.wait()
+        return super().apply(operations)
 
     def snapshot(self, keys: Collection[ServiceKey] | None = None) -> IpvsTable:
         if self.broken:
@@ -148,6 +159,17 @@ class BreakableIpvs(MemoryIpvs):
             )
             for key, service in super().counters(keys).items()
         }
+
+
+class AnyName(Credentials):
+    """Accepts ``role/name`` as the token of somebody who has that role and that name."""
+
+    def __init__(self) -> None:
+        super().__init__(dict, lambda: START)
+
+    def of_token(self, text: str, source: str) -> Principal | None:
+        role, _, name = text.partition("/")
+        return Principal(Role(role), name, source) if role in [*Role] else None
 
 
 @dataclass
@@ -283,6 +305,7 @@ def open_bench(portal: BlockingPortal, neighbours: Neighbours | None = None) -> 
         monotonic=clock.monotonic,
     )
     with portal.wrap_async_context_manager(daemon) as opened:
+        opened.credentials.accept_shared(TOKEN, START + timedelta(days=365))
         yield Bench(portal, opened, kernel, ipvs, made[0], clock, servers, disk)
 
 

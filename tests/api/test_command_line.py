@@ -476,10 +476,3 @@ def test_a_token_may_be_in_a_file(bench: Bench, tmp_path: Path) -> None:
         obj=ThroughTheApp(bench),
     )
     assert 0 == result.exit_code, result.output
-
-
-def test_who_asks_is_kept(run: Run, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For the history: the name of the user, whatever letters it has."""
-    monkeypatch.setenv("LOGNAME", "jörg")
-    run("pool", "add", "mail")
-    assert "jörg" == bench.store.last_by

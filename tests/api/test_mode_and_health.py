@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from lvsctl.director.access.credentials import SHARED
 from lvsctl.errors import KernelError, StoreError
-from tests.api.bench import CLIENT, EXAMPLE, START, Bench
+from tests.api.bench import EXAMPLE, START, Bench
 from tests.api.command_line import Run
 
 
@@ -23,7 +24,7 @@ def test_a_paused_director_keeps_its_hands_off_the_kernel(bench: Bench) -> None:
         "mode": "observe",
         "reason": "switch work",
         "until": "2026-01-01T00:30:00Z",
-        "by": CLIENT,
+        "by": SHARED,
     }
     assert (200, paused) == (answer.status_code, answer.json())
     assert paused == bench.get("/v1/mode").json()

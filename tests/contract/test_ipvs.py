@@ -5,7 +5,8 @@ The error numbers are those of Linux 6.1.
 
 import errno
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -27,6 +28,7 @@ from lvsctl.ipvs.table import (
     Encapsulation,
     ForwardingMethod,
     FwmarkKey,
+    IpvsTable,
     Operation,
     Persistence,
     ServiceCounters,
@@ -78,6 +80,19 @@ def ipvs(request: pytest.FixtureRequest) -> Iterator[Ipvs]:
         opened = open_ipvs(request.param)
         stack.callback(opened.close)
         yield opened
+
+
+def test_another_thread_reads_the_same_table(ipvs: Ipvs) -> None:
+    """Through a handle that it opened itself."""
+    done(ipvs, AddService(WEB, RR), AddDestination(WEB, RS1, ONE))
+
+    def read() -> IpvsTable:
+        with closing(ipvs.reader()) as reader:
+            return reader.snapshot()
+
+    with ThreadPoolExecutor(1) as other:
+        assert {WEB: VirtualService(RR, {RS1: ONE})} == other.submit(read).result()
+    assert [WEB] == [*ipvs.snapshot()]
 
 
 def persistent(

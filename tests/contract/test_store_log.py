@@ -263,7 +263,7 @@ def test_a_new_epoch_keeps_the_objects_and_is_a_revision_of_its_own(store: Store
 def test_an_epoch_that_is_not_above_the_present_one_is_refused(store: Store, epoch: int) -> None:
     """In the same farm; another farm's epochs are counted for themselves."""
     before = store.load()
-    with pytest.raises(Conflict, match=f"is in epoch 1 of farm {before.farm_id} already"):
+    with pytest.raises(Conflict, match=f"is already in epoch 1 of farm {before.farm_id}"):
         store.begin_epoch(before.farm_id, epoch, "anna")
     assert before == store.load()
     assert Position("other", epoch, 1) == store.begin_epoch("other", epoch, "anna")

@@ -1,7 +1,7 @@
 """What one run of the reconciler found and did, and what is known of the kernel because of it."""
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -118,6 +118,7 @@ class KernelView:
         revision: Of the state that the last cycle saw; -1 before the first.
         at: When that was, in UTC.
         services: What is known of each of our keys.
+        keys: Each service's keys among these.
         foreign: Keys that are not ours, as of the last full cycle.
         vips: Why a VIP is not on this director.
         host: What is wrong with this host otherwise, in words.
@@ -131,6 +132,7 @@ class KernelView:
     revision: int = -1
     at: datetime | None = None
     services: Mapping[ServiceKey, KeyView] = field(default_factory=dict)
+    keys: Mapping[str, frozenset[ServiceKey]] = field(default_factory=dict)
     foreign: tuple[ServiceKey, ...] = ()
     vips: Mapping[IPAddress, str] = field(default_factory=dict)
     host: tuple[str, ...] = ()
@@ -143,31 +145,43 @@ class KernelView:
     def after(self, cycle: Cycle, at: datetime) -> "KernelView":
         """Return the view that a cycle leads to; a partial one leaves the rest as it was."""
         if cycle.dirty is None:
-            kept_services: dict[ServiceKey, KeyView] = {}
-            kept_health: dict[str, ServiceHealth] = {}
+            services: dict[ServiceKey, KeyView] = {}
+            keys: dict[str, frozenset[ServiceKey]] = {}
+            health: dict[str, ServiceHealth] = {}
             foreign, host = cycle.foreign, cycle.host_problems
             addresses_in_use, paths = cycle.addresses_in_use, cycle.prepared_paths
         else:
-            kept_services = {
-                key: view for key, view in self.services.items() if view.service not in cycle.dirty
-            }
-            kept_health = {
-                name: each for name, each in self.health.items() if name not in cycle.dirty
-            }
+            services, keys, health = dict(self.services), dict(self.keys), dict(self.health)
+            for name in cycle.dirty:
+                for key, _ in self.of_service(name):
+                    del services[key]
+                keys.pop(name, None)
+                health.pop(name, None)
             foreign, host = self.foreign, self.host
             addresses_in_use, paths = self.addresses_in_use, self.prepared_paths
+        for key, view in cycle.services.items():
+            services[key] = view
+            keys[view.service] = keys.get(view.service, frozenset()) | {key}
         return KernelView(
             revision=cycle.revision,
             at=at,
-            services=kept_services | dict(cycle.services),
+            services=services,
+            keys=keys,
             foreign=foreign,
             vips=cycle.vip_problems,
             host=host,
             orphaned=cycle.orphaned,
             addresses_in_use=addresses_in_use,
             prepared_paths=paths,
-            health=kept_health | dict(cycle.health),
+            health=health | dict(cycle.health),
         )
+
+    def of_service(self, name: str) -> Iterator[tuple[ServiceKey, KeyView]]:
+        """Yield what is known of the keys of a service."""
+        for key in self.keys.get(name, ()):
+            view = self.services.get(key)
+            if view and view.service == name:  # another service may have taken its key over
+                yield key, view
 
     @property
     def next_change(self) -> datetime | None:

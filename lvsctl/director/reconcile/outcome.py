@@ -102,7 +102,9 @@ def all_orphaned(decision: Decision, written: Written) -> IpvsTable:
 
 
 def _tunnels(decision: Decision) -> TunnelsInUse:
-    agents = {agent.address for agent in decision.state.status.agents.values()}
+    agents = decision.state.index.agents
+    if not agents:
+        return {}
     observed = decision.observation.table
     used = {key: observed[key] for key in decision.observation.ours if key in observed}
     if decision.probes:

@@ -51,13 +51,13 @@ class ProbeServices:
         self._host = host
         self._local = local
         self._now = now
-        self._claims = {key for key, owner in local.claims().items() if owner == OWNER}
+        self._claims = frozenset(key for key, owner in local.claims().items() if owner == OWNER)
         self._marks = local.probe_marks()
 
     @property
     def keys(self) -> frozenset[ServiceKey]:
-        """Our services for probes, as far as they were claimed."""
-        return frozenset(self._claims)
+        """Our services for probes, as far as they were claimed; for any thread."""
+        return self._claims
 
     def facts(self, farm: Farm, withdrawn: frozenset[IPAddress]) -> PathFacts:
         """Observe all that probes need; before and after them, to know whether they count.
@@ -133,7 +133,7 @@ class ProbeServices:
     def _release(self, keys: Collection[ServiceKey]) -> None:
         if keys:
             self._local.release(keys)
-            self._claims.difference_update(keys)
+            self._claims = self._claims.difference(keys)
 
     def _facts(self, farm: Farm, services: IpvsTable, addresses: Addresses) -> PathFacts:
         host = self._host

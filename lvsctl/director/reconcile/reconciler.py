@@ -4,19 +4,14 @@ import errno
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from lvsctl.director.drains.countdown import Connections
-from lvsctl.director.reconcile.cycle import Cycle, TableReading
+from lvsctl.director.reconcile.cycle import Cycle
 from lvsctl.director.reconcile.decision import Decision, Memory, decide
 from lvsctl.director.reconcile.desired import compile_desired
 from lvsctl.director.reconcile.observer import Observer
 from lvsctl.director.reconcile.outcome import cycle_of
 from lvsctl.director.reconcile.phases import Phases
 from lvsctl.director.reconcile.probe_services import OWNER, ProbeServices
-from lvsctl.director.reconcile.readings import (
-    active_connections,
-    draining_connections,
-    read_table,
-)
+from lvsctl.director.reconcile.readings import Claims
 from lvsctl.director.reconcile.sysctls import SysctlTarget
 from lvsctl.director.reconcile.table import TableWriter
 from lvsctl.director.reconcile.timeouts import TimeoutTarget
@@ -141,17 +136,10 @@ class Reconciler:
         vips = {state.farm.services[name].vip for name in adoption.owners.values()}
         self._placements[state.farm.settings.vips].adopt(vips)
 
-    def connections(self, address: IPAddress) -> int:
-        """Return the active connections to a real server in all of our services."""
-        return active_connections(self._ipvs, self._table.claims, address)
-
-    def open_connections(self, names: Collection[str]) -> Connections:
-        """Return what a drain waits for in those of our services that are named, by real server."""
-        return draining_connections(self._ipvs, self._table.claims, names)
-
-    def table(self) -> TableReading:
-        """Read the whole table with its counters."""
-        return read_table(self._ipvs, self._table.claims, self._probes.keys)
+    @property
+    def claims(self) -> Claims:
+        """What is ours at this moment; a frozen value, for any thread."""
+        return Claims(self._table.claims, self._probes.keys)
 
     def path_problems(self, state: State, ways: Sequence[TunnelProbe]) -> Mapping[TunnelProbe, str]:
         """Observe what probes need that take some ways through the tunnel.

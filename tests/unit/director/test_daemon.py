@@ -17,11 +17,13 @@ from lvsctl.director.daemon import (
     KeptState,
     KernelThread,
     Probing,
+    ReadingThread,
     StoreThread,
 )
 from lvsctl.director.events.events import Events
 from lvsctl.director.loop import TIMER_S
 from lvsctl.director.problems import Component, Problems
+from lvsctl.director.reconcile.readings import TableReader
 from lvsctl.director.self_check import SelfCheck
 from lvsctl.director.write.committer import Committer, EditContext
 from lvsctl.director.write.edits import PutFarm, PutObject
@@ -101,12 +103,14 @@ class Director:
             clock=clock,
             store=StoreThread(worker, Committer(self.guarded)),
             kernel=KernelThread(worker, self.bench.reconciler, self.bench.local),
+            reading=ReadingThread(
+                worker, TableReader(self.bench.ipvs, lambda: self.bench.reconciler.claims)
+            ),
             kept=KeptState(
                 verdicts=self.bench.local.verdicts(),
                 hands_off=self.guarded.refusal if self.guarded.is_blind else "",
             ),
             probing=Probing(self.servers.probe, self._draw),
-            events=events,
             self_check=SelfCheck(
                 self.problems,
                 events,

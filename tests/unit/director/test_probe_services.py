@@ -11,6 +11,7 @@ from lvsctl.director.main import IPVS_SYSCTLS
 from lvsctl.director.reconcile.cycle import Cycle
 from lvsctl.director.reconcile.probe_plan import RESERVED_PORTS
 from lvsctl.director.reconcile.probe_services import OWNER, ProbeServices
+from lvsctl.director.reconcile.readings import TableReader
 from lvsctl.director.reconcile.reconciler import Reconciler
 from lvsctl.director.state import State
 from lvsctl.director.vips.neighbours import NoNeighbours
@@ -178,7 +179,7 @@ def test_nobody_sees_them_among_the_farms(bench: Bench) -> None:
     assert ((), (), {WEB_KEY}) == (cycle.operations, cycle.foreign, cycle.services.keys())
     assert ((), ()) == (cycle.results, cycle.host_problems)
     assert mark_table(bench.local.probe_marks()).items() <= bench.ipvs.snapshot().items()
-    reading = bench.reconciler.table()
+    reading = TableReader(bench.ipvs, lambda: bench.reconciler.claims).table()
     assert ({WEB_KEY: "web"}, {key(0), key(1)}) == (reading.ours, reading.probes.keys())
     assert {WEB_KEY} == reading.table.keys()
 

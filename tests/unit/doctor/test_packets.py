@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.lab import packets as lab
-from lvsctl.doctor.facts import Refusal, Way
+from lvsctl.doctor.facts import IcmpError, TunnelPath
 from lvsctl.doctor.packets import (
     ICMP,
     ICMPV6,
@@ -47,7 +47,7 @@ def outer_packet(
 ) -> tuple[bytes, IPAddress, IPAddress, IPAddress]:
     dip, rip, _ = ADDRESSES[outer]
     own, _, vip = ADDRESSES[inner]
-    target = Target(Way(vip, rip, encapsulation), dip, own, 1500)
+    target = Target(TunnelPath(vip, rip, encapsulation), dip, own, 1500)
     protocol, payload = target.packet(size, 7, 3)
     return ip_packet(dip, rip, protocol, payload), dip, rip, vip
 
@@ -90,7 +90,7 @@ def test_a_reply_is_known_by_its_numbers(family: Family) -> None:
 
 
 @pytest.mark.parametrize(
-    ("family", "kind", "code", "number", "refusal"),
+    ("family", "kind", "code", "number", "icmp_error"),
     [
         (Family.IPV4, 3, 4, 1400, ("too big", 1400)),
         (Family.IPV4, 3, 2, 0, ("protocol unreachable", 0)),
@@ -100,7 +100,7 @@ def test_a_reply_is_known_by_its_numbers(family: Family) -> None:
     ],
 )
 def test_an_error_names_the_probe_that_it_is_about(
-    family: Family, kind: int, code: int, number: int, refusal: tuple[str, int]
+    family: Family, kind: int, code: int, number: int, icmp_error: tuple[str, int]
 ) -> None:
     """By destination, protocol and size, also where most of the probe was cut off."""
     probe, dip, rip, _ = outer_packet(IPIP, family, family, 1500)
@@ -110,7 +110,7 @@ def test_an_error_names_the_probe_that_it_is_about(
     protocol = ICMP if family is Family.IPV4 else ICMPV6
     told = parse_answer(ip_packet(router, dip, protocol, error))
     outer_protocol = 4 if family is Family.IPV4 else 41
-    assert Error(Refusal(router, *refusal), rip, outer_protocol, 1500) == told
+    assert Error(IcmpError(router, *icmp_error), rip, outer_protocol, 1500) == told
 
 
 @given(st.binary(max_size=120))

@@ -163,7 +163,7 @@ def test_a_decision_that_is_left_in_a_unit_file_decides_nothing_more() -> None:
             assert GuardedStore(later, "", accepted, decision).refusal
         again = GuardedStore(filled(MAIL), "", APPLIED, decision)
     assert again.refusal  # another farm's id, so another code
-    assert "the code is of another store" in str(logs)
+    assert "recovery code of another store" in str(logs)
 
 
 def test_the_same_copy_needs_another_decision_once_one_was_taken() -> None:

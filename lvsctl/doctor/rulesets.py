@@ -1,6 +1,6 @@
-"""The packet filter's rules, as the programs that read them print them.
+"""Reads the packet filters' rules with nft and iptables-save.
 
-Only a filter that is loaded is read: to ask for another's rules would load its module.
+Only filters whose modules are loaded are read, as listing the rules of another would load it.
 """
 
 import shutil
@@ -20,11 +20,11 @@ _LEGACY = (
     (Family.IPV6, "ip6_tables_names", ("ip6tables-legacy-save", "ip6tables-save")),
 )
 _PATH = "/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin"
-_PATIENCE_S = 30
+_TIMEOUT_S = 30
 
 
 def read_firewall(loaded: Collection[str]) -> tuple[tuple[Table, ...], tuple[str, ...]]:
-    """Return the tables, and what could not be read with its reason.
+    """Return the tables, and what could not be read and why.
 
     Args:
         loaded: Kernel modules that are loaded or built in.
@@ -51,7 +51,7 @@ def read_firewall(loaded: Collection[str]) -> tuple[tuple[Table, ...], tuple[str
 
 
 def _run(programs: Sequence[str], arguments: Sequence[str]) -> tuple[str, str | None]:
-    """Return the first program that is installed, and what it prints; None where none works."""
+    """Return the first installed program, and its output; None if it failed or none is there."""
     found = ((program, shutil.which(program, path=_PATH)) for program in programs)
     program, file = next((each for each in found if each[1]), ("", None))
     if file is None:
@@ -61,7 +61,7 @@ def _run(programs: Sequence[str], arguments: Sequence[str]) -> tuple[str, str | 
             [file, *arguments],
             capture_output=True,
             text=True,
-            timeout=_PATIENCE_S,
+            timeout=_TIMEOUT_S,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):

@@ -1,6 +1,6 @@
-"""What a host needs to take packets out of a tunnel. Pure.
+"""What a host needs to decapsulate tunnelled packets. Pure.
 
-Source: KERNEL.md's measurements, and for what each device takes ``net/ipv4/{ipip,ip_gre}.c``,
+Sources, for what each device accepts: ``net/ipv4/{ipip,ip_gre}.c``,
 ``net/ipv6/{sit,ip6_tunnel,ip6_gre}.c``, ``net/ipv4/fou_core.c``.
 """
 
@@ -16,7 +16,7 @@ from lvsctl.messages.model import Tunnel
 from lvsctl.net import Family, IPAddress, family_of
 
 _FOU_MODULE = "fou"
-"""Unwraps in both families; fou6 is for devices that wrap, which a real server has none of."""
+"""Decapsulates in both families; fou6 is for devices that encapsulate, as a director's would."""
 _IP_DEVICES: Mapping[tuple[Family, Family], str] = MappingProxyType(
     {
         (Family.IPV4, Family.IPV4): "tunl0",
@@ -30,14 +30,14 @@ _GRE_DEVICES: Mapping[Family, str] = MappingProxyType({Family.IPV4: "gre0", Fami
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
-    """What one type of tunnel needs for VIPs of one family.
+class TunnelRequirement:
+    """What one type of tunnel requires for VIPs of one family.
 
     Attributes:
-        tunnel: As it is assigned.
+        tunnel: The tunnel.
         inner: Family of the VIPs.
         rip: The real server's address.
-        fallback: The kernel's own device of the kind that takes such packets.
+        fallback: Name of the kernel's fallback device for such packets.
     """
 
     tunnel: Tunnel
@@ -50,7 +50,7 @@ class Need:
 
     @property
     def kind(self) -> str:
-        """Kind of the device, in rtnetlink's words."""
+        """Kind of the device (IFLA_INFO_KIND)."""
         return FALLBACK_DEVICES[self.fallback].kind
 
     @property
@@ -61,14 +61,14 @@ class Need:
 
     @property
     def fou_port(self) -> FouPortKey | None:
-        """The UDP port that must unwrap; None for other tunnels than gue."""
+        """The UDP port that must decapsulate; None for tunnels other than gue."""
         return (
             FouPortKey(family_of(self.rip), self.tunnel.port) if self.tunnel.type == "gue" else None
         )
 
     @property
     def protocol(self) -> int:
-        """Protocol of the outer packets."""
+        """IP protocol of the outer packets."""
         match self.tunnel.type:
             case "gue":
                 return UDP
@@ -78,45 +78,45 @@ class Need:
                 return INNER_PROTOCOL[self.inner]
 
     @property
-    def _own_only(self) -> bool:
-        """Whether the fallback device does not do: gre0 drops checksums, ip6tnl0 drops IPv4."""
+    def _needs_own_device(self) -> bool:
+        """Whether the fallback device is not enough: gre0 drops checksums, ip6tnl0 drops IPv4."""
         mixed = self.inner is Family.IPV4 and self.kind == "ip6tnl"
         return mixed or (self.tunnel.type == "gre" and self.tunnel.checksum)
 
-    def taken_by(self, name: str, config: LinkConfig) -> bool:
-        """Tell whether a device takes such packets once it is up."""
+    def accepted_by(self, name: str, config: LinkConfig) -> bool:
+        """Tell whether a device accepts such packets once it is up."""
         if config.kind != self.kind or config.local not in {None, self.rip}:
             return False
-        if self._own_only and name == self.fallback:
+        if self._needs_own_device and name == self.fallback:
             return False
         if self.kind == "ip6tnl" and self.inner is Family.IPV4 and not config.any_protocol:
             return False
         return config.checksum == (self.tunnel.type == "gre" and self.tunnel.checksum)
 
     def devices(self, state: HostState) -> Mapping[str, LinkConfig]:
-        """Return the devices that take such packets, up or not."""
+        """Return the devices that accept such packets, whether up or down."""
         return {
             key.name: config
             for key, config in state.items()
             if isinstance(key, LinkKey)
             and isinstance(config, LinkConfig)
-            and self.taken_by(key.name, config)
+            and self.accepted_by(key.name, config)
         }
 
     @property
     def cure(self) -> str:
-        """The command that brings such a device."""
-        if not self._own_only:
+        """The command that brings up such a device."""
+        if not self._needs_own_device:
             module = FALLBACK_DEVICES[self.fallback].module
             return f"modprobe {module} && ip link set {self.fallback} up"
         options = "icsum " if self.tunnel.type == "gre" else "mode any remote :: "
         return f"ip link add lvs-{self.kind} up type {self.kind} {options}local {self.rip}"
 
 
-def needs_of(task: ServingSpec) -> Iterator[Need]:
-    """Yield what a task needs, for each of its tunnels and families of VIPs."""
-    outer = family_of(task.address)
-    for tunnel in task.tunnels:
-        for inner in sorted({family_of(vip) for vip in task.vips}):
+def requirements_of(spec: ServingSpec) -> Iterator[TunnelRequirement]:
+    """Yield the requirements of each tunnel and family of VIPs."""
+    outer = family_of(spec.address)
+    for tunnel in spec.tunnels:
+        for inner in sorted({family_of(vip) for vip in spec.vips}):
             fallback = _GRE_DEVICES[outer] if tunnel.type == "gre" else _IP_DEVICES[inner, outer]
-            yield Need(tunnel, inner, task.address, fallback)
+            yield TunnelRequirement(tunnel, inner, spec.address, fallback)

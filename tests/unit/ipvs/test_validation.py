@@ -1,4 +1,4 @@
-"""What no backend passes on, one sentence each."""
+"""Operations that are refused whatever the backend, and unusual ones that are not."""
 
 import errno
 from dataclasses import replace
@@ -27,7 +27,7 @@ from lvsctl.ipvs.table import (
     TunnelType,
     VirtualServiceConfig,
 )
-from lvsctl.ipvs.validation import refusal
+from lvsctl.ipvs.validation import validate
 from lvsctl.net import Family, IpProtocol
 
 WEB = AddressKey(IpProtocol.TCP, IPv4Address("198.51.100.10"), 80)
@@ -72,10 +72,10 @@ REFUSED: dict[str, tuple[Operation, int]] = {
         errno.EINVAL,
     ),
     "an engine of two lines": (persistent(engine="sip\n-C"), errno.EINVAL),
-    "a persistence of no time": (persistent(timeout_s=0), errno.ERANGE),
+    "a persistence timeout of 0": (persistent(timeout_s=0), errno.ERANGE),
     "a persistence beyond 31 days": (persistent(timeout_s=2678401), errno.ERANGE),
     "a netmask beyond 32": (persistent(prefix_length=33), errno.ERANGE),
-    "a netmask that is no prefix": (persistent(prefix_length=-1), errno.ERANGE),
+    "a netmask that is not contiguous": (persistent(prefix_length=-1), errno.ERANGE),
     "an IPv6 netmask of 0": (
         AddService(WEB6, replace(RR, persistence=Persistence(300, 0))),
         errno.ERANGE,
@@ -106,7 +106,7 @@ REFUSED: dict[str, tuple[Operation, int]] = {
         AddDestination(WEB, RIP, DestinationConfig(1, ForwardingMethod.BYPASS, None)),
         errno.EINVAL,
     ),
-    "a tunnel of no type": (
+    "a tunnel without an encapsulation": (
         AddDestination(WEB, RIP, replace(ONE, encapsulation=None)),
         errno.EINVAL,
     ),
@@ -151,9 +151,9 @@ ALLOWED: dict[str, Operation] = {
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_is_refused(what: str) -> None:
-    """With the error number that the kernel has for such things."""
+    """With a message and the errno that fits."""
     operation, number = REFUSED[what]
-    refused = refusal(operation)
+    refused = validate(operation)
     assert refused is not None
     assert refused.errno == number
     assert refused.message
@@ -161,5 +161,5 @@ def test_is_refused(what: str) -> None:
 
 @pytest.mark.parametrize("what", ALLOWED)
 def test_is_allowed(what: str) -> None:
-    """What looks odd but has a meaning goes through."""
-    assert refusal(ALLOWED[what]) is None
+    """Unusual but meaningful operations pass."""
+    assert validate(ALLOWED[what]) is None

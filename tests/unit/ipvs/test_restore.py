@@ -1,4 +1,4 @@
-"""Which operations of a batch took effect, seen from the table before and after."""
+"""Which operations of ``ipvsadm -R`` took effect, judged by the tables before and after."""
 
 from dataclasses import replace
 from ipaddress import IPv4Address
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lvsctl.ipvs.memory import MemoryIpvs
-from lvsctl.ipvs.restore import took_effect, traceable_runs
+from lvsctl.ipvs.restore import split_verifiable, took_effect
 from lvsctl.ipvs.table import (
     AddDestination,
     AddressKey,
@@ -41,7 +41,7 @@ sequences = st.lists(
 
 
 @pytest.mark.parametrize(
-    ("second", "runs"),
+    ("second", "groups"),
     [
         (AddDestination(A, RIP, ONE), 1),
         (AddService(B, RR), 1),
@@ -49,76 +49,80 @@ sequences = st.lists(
         (AddService(A, RR), 2),
     ],
 )
-def test_a_run_ends_where_it_would_cover_its_traces(second: Operation, runs: int) -> None:
-    """The same thing twice, or a service deleted after it was touched."""
-    assert runs == len(list(traceable_runs([EditService(A, RR), second])))
+def test_a_group_ends_before_an_operation_that_hides_an_earlier_one(
+    second: Operation, groups: int
+) -> None:
+    """The same object twice, or a service deleted after it was edited."""
+    assert groups == len(list(split_verifiable([EditService(A, RR), second])))
 
 
 @pytest.mark.parametrize("first", [DeleteService(A), AddService(A, RR)])
-def test_nothing_follows_in_a_run_when_its_service_came_or_went(first: Operation) -> None:
-    """A destination that is sent after it belongs to another run."""
+def test_a_service_that_is_added_or_deleted_ends_its_group(first: Operation) -> None:
+    """Its destinations come in the next group."""
     operations = [first, AddDestination(A, RIP, ONE)]
-    assert [[operations[0]], [operations[1]]] == list(traceable_runs(operations))
+    assert [[operations[0]], [operations[1]]] == list(split_verifiable(operations))
 
 
-def test_a_service_is_not_added_in_the_run_of_an_operation_that_missed_it() -> None:
-    """Tried again, the operation would find the service that was added after it."""
+def test_a_service_is_not_added_in_the_group_of_an_operation_that_missed_it() -> None:
+    """Repeated, that operation would find the service that was added after it."""
     operations: list[Operation] = [AddDestination(A, RIP, ONE), AddService(A, RR)]
-    assert [[operations[0]], [operations[1]]] == list(traceable_runs(operations))
+    assert [[operations[0]], [operations[1]]] == list(split_verifiable(operations))
 
 
 @given(before=sequences, operations=sequences)
-def test_what_a_run_left_undone_fails_again(
+def test_an_operation_that_failed_in_a_group_fails_again(
     before: list[Operation], operations: list[Operation]
 ) -> None:
-    """Tried again at the end of its run, an operation has the result that it had within."""
+    """Repeated at the end of its group, an operation has the same result."""
     ipvs = MemoryIpvs()
     ipvs.apply(before)
-    for run in traceable_runs(operations):
-        results = [ipvs._kernel.carry_out(operation) for operation in run]
-        for operation, result in zip(run, results, strict=True):
+    for group in split_verifiable(operations):
+        results = [ipvs._kernel.carry_out(operation) for operation in group]
+        for operation, result in zip(group, results, strict=True):
             if result != Done():
                 assert ipvs._kernel.carry_out(operation) == result
 
 
 @given(operations=sequences)
-def test_runs_hold_every_operation_in_order(operations: list[Operation]) -> None:
-    """Runs are cuts of the sequence, nothing else."""
-    assert operations == [each for run in traceable_runs(operations) for each in run]
+def test_groups_hold_every_operation_in_order(operations: list[Operation]) -> None:
+    """Grouping neither drops nor reorders."""
+    assert operations == [each for group in split_verifiable(operations) for each in group]
 
 
 @given(before=sequences, operations=sequences)
-def test_what_the_tables_show_was_done(
+def test_an_operation_that_took_effect_was_carried_out(
     before: list[Operation], operations: list[Operation]
 ) -> None:
-    """Nothing that was refused is taken for done, but an edit to what stood already."""
+    """No refused operation is taken for done."""
     ipvs = MemoryIpvs()
     ipvs.apply(before)
-    for run in traceable_runs(operations):
+    for group in split_verifiable(operations):
         earlier = ipvs.snapshot()
-        results = [ipvs._kernel.carry_out(operation) for operation in run]
+        results = [ipvs._kernel.carry_out(operation) for operation in group]
         later = ipvs.snapshot()
-        for operation, result in zip(run, results, strict=True):
+        for operation, result in zip(group, results, strict=True):
             if took_effect(operation, earlier, later):
                 assert result == Done()
 
 
 @given(before=sequences, operations=sequences)
-def test_what_was_done_is_shown(before: list[Operation], operations: list[Operation]) -> None:
-    """Only the timeouts leave no trace in the table; to set them again does no harm."""
+def test_an_operation_that_was_carried_out_took_effect(
+    before: list[Operation], operations: list[Operation]
+) -> None:
+    """Only timeouts leave no trace in the table; setting them again does no harm."""
     ipvs = MemoryIpvs()
     ipvs.apply(before)
-    for run in traceable_runs(operations):
+    for group in split_verifiable(operations):
         earlier = ipvs.snapshot()
-        results = [ipvs._kernel.carry_out(operation) for operation in run]
+        results = [ipvs._kernel.carry_out(operation) for operation in group]
         later = ipvs.snapshot()
-        for operation, result in zip(run, results, strict=True):
+        for operation, result in zip(group, results, strict=True):
             if result == Done() and not isinstance(operation, SetTimeouts):
                 assert took_effect(operation, earlier, later)
 
 
-def test_deleting_and_editing_are_judged_by_what_is_there() -> None:
-    """One example of each kind that is not adding."""
+def test_deletes_and_edits_are_judged_by_the_tables() -> None:
+    """One example of each operation other than add."""
     ipvs = MemoryIpvs()
     ipvs.apply([AddService(A, RR), AddService(B, RR), AddDestination(A, RIP, ONE)])
     before = ipvs.snapshot()

@@ -1,0 +1,24 @@
+"""Who makes a request. Pure."""
+
+from dataclasses import dataclass
+
+from lvsctl.farm.access import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who makes a request, as their credential says; never what the request says of itself.
+
+    Attributes:
+        role: What they may do.
+        name: Of their token, of their account on this host, or of their agent.
+        source: Where the request came from: an address, or ``UNIX socket``.
+        pools: That an agent may join.
+        expired: Their credential was good once.
+    """
+
+    role: Role
+    name: str
+    source: str
+    pools: tuple[str, ...] = ()
+    expired: bool = False
