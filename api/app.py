@@ -30,6 +30,7 @@ from api.routes import (
     overrides,
     pools,
     services,
+    tokens,
     tunnels,
 )
 from api.same_origin import SameOrigin
@@ -112,7 +113,8 @@ def _serve_contract(app: FastAPI, contract: Contract) -> None:
 
 def _version_1() -> APIRouter:
     router = APIRouter(prefix="/v1", responses=EVERY, dependencies=[Depends(_known_query)])
-    for subject in (farm, services, pools, overrides, tunnels, agents, kernel, mode, events):
+    farms = (farm, services, pools, overrides, tunnels, agents)
+    for subject in (*farms, kernel, mode, events, tokens):
         router.include_router(subject.router)
     router.include_router(health.problems_router)
     return router

@@ -243,6 +243,16 @@ TABLE = {
     "timeouts": {"tcp": "15m", "tcp_fin": "2m", "udp": "5m"},
 }
 
+TOKEN = {
+    "name": "ci",
+    "role": "operator",
+    "pools": [],
+    "by": "root",
+    "secrets": [{"created": "2026-01-02T03:04:05Z", "expires": "2026-04-02T03:04:05Z"}],
+    "last_used": "2026-01-02T03:34:05Z",
+    "last_source": "192.0.2.99",
+}
+
 ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "WriteAnswer": {
         "revision": 17,
@@ -308,6 +318,14 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
                 "disk: du -xh /var/lib/lvsctl | sort -h",
             }
         ]
+    },
+    "TokenAnswer": TOKEN,
+    "Tokens": {"tokens": [TOKEN]},
+    "NewSecret": {
+        "name": "ci",
+        "role": "operator",
+        "token": "lvsctl_...",
+        "expires": "2026-04-02T03:04:05Z",
     },
     "ProblemDetails": {
         "type": "urn:lvsctl:problem:invalid-input",

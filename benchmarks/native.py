@@ -40,6 +40,7 @@ class Director:
         command = [str(Path(sys.executable).with_name("lvsctl")), "director", "run"]
         command += ["--listen", f"127.0.0.1:{self._port}", "--ipvs", "memory"]
         command += ["--state-dir", str(self._state), "--token-file", str(self._token_file)]
+        command += ["--shared-token-until", "2100-01-01"]
         began = time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from api.access import Asking
+from api.access import Asking, refuse_foreign_pools
 from api.agent_views import agent_document
 from api.bodies import read_body
 from api.daemon import CurrentSnapshot, Daemon
@@ -63,6 +63,7 @@ async def put_agent(
 ) -> Response:
     """Register an agent; idempotent."""
     registration = await read_body(request, read_registration)
+    refuse_foreign_pools(asking, registration.pools)
     status = HTTPStatus.OK if agent in daemon.state.status.agents else HTTPStatus.CREATED
     written = await daemon.agents.register(agent, registration, by=asking.name)
     return await written_response(daemon, written, wait, status=status)

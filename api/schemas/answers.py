@@ -57,7 +57,7 @@ class Check(TypedDict):
         str,
         Field(
             examples=["kernel"],
-            description="cycle, kernel, farm, store, local-state, events, disk.",
+            description="cycle, kernel, farm, store, local-state, events, disk, access.",
         ),
     ]
     ok: bool

@@ -7,6 +7,7 @@ import resource
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from lvsctl.director.main import DirectorConfig
 
 API_PORT = 8080
 READY_WITHIN_S = 60.0
+FAR_FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
 
 Json = dict[str, object]
 
@@ -205,6 +207,7 @@ class FarmDaemons:
             listen_port=API_PORT,
             state_dir=self.director_state,
             token_file=self.token_file(),
+            shared_token_until=FAR_FUTURE,
             **changes,  # type: ignore[arg-type]
         )
         node = self.network[self.director_on]

@@ -135,7 +135,7 @@ def test_a_failure_ends_with_status_1_and_a_sentence(
 @pytest.mark.parametrize(
     "command",
     [
-        ["director", "run", "--listen", "127.0.0.1:0"],
+        ["director", "run", "--shared-token-until", "2100-01-01"],
         ["agent", "run", "--director", "http://127.0.0.1:1", "--state-dir", "agent"],
         ["service", "list", "--url", "http://127.0.0.1:1"],
         ["doctor", "--role", "director"],
