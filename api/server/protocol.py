@@ -235,7 +235,7 @@ class HttpProtocol(HttpToolsProtocol):
         elif self._awaited is Awaited.BODY and self._holds_up_the_client():
             self._await(Awaited.BODY, BODY_S)
         elif self._awaited in {Awaited.HEAD, Awaited.BODY}:
-            detail = f"send the head within {HEAD_S:g} s, and the body within another {BODY_S:g} s"
+            detail = f"send the head within {HEAD_S:g} s, and then the body within {BODY_S:g} s"
             self._refuse(RequestRefused(TOO_SLOW, detail))
         else:
             self.abort()
