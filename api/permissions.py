@@ -73,6 +73,9 @@ ROUTES: Mapping[str, Mapping[str, Roles | None]] = {
     "/v1/mode": {"GET": READ, "PUT": OPERATE},
     "/v1/events": {"GET": READ},
     "/v1/problems": {"GET": READ},
+    "/v1/tokens": {"GET": ADMINISTER},
+    "/v1/tokens/{token}": {"GET": ADMINISTER, "PUT": ADMINISTER, "DELETE": ADMINISTER},
+    "/v1/tokens/{token}/rotate": {"POST": ADMINISTER},
 }
 
 

@@ -26,8 +26,6 @@ MAX_PAGE = 1000
 ENDPOINT = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<v4>[0-9.]+)):(?P<port>[0-9]{1,5})")
 MAX_PORT = 65535
 
-Endpoint = Annotated[str, Query(examples=["203.0.113.9:40000"], max_length=60)]
-
 
 @router.get(
     "/connections",
@@ -69,8 +67,8 @@ async def get_connections(
 )
 async def get_explanation(
     daemon: Daemon,
-    client: Endpoint,
-    vip: Endpoint,
+    client: Annotated[str, Query(examples=["203.0.113.9:40000"], max_length=60)],
+    vip: Annotated[str, Query(examples=["198.51.100.10:80"], max_length=60)],
     protocol: Annotated[str, Query(pattern="^(tcp|udp|sctp)$")] = "tcp",
 ) -> Response:
     """Which real server a client's connection goes to, and why; as the kernel has it now."""

@@ -135,7 +135,7 @@ class DirectorDaemon:
     ) -> None:
         self.name = name
         self.clock = clock
-        self.credentials = Credentials()
+        self.credentials = Credentials(lambda: self._state.stored.tokens, clock.now)
         self.events = events = self_check.events
         self.self_check = self_check
         self._problems = self_check.problems

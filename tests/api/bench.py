@@ -170,8 +170,11 @@ class BreakableIpvs(MemoryIpvs):
 class AnyName(Credentials):
     """Accepts ``role/name`` as the token of somebody who has that role and that name."""
 
-    def of_token(self, token: str, source: str) -> Principal | None:
-        role, _, name = token.partition("/")
+    def __init__(self) -> None:
+        super().__init__(dict, lambda: START)
+
+    def of_token(self, text: str, source: str) -> Principal | None:
+        role, _, name = text.partition("/")
         return Principal(Role(role), name, source) if role in [*Role] else None
 
 
@@ -308,7 +311,7 @@ def open_bench(portal: BlockingPortal, neighbours: Neighbours | None = None) -> 
         monotonic=clock.monotonic,
     )
     with portal.wrap_async_context_manager(daemon) as opened:
-        opened.credentials.accept_shared(TOKEN)
+        opened.credentials.accept_shared(TOKEN, START + timedelta(days=365))
         yield Bench(portal, opened, kernel, ipvs, made[0], clock, servers, disk)
 
 

@@ -213,7 +213,7 @@ class Committer:
         }
         after = before.after(changes, before.revision + 1)
         valid = self._valid and self._valid.after(changes)
-        if any(object_id.kind is not Kind.OVERRIDE for object_id in changes):
+        if any(object_id.kind not in (Kind.OVERRIDE, Kind.TOKEN) for object_id in changes):
             valid = _refuse_broken(edit, before, after, changes, context.addresses_in_use, valid)
         edit.guard(before, after)
         bears_on = None if self._valid is None else self._valid.changed.union(changes)

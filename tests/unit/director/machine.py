@@ -5,12 +5,13 @@ import contextlib
 import shutil
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from lvsctl.director import main
+from lvsctl.director.access.shared_token import read_shared_token
 from lvsctl.director.access.unix_socket import default_path, unix_listener
 from lvsctl.director.daemon import DirectorDaemon
 from lvsctl.director.main import DirectorConfig, Kernel, open_daemon
@@ -141,10 +142,8 @@ class Machine:
         Raises:
             LvsctlError: It does not start.
         """
-        config = DirectorConfig(
-            ipvs="memory", state_dir=self.folder, token_file=self.folder / "token"
-        )
-        main._token(config)
+        config = DirectorConfig(ipvs="memory", state_dir=self.folder)
+        read_shared_token(self.folder / "token", datetime(2100, 1, 1, tzinfo=UTC))
 
         def opened_kernel() -> Kernel:
             kernel = main._open_kernel(config)
