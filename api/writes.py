@@ -41,6 +41,7 @@ class Writes:
         daemon: Whose state is written.
         preconditions: What must be true of the resource.
         by: Who asks.
+        source: Address that the request came from.
         wait_s: How long to wait for the kernel; None answers when it is stored.
     """
 
@@ -48,6 +49,7 @@ class Writes:
     daemon: DirectorDaemon
     preconditions: Preconditions
     by: str
+    source: str
     wait_s: float | None
 
     async def put(self, resource: Resource) -> Response:
@@ -75,11 +77,11 @@ class Writes:
     async def delete(self, resource: Removable) -> Response:
         """Remove it."""
         edit = ResourceEdit(resource, self.preconditions, resource.delete)
-        written = await self.daemon.writer.write(edit, by=self.by)
+        written = await self.daemon.writer.write(edit, by=self.by, source=self.source)
         return await written_response(self.daemon, written, self.wait_s)
 
     async def _written(self, edit: ResourceEdit, resource: Resource) -> Response:
-        written = await self.daemon.writer.write(edit, by=self.by)
+        written = await self.daemon.writer.write(edit, by=self.by, source=self.source)
         return await written_response(
             self.daemon,
             written,
@@ -94,7 +96,7 @@ async def writes_of(
     request: Request, daemon: Daemon, conditions: Conditions, asking: Asking, wait: Wait = None
 ) -> Writes:
     """Return what writes for a request, with what every write takes."""
-    return Writes(request, daemon, conditions, asking.name, wait)
+    return Writes(request, daemon, conditions, asking.author, asking.source, wait)
 
 
 Write = Annotated[Writes, Depends(writes_of)]

@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, Entry] = {
     "table": Entry("kernel", "table", "Show the kernel's IPVS table."),
     "plan": Entry("kernel", "plan", "Show how the kernel differs from the desired state."),
     "token": Entry("token", "token", "Create, list, rotate and revoke tokens."),
+    "audit": Entry("audit", "audit", "Show who changed what, and who was refused."),
     "watch": Entry("watch", "watch", "Show events, live."),
     "doctor": Entry("doctor", "doctor", "Find what is wrong on this host."),
     "pause": Entry("mode", "pause", "Stop writing to the kernel."),
