@@ -1,4 +1,4 @@
-"""Examples of responses, for the documentation; those of requests are in their schemas."""
+"""Examples of responses for the documentation; the schemas of requests have their own."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -358,4 +358,4 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
         ],
     },
 }
-"""By the name of the document."""
+"""By name of the schema."""

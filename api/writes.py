@@ -1,4 +1,4 @@
-"""The one way in which every resource is written."""
+"""Writes of resources: PUT, PATCH, DELETE and dry runs."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -27,7 +27,7 @@ Wait = Annotated[
         ge=0,
         le=MAX_WAIT_S,
         allow_inf_nan=False,
-        description="Wait up to this many seconds until this director's kernel is as written.",
+        description="Wait up to this many seconds until this director's kernel has applied it.",
     ),
 ]
 
@@ -37,12 +37,12 @@ class Writes:
     """Writes a resource for one request.
 
     Attributes:
-        request: That asks for it.
-        daemon: Whose state is written.
-        preconditions: What must be true of the resource.
-        by: Who asks.
+        request: The request.
+        daemon: The director.
+        preconditions: Preconditions of the write.
+        by: Who makes the request.
         source: Address that the request came from.
-        wait_s: How long to wait for the kernel; None answers when it is stored.
+        wait_s: How long to wait for the kernel; None to respond when it is stored.
     """
 
     request: Request
@@ -59,13 +59,13 @@ class Writes:
         return await self._written(edit, resource)
 
     async def dry_put(self, resource: Resource) -> Response:
-        """Say what :meth:`put` would do."""
+        """Return what :meth:`put` would change, without storing it."""
         asked = await read_body(self.request, resource.put)
         edit = ResourceEdit(resource, self.preconditions, lambda _: asked)
         return await written_response(self.daemon, await self.daemon.writer.dry_run(edit), None)
 
     async def patch(self, resource: Patchable) -> Response:
-        """Change it by the merge patch in the request."""
+        """Apply the merge patch in the request."""
         patch = await read_body(self.request, lambda document: document)
         edit = ResourceEdit(
             resource,
@@ -95,7 +95,7 @@ class Writes:
 async def writes_of(
     request: Request, daemon: Daemon, conditions: Conditions, asking: Asking, wait: Wait = None
 ) -> Writes:
-    """Return what writes for a request, with what every write takes."""
+    """Return the writes of a request, with the parameters that all writes have."""
     return Writes(request, daemon, conditions, asking.author, asking.source, wait)
 
 
@@ -111,7 +111,7 @@ async def written_response(
     etag: str | None = None,
     location: str | None = None,
 ) -> Response:
-    """Return the answer to a write, with what the kernel says to it where that was asked for."""
+    """Return the response to a write; if ``wait_s`` is given, whether the kernel has applied it."""
     verdict = await daemon.loop.applied(written, wait_s) if wait_s is not None else None
 
     def answer() -> WriteAnswer:

@@ -21,7 +21,7 @@ router = APIRouter(tags=["farm"])
 
 
 class FarmText:
-    """The farm as JSON, written once for each revision of a store."""
+    """The farm as JSON, serialized once per revision of a store."""
 
     def __init__(self) -> None:
         self._of: tuple[str, int] | None = None
@@ -45,7 +45,7 @@ def _written(state: State) -> tuple[str, bytes]:
     "/farm",
     summary="Show the farm",
     response_model=Farm,
-    responses={HTTPStatus.NOT_MODIFIED.value: {"description": "It is as If-None-Match has it."}},
+    responses={HTTPStatus.NOT_MODIFIED.value: {"description": "It has not changed."}},
 )
 async def get_farm(request: Request, daemon: Daemon, conditions: Conditions) -> Response:
     """The whole farm, as in a farm file, with its ETag."""

@@ -8,7 +8,8 @@ from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, Wit
 
 from api.schemas.base import shown, wrong
 from lvsctl.farm.model import MarkRange, PortRange
-from lvsctl.farm.rules.farm import MAX_MARK, MAX_PORT, MAX_THRESHOLD, MAX_WEIGHT, NAME_PATTERN
+from lvsctl.farm.rules.farm import MAX_MARK, MAX_PORT
+from lvsctl.farm.rules.fields import MAX_THRESHOLD, MAX_WEIGHT, NAME_PATTERN
 from lvsctl.farm.rules.tunnels import MAX_MTU, MIN_MTU
 from lvsctl.net import IPAddress, parse_address
 from lvsctl.times import (

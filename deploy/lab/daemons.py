@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,6 +38,8 @@ Json = dict[str, object]
 # after 0.3 s instead of 2.5 s.
 uvicorn.Config(prepared_app(), lifespan="off", log_config=None).load()
 httpx.AsyncClient()
+for loaded_late in ("api.server.server", "anyio._backends._asyncio", "re2"):
+    import_module(loaded_late)
 
 
 @dataclass(frozen=True, slots=True)

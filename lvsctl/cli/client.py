@@ -12,7 +12,7 @@ import httpx
 from lvsctl.client.address import socket_of
 from lvsctl.client.unix import base_url_of, unix_transport
 from lvsctl.errors import ConfigurationError, DirectorUnreachable, LvsctlError, Problem
-from lvsctl.farm.rules.farm import NAME_ALLOWED
+from lvsctl.farm.rules.fields import NAME_ALLOWED
 
 Json = Any
 """A JSON value as :mod:`json` reads it."""

@@ -8,7 +8,7 @@ from lvsctl.director.write.edits import Edit
 from lvsctl.errors import Conflict, InvalidInput, NotFound, Problem
 from lvsctl.farm.access import Role, Secret, Token
 from lvsctl.farm.objects import Changes, Kind, ObjectId
-from lvsctl.farm.rules.farm import name_problems
+from lvsctl.farm.rules.fields import name_problems
 
 
 @dataclass(frozen=True)

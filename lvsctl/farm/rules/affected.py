@@ -14,6 +14,7 @@ from lvsctl.farm.model import Farm, Pool, Service
 from lvsctl.farm.objects import Kind, ObjectId
 from lvsctl.farm.rules.farm import broken_rules
 from lvsctl.farm.rules.table_size import MAX_DESTINATIONS
+from lvsctl.farm.rules.tunnels import uses_gre
 from lvsctl.farm.status import Agent, Status
 from lvsctl.ipvs.table import TunnelType
 from lvsctl.net import IPAddress
@@ -138,7 +139,7 @@ class _Affected:
         self.agent_names.update(agent.name for agent in agents)
         declared = [server.address for server in pool.real_servers]
         self._add_vips(declared)
-        if _uses_gre(pool):
+        if uses_gre(pool):
             self._add_gre_hosts([*declared, *(agent.address for agent in agents)])
 
     def _add_agent(self, agent: Agent) -> None:
@@ -149,7 +150,7 @@ class _Affected:
             self.addresses.setdefault(pool.name, set()).add(agent.address)
             self.names.setdefault(pool.name, set()).add(agent.name)
         gre = any(ready.tunnel.type is TunnelType.GRE for ready in agent.ready)
-        if gre or any(map(_uses_gre, pools)):
+        if gre or any(map(uses_gre, pools)):
             self._add_gre_hosts([agent.address])
 
     def add_addresses(self, addresses: Iterable[IPAddress]) -> None:
@@ -176,8 +177,3 @@ class _Affected:
                 self.agent_names.add(name)
                 for pool in self.status.agents[name].pools:
                     self.addresses.setdefault(pool, set()).add(address)
-
-
-def _uses_gre(pool: Pool) -> bool:
-    tunnels = (pool.tunnel, *(server.tunnel for server in pool.real_servers if server.tunnel))
-    return any(tunnel.type is TunnelType.GRE for tunnel in tunnels)

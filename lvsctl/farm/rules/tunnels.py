@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 
 from lvsctl.errors import Problem
-from lvsctl.farm.model import GUE_PORT, Farm, Pool, PoolTunnel
+from lvsctl.farm.model import GUE_PORT, Farm, Pool, PoolTunnel, RealServer
 from lvsctl.farm.objects import Kind, ObjectId
 from lvsctl.farm.status import Agent
 from lvsctl.ipvs.table import Encapsulation, TunnelType
@@ -59,16 +59,17 @@ def _tunnels(
     pool: Pool, agents: Collection[Agent]
 ) -> Iterator[tuple[str, PoolTunnel, FamilyOwners]]:
     """Yield the tunnels of a pool, each with its pointer and the families of its outer headers."""
-    outer: dict[Family, str] = {}
+    first: dict[int, RealServer] = {}
     own = set()
     for index, server in enumerate(pool.real_servers):
-        family = family_of(server.address)
         if server.tunnel is not None:
             own.add(server.address)
             whose = f"real server {server.name}"
+            family = family_of(server.address)
             yield f"/real_servers/{index}/tunnel", server.tunnel, {family: whose}
-        elif family not in outer:
-            outer[family] = f"real server {server.name}"
+        elif server.address.version not in first:
+            first[server.address.version] = server
+    outer = {family_of(each.address): f"real server {each.name}" for each in first.values()}
     for agent in agents:
         if agent.address not in own:
             outer.setdefault(family_of(agent.address), f"agent {agent.name}")
@@ -111,7 +112,7 @@ def _one_kind_of_gre(
         for ready in agent.ready:
             if ready.tunnel.type is TunnelType.GRE:
                 accepted[agent.address] = (ready.tunnel, f"agent {agent.name} takes {ready.tunnel}")
-    for pool in farm.pools.values():
+    for pool in filter(uses_gre, farm.pools.values()):
         refused: set[str] = set()
         for pointer, tunnel, address in _tunnels_by_address(pool, joined.get(pool.name, ())):
             if tunnel.type is not TunnelType.GRE or pointer in refused:
@@ -127,6 +128,14 @@ def _one_kind_of_gre(
                     ObjectId(Kind.POOL, pool.name),
                     Problem(f"{pointer}/checksum", detail, allowed),
                 )
+
+
+def uses_gre(pool: Pool) -> bool:
+    """Tell whether any server of a pool is reached over gre."""
+    return pool.tunnel.type is TunnelType.GRE or any(
+        server.tunnel is not None and server.tunnel.type is TunnelType.GRE
+        for server in pool.real_servers
+    )
 
 
 def _tunnels_by_address(

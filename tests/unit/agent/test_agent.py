@@ -178,6 +178,27 @@ def test_a_director_that_is_away_changes_nothing(site: Site) -> None:
     run(scenario())
 
 
+def test_a_problem_that_is_over_leaves_the_status_at_once(site: Site) -> None:
+    """The status on disk follows the next good answer, not the next report, up to 10 s later."""
+
+    async def scenario() -> None:
+        site.director.forgets_tags = True
+        async with site.running():
+            site.director.goes_down()
+            await asyncio.sleep(1)
+            assert "connection refused" in site.status.contact.problem
+            site.director.comes_back()
+            failed = len(site.director.asked)
+            for _ in range(1000):  # of 10 ms
+                if "assignment" in dict(site.director.asked[failed:]):
+                    break
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
+            assert "" == site.status.contact.problem
+
+    run(scenario())
+
+
 def test_the_next_director_is_asked(site: Site) -> None:
     """Where one of two is away, the other is followed, there and back."""
 

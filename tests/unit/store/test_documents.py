@@ -98,6 +98,39 @@ def test_a_field_of_a_wrong_type_is_refused_or_kept(kind: Kind, value: object) -
     assert value == json.loads(encode_object(kind, read))[name]
 
 
+SERVER = {
+    "name": "rs1",
+    "address": "10.0.0.1",
+    "weight": 100,
+    "upper_threshold": 0,
+    "lower_threshold": 0,
+    "tunnel": None,
+}
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted(SERVER.keys() - {"tunnel"} | {"colour"})), JSON, max_size=3
+    ),
+    st.sets(st.sampled_from(sorted(SERVER))),
+)
+@example({"weight": True}, set())
+@example({"weight": 1.0}, set())
+@example({"colour": "red"}, {"tunnel"})
+@example({"address": "10.0.0.256"}, set())
+@example({"name": 5}, set())
+def test_a_server_is_read_strictly(other: dict[str, object], missing: set[str]) -> None:
+    """A field of another type, an unknown or a required one that is missing: all are refused."""
+    fields = {**{name: SERVER[name] for name in SERVER.keys() - missing}, **other}
+    try:
+        pool = decode_object(Kind.POOL, json.dumps({"name": "web", "real_servers": [fields]}))
+    except UnreadableDocument:
+        return
+    (written,) = json.loads(encode_object(Kind.POOL, pool))["real_servers"]
+    assert json.dumps({**SERVER, **fields}, sort_keys=True) == json.dumps(written, sort_keys=True)
+    assert fields.keys() >= {"name", "address"}
+
+
 @given(st.sampled_from(Kind), st.text() | JSON.map(json.dumps))
 @example(Kind.SERVICE, "[]")
 @example(Kind.SETTINGS, '{"sysctls": {"sloppy_tcp": true}}')
