@@ -1,6 +1,6 @@
 """From the farm to the IPVS table: which virtual services a service is. Pure.
 
-Its laws are in ``tests/unit/test_plan.py``.
+Its properties are in ``tests/unit/ipvs/test_diff.py``.
 """
 
 import functools
