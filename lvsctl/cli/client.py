@@ -104,9 +104,9 @@ class DirectorClient:
         """Close the connection."""
         self._client.close()
 
-    def get(self, *path: str) -> Answer:
+    def get(self, *path: str, parameters: Mapping[str, str] | None = None) -> Answer:
         """Read a resource; the parts of its path are quoted here."""
-        return self._ask("GET", path)
+        return self._ask("GET", path, None, parameters)
 
     def put(
         self,

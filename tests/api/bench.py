@@ -21,6 +21,7 @@ from lvsctl.director.main import IPVS_SYSCTLS, Kernel, open_daemon
 from lvsctl.director.vips.neighbours import Neighbours, NoNeighbours
 from lvsctl.farm.access import Role
 from lvsctl.host.memory import MemoryHost
+from lvsctl.ipvs.connections import Connection
 from lvsctl.ipvs.memory import MemoryIpvs, MemoryKernel
 from lvsctl.ipvs.table import (
     AddDestination,
@@ -109,6 +110,7 @@ class BreakableIpvs(MemoryIpvs):
     def __init__(self, kernel: MemoryKernel) -> None:
         super().__init__(kernel)
         self.connections: dict[str, int] = {}
+        self.entries: list[Connection] = []
         self.takes_writes = threading.Event()
         self.takes_writes.set()
 
@@ -121,6 +123,10 @@ class BreakableIpvs(MemoryIpvs):
         if self.broken:
             raise self.broken
         return super().snapshot(keys)
+
+    def connection_entries(self) -> Iterator[Connection]:
+        """Yield the connections that a test has set."""
+        return iter(self.entries)
 
     def counters(
         self, keys: Collection[ServiceKey] | None = None
