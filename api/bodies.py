@@ -13,6 +13,11 @@ from api.schemas.base import Json
 from lvsctl.errors import InvalidInput, Problem
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
+MAX_FARM_BYTES = 32 * 1024 * 1024
+"""Of a whole farm, which may have a hundred thousand servers."""
+MAX_VALUES = 5_000_000
+"""Brackets, commas and colons of a body: each value costs about a hundred bytes of memory. A body
+of :data:`MAX_BODY_BYTES` has fewer."""
 SMALL_BODY_BYTES = 16 * 1024
 """Bodies up to this size are parsed at once, as passing them to a thread would take longer."""
 
@@ -41,12 +46,20 @@ async def read_body(
                 raise _too_long(max_bytes)
         if len(raw) <= SMALL_BODY_BYTES:
             return read(parse(raw))
-        return await asyncio.to_thread(lambda: read(parse(raw)))
+        return await asyncio.to_thread(_read_large, raw, read)
+
+
+def _read_large(raw: bytearray, read: Callable[[Json], ValueT]) -> ValueT:
+    if sum(map(raw.count, b"[{,:")) > MAX_VALUES:
+        raise _refusal("the body has too many values", f"up to {MAX_VALUES}")
+    return read(parse(raw))
 
 
 def _too_long(max_bytes: int) -> RequestRefused:
-    detail = "the body is too long"
-    allowed = f"up to {max_bytes} bytes"
+    return _refusal("the body is too long", f"up to {max_bytes} bytes")
+
+
+def _refusal(detail: str, allowed: str) -> RequestRefused:
     return RequestRefused(
         TOO_LONG,
         f"{detail}; send {allowed}",

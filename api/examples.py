@@ -12,6 +12,16 @@ REAL_SERVER = {
     "upper_threshold": 0,
     "lower_threshold": 0,
 }
+CONNECTION = {
+    "protocol": "tcp",
+    "client": "203.0.113.9",
+    "client_port": 40000,
+    "vip": "198.51.100.10",
+    "vip_port": 80,
+    "server": "192.0.2.11",
+    "state": "ESTABLISHED",
+    "expires": "899s",
+}
 SERVER_STATUS = {
     "origin": "declared",
     "state": "draining",
@@ -294,6 +304,16 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
         "conflicts": [],
         "foreign": ["tcp 203.0.113.5:25"],
         "problems": [],
+    },
+    "Connections": {"connections": [CONNECTION], "next": 100},
+    "ExplainAnswer": {
+        "key": "tcp 198.51.100.10:80",
+        "service": "web",
+        "scheduler": "mh",
+        "cause": "connection",
+        "reason": "the connection exists in the kernel (ESTABLISHED)",
+        "servers": [{"name": "rs1", "address": "192.0.2.11"}],
+        "connection": CONNECTION,
     },
     "ModeAnswer": {
         "mode": "observe",

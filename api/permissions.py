@@ -68,6 +68,8 @@ ROUTES: Mapping[str, Mapping[str, Roles | None]] = {
     "/v1/agents/{agent}/report": {"PUT": OWN_AGENT},
     "/v1/table": {"GET": READ},
     "/v1/plan": {"GET": READ},
+    "/v1/connections": {"GET": READ},
+    "/v1/explain": {"GET": READ},
     "/v1/mode": {"GET": READ, "PUT": OPERATE},
     "/v1/events": {"GET": READ},
     "/v1/problems": {"GET": READ},

@@ -8,7 +8,7 @@ from fastapi import Depends, Query, Request
 from starlette.responses import Response
 
 from api.access import Asking
-from api.bodies import read_body
+from api.bodies import MAX_BODY_BYTES, read_body
 from api.daemon import Daemon
 from api.edits import ResourceEdit
 from api.merge_patch import merge_patch
@@ -52,15 +52,15 @@ class Writes:
     source: str
     wait_s: float | None
 
-    async def put(self, resource: Resource) -> Response:
+    async def put(self, resource: Resource, max_bytes: int = MAX_BODY_BYTES) -> Response:
         """Create or replace it with the document in the request."""
-        asked = await read_body(self.request, resource.put)
+        asked = await read_body(self.request, resource.put, max_bytes)
         edit = ResourceEdit(resource, self.preconditions, lambda _: asked)
         return await self._written(edit, resource)
 
-    async def dry_put(self, resource: Resource) -> Response:
+    async def dry_put(self, resource: Resource, max_bytes: int = MAX_BODY_BYTES) -> Response:
         """Return what :meth:`put` would change, without storing it."""
-        asked = await read_body(self.request, resource.put)
+        asked = await read_body(self.request, resource.put, max_bytes)
         edit = ResourceEdit(resource, self.preconditions, lambda _: asked)
         return await written_response(self.daemon, await self.daemon.writer.dry_run(edit), None)
 

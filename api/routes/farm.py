@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from api.bodies import MAX_FARM_BYTES
 from api.daemon import Daemon
 from api.documentation import BODY, STALE, takes
 from api.preconditions import Conditions, known_tags
@@ -72,4 +73,5 @@ async def put_farm(
 ) -> Response:
     """Replace the farm; overrides and agents are kept. services and pools are required."""
     resource = FarmResource(force=force)
-    return await (write.dry_put(resource) if dry_run else write.put(resource))
+    put = write.dry_put if dry_run else write.put
+    return await put(resource, MAX_FARM_BYTES)

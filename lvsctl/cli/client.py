@@ -106,7 +106,7 @@ class DirectorClient:
 
     def get(self, *path: str, parameters: Mapping[str, str] | None = None) -> Answer:
         """Read a resource; the parts of its path are quoted here."""
-        return self._ask("GET", path, parameters=parameters)
+        return self._ask("GET", path, None, parameters)
 
     def put(
         self,

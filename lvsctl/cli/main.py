@@ -40,6 +40,8 @@ COMMANDS: Mapping[str, Entry] = {
     "tunnel": Entry("tunnel", "tunnel", "Add and remove tunnels between this host and another."),
     "table": Entry("kernel", "table", "Show the kernel's IPVS table."),
     "plan": Entry("kernel", "plan", "Show how the kernel differs from the desired state."),
+    "connections": Entry("connections", "connections", "List the connections in the kernel."),
+    "explain": Entry("connections", "explain", "Say which real server a connection goes to."),
     "token": Entry("token", "token", "Create, list, rotate and revoke tokens."),
     "audit": Entry("audit", "audit", "Show who changed what, and who was refused."),
     "watch": Entry("watch", "watch", "Show events, live."),

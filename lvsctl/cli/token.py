@@ -49,7 +49,7 @@ def create(
     pools: tuple[str, ...],
     form: Format,
 ) -> None:
-    """Create a token and show it, this once."""
+    """Create a token, and show it this once."""
     body: Json = {"role": role, "pools": [*pools]} | ({"ttl": ttl} if ttl else {})
     answer = client.put("v1", "tokens", name, body=body).document
     show(answer, form, lambda: _secret(answer))
@@ -72,14 +72,14 @@ def list_(client: "DirectorClient", form: Format) -> None:
     callback=read_by(duration),
     default="1h",
     show_default=True,
-    help="For how long the present secret stays valid beside the new one.",
+    help="Time during which the old secret remains valid too.",
 )
 @lasts
 @asks_director
 def rotate(
     client: "DirectorClient", name: str, overlap: str, ttl: str | None, form: Format
 ) -> None:
-    """Give a token a new secret and show it, this once."""
+    """Give a token a new secret, and show it this once."""
     parameters = {"overlap": overlap} | ({"ttl": ttl} if ttl else {})
     answer = client.post("v1", "tokens", name, "rotate", parameters=parameters).document
     show(answer, form, lambda: _secret(answer))

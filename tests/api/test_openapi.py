@@ -34,7 +34,12 @@ class Operation(NamedTuple):
             for parameter in self.item.get("parameters", ())
             if parameter["in"] == "path"
         }
-        return self.path.format(**examples)
+        query = "&".join(
+            f"{parameter['name']}={parameter['schema']['examples'][0]}"
+            for parameter in self.item.get("parameters", ())
+            if parameter["in"] == "query" and parameter["required"]
+        )
+        return self.path.format(**examples) + (f"?{query}" if query else "")
 
 
 def operations(document: dict[str, Any]) -> Iterator[Operation]:
@@ -74,6 +79,8 @@ def test_the_surface_is_the_designs(document: dict[str, Any]) -> None:
         "/v1/agents/{agent}/report": {"put"},
         "/v1/table": {"get"},
         "/v1/plan": {"get"},
+        "/v1/connections": {"get"},
+        "/v1/explain": {"get"},
         "/v1/mode": {"get", "put"},
         "/v1/problems": {"get"},
         "/v1/events": {"get"},

@@ -8,8 +8,8 @@ import pytest
 from lvsctl.errors import ConfigurationError, Conflict, InvalidInput, LvsctlError, Problem
 from lvsctl.host.interface import HostChange
 from lvsctl.messages.model import Membership, Registration, Severity
+from tests.support.fake_director import FakeDirector
 from tests.unit.agent.bench import RIP, VIPS, vip_key
-from tests.unit.agent.fake_director import FakeDirector
 from tests.unit.agent.site import Site, text
 from tests.unit.virtual_time import run
 

@@ -29,9 +29,10 @@ from lvsctl.store.interface import LocalState
 from lvsctl.store.position import Position
 from lvsctl.store.recovery import Recovery
 from tests.support.director_process import TOKEN
+from tests.support.workers import InlineWorker
 from tests.unit.director.checked import REFUSED, TOOK_S
 from tests.unit.director.farms import OTHER_VIP, pool, rip, web
-from tests.unit.director.test_daemon import START, InlineWorker
+from tests.unit.director.test_daemon import START
 from tests.unit.director.test_drains import drain
 from tests.unit.director.test_health_checks import checked
 from tests.unit.director.test_reconciler import Bench
