@@ -42,6 +42,7 @@ class Writes:
         daemon: The director.
         preconditions: Preconditions of the write.
         by: Who makes the request.
+        source: Address that the request came from.
         wait_s: How long to wait for the kernel; None to respond when it is stored.
     """
 
@@ -49,6 +50,7 @@ class Writes:
     daemon: DirectorDaemon
     preconditions: Preconditions
     by: str
+    source: str
     wait_s: float | None
 
     async def put(self, resource: Resource, max_bytes: int = MAX_BODY_BYTES) -> Response:
@@ -82,11 +84,11 @@ class Writes:
     async def delete(self, resource: Removable) -> Response:
         """Remove it."""
         edit = ResourceEdit(resource, self.preconditions, resource.delete)
-        written = await self.daemon.writer.write(edit, by=self.by)
+        written = await self.daemon.writer.write(edit, by=self.by, source=self.source)
         return await written_response(self.daemon, written, self.wait_s)
 
     async def _written(self, edit: ResourceEdit, resource: Resource) -> Response:
-        written = await self.daemon.writer.write(edit, by=self.by)
+        written = await self.daemon.writer.write(edit, by=self.by, source=self.source)
         return await written_response(
             self.daemon,
             written,
@@ -101,7 +103,7 @@ async def writes_of(
     request: Request, daemon: Daemon, conditions: Conditions, asking: Asking, wait: Wait = None
 ) -> Writes:
     """Return the writes of a request, with the parameters that all writes have."""
-    return Writes(request, daemon, conditions, asking.name, wait)
+    return Writes(request, daemon, conditions, asking.author, asking.source, wait)
 
 
 Write = Annotated[Writes, Depends(writes_of)]

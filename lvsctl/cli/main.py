@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, Entry] = {
     "connections": Entry("connections", "connections", "List the connections in the kernel."),
     "explain": Entry("connections", "explain", "Say which real server a connection goes to."),
     "token": Entry("token", "token", "Create, list, rotate and revoke tokens."),
+    "audit": Entry("audit", "audit", "Show who changed what, and who was refused."),
     "watch": Entry("watch", "watch", "Show events, live."),
     "doctor": Entry("doctor", "doctor", "Find what is wrong on this host."),
     "pause": Entry("mode", "pause", "Stop writing to the kernel."),
