@@ -1,17 +1,20 @@
 """Who may use the API, and in whose name: the one place that lets a request through."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Annotated
 
 from fastapi import Depends, Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.failed_attempts import FailedAttempts
 from api.permissions import Permission, Permissions
-from api.problems import FORBIDDEN, NO_TOKEN, RequestRefused, problem_response
+from api.problems import FORBIDDEN, NO_TOKEN, TOKEN_EXPIRED, RequestRefused, problem_response
 from lvsctl.director.access.credentials import Credentials
+from lvsctl.director.access.failed_attempts import WRONG_TOKEN
 from lvsctl.director.access.principal import Principal
+from lvsctl.director.access.refusals import NO_TOKEN as NO_TOKEN_SHOWN
+from lvsctl.director.access.refusals import Refusals
+from lvsctl.farm.access import Role
 
 OPEN_PATHS = frozenset({"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"})
 OPEN_FOLDER = "/static-offline-docs/"
@@ -33,7 +36,7 @@ class Access:
         app: What it stands before.
         permissions: What each route needs.
         credentials: Returns what is accepted.
-        failed: Notes wrong tokens.
+        refusals: Returns where refusals are recorded.
     """
 
     def __init__(
@@ -41,12 +44,12 @@ class Access:
         app: ASGIApp,
         permissions: Permissions,
         credentials: Callable[[], Credentials],
-        failed: FailedAttempts,
+        refusals: Callable[[], Refusals],
     ) -> None:
         self._app = app
         self._permissions = permissions
         self._credentials = credentials
-        self._failed = failed
+        self._refusals = refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 401 or 403, or pass the request on."""
@@ -60,7 +63,7 @@ class Access:
 
     def _check(self, scope: Scope) -> None:
         principal = self._principal(scope)
-        if principal is not None:
+        if principal is not None and not principal.expired:
             scope[PRINCIPAL] = principal
             scope.get("state", {}).get(AUTHENTICATED, _nobody_cares)()
         if _is_open(scope["path"]):
@@ -68,14 +71,21 @@ class Access:
         try:
             needed = self._permissions.find(scope["method"], scope["path"])
         except RequestRefused:
-            if principal is None:  # a stranger is not told what there is
+            if principal is None or principal.expired:  # a stranger is not told what there is
                 raise _no_token() from None
             raise
         if needed.roles is None:
             return
+        record = self._refusals().record
         if principal is None:
+            if "authorization" not in Headers(scope=scope):
+                record(source_of(scope), NO_TOKEN_SHOWN)
             raise _no_token()
+        if principal.expired:
+            record(principal.source, "expired token", principal.name)
+            raise _expired(principal)
         if not needed.allows(principal):
+            record(principal.source, f"{principal.role} may not {needed.route}", principal.name)
             raise _forbidden(principal, needed, scope)
 
     def _principal(self, scope: Scope) -> Principal | None:
@@ -90,7 +100,7 @@ class Access:
             principal = self._credentials().of_token(token.strip(), source)
             if principal is not None:
                 return principal
-        self._failed.note(source)
+        self._refusals().record(source, WRONG_TOKEN)
         return None
 
 
@@ -118,6 +128,15 @@ def _no_token() -> RequestRefused:
     )
 
 
+def _expired(principal: Principal) -> RequestRefused:
+    return RequestRefused(
+        TOKEN_EXPIRED,
+        f"the token {principal.name} has expired; an administrator can give it a new secret: "
+        f"lvsctl token rotate {principal.name}",
+        headers={"WWW-Authenticate": 'Bearer realm="lvsctl", error="invalid_token"'},
+    )
+
+
 def _forbidden(principal: Principal, needed: Permission, scope: Scope) -> RequestRefused:
     what = f"{scope['method']} {scope['path']}"
     if principal.role in (needed.roles or ()):
@@ -126,6 +145,22 @@ def _forbidden(principal: Principal, needed: Permission, scope: Scope) -> Reques
         roles = " or ".join(sorted(needed.roles or ()))
         detail = f"{principal.name} has the role {principal.role}; {what} needs {roles}"
     return RequestRefused(FORBIDDEN, detail)
+
+
+def refuse_foreign_pools(principal: Principal, pools: Collection[str], refusals: Refusals) -> None:
+    """Refuse an agent that wants to join pools which its credential does not name.
+
+    Raises:
+        RequestRefused: 403.
+    """
+    foreign = sorted({*pools} - {*principal.pools})
+    if principal.role is Role.AGENT and foreign:
+        refusals.record(principal.source, "agent may not join a pool", principal.name)
+        raise RequestRefused(
+            FORBIDDEN,
+            f"agent {principal.name} may join {', '.join(principal.pools) or 'no pool'}, not "
+            f"{', '.join(foreign)}; give it a token for these pools too",
+        )
 
 
 def _nobody_cares() -> None:

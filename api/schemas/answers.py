@@ -1,9 +1,25 @@
 """Responses of writes, plan and readiness, and problem details (RFC 9457)."""
 
-from typing import Annotated, Literal, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
+
+
+class Difference(TypedDict):
+    """One difference of the farm."""
+
+    op: Literal["add", "remove", "change"]
+    path: Annotated[
+        str,
+        Field(
+            description="JSON pointer (RFC 6901) into the farm file, with names for the items of "
+            "lists.",
+            examples=["/pools/web/real_servers/rs1/weight"],
+        ),
+    ]
+    old: Annotated[Any, Field(description="null: it was not there.", examples=[100])]
+    new: Annotated[Any, Field(description="null: it is not there any more.", examples=[50])]
 
 
 class WriteAnswer(TypedDict):
@@ -13,6 +29,9 @@ class WriteAnswer(TypedDict):
     changes: Annotated[list[str], Field(description="Objects that changed.")]
     operations: Annotated[
         list[str], Field(description="Resulting operations on the IPVS table, without drift.")
+    ]
+    differences: NotRequired[
+        Annotated[list[Difference], Field(description="With dry_run: field by field.")]
     ]
     applied: NotRequired[
         Annotated[
@@ -41,7 +60,7 @@ class PlanAnswer(TypedDict):
     """Difference between the desired and the observed state."""
 
     revision: int
-    operations: Annotated[list[str], Field(description="On the IPVS table, in order.")]
+    operations: Annotated[list[str], Field(description="Changes of the IPVS table, in order.")]
     host_changes: Annotated[list[str], Field(description="Changes of VIPs and sysctls.")]
     conflicts: list[Conflict]
     foreign: Annotated[
@@ -57,7 +76,7 @@ class Check(TypedDict):
         str,
         Field(
             examples=["kernel"],
-            description="cycle, kernel, farm, store, local-state, events, disk.",
+            description="cycle, kernel, farm, store, local-state, events, disk, access.",
         ),
     ]
     ok: bool
@@ -90,7 +109,7 @@ class ProblemItem(TypedDict):
     pointer: Annotated[
         str,
         Field(
-            description="JSON pointer to it (RFC 6901); empty: the whole document.",
+            description="JSON pointer (RFC 6901) to the field; empty: the whole document.",
             examples=["/vip"],
         ),
     ]

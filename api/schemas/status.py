@@ -27,7 +27,7 @@ Pending = Annotated[
     bool,
     Field(description="Waiting for its agent to report the desired tunnel ready, see reason."),
 ]
-Why = Annotated[str, Field(description="Why, for a person; empty if everything is as declared.")]
+Why = Annotated[str, Field(description="Reason, in words; empty if everything is as declared.")]
 HealthName = Literal["up", "down", "unknown"]
 Healthy = Annotated[
     HealthName | None,
@@ -216,10 +216,10 @@ class ListedServer(TypedDict):
 
 
 class PoolStatus(TypedDict):
-    """Who uses a pool, and all its servers."""
+    """The services that use a pool, and all of its servers."""
 
     services: list[str]
-    tunnel: Annotated[str, Field(description="The pool's, in short.", examples=["gue:6080"])]
+    tunnel: Annotated[str, Field(description="The pool's tunnel.", examples=["gue:6080"])]
     real_servers: list[ListedServer]
 
 

@@ -13,7 +13,9 @@ from datetime import datetime
 
 import structlog
 
+from lvsctl.director.access.acts import Acts
 from lvsctl.director.access.credentials import Credentials
+from lvsctl.director.access.refusals import Refusals
 from lvsctl.director.agents.edits import LatchReady
 from lvsctl.director.agents.sessions import AgentSessions
 from lvsctl.director.applied_farm import AppliedFarm
@@ -24,6 +26,7 @@ from lvsctl.director.clock import Clock, ClockJump
 from lvsctl.director.cycles import Cycles
 from lvsctl.director.drains.drains import Drains
 from lvsctl.director.events.cycle import stored_events
+from lvsctl.director.explain import Explanation, Flow, ways_in
 from lvsctl.director.live_state import LiveState
 from lvsctl.director.loop import ReconcileLoop
 from lvsctl.director.mode import OperatingMode
@@ -43,6 +46,7 @@ from lvsctl.events import Event, EventKind
 from lvsctl.health.prober import Probe
 from lvsctl.health.target import ProbeId, TargetId
 from lvsctl.health.verdict import KeptVerdict
+from lvsctl.ipvs.connections import Connection
 from lvsctl.ipvs.table import ServiceKey
 from lvsctl.net import IPAddress
 from lvsctl.sd_notify import feed_watchdog
@@ -112,6 +116,8 @@ class DirectorDaemon:
         name: Of this director.
         clock: The time of day, and the clock that only runs forward.
         credentials: Who may use it.
+        refusals: Who was refused.
+        acts: What people did to this director alone.
         events: What has happened.
         self_check: Finds what is wrong with this director itself.
         mode: Whether it writes its kernel.
@@ -136,7 +142,9 @@ class DirectorDaemon:
     ) -> None:
         self.name = name
         self.clock = clock
-        self.credentials = Credentials()
+        self.credentials = Credentials(lambda: self._state.stored.tokens, clock.now)
+        self.refusals = Refusals(clock.now)
+        self.acts = Acts(clock.now)
         self.events = events = self_check.events
         self.self_check = self_check
         self._problems = self_check.problems
@@ -242,6 +250,27 @@ class DirectorDaemon:
         """
         return await self._reading.worker.run(self._reading.table.table)
 
+    async def explain(self, flow: Flow) -> Explanation:
+        """Return which real server a client's connection goes to.
+
+        Raises:
+            KernelError: The kernel could not be read.
+        """
+        state = self._state.stored
+        keys, weights = ways_in(state, flow)
+        return await self._reading.worker.run(self._reading.table.explain, flow, keys, weights)
+
+    async def connections(
+        self, wanted: Callable[[Connection], bool], offset: int, limit: int
+    ) -> tuple[Sequence[Connection], int | None]:
+        """Return a page of the kernel's connections, and where the next page begins.
+
+        Raises:
+            KernelError: The kernel could not be read.
+        """
+        read = self._reading.table.connections
+        return await self._reading.worker.run(read, wanted, offset, limit)
+
     async def plan(self) -> Cycle:
         """Compare everything now and write nothing.
 
@@ -260,7 +289,7 @@ class DirectorDaemon:
         self.loop.wake(None)
 
     async def adopt(
-        self, services: Collection[str] | None, *, force: bool, by: str
+        self, services: Collection[str] | None, *, force: bool, by: str, source: str = ""
     ) -> Sequence[ServiceKey]:
         """Take over virtual services that somebody else created and the farm wants.
 
@@ -271,6 +300,7 @@ class DirectorDaemon:
             services: Names of the farm's services; None for all.
             force: Also where the first edit removes destinations.
             by: Who asked for it.
+            source: Address that the request came from; empty if there was none.
 
         Raises:
             NotFound: A name is no service of the farm.
@@ -287,7 +317,7 @@ class DirectorDaemon:
         if not force:
             refuse_removals(adoption, latch, state)
         if latch.ready:
-            await self.writer.write(latch, by=by)
+            await self.writer.write(latch, by=by, source=source)
         await run(reconciler.adopt, adoption, state)
         log.info("adopted", keys=[*map(str, adoption.owners)], by=by)
         self.loop.wake(names)
@@ -296,7 +326,14 @@ class DirectorDaemon:
     def _on_advance(self, step: Advance) -> None:
         """Act on a step of the stored state, whoever made it."""
         self._state.stored = step.after
-        log.info("stored", revision=step.after.revision, by=step.by, objects=len(step.changes))
+        log.info(
+            "stored",
+            revision=step.after.revision,
+            by=step.by,
+            source=step.source,
+            objects=len(step.changes),
+            changed=step.changed,
+        )
         self.agents.on_advance(step)
         self.events.emit(*stored_events(step))
         self.loop.wake(step.dirty)

@@ -14,9 +14,13 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from lvsctl.cli.store import store as store_command
 from lvsctl.errors import (
     ConfigurationError,
+    Conflict,
+    NotFound,
     StaleBase,
     StoreBehind,
     StoreError,
@@ -31,10 +35,12 @@ from lvsctl.store.etcd.address import open_etcd_store, parse_address
 from lvsctl.store.etcd.gateway import RETRY_AFTER_S, Access, Gateway, text
 from lvsctl.store.etcd.layout import CHUNK, Keys, encode_head
 from lvsctl.store.etcd.log import EtcdLog
-from lvsctl.store.etcd.store import EtcdStore
+from lvsctl.store.etcd.store import FAILING_AFTER_S, EtcdStore
 from lvsctl.store.etcd.watcher import LOOK_EVERY_S, LogWatcher
+from lvsctl.store.factory import FILE, StoreLocation, open_store
 from lvsctl.store.position import Position
 from lvsctl.store.sqlite import SqliteStore
+from lvsctl.store.transfer import etcd_status, export_farm, import_farm
 from tests.contract.conftest import clock
 from tests.support.etcd import Member, etcd_cluster, wait_until_healthy
 from tests.support.stores import commit
@@ -267,6 +273,7 @@ def test_without_a_majority_it_reads_and_refuses_writes(
         assert "etcdctl" in str(refusal.value)
         with pytest.raises(StoreError):
             first.find_commit("late", before.position)
+        until(lambda: says_so(first, before.position), 3 * (LOOK_EVERY_S + FAILING_AFTER_S))
         assert before == first.load()
         first.close()
         first = director("lb1")
@@ -281,6 +288,15 @@ def test_without_a_majority_it_reads_and_refuses_writes(
     assert other.load() == first.load()
 
 
+def says_so(store: EtcdStore, position: Position) -> bool:
+    """Return whether a director says that etcd is silent."""
+    try:
+        store.changes_after(position, 1)
+    except StoreUnavailable:
+        return True
+    return False
+
+
 def test_a_new_director_needs_etcd(tmp_path: Path) -> None:
     """It has nothing of its own to go on with."""
     address = parse_address("etcd://127.0.0.1:1/farm")
@@ -289,11 +305,14 @@ def test_a_new_director_needs_etcd(tmp_path: Path) -> None:
 
 
 class LosesAnswers(Gateway):
-    """A gateway whose answers to transactions get lost."""
+    """A gateway whose answers to transactions get lost, or which reaches nobody."""
 
     loses = 0
+    is_cut_off = False
 
     def ask(self, path: str, document: object, within_s: float) -> dict[str, object]:
+        if self.is_cut_off:
+            raise StoreUnavailable("nobody is reached", was_sent=False)
         answer = super().ask(path, document, within_s)  # type: ignore[arg-type]
         if path == "kv/txn" and self.loses:
             self.loses -= 1
@@ -304,7 +323,7 @@ class LosesAnswers(Gateway):
 def test_a_commit_whose_answer_was_lost_is_found(
     members: list[Member], farm: str, tmp_path: Path
 ) -> None:
-    """By its id; the replica has it then."""
+    """By its id; the replica has it then. One that reached nobody was not stored."""
     asked = LosesAnswers(Access([each.url for each in members]))
     address = parse_address(url(members, farm))
     store = EtcdStore(
@@ -319,6 +338,12 @@ def test_a_commit_whose_answer_was_lost_is_found(
         with pytest.raises(StoreUnavailable):
             commit(store, {BLUE: Pool("blue")}, commit_id="lost")
         assert 1 == store.find_commit("lost", base)
+        base = store.load().position
+        asked.is_cut_off = True
+        with pytest.raises(StoreUnavailable):
+            commit(store, {GREEN: Pool("green")}, commit_id="unsent")
+        assert store.find_commit("unsent", base) is None
+        asked.is_cut_off = False
         assert 1 == store.load().revision
         assert 2 == commit(store, {GREEN: Pool("green")})
 
@@ -507,3 +532,68 @@ def test_it_gives_up_when_the_time_is_over() -> None:
     assert 101.02 == pytest.approx(now[0])
     assert [RETRY_AFTER_S] * 20 == waits[:20]
     assert all(f"http://127.0.0.1:{port}" in str(refusal.value) for port in (1, 2))
+
+
+# --- moving a farm --------------------------------------------------------------------------
+
+
+def test_a_farm_moves_to_etcd_and_back(members: list[Member], farm: str, tmp_path: Path) -> None:
+    """It keeps its identity, its revision and its objects; the importing director goes on."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    with contextlib.closing(SqliteStore(source / FILE, clock)) as store:
+        commit(store, {BLUE: Pool("blue")})
+        commit(store, {GREEN: Pool("green")})
+        before = store.load()
+    location = StoreLocation(url(members, farm))
+    assert before.position == import_farm(source, location)
+    with contextlib.closing(open_store(location, source, clock, Retention())) as store:
+        assert before == store.load()
+        commit(store, {GREEN: None})
+        after = store.load()
+    assert after.position == export_farm(location, target)
+    with contextlib.closing(SqliteStore(target / FILE, clock)) as store:
+        assert after == store.load()
+
+
+def test_a_move_overwrites_nothing(members: list[Member], farm: str, tmp_path: Path) -> None:
+    """Neither a farm in etcd nor a file; what is missing is named."""
+    location = StoreLocation(url(members, farm))
+    with pytest.raises(NotFound, match=r"farm\.db does not exist"):
+        import_farm(tmp_path, location)
+    with pytest.raises(NotFound, match="etcd has no farm"):
+        export_farm(location, tmp_path)
+    SqliteStore(tmp_path / FILE, clock).close()
+    import_farm(tmp_path, location)
+    with pytest.raises(Conflict, match="etcdctl del"):
+        import_farm(tmp_path, location)
+    with pytest.raises(Conflict, match=r"farm\.db exists"):
+        export_farm(location, tmp_path)
+
+
+def test_what_etcd_holds_is_shown(director: Open, members: list[Member], farm: str) -> None:
+    """Its members with the leader, where the farm is, and how long its log is."""
+    store = director("lb1")
+    commit(store, {BLUE: Pool("blue")})
+    down = url(members, farm).replace("/" + farm, f",127.0.0.1:1/{farm}")
+    found = etcd_status(StoreLocation(down))
+    assert (store.load().position, 1, "") == (found.position, found.commits, found.problem)
+    assert 1 == sum(each.leads for each in found.members)
+    assert [True, True, True, False] == [not each.problem for each in found.members]
+
+
+def test_the_command_line_moves_a_farm(members: list[Member], farm: str, tmp_path: Path) -> None:
+    """And says where it is then."""
+    SqliteStore(tmp_path / FILE, clock).close()
+    where = ["--store", url(members, farm)]
+    run = CliRunner()
+    imported = run.invoke(store_command, ["import", *where, "--state-dir", str(tmp_path)])
+    assert imported.output.startswith("imported revision 0 of epoch 1 of farm ")
+    shown = run.invoke(store_command, ["status", *where, "-o", "json"])
+    assert {"epoch": 1, "revision": 0} == {
+        name: value
+        for name, value in json.loads(shown.output)["position"].items()
+        if name != "farm_id"
+    }
+    assert "LEADER" in run.invoke(store_command, ["status", *where]).output
+    exported = ["export", *where, "--state-dir", str(tmp_path / "new")]
+    assert run.invoke(store_command, exported).output.startswith("exported revision 0")

@@ -13,8 +13,17 @@ class Principal:
         role: What they may do.
         name: Of their token, of their account on this host, or of their agent.
         source: Where the request came from: an address, or ``UNIX socket``.
+        pools: That an agent may join.
+        expired: Their credential was good once.
     """
 
     role: Role
     name: str
     source: str
+    pools: tuple[str, ...] = ()
+    expired: bool = False
+
+    @property
+    def author(self) -> str:
+        """How the history names them."""
+        return f"agent {self.name}" if self.role is Role.AGENT else self.name

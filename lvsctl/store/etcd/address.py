@@ -14,6 +14,7 @@ from lvsctl.store.etcd.log import EtcdLog
 from lvsctl.store.etcd.store import EtcdStore
 from lvsctl.store.etcd.watcher import LogWatcher
 from lvsctl.store.sqlite import SqliteStore
+from lvsctl.token_file import read_password
 
 _URL = re.compile(
     r"etcd(?P<tls>\+tls)?://((?P<user>[^@/]+)@)?(?P<members>[^/@]+)/(?P<farm>[A-Za-z0-9._-]+)"
@@ -54,7 +55,7 @@ def parse_address(
         raise ConfigurationError(f"--store {url}: user {user} needs --store-password-file")
     scheme = "https" if found["tls"] else "http"
     endpoints = tuple(f"{scheme}://{member}" for member in found["members"].split(","))
-    password = password_file.read_text().strip() if password_file and user else ""
+    password = read_password(password_file, "--store-password-file") if password_file else ""
     return EtcdAddress(Access(endpoints, user, password, tls), found["farm"])
 
 

@@ -102,9 +102,18 @@ class EtcdLog:
                 return replace(head, mod_revision=int(found["mod_revision"]))
         return None
 
-    def create(self, head: Head, within_s: float) -> Head | None:
-        """Make a new farm that has no commits; None where there is one already."""
-        answer = self._transaction(None, [_put(self._keys.head, encode_head(head))], [], within_s)
+    def create(self, whole: Whole, within_s: float) -> Head | None:
+        """Make a new farm of these objects; None where there is one already."""
+        head = whole.head
+        envelope, pins = self._staged(
+            snapshot_of(head, whole.rows), f"snapshot-{head.id}", within_s
+        )
+        operations = [
+            _put(self._keys.head, encode_head(head)),
+            _put(self._keys.snapshot, envelope.encode()),
+            *pins,
+        ]
+        answer = self._transaction(None, operations, [], within_s)
         if not answer.get("succeeded"):
             return None
         return replace(head, mod_revision=int(answer["header"]["revision"]))
@@ -184,6 +193,14 @@ class EtcdLog:
             *chain.from_iterable(map(self._without_chunks, [*gone, *([before] if before else [])])),
         ]
         return bool(self._transaction(head, operations, [], within_s).get("succeeded"))
+
+    def size(self, within_s: float) -> int:
+        """Return how many commits the log holds."""
+        request = {
+            **_range(self._keys.entry(0), self._keys.entry(10**12 - 1)),
+            "count_only": True,
+        }
+        return int(self._gateway.ask("kv/range", request, within_s).get("count", 0))
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -301,6 +318,12 @@ class EtcdLog:
             self._gateway.ask("kv/put", request, within_s)
             pins.append({"request_put": {"key": key, "ignore_value": True}})
         return Envelope(envelope.head, b"", body_id, len(pins)), pins
+
+    def _staged_snapshot(
+        self, whole: Whole, within_s: float
+    ) -> tuple[Envelope, Sequence[Operation]]:
+        body_id = f"snapshot-{whole.head.id}"
+        return self._staged(snapshot_of(whole.head, whole.rows), body_id, within_s)
 
     def _whole_body(self, envelope: Envelope, at: int, within_s: float) -> Envelope:
         if not envelope.chunks:
