@@ -1,7 +1,7 @@
 """What a cycle shows that people want to hear of. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import TypeVar
 
 from lvsctl.director.reconcile.cycle import Cycle, KernelView, KeyState, ServiceHealth
@@ -38,7 +38,7 @@ def cycle_events(before: KernelView, cycle: Cycle, after: KernelView) -> Iterato
     yield from _listed(
         EventKind.KERNEL_REFUSED, "the kernel refused operations", refused, _with_result
     )
-    yield from view_events(before, after)
+    yield from view_events(before, after, cycle.dirty)
 
 
 def _was_right(operation: Operation, before: KernelView, cycle: Cycle) -> bool:
@@ -83,14 +83,25 @@ def _listed(
         yield Event(kind, detail=f"{what}: {len(items)}", items=first)
 
 
-def view_events(before: KernelView, after: KernelView) -> Iterator[Event]:
-    """Yield what is wrong now and was not, and what is not any more."""
+def view_events(
+    before: KernelView, after: KernelView, names: frozenset[str] | None = None
+) -> Iterator[Event]:
+    """Yield what is wrong now and was not, and what is not any more.
+
+    Args:
+        before: What was known.
+        after: What is known now.
+        names: The services of which something else may be known; None for all.
+    """
     if after.error and not before.error:
         yield Event(EventKind.KERNEL_UNREADABLE, detail=after.error)
     if before.error and not after.error:
         yield Event(EventKind.KERNEL_READABLE, detail="the kernel can be compared again")
     yield from _differences(
-        _conflicts(before), _conflicts(after), EventKind.CONFLICT, EventKind.CONFLICT_OVER
+        _conflicts(before, names),
+        _conflicts(after, names),
+        EventKind.CONFLICT,
+        EventKind.CONFLICT_OVER,
     )
     yield from _differences(
         {str(vip): why for vip, why in before.vips.items()},
@@ -104,10 +115,18 @@ def view_events(before: KernelView, after: KernelView) -> Iterator[Event]:
         EventKind.HOST_PROBLEM,
         EventKind.HOST_PROBLEM_OVER,
     )
-    yield from _health_events(before, after)
+    yield from _health_events(_health(before, names), _health(after, names))
 
 
-def _health_events(before: KernelView, after: KernelView) -> Iterator[Event]:
+def _health(view: KernelView, names: frozenset[str] | None) -> Mapping[str, ServiceHealth]:
+    if names is None:
+        return view.health
+    return {name: view.health[name] for name in names if name in view.health}
+
+
+def _health_events(
+    before: Mapping[str, ServiceHealth], after: Mapping[str, ServiceHealth]
+) -> Iterator[Event]:
     """Yield for each service where its pool's health makes an exception, or does no longer."""
     exceptions: Sequence[tuple[Callable[[ServiceHealth], str], EventKind, EventKind]] = (
         (lambda health: health.panic, EventKind.PANIC, EventKind.PANIC_OVER),
@@ -120,8 +139,8 @@ def _health_events(before: KernelView, after: KernelView) -> Iterator[Event]:
     )
     for why, began, ended in exceptions:
         was, now = (
-            {name: said for name, health in view.health.items() if (said := why(health))}
-            for view in (before, after)
+            {name: said for name, health in healths.items() if (said := why(health))}
+            for healths in (before, after)
         )
         yield from _differences(was, now, began, ended)
 
@@ -131,12 +150,13 @@ def _lost_quorum(health: ServiceHealth) -> str:
     return f"{health.lost_quorum}{withdrawn}" if health.lost_quorum else ""
 
 
-def _conflicts(view: KernelView) -> Mapping[str, str]:
-    return {
-        str(key): seen.reason
-        for key, seen in view.services.items()
-        if seen.state is KeyState.CONFLICT
-    }
+def _conflicts(view: KernelView, names: frozenset[str] | None) -> Mapping[str, str]:
+    of_names = (
+        view.services.items()
+        if names is None
+        else chain.from_iterable(map(view.of_service, sorted(names)))
+    )
+    return {str(key): seen.reason for key, seen in of_names if seen.state is KeyState.CONFLICT}
 
 
 def _differences(
