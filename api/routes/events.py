@@ -39,7 +39,8 @@ class EventStream(StreamingResponse):
     responses={
         HTTPStatus.OK.value: {
             "description": "Server-sent events. The field `id` resumes, `event` is the kind, "
-            "`data` a JSON object: `id`, `at`, `kind`, `subject`, `detail`, `items`, `by`. Where "
+            "`data` a JSON object: `id`, `at`, `kind`, `subject`, `detail`, `items`, `by`, and "
+            "the `code` of the reason that the detail gives. Where "
             "events that were asked for are no longer kept, one named `lost`, without an id, says "
             "how many, before those that are.",
             "content": {
@@ -144,4 +145,5 @@ def event_document(recorded: RecordedEvent) -> Json:
         "detail": event.detail,
         "items": [*event.items],
         "by": event.by,
+        "code": event.code,
     }

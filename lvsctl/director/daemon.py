@@ -42,6 +42,7 @@ from lvsctl.health.target import ProbeId, TargetId
 from lvsctl.health.verdict import KeptVerdict
 from lvsctl.ipvs.table import ServiceKey
 from lvsctl.net import IPAddress
+from lvsctl.reasons.director import ONLY_PLANNED
 from lvsctl.sd_notify import feed_watchdog
 from lvsctl.store.interface import LocalState, Mode
 from lvsctl.worker import Worker
@@ -244,7 +245,7 @@ class DirectorDaemon:
             KernelError: The kernel could not be read.
         """
         cycle = self._kernel.reconciler.cycle
-        return await self._kernel.worker.run(cycle, self.state, None, "only looked at")
+        return await self._kernel.worker.run(cycle, self.state, None, ONLY_PLANNED())
 
     async def set_mode(self, mode: Mode) -> None:
         """Keep a mode, durably, and act on it.

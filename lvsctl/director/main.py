@@ -53,6 +53,9 @@ from lvsctl.ipvs.factory import open_ipvs
 from lvsctl.ipvs.interface import Ipvs
 from lvsctl.logs import configure_logging
 from lvsctl.net import IPAddress
+from lvsctl.reasons import director as reasons
+from lvsctl.reasons.errors import STORE_NOT_CONTINUED
+from lvsctl.reasons.reason import Reason
 from lvsctl.sd_notify import notify_ready
 from lvsctl.store.commits import Retention
 from lvsctl.store.events import MemoryEventLog, OpenedHistory, open_history
@@ -164,7 +167,7 @@ async def open_daemon(
     *,
     probe: Probe,
     open_events: Callable[[], OpenedHistory] = lambda: OpenedHistory(MemoryEventLog()),
-    disk_problem: Callable[[], str] = str,
+    disk_problem: Callable[[], Reason | None] = lambda: None,
     now: Callable[[], datetime] = utc_now,
     monotonic: Callable[[], float] = time.monotonic,
     recovery: Recovery | None = None,
@@ -201,7 +204,8 @@ async def open_daemon(
         problems = Problems(events.emit)
         if history.lost:
             events.emit(Event(EventKind.HISTORY_LOST, detail=history.lost))
-            problems.report(Component.EVENTS, history.lost, hinders=not history.durable, lasts=True)
+            lost = reasons.EVENTS_LOST(error=history.lost)
+            problems.report(Component.EVENTS, lost, hinders=not history.durable, lasts=True)
         kernel = await kernel_worker.run(open_kernel)
         for edge in (kernel.ipvs, kernel.host, kernel.local):
             stack.push_async_callback(kernel_worker.run, edge.close)
@@ -213,7 +217,8 @@ async def open_daemon(
         if store.begun:
             events.emit(Event(EventKind.NEW_EPOCH, detail=store.begun))
         if kernel.local_problem:
-            problems.report(Component.LOCAL_STATE, kernel.local_problem, lasts=True)
+            unusable_state = reasons.LOCAL_STATE_LOST(error=kernel.local_problem)
+            problems.report(Component.LOCAL_STATE, unusable_state, lasts=True)
         event_loop = asyncio.get_running_loop()
 
         def on_vips_changed(vips: Collection[IPAddress]) -> None:
@@ -259,7 +264,7 @@ async def open_daemon(
                 problems,
                 events,
                 partial(asyncio.to_thread, disk_problem),  # a disk may hang
-                lambda: store.refusal,
+                lambda: STORE_NOT_CONTINUED(error=store.refusal) if store.refusal else None,
                 writes,
             ),
         )

@@ -26,6 +26,7 @@ from lvsctl.host.interface import Host
 from lvsctl.ipvs.interface import Ipvs
 from lvsctl.ipvs.table import AddService, ServiceKey
 from lvsctl.net import IPAddress
+from lvsctl.reasons.reason import Reason
 from lvsctl.results import Done, Failed, Result, Unknown
 from lvsctl.store.interface import LocalState
 
@@ -65,7 +66,9 @@ class Reconciler:
         self._phases = Phases(probes, targets, placements, self._table)
         self._memory = Memory()
 
-    def cycle(self, state: State, dirty: frozenset[str] | None, not_enforced: str) -> Cycle:
+    def cycle(
+        self, state: State, dirty: frozenset[str] | None, not_enforced: Reason | None
+    ) -> Cycle:
         """Observe, decide, and write what differs.
 
         This is done a second time where the kernel's answers show that the table changed
@@ -94,7 +97,7 @@ class Reconciler:
         )
 
     def _cycle(
-        self, state: State, dirty: frozenset[str] | None, not_enforced: str
+        self, state: State, dirty: frozenset[str] | None, not_enforced: Reason | None
     ) -> tuple[Cycle, bool]:
         """Return the account of one cycle, and whether it needs no second one."""
         observation = self._observer.observe(state, dirty, self._table.claims)
@@ -141,7 +144,9 @@ class Reconciler:
         """What is ours at this moment; a frozen value, for any thread."""
         return Claims(self._table.claims, self._probes.keys)
 
-    def path_problems(self, state: State, ways: Sequence[TunnelProbe]) -> Mapping[TunnelProbe, str]:
+    def path_problems(
+        self, state: State, ways: Sequence[TunnelProbe]
+    ) -> Mapping[TunnelProbe, Reason | None]:
         """Observe what probes need that take some ways through the tunnel.
 
         Returns:

@@ -51,7 +51,7 @@ class Writer:
         except StoreNotAccepted:
             raise
         except StoreError as error:
-            self._problems.report(Component.STORE, str(error))
+            self._problems.report(Component.STORE, error.reason)
             raise
         finally:
             self._follower.take_in()
