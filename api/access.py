@@ -1,6 +1,6 @@
 """Who may use the API, and in whose name: the one place that lets a request through."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -9,9 +9,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.failed_attempts import FailedAttempts
 from api.permissions import Permission, Permissions
-from api.problems import FORBIDDEN, NO_TOKEN, RequestRefused, problem_response
+from api.problems import FORBIDDEN, NO_TOKEN, TOKEN_EXPIRED, RequestRefused, problem_response
 from lvsctl.director.access.credentials import Credentials
 from lvsctl.director.access.principal import Principal
+from lvsctl.farm.access import Role
 
 OPEN_PATHS = frozenset({"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"})
 OPEN_FOLDER = "/static-offline-docs/"
@@ -60,7 +61,7 @@ class Access:
 
     def _check(self, scope: Scope) -> None:
         principal = self._principal(scope)
-        if principal is not None:
+        if principal is not None and not principal.expired:
             scope[PRINCIPAL] = principal
             scope.get("state", {}).get(AUTHENTICATED, _nobody_cares)()
         if _is_open(scope["path"]):
@@ -68,13 +69,15 @@ class Access:
         try:
             needed = self._permissions.find(scope["method"], scope["path"])
         except RequestRefused:
-            if principal is None:  # a stranger is not told what there is
+            if principal is None or principal.expired:  # a stranger is not told what there is
                 raise _no_token() from None
             raise
         if needed.roles is None:
             return
         if principal is None:
             raise _no_token()
+        if principal.expired:
+            raise _expired(principal)
         if not needed.allows(principal):
             raise _forbidden(principal, needed, scope)
 
@@ -118,6 +121,15 @@ def _no_token() -> RequestRefused:
     )
 
 
+def _expired(principal: Principal) -> RequestRefused:
+    return RequestRefused(
+        TOKEN_EXPIRED,
+        f"the token {principal.name} has expired; an administrator can give it a new secret: "
+        f"lvsctl token rotate {principal.name}",
+        headers={"WWW-Authenticate": 'Bearer realm="lvsctl", error="invalid_token"'},
+    )
+
+
 def _forbidden(principal: Principal, needed: Permission, scope: Scope) -> RequestRefused:
     what = f"{scope['method']} {scope['path']}"
     if principal.role in (needed.roles or ()):
@@ -126,6 +138,21 @@ def _forbidden(principal: Principal, needed: Permission, scope: Scope) -> Reques
         roles = " or ".join(sorted(needed.roles or ()))
         detail = f"{principal.name} has the role {principal.role}; {what} needs {roles}"
     return RequestRefused(FORBIDDEN, detail)
+
+
+def refuse_foreign_pools(principal: Principal, pools: Collection[str]) -> None:
+    """Refuse an agent that wants to join pools which its credential does not name.
+
+    Raises:
+        RequestRefused: 403.
+    """
+    foreign = sorted({*pools} - {*principal.pools})
+    if principal.role is Role.AGENT and foreign:
+        raise RequestRefused(
+            FORBIDDEN,
+            f"agent {principal.name} may join {', '.join(principal.pools) or 'no pool'}, not "
+            f"{', '.join(foreign)}; give it a token for these pools too",
+        )
 
 
 def _nobody_cares() -> None:

@@ -21,6 +21,7 @@ from api.permissions import Permissions
 from api.rendering import MEDIA_TYPE, json_bytes
 from api.routes import (
     agents,
+    connections,
     events,
     farm,
     health,
@@ -30,6 +31,7 @@ from api.routes import (
     overrides,
     pools,
     services,
+    tokens,
     tunnels,
 )
 from api.same_origin import SameOrigin
@@ -41,18 +43,18 @@ Web farms behind Linux Virtual Server in IP-tunnel mode: the declared farm, its 
 and this director's kernel.
 
 A write returns when it is stored; with `wait` it returns when this director's kernel has applied
-it, or tells why not. Every object has an `ETag`: with `If-Match` a write fails with 412 if the
+it, or says why not. Every object has an `ETag`: with `If-Match` a write fails with 412 if the
 object has changed in the meantime, and `If-None-Match: *` only creates. `status` is the state at
-run time; if it is sent in a request, it is ignored.
+run time; it is ignored in requests.
 """
 
 
 def create_app(daemon: DirectorDaemon, host_names: Collection[str] = ()) -> FastAPI:
-    """Return the app that speaks for a director.
+    """Return the app of a director.
 
     Args:
-        daemon: Whose farm and kernel it is about.
-        host_names: Under which it is reached, beside its addresses and its own name.
+        daemon: The director.
+        host_names: Host names that clients may use, besides its addresses and its own name.
     """
     app = copy.copy(prepared_app())
     permissions: Permissions = app.state.permissions
@@ -78,7 +80,7 @@ def _later(after_s: float, call: Callable[[], None]) -> None:
 
 @functools.cache
 def prepared_app() -> FastAPI:
-    """Return what all apps of this process have in common; it takes a quarter of a second."""
+    """Return what all apps of this process share; creating it takes a quarter of a second."""
     app = FastAPIOffline(
         title="lvsctl",
         openapi_url=OPENAPI_PATH,
@@ -92,7 +94,7 @@ def prepared_app() -> FastAPI:
     app.include_router(health.router)
     app.include_router(metrics.router)
     app.include_router(_version_1())
-    # Made now: the first to ask for it would hold up the event loop.
+    # Built now: on the first request it would block the event loop.
     app.state.contract = contract = Contract(app)
     app.state.permissions = Permissions(contract.document["paths"])
     app.openapi = lambda: contract.document  # type: ignore[method-assign]
@@ -101,7 +103,7 @@ def prepared_app() -> FastAPI:
 
 
 def _serve_contract(app: FastAPI, contract: Contract) -> None:
-    # FastAPI would write it anew for everybody, and anybody may ask.
+    # FastAPI would serialize it for each request, which needs no token.
     text = json_bytes(contract.document)
 
     async def openapi(_: Request) -> Response:
@@ -112,7 +114,8 @@ def _serve_contract(app: FastAPI, contract: Contract) -> None:
 
 def _version_1() -> APIRouter:
     router = APIRouter(prefix="/v1", responses=EVERY, dependencies=[Depends(_known_query)])
-    for subject in (farm, services, pools, overrides, tunnels, agents, kernel, mode, events):
+    farms = (farm, services, pools, overrides, tunnels, agents)
+    for subject in (*farms, kernel, connections, mode, events, tokens):
         router.include_router(subject.router)
     router.include_router(health.problems_router)
     return router

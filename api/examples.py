@@ -1,4 +1,4 @@
-"""Examples of responses, for the documentation; those of requests are in their schemas."""
+"""Examples of responses for the documentation; the schemas of requests have their own."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +18,16 @@ REAL_SERVER = {
     "weight": 100,
     "upper_threshold": 0,
     "lower_threshold": 0,
+}
+CONNECTION = {
+    "protocol": "tcp",
+    "client": "203.0.113.9",
+    "client_port": 40000,
+    "vip": "198.51.100.10",
+    "vip_port": 80,
+    "server": "192.0.2.11",
+    "state": "ESTABLISHED",
+    "expires": "899s",
 }
 SERVER_STATUS = {
     "origin": "declared",
@@ -253,6 +263,16 @@ TABLE = {
     "timeouts": {"tcp": "15m", "tcp_fin": "2m", "udp": "5m"},
 }
 
+TOKEN = {
+    "name": "ci",
+    "role": "operator",
+    "pools": [],
+    "by": "root",
+    "secrets": [{"created": "2026-01-02T03:04:05Z", "expires": "2026-04-02T03:04:05Z"}],
+    "last_used": "2026-01-02T03:34:05Z",
+    "last_source": "192.0.2.99",
+}
+
 ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "WriteAnswer": {
         "revision": 17,
@@ -296,6 +316,16 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
         "problems": [],
         "problem_reasons": [],
     },
+    "Connections": {"connections": [CONNECTION], "next": 100},
+    "ExplainAnswer": {
+        "key": "tcp 198.51.100.10:80",
+        "service": "web",
+        "scheduler": "mh",
+        "cause": "connection",
+        "reason": "the connection exists in the kernel (ESTABLISHED)",
+        "servers": [{"name": "rs1", "address": "192.0.2.11"}],
+        "connection": CONNECTION,
+    },
     "ModeAnswer": {
         "mode": "observe",
         "reason": "switch work",
@@ -321,6 +351,14 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
             }
         ]
     },
+    "TokenAnswer": TOKEN,
+    "Tokens": {"tokens": [TOKEN]},
+    "NewSecret": {
+        "name": "ci",
+        "role": "operator",
+        "token": "lvsctl_...",
+        "expires": "2026-04-02T03:04:05Z",
+    },
     "ProblemDetails": {
         "type": "urn:lvsctl:problem:invalid-input",
         "title": "Invalid input",
@@ -339,4 +377,4 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
         ],
     },
 }
-"""By the name of the document."""
+"""By name of the schema."""

@@ -1,4 +1,4 @@
-"""What health checks say, as documents. Pure."""
+"""Documents about health. Pure."""
 
 from collections.abc import Iterable, Mapping
 
@@ -15,18 +15,18 @@ from lvsctl.reasons.reason import code_of, in_words
 
 
 def health_name(*, healthy: bool | None) -> HealthName:
-    """Return what a verdict is called."""
+    """Return the name of a verdict in documents."""
     return "unknown" if healthy is None else "up" if healthy else "down"
 
 
 def worst(names: Iterable[HealthName]) -> HealthName | None:
-    """Return the worst of some; None of none."""
+    """Return the worst of several; None if there are none."""
     order: tuple[HealthName, ...] = ("down", "unknown", "up")
     return min(names, key=order.index, default=None)
 
 
 def health_status(target: TargetId, verdicts: Mapping[ProbeId, Verdict]) -> HealthStatus:
-    """Return what all checks of a server say for one VIP."""
+    """Return the health of a server for one VIP, over all its checks."""
     health = health_of(verdicts.values())
     return {
         "vip": str(target.vip),
@@ -65,7 +65,7 @@ def _last_probe(last: Passed | Failed | None) -> LastProbe | None:
 
 
 def service_health(health: cycle.ServiceHealth) -> ServiceHealth:
-    """Return what the health of its pool means for a service."""
+    """Return the effect of a pool's health on a service."""
     return {
         "healthy": health.healthy,
         "panic": str(health.panic or ""),

@@ -68,9 +68,14 @@ ROUTES: Mapping[str, Mapping[str, Roles | None]] = {
     "/v1/agents/{agent}/report": {"PUT": OWN_AGENT},
     "/v1/table": {"GET": READ},
     "/v1/plan": {"GET": READ},
+    "/v1/connections": {"GET": READ},
+    "/v1/explain": {"GET": READ},
     "/v1/mode": {"GET": READ, "PUT": OPERATE},
     "/v1/events": {"GET": READ},
     "/v1/problems": {"GET": READ},
+    "/v1/tokens": {"GET": ADMINISTER},
+    "/v1/tokens/{token}": {"GET": ADMINISTER, "PUT": ADMINISTER, "DELETE": ADMINISTER},
+    "/v1/tokens/{token}/rotate": {"POST": ADMINISTER},
 }
 
 

@@ -86,6 +86,7 @@ class RequestRefused(LvsctlError):
 
 BAD_REQUEST = ProblemType(HTTPStatus.BAD_REQUEST, "Bad request")
 NO_TOKEN = ProblemType(HTTPStatus.UNAUTHORIZED, "No token")
+TOKEN_EXPIRED = ProblemType(HTTPStatus.UNAUTHORIZED, "Token expired")
 FORBIDDEN = ProblemType(HTTPStatus.FORBIDDEN, "Forbidden")
 FOREIGN_ORIGIN = ProblemType(HTTPStatus.FORBIDDEN, "Foreign origin")
 FOREIGN_HOST = ProblemType(HTTPStatus.MISDIRECTED_REQUEST, "Foreign host")

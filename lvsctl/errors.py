@@ -185,7 +185,15 @@ class StoreCorrupt(StoreError):
 
 
 class StoreUnavailable(StoreError):
-    """Not enough members of the etcd that holds the farm answer."""
+    """Not enough members of the etcd that holds the farm answer.
+
+    Attributes:
+        was_sent: Whether the request may have reached a member, which may yet carry it out.
+    """
+
+    def __init__(self, message: str, *, was_sent: bool = True) -> None:
+        super().__init__(message)
+        self.was_sent = was_sent
 
     kind = reasons.STORE_UNAVAILABLE
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from api.bodies import MAX_FARM_BYTES
 from api.daemon import Daemon
 from api.documentation import BODY, STALE, takes
 from api.preconditions import Conditions, known_tags
@@ -21,7 +22,7 @@ router = APIRouter(tags=["farm"])
 
 
 class FarmText:
-    """The farm as JSON, written once for each revision of a store."""
+    """The farm as JSON, serialized once per revision of a store."""
 
     def __init__(self) -> None:
         self._of: tuple[str, int] | None = None
@@ -45,7 +46,7 @@ def _written(state: State) -> tuple[str, bytes]:
     "/farm",
     summary="Show the farm",
     response_model=Farm,
-    responses={HTTPStatus.NOT_MODIFIED.value: {"description": "It is as If-None-Match has it."}},
+    responses={HTTPStatus.NOT_MODIFIED.value: {"description": "It has not changed."}},
 )
 async def get_farm(request: Request, daemon: Daemon, conditions: Conditions) -> Response:
     """The whole farm, as in a farm file, with its ETag."""
@@ -72,4 +73,5 @@ async def put_farm(
 ) -> Response:
     """Replace the farm; overrides and agents are kept. services and pools are required."""
     resource = FarmResource(force=force)
-    return await (write.dry_put(resource) if dry_run else write.put(resource))
+    put = write.dry_put if dry_run else write.put
+    return await put(resource, MAX_FARM_BYTES)

@@ -21,15 +21,15 @@ async def get_table(daemon: Daemon) -> Response:
     return await large_response(lambda: table_document(reading))
 
 
-@router.get("/plan", summary="Show what differs", response_model=PlanAnswer)
+@router.get("/plan", summary="Show differences", response_model=PlanAnswer)
 async def get_plan(daemon: Daemon) -> Response:
-    """Compare everything now, and write nothing: drift, conflicts, foreign services, problems."""
+    """Compare everything now, without writing: drift, conflicts, foreign services, problems."""
     cycle = await daemon.plan()
     return await large_response(lambda: plan_document(cycle))
 
 
 def plan_document(cycle: Cycle) -> PlanAnswer:
-    """Return what a look at everything has found."""
+    """Return the document of a cycle that observed everything and wrote nothing."""
     return {
         "revision": cycle.revision,
         "operations": [*map(str, cycle.operations)],

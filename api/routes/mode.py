@@ -34,7 +34,7 @@ async def get_mode(daemon: Daemon) -> Response:
 async def put_mode(request: Request, daemon: Daemon, asking: Asking) -> Response:
     """``observe`` stops writing to the kernel, ``enforce`` resumes; survives a restart."""
     asked = await read_body(request, lambda document: validated(ModeRequest, document))
-    asked.refuse_wrong_end()
+    asked.check_duration()
     now = daemon.now()
     until = None if asked.lasts_s is None else now + timedelta(seconds=asked.lasts_s)
     mode = Mode(ModeName(asked.mode), asked.reason, until, asking.name, now)

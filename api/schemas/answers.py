@@ -44,7 +44,7 @@ class PlanAnswer(TypedDict):
     """Difference between the desired and the observed state."""
 
     revision: int
-    operations: Annotated[list[str], Field(description="On the IPVS table, in order.")]
+    operations: Annotated[list[str], Field(description="Changes of the IPVS table, in order.")]
     host_changes: Annotated[list[str], Field(description="Changes of VIPs and sysctls.")]
     conflicts: list[Conflict]
     foreign: Annotated[
@@ -61,7 +61,7 @@ class Check(TypedDict):
         str,
         Field(
             examples=["kernel"],
-            description="cycle, kernel, farm, store, local-state, events, disk.",
+            description="cycle, kernel, farm, store, local-state, events, disk, access.",
         ),
     ]
     ok: bool
@@ -95,7 +95,7 @@ class ProblemItem(TypedDict):
     pointer: Annotated[
         str,
         Field(
-            description="JSON pointer to it (RFC 6901); empty: the whole document.",
+            description="JSON pointer (RFC 6901) to the field; empty: the whole document.",
             examples=["/vip"],
         ),
     ]

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from typing_extensions import TypedDict
 
-Why = Annotated[str, Field(description="Why, for a person; empty if everything is as declared.")]
+Why = Annotated[str, Field(description="Reason, in words; empty if everything is as declared.")]
 ReasonCode = Annotated[
     str,
     Field(

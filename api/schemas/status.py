@@ -212,10 +212,10 @@ class ListedServer(Explained):
 
 
 class PoolStatus(TypedDict):
-    """Who uses a pool, and all its servers."""
+    """The services that use a pool, and all of its servers."""
 
     services: list[str]
-    tunnel: Annotated[str, Field(description="The pool's, in short.", examples=["gue:6080"])]
+    tunnel: Annotated[str, Field(description="The pool's tunnel.", examples=["gue:6080"])]
     real_servers: list[ListedServer]
 
 

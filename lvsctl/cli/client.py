@@ -13,7 +13,7 @@ from lvsctl.cli.words import words_of
 from lvsctl.client.address import socket_of
 from lvsctl.client.unix import base_url_of, unix_transport
 from lvsctl.errors import ConfigurationError, DirectorUnreachable, LvsctlError, Problem
-from lvsctl.farm.rules.farm import NAME_ALLOWED
+from lvsctl.farm.rules.fields import NAME_ALLOWED
 
 Json = Any
 """A JSON value as :mod:`json` reads it."""
@@ -105,9 +105,9 @@ class DirectorClient:
         """Close the connection."""
         self._client.close()
 
-    def get(self, *path: str) -> Answer:
+    def get(self, *path: str, parameters: Mapping[str, str] | None = None) -> Answer:
         """Read a resource; the parts of its path are quoted here."""
-        return self._ask("GET", path)
+        return self._ask("GET", path, None, parameters)
 
     def put(
         self,

@@ -21,6 +21,7 @@ from lvsctl.director.checks.health_checks import HealthChecks
 from lvsctl.director.clock import Clock, ClockJump
 from lvsctl.director.drains.drains import Drains
 from lvsctl.director.events.cycle import stored_events
+from lvsctl.director.explain import Explanation, Flow, ways_in
 from lvsctl.director.live_state import LiveState
 from lvsctl.director.loop import ReconcileLoop
 from lvsctl.director.mode import OperatingMode
@@ -40,6 +41,7 @@ from lvsctl.events import Event, EventKind
 from lvsctl.health.prober import Probe
 from lvsctl.health.target import ProbeId, TargetId
 from lvsctl.health.verdict import KeptVerdict
+from lvsctl.ipvs.connections import Connection
 from lvsctl.ipvs.table import ServiceKey
 from lvsctl.net import IPAddress
 from lvsctl.reasons.director import ONLY_PLANNED
@@ -134,7 +136,7 @@ class DirectorDaemon:
     ) -> None:
         self.name = name
         self.clock = clock
-        self.credentials = Credentials()
+        self.credentials = Credentials(lambda: self._state.stored.tokens, clock.now)
         self.events = events = self_check.events
         self.self_check = self_check
         self._problems = self_check.problems
@@ -237,6 +239,27 @@ class DirectorDaemon:
             KernelError: It could not be read.
         """
         return await self._reading.worker.run(self._reading.table.table)
+
+    async def explain(self, flow: Flow) -> Explanation:
+        """Return which real server a client's connection goes to.
+
+        Raises:
+            KernelError: The kernel could not be read.
+        """
+        state = self._state.stored
+        keys, weights = ways_in(state, flow)
+        return await self._reading.worker.run(self._reading.table.explain, flow, keys, weights)
+
+    async def connections(
+        self, wanted: Callable[[Connection], bool], offset: int, limit: int
+    ) -> tuple[Sequence[Connection], int | None]:
+        """Return a page of the kernel's connections, and where the next page begins.
+
+        Raises:
+            KernelError: The kernel could not be read.
+        """
+        read = self._reading.table.connections
+        return await self._reading.worker.run(read, wanted, offset, limit)
 
     async def plan(self) -> Cycle:
         """Compare everything now and write nothing.

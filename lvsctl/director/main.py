@@ -16,6 +16,7 @@ from pathlib import Path
 
 import structlog
 
+from lvsctl.director.access.shared_token import SharedToken, read_shared_token
 from lvsctl.director.access.unix_socket import default_path, unix_listener
 from lvsctl.director.clock import Clock
 from lvsctl.director.daemon import (
@@ -65,7 +66,6 @@ from lvsctl.store.interface import LocalState, Mode, ModeName, Store
 from lvsctl.store.local import SqliteLocalState
 from lvsctl.store.memory import MemoryLocalState
 from lvsctl.store.recovery import Recovery
-from lvsctl.token_file import read_token
 from lvsctl.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -84,7 +84,8 @@ class DirectorConfig:
         state_dir: Where the farm and this director's own state are kept.
         ipvs: Which backend: auto, netlink, ipvsadm or memory.
         host_names: Under which the REST API is reached, beside this host's names and addresses.
-        token_file: Holds the bearer token, which the REST API asks for.
+        token_file: Holds one token for everybody.
+        shared_token_until: When it is no longer accepted, in UTC; None does not accept it.
         socket: The UNIX socket, by which root needs no token; None for the usual place.
         observe: Look and plan, write nothing.
         take_sysctls: Write IPVS parameters even where foreign services feel them.
@@ -104,6 +105,7 @@ class DirectorConfig:
     ipvs: str = "auto"
     host_names: tuple[str, ...] = ()
     token_file: Path | None = None
+    shared_token_until: datetime | None = None
     socket: Path | None = None
     observe: bool = False
     take_sysctls: bool = False
@@ -145,18 +147,18 @@ def run(config: DirectorConfig) -> int:
     """Run the director until SIGTERM or SIGINT, which leave the kernel as it is.
 
     Raises:
-        ConfigurationError: The listening address or the token does not do.
+        ConfigurationError: The listening address or the shared token does not do.
         KernelLacks: The kernel has no IPVS.
         StoreError: The state folder cannot be used.
     """
     configure_logging()
-    token = _token(config)
+    shared = read_shared_token(config.token_file, config.shared_token_until)
     with contextlib.ExitStack() as stack:
         if config.ipvs != "memory":  # a table in memory is this process's own and sends no packets
             stack.enter_context(kernel_lock())
             stack.enter_context(path_mtus_learnt())
         listener = stack.enter_context(_listening(config))
-        return asyncio.run(_serve(config, token, listener))
+        return asyncio.run(_serve(config, shared, listener))
 
 
 @contextlib.asynccontextmanager
@@ -283,7 +285,7 @@ def _opened(open_store: Callable[[], Store]) -> tuple[Store | None, str]:
         return None, str(error)
 
 
-async def _serve(config: DirectorConfig, token: str, listener: socket.socket) -> int:
+async def _serve(config: DirectorConfig, shared: SharedToken, listener: socket.socket) -> int:
     descriptors = raise_descriptor_limit()
     # The web framework takes a second to load, so only the daemon does.
     from api.app import create_app  # noqa: PLC0415
@@ -308,7 +310,11 @@ async def _serve(config: DirectorConfig, token: str, listener: socket.socket) ->
         # In the state folder, which the store has made and holds for this process alone.
         path = config.socket or default_path(config.state_dir)
         local = stack.enter_context(unix_listener(path))
-        daemon.credentials.accept_shared(token)
+        if shared.until:
+            daemon.credentials.accept_shared(shared.token, shared.until)
+        if shared.problem:
+            denied = reasons.ACCESS_UNSAFE(error=shared.problem)
+            daemon.self_check.problems.report(Component.ACCESS, denied, hinders=False, lasts=True)
         app = create_app(daemon, (socket.gethostname(), config.listen_host, *config.host_names))
         favour_the_event_loop()
         server = Server(app, budget(descriptors - reserved_descriptors(descriptors)), notify_ready)
@@ -376,16 +382,6 @@ def _programs(config: DirectorConfig) -> Iterator[Programs | None]:
             yield programs
     else:
         yield None
-
-
-def _token(config: DirectorConfig) -> str:
-    if config.token_file is None:
-        raise ConfigurationError(
-            f"--listen {config.listen_host}:{config.listen_port} needs --token-file, or every user "
-            "and every web page that reaches it could change the farm; make a token: "
-            "(umask 077; openssl rand -hex 32 > /etc/lvsctl/token)"
-        )
-    return read_token(config.token_file)
 
 
 def _listening(config: DirectorConfig) -> socket.socket:

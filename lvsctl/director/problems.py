@@ -22,6 +22,7 @@ class Component(enum.StrEnum):
     LOCAL_STATE = "local-state"
     EVENTS = "events"
     DISK = "disk"
+    ACCESS = "access"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import enum
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -26,6 +26,7 @@ from lvsctl.health.weights import (
     effective_weights,
 )
 from lvsctl.ipvs.table import Encapsulation
+from lvsctl.latest import latest
 from lvsctl.messages.model import Membership
 from lvsctl.net import IPAddress
 from lvsctl.reasons import servers as reasons
@@ -143,9 +144,10 @@ def server_state(member: PoolMember, vip: IPAddress, status: Status) -> ServerSt
 
     Cases are in order of precedence.
     """
-    agent, override = member.agent, status.overrides.get(member.id)
+    agent = member.agent
+    override = status.overrides.get(member.id) if status.overrides else None
     if agent is None and override is None:
-        return _as_declared(member.weight, member.encapsulation)
+        return _as_declared(member.encapsulation)(member.weight)
     state = override.state if override else AdministrativeState.ENABLED
     note = override.reason if override else ""
     if agent and agent.membership is Membership.LEFT:
@@ -172,9 +174,11 @@ def server_state(member: PoolMember, vip: IPAddress, status: Status) -> ServerSt
     return ServerState(weight, (*why, pending), used, pending=True)
 
 
-@functools.lru_cache(maxsize=4096)  # most servers of a farm share one value
-def _as_declared(weight: int, encapsulation: Encapsulation) -> ServerState:
-    return ServerState(weight, (), encapsulation)
+@latest
+@functools.lru_cache(maxsize=1024)
+def _as_declared(encapsulation: Encapsulation) -> Callable[[int], ServerState]:
+    """Return what makes the state of a server by its weight; most servers share one."""
+    return functools.lru_cache(maxsize=1024)(lambda weight: ServerState(weight, (), encapsulation))
 
 
 def _draining(server: ServerId, override: Override | None, note: str) -> Reason:

@@ -1,9 +1,17 @@
 """The interface of the IPVS backends."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from lvsctl.ipvs.table import IpvsTable, Operation, ServiceCounters, ServiceKey, Timeouts
+from lvsctl.ipvs.connections import Connection
+from lvsctl.ipvs.table import (
+    DestinationKey,
+    IpvsTable,
+    Operation,
+    ServiceCounters,
+    ServiceKey,
+    Timeouts,
+)
 from lvsctl.results import Result
 
 
@@ -34,6 +42,17 @@ class IpvsReader(Protocol):
 
     def timeouts(self) -> Timeouts:
         """Return the connections' idle timeouts."""
+        ...
+
+    def scheduling_order(self, key: ServiceKey) -> Sequence[DestinationKey]:
+        """Return a service's destinations in the kernel's own order, the newest first.
+
+        Hashing schedulers depend on it. Empty if the service does not exist.
+        """
+        ...
+
+    def connection_entries(self) -> Iterator[Connection]:
+        """Yield all connections as they are read; there may be millions."""
         ...
 
     def close(self) -> None:

@@ -3,11 +3,13 @@
 import errno
 import os
 import subprocess
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from lvsctl.errors import KernelError, KernelLacks
 from lvsctl.ipvs.batching import apply_in_batches
+from lvsctl.ipvs.connection_file import read_connections
+from lvsctl.ipvs.connections import Connection
 from lvsctl.ipvs.errors import NO_IPVSADM, NO_MODULE, NO_PRIVILEGE
 from lvsctl.ipvs.interface import IpvsReader
 from lvsctl.ipvs.listing import Listed, parse_listing, parse_timeouts
@@ -16,6 +18,7 @@ from lvsctl.ipvs.save_format import operation_arguments
 from lvsctl.ipvs.save_parser import parse_table
 from lvsctl.ipvs.table import (
     DestinationCounters,
+    DestinationKey,
     IpvsTable,
     Operation,
     ServiceCounters,
@@ -98,6 +101,15 @@ class IpvsadmIpvs:
     def timeouts(self) -> Timeouts:
         """Return the connections' idle timeouts."""
         return parse_timeouts(_read("-Ln", "--timeout"))
+
+    def scheduling_order(self, key: ServiceKey) -> Sequence[DestinationKey]:
+        """Return a service's destinations in the kernel's own order, the newest first."""
+        listed = parse_listing(_read("-Ln", "--thresholds", "--nosort"))
+        return list(listed.get(key, _NOTHING_LISTED).destinations)
+
+    def connection_entries(self) -> Iterator[Connection]:
+        """Yield all connections as they are read."""
+        return read_connections()
 
     def apply(self, operations: Sequence[Operation]) -> Sequence[Result]:
         """Carry out operations and return one result for each, in the same order."""

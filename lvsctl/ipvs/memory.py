@@ -2,11 +2,12 @@
 
 import errno
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
 from lvsctl.ipvs.batching import apply_in_batches
+from lvsctl.ipvs.connections import Connection
 from lvsctl.ipvs.interface import IpvsReader
 from lvsctl.ipvs.save_format import format_table
 from lvsctl.ipvs.table import (
@@ -207,6 +208,16 @@ class MemoryIpvs:
     def timeouts(self) -> Timeouts:
         """Return the connections' idle timeouts."""
         return self._kernel.timeouts
+
+    def scheduling_order(self, key: ServiceKey) -> Sequence[DestinationKey]:
+        """Return a service's destinations, the newest first."""
+        with self._kernel.lock:
+            service = self._kernel.services.get(key)
+            return [*service.destinations][::-1] if service else []
+
+    def connection_entries(self) -> Iterator[Connection]:
+        """Yield none, as nothing is forwarded."""
+        return iter(())
 
     def apply(self, operations: Sequence[Operation]) -> Sequence[Result]:
         """Carry out operations and return one result for each, in the same order."""

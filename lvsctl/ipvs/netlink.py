@@ -2,7 +2,7 @@
 
 import errno
 import subprocess
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from lvsctl.errors import KernelError, KernelLacks
@@ -26,6 +26,8 @@ from lvsctl.ipvs.codec.service import (
     parse_service_traffic,
 )
 from lvsctl.ipvs.codec.timeouts import parse_timeouts
+from lvsctl.ipvs.connection_file import read_connections
+from lvsctl.ipvs.connections import Connection
 from lvsctl.ipvs.errors import NO_MODULE, NO_PRIVILEGE
 from lvsctl.ipvs.interface import IpvsReader
 from lvsctl.ipvs.table import (
@@ -109,6 +111,15 @@ class NetlinkIpvs:
             if refused.errno == errno.EPERM:
                 raise KernelLacks(NO_PRIVILEGE) from None
             raise
+
+    def scheduling_order(self, key: ServiceKey) -> Sequence[DestinationKey]:
+        """Return a service's destinations in the kernel's own order, the newest first."""
+        answers = self._socket.dump(destinations_request(key)).answers
+        return [key for key, _ in map(parse_destination, answers)]
+
+    def connection_entries(self) -> Iterator[Connection]:
+        """Yield all connections as they are read."""
+        return read_connections()
 
     def apply(self, operations: Sequence[Operation]) -> Sequence[Result]:
         """Carry out operations in batches and return one result for each, in the same order."""

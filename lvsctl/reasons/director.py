@@ -40,6 +40,12 @@ LOCAL_STATE_LOST = ReasonKind(
     "own, and only observes.",
     "The text says how to begin anew and adopt what stands in the kernel.",
 )
+ACCESS_UNSAFE = ReasonKind(
+    "access-problem",
+    "{error}",
+    "The director's credentials are not as they should be.",
+    "The text names the file or the command.",
+)
 ONLY_PLANNED = ReasonKind(
     "only-planned",
     "only looked at",

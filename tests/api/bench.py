@@ -21,6 +21,7 @@ from lvsctl.director.main import IPVS_SYSCTLS, Kernel, open_daemon
 from lvsctl.director.vips.neighbours import Neighbours, NoNeighbours
 from lvsctl.farm.access import Role
 from lvsctl.host.memory import MemoryHost
+from lvsctl.ipvs.connections import Connection
 from lvsctl.ipvs.memory import MemoryIpvs, MemoryKernel
 from lvsctl.ipvs.table import (
     AddDestination,
@@ -37,6 +38,7 @@ from lvsctl.ipvs.table import (
 from lvsctl.net import IpProtocol
 from lvsctl.results import Done, Result
 from lvsctl.store.memory import MemoryLocalState
+from tests.support.clocks import Clock
 from tests.support.reasons import because
 from tests.support.stores import BreakableStore
 from tests.unit.director.checked import Servers
@@ -101,30 +103,6 @@ class Sent(TypedDict, total=False):
     headers: Mapping[str, str] | Mapping[bytes, bytes] | Sequence[tuple[str, str]]
 
 
-class Clock:
-    """The time of day and a monotonic clock, which stand until they are moved."""
-
-    def __init__(self) -> None:
-        self.now = START
-        self.monotonic_s = 0.0
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def monotonic(self) -> float:
-        """Return the seconds that have passed."""
-        return self.monotonic_s
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass."""
-        self.now += timedelta(seconds=seconds)
-        self.monotonic_s += seconds
-
-    def set(self, by: timedelta) -> None:
-        """Set the time of day, as somebody does whose clock was wrong."""
-        self.now += by
-
-
 class BreakableIpvs(MemoryIpvs):
     """A table in memory that cannot be read while it is broken."""
 
@@ -133,6 +111,7 @@ class BreakableIpvs(MemoryIpvs):
     def __init__(self, kernel: MemoryKernel) -> None:
         super().__init__(kernel)
         self.connections: dict[str, int] = {}
+        self.entries: list[Connection] = []
         self.takes_writes = threading.Event()
         self.takes_writes.set()
 
@@ -145,6 +124,10 @@ class BreakableIpvs(MemoryIpvs):
         if self.broken:
             raise self.broken
         return super().snapshot(keys)
+
+    def connection_entries(self) -> Iterator[Connection]:
+        """Yield the connections that a test has set."""
+        return iter(self.entries)
 
     def counters(
         self, keys: Collection[ServiceKey] | None = None
@@ -165,8 +148,11 @@ class BreakableIpvs(MemoryIpvs):
 class AnyName(Credentials):
     """Accepts ``role/name`` as the token of somebody who has that role and that name."""
 
-    def of_token(self, token: str, source: str) -> Principal | None:
-        role, _, name = token.partition("/")
+    def __init__(self) -> None:
+        super().__init__(dict, lambda: START)
+
+    def of_token(self, text: str, source: str) -> Principal | None:
+        role, _, name = text.partition("/")
         return Principal(Role(role), name, source) if role in [*Role] else None
 
 
@@ -279,7 +265,7 @@ class Request:
 @contextlib.contextmanager
 def open_bench(portal: BlockingPortal, neighbours: Neighbours | None = None) -> Iterator[Bench]:
     """Open a director that does not run yet; without neighbours it is alone on its links."""
-    clock, kernel = Clock(), MemoryKernel()
+    clock, kernel = Clock(START), MemoryKernel()
     ipvs = BreakableIpvs(kernel)
     made: list[BreakableStore] = []
     servers = Servers(dict)
@@ -303,7 +289,7 @@ def open_bench(portal: BlockingPortal, neighbours: Neighbours | None = None) -> 
         monotonic=clock.monotonic,
     )
     with portal.wrap_async_context_manager(daemon) as opened:
-        opened.credentials.accept_shared(TOKEN)
+        opened.credentials.accept_shared(TOKEN, START + timedelta(days=365))
         yield Bench(portal, opened, kernel, ipvs, made[0], clock, servers, disk)
 
 

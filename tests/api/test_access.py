@@ -1,5 +1,7 @@
 """Who may ask, and under what name."""
 
+from datetime import timedelta
+
 import anyio
 import httpx
 import pytest
@@ -11,7 +13,7 @@ from api.access import AUTHENTICATED, PEER_UID, Access
 from api.app import prepared_app
 from api.failed_attempts import FailedAttempts
 from lvsctl.director.access.credentials import Credentials
-from tests.api.bench import CLIENT, TOKEN, Bench
+from tests.api.bench import CLIENT, START, TOKEN, Bench
 
 ADDRESSES = (
     "/metrics",
@@ -131,8 +133,8 @@ def ask(access: Access, path: str, authorization: str) -> int:
 @pytest.fixture
 def access() -> Access:
     """Before an app that answers everything, with windows that do not end."""
-    credentials = Credentials()
-    credentials.accept_shared(TOKEN)
+    credentials = Credentials(dict, lambda: START)
+    credentials.accept_shared(TOKEN, START + timedelta(days=1))
     return Access(
         Response(),
         prepared_app().state.permissions,

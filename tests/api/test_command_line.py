@@ -203,7 +203,7 @@ def test_a_service_is_added_changed_and_removed(run: Run, bench: Bench) -> None:
         document["persistence"],
     )
     refused = run(*add, "--pool", "web", status=1).stderr
-    assert refused.startswith("lvsctl: service shop stands already")
+    assert refused.startswith("lvsctl: service shop already exists")
     run("service", "set", "shop", "--flags", "none", "--persistence", "none", "--ports", "8080")
     document = bench.get("/v1/services/shop").json()
     assert ([8080], [], "mh", None) == (

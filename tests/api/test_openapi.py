@@ -34,7 +34,12 @@ class Operation(NamedTuple):
             for parameter in self.item.get("parameters", ())
             if parameter["in"] == "path"
         }
-        return self.path.format(**examples)
+        query = "&".join(
+            f"{parameter['name']}={parameter['schema']['examples'][0]}"
+            for parameter in self.item.get("parameters", ())
+            if parameter["in"] == "query" and parameter["required"]
+        )
+        return self.path.format(**examples) + (f"?{query}" if query else "")
 
 
 def operations(document: dict[str, Any]) -> Iterator[Operation]:
@@ -74,9 +79,14 @@ def test_the_surface_is_the_designs(document: dict[str, Any]) -> None:
         "/v1/agents/{agent}/report": {"put"},
         "/v1/table": {"get"},
         "/v1/plan": {"get"},
+        "/v1/connections": {"get"},
+        "/v1/explain": {"get"},
         "/v1/mode": {"get", "put"},
         "/v1/problems": {"get"},
         "/v1/events": {"get"},
+        "/v1/tokens": {"get"},
+        "/v1/tokens/{token}": {"get", "put", "delete"},
+        "/v1/tokens/{token}/rotate": {"post"},
     } == {path: set(item) for path, item in document["paths"].items()}
 
 
@@ -160,6 +170,7 @@ def test_everything_can_be_read_at_its_example(bench: Bench) -> None:
     bench.put("/v1/agents/rs3", json={"address": "192.0.2.13", "pools": ["web"]})
     bench.put("/v1/pools/web/real-servers/rs1/override", json={"state": "draining"})
     bench.put("/v1/tunnels/c2d", json=TUNNEL)
+    bench.put("/v1/tokens/ci", json={"role": "viewer"})
     bench.occupy("198.51.100.77", "192.0.2.40")
     for operation in operations(document):
         if operation.method != "get":

@@ -131,5 +131,5 @@ def test_a_history_that_cannot_be_made_is_kept_in_memory(tmp_path: Path) -> None
     history = open_history(tmp_path / "file" / "events.db", lambda: AT)
     history.log.append(some(1, 1))
     assert (some(1, 1), False) == (list(history.log.load()), history.durable)
-    assert "in memory alone" in history.lost
+    assert "in memory only" in history.lost
     assert str(tmp_path / "file") in history.lost

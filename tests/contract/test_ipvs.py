@@ -95,6 +95,19 @@ def test_another_thread_reads_the_same_table(ipvs: Ipvs) -> None:
     assert [WEB] == [*ipvs.snapshot()]
 
 
+def test_the_kernels_own_order_is_told(ipvs: Ipvs) -> None:
+    """The newest destination first, whatever their addresses: hashing schedulers go by it."""
+    done(ipvs, AddService(WEB, RR))
+    done(ipvs, *(AddDestination(WEB, key, ONE) for key in (RS2, RS1, at("192.0.2.13"))))
+    assert [at("192.0.2.13"), RS1, RS2] == list(ipvs.scheduling_order(WEB))
+    assert [] == list(ipvs.scheduling_order(DNS))
+
+
+def test_a_table_without_connections_lists_none(ipvs: Ipvs) -> None:
+    """It can be read from the start."""
+    assert [] == list(ipvs.connection_entries())
+
+
 def persistent(
     timeout_s: int = 300, prefix_length: int = 32, engine: str = ""
 ) -> VirtualServiceConfig:

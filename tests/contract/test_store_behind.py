@@ -78,7 +78,7 @@ def test_what_was_acknowledged_and_is_gone_is_said(
             refused()
         assert str(copy) in str(refusal.value)
         assert str(position) in str(refusal.value)
-        assert "start the director again" in str(refusal.value)
+        assert "restart the director" in str(refusal.value)
     assert contents == store.load()
     store.close()
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lvsctl.errors import StoreCorrupt, StoreTooNew
-from lvsctl.store.digest import digest, moved
+from lvsctl.store.digest import digest, updated_digest
 from lvsctl.store.interface import Contents
 from lvsctl.store.local import SqliteLocalState
 from lvsctl.store.schema import read_head
@@ -85,7 +85,7 @@ def test_a_file_of_something_else_is_refused(
     with pytest.raises(StoreCorrupt) as refusal:
         reopened(path)
     assert str(path) in str(refusal.value)
-    assert "a copy from a backup" in str(refusal.value)
+    assert "Restore the file from a backup" in str(refusal.value)
     assert "--observe" in str(refusal.value)
     assert content == path.read_bytes()
 
@@ -165,14 +165,14 @@ def test_rows_that_nobody_wrote_are_refused(
     tampered(path, statement)
     with pytest.raises(StoreCorrupt, match=cause) as refusal:
         reopened(path)
-    assert "What the kernel forwards stays as it is" in str(refusal.value)
+    assert "Forwarding in the kernel is not affected" in str(refusal.value)
 
 
 @pytest.mark.parametrize(
     ("statement", "cause"),
     [
-        ("DELETE FROM log WHERE revision = 2", "commits between revisions 1 and 3 are not there"),
-        ("DELETE FROM log", "commits between revisions 1 and 3 are not there"),
+        ("DELETE FROM log WHERE revision = 2", "commits between revisions 1 and 3 are missing"),
+        ("DELETE FROM log", "commits between revisions 1 and 3 are missing"),
         ("UPDATE log SET by = 'nobody'", "a row of its table log"),
         ("UPDATE log SET entry = zeroblob(9)", "a row of its table log"),
     ],
@@ -220,7 +220,7 @@ def test_a_document_of_another_version_is_refused(path: Path, filled: list[Conte
     assert filled
     store = SqliteStore(path, clock)
     head, row = read_head(store._database), (99, "pool", "x", 3, '{"name":"x","colour":"red"}')
-    total = moved(head.digest, added=digest(row))
+    total = updated_digest(head.digest, added=digest(row))
     with store._database.transaction():
         store._database.write("live", [row])
         store._database.write("head", [replace(head, digest=total).row])
@@ -234,7 +234,7 @@ def test_a_journal_without_its_file_is_refused(path: Path, filled: list[Contents
     assert filled
     path.with_name("farm.db-wal").write_bytes(b"journal")
     path.unlink()
-    with pytest.raises(StoreCorrupt, match=r"its journal farm\.db-wal is there, the file itself"):
+    with pytest.raises(StoreCorrupt, match=r"its journal farm\.db-wal exists, but the file itself"):
         reopened(path)
     assert not path.exists()
 
@@ -242,7 +242,7 @@ def test_a_journal_without_its_file_is_refused(path: Path, filled: list[Contents
 def test_a_file_of_another_purpose_is_refused(path: Path) -> None:
     """The local state is a database of lvsctl, and not the store."""
     SqliteLocalState(path, "boot").close()
-    with pytest.raises(StoreCorrupt, match="of another purpose"):
+    with pytest.raises(StoreCorrupt, match="another of its files"):
         reopened(path)
 
 

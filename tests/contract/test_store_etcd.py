@@ -35,7 +35,7 @@ from lvsctl.store.etcd.address import open_etcd_store, parse_address
 from lvsctl.store.etcd.gateway import RETRY_AFTER_S, Access, Gateway, text
 from lvsctl.store.etcd.layout import CHUNK, Keys, encode_head
 from lvsctl.store.etcd.log import EtcdLog
-from lvsctl.store.etcd.store import EtcdStore
+from lvsctl.store.etcd.store import FAILING_AFTER_S, EtcdStore
 from lvsctl.store.etcd.watcher import LOOK_EVERY_S, LogWatcher
 from lvsctl.store.factory import FILE, StoreLocation, open_store
 from lvsctl.store.position import Position
@@ -273,6 +273,7 @@ def test_without_a_majority_it_reads_and_refuses_writes(
         assert "etcdctl" in str(refusal.value)
         with pytest.raises(StoreError):
             first.find_commit("late", before.position)
+        until(lambda: says_so(first, before.position), 3 * (LOOK_EVERY_S + FAILING_AFTER_S))
         assert before == first.load()
         first.close()
         first = director("lb1")
@@ -287,6 +288,15 @@ def test_without_a_majority_it_reads_and_refuses_writes(
     assert other.load() == first.load()
 
 
+def says_so(store: EtcdStore, position: Position) -> bool:
+    """Return whether a director says that etcd is silent."""
+    try:
+        store.changes_after(position, 1)
+    except StoreUnavailable:
+        return True
+    return False
+
+
 def test_a_new_director_needs_etcd(tmp_path: Path) -> None:
     """It has nothing of its own to go on with."""
     address = parse_address("etcd://127.0.0.1:1/farm")
@@ -295,11 +305,14 @@ def test_a_new_director_needs_etcd(tmp_path: Path) -> None:
 
 
 class LosesAnswers(Gateway):
-    """A gateway whose answers to transactions get lost."""
+    """A gateway whose answers to transactions get lost, or which reaches nobody."""
 
     loses = 0
+    is_cut_off = False
 
     def ask(self, path: str, document: object, within_s: float) -> dict[str, object]:
+        if self.is_cut_off:
+            raise StoreUnavailable("nobody is reached", was_sent=False)
         answer = super().ask(path, document, within_s)  # type: ignore[arg-type]
         if path == "kv/txn" and self.loses:
             self.loses -= 1
@@ -310,7 +323,7 @@ class LosesAnswers(Gateway):
 def test_a_commit_whose_answer_was_lost_is_found(
     members: list[Member], farm: str, tmp_path: Path
 ) -> None:
-    """By its id; the replica has it then."""
+    """By its id; the replica has it then. One that reached nobody was not stored."""
     asked = LosesAnswers(Access([each.url for each in members]))
     address = parse_address(url(members, farm))
     store = EtcdStore(
@@ -325,6 +338,12 @@ def test_a_commit_whose_answer_was_lost_is_found(
         with pytest.raises(StoreUnavailable):
             commit(store, {BLUE: Pool("blue")}, commit_id="lost")
         assert 1 == store.find_commit("lost", base)
+        base = store.load().position
+        asked.is_cut_off = True
+        with pytest.raises(StoreUnavailable):
+            commit(store, {GREEN: Pool("green")}, commit_id="unsent")
+        assert store.find_commit("unsent", base) is None
+        asked.is_cut_off = False
         assert 1 == store.load().revision
         assert 2 == commit(store, {GREEN: Pool("green")})
 

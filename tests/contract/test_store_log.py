@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,6 +15,7 @@ from lvsctl.store.commits import Commit, Reload, Retention
 from lvsctl.store.interface import Store
 from lvsctl.store.position import Position
 from tests.contract.conftest import START, MakeStore
+from tests.support.clocks import Clock
 from tests.support.stores import commit
 from tests.unit import strategies
 
@@ -188,16 +189,6 @@ def test_the_history_is_read_newest_first_in_pages(store: Store) -> None:
     assert [] == list(store.history(9, before=1))
 
 
-class Clock:
-    """The time of day, which stands until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 def compact(store: Store) -> int:
     """Forget all history that is beyond what is kept, and return how many calls it took."""
     calls = 1
@@ -223,7 +214,7 @@ def test_history_is_kept_by_number(make_store: MakeStore) -> None:
 
 def test_history_is_kept_by_age(make_store: MakeStore) -> None:
     """A commit that is too old goes even where there are few; the live objects stay."""
-    clock = Clock()
+    clock = Clock(START)
     store = make_store(clock, Retention(age=timedelta(days=7)))
     commit(store, {BLUE: Pool("blue")})
     clock.now += timedelta(days=3)
@@ -263,7 +254,7 @@ def test_a_new_epoch_keeps_the_objects_and_is_a_revision_of_its_own(store: Store
 def test_an_epoch_that_is_not_above_the_present_one_is_refused(store: Store, epoch: int) -> None:
     """In the same farm; another farm's epochs are counted for themselves."""
     before = store.load()
-    with pytest.raises(Conflict, match=f"is in epoch 1 of farm {before.farm_id} already"):
+    with pytest.raises(Conflict, match=f"is already in epoch 1 of farm {before.farm_id}"):
         store.begin_epoch(before.farm_id, epoch, "anna")
     assert before == store.load()
     assert Position("other", epoch, 1) == store.begin_epoch("other", epoch, "anna")

@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_interface
 
 from hypothesis import strategies as st
 
+from lvsctl.farm.access import Role, Secret, Token
 from lvsctl.farm.checks import (
     DnsRequest,
     ExecRequest,
@@ -242,6 +243,16 @@ any_agents = st.builds(
     membership=st.sampled_from(Membership),
     ready=st.frozensets(st.builds(Readiness, ADDRESSES, any_encapsulations), max_size=4),
 )
+any_tokens = st.builds(
+    Token,
+    name=TEXTS,
+    role=st.sampled_from(Role),
+    secrets=st.lists(
+        st.builds(Secret, st.binary(max_size=32), TIMES, st.none() | TIMES), max_size=2
+    ).map(tuple),
+    by=TEXTS,
+    pools=st.lists(TEXTS, max_size=2).map(tuple),
+)
 OBJECTS_BY_KIND = {
     Kind.SERVICE: any_services,
     Kind.POOL: any_pools,
@@ -250,6 +261,7 @@ OBJECTS_BY_KIND = {
     Kind.SETTINGS: any_settings,
     Kind.OVERRIDE: overrides,
     Kind.AGENT: any_agents,
+    Kind.TOKEN: any_tokens,
 }
 modes = st.builds(
     Mode, name=st.sampled_from(ModeName), reason=TEXTS, until=st.none() | TIMES, by=TEXTS

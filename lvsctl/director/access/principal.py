@@ -13,8 +13,12 @@ class Principal:
         role: What they may do.
         name: Of their token, of their account on this host, or of their agent.
         source: Where the request came from: an address, or ``UNIX socket``.
+        pools: That an agent may join.
+        expired: Their credential was good once.
     """
 
     role: Role
     name: str
     source: str
+    pools: tuple[str, ...] = ()
+    expired: bool = False

@@ -1,5 +1,6 @@
 """The one place that changes the state: an edit in, checks, a durable commit, a new state out."""
 
+import contextlib
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,14 @@ from lvsctl.director.write.advance import Advance, advance, services_affected
 from lvsctl.director.write.edits import Edit, describe_changes, describe_operations
 from lvsctl.director.write.replica import Replica
 from lvsctl.director.write.validity import Validity, rules_broken_by
-from lvsctl.errors import InvalidInput, OutcomeUnknown, StaleBase, StoreError, first_problems
+from lvsctl.errors import (
+    InvalidInput,
+    OutcomeUnknown,
+    StaleBase,
+    StoreError,
+    StoreUnavailable,
+    first_problems,
+)
 from lvsctl.farm.objects import Changes, Kind, ObjectId
 from lvsctl.farm.status import EPOCH
 from lvsctl.health.target import TargetId
@@ -124,7 +132,8 @@ class Committer:
         self, edit: Edit, expect: Mapping[ObjectId, int], context: EditContext
     ) -> CommitResult:
         """Check an edit as :meth:`commit` does and say what it would do; store nothing."""
-        self.catch_up()
+        with contextlib.suppress(StoreUnavailable):
+            self.catch_up()
         judged = self._judge(edit, expect, context, "")
         return _written(judged, stored=False)
 
@@ -204,7 +213,7 @@ class Committer:
         }
         after = before.after(changes, before.revision + 1)
         valid = self._valid and self._valid.after(changes)
-        if any(object_id.kind is not Kind.OVERRIDE for object_id in changes):
+        if any(object_id.kind not in (Kind.OVERRIDE, Kind.TOKEN) for object_id in changes):
             valid = _refuse_broken(edit, before, after, changes, context.addresses_in_use, valid)
         edit.guard(before, after)
         bears_on = None if self._valid is None else self._valid.changed.union(changes)

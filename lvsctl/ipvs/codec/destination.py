@@ -18,6 +18,7 @@ from lvsctl.ipvs.table import (
     TunnelFlag,
     TunnelType,
 )
+from lvsctl.latest import latest
 from lvsctl.net import Family
 from lvsctl.netlink.attributes import (
     NESTED,
@@ -70,6 +71,7 @@ def _key(length: int, key: DestinationKey) -> bytes:
     )
 
 
+@latest
 @functools.lru_cache(maxsize=4096)  # most destinations of a farm share one
 def _configuration(config: DestinationConfig) -> bytes:
     tunnel = config.encapsulation or _PLAIN_TUNNEL

@@ -16,6 +16,7 @@ from lvsctl.ipvs.table import (
     Traffic,
     VirtualServiceConfig,
 )
+from lvsctl.latest import latest
 from lvsctl.net import Family, IPAddress, IpProtocol
 from lvsctl.netlink.attributes import (
     HEADER,
@@ -90,7 +91,8 @@ def _configuration(family: Family, config: VirtualServiceConfig) -> bytes:
     )
 
 
-@functools.lru_cache(maxsize=1024)  # every destination of a service carries it
+@latest  # every destination of a service carries it
+@functools.lru_cache(maxsize=1024)
 def encode_service_key(key: ServiceKey) -> bytes:
     """Return the attribute that identifies a service."""
     identity = _identity(key)

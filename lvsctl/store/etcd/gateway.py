@@ -94,11 +94,13 @@ class Gateway:
         """
         deadline = self._monotonic() + within_s
         failures: dict[str, str] = {}
+        was_sent = False
         while (left := deadline - self._monotonic()) > 0:
             try:
                 return self._ask_member(path, document, min(left, ANSWER_WITHIN_S))
             except _NoAnswerError as error:
                 failures[self.endpoint] = str(error)
+                was_sent = was_sent or error.was_sent
                 self._turn()
                 if len(failures) == len(self._access.endpoints):
                     self._wait(max(0.0, min(RETRY_AFTER_S, deadline - self._monotonic())))
@@ -106,7 +108,8 @@ class Gateway:
             f"etcd does not answer ({'; '.join(f'{at}: {why}' for at, why in failures.items())}). "
             "The kernel stays as it is, health checks go on, writes are refused until a majority "
             f"of its members is back; see: etcdctl --endpoints={','.join(self._access.endpoints)} "
-            "endpoint status"
+            "endpoint status",
+            was_sent=was_sent,
         )
 
     def changed(self, key: bytes, revision: int, within_s: float, stream: "Stream") -> bool:
@@ -174,8 +177,10 @@ class Gateway:
         try:
             answer = self._http.post(url, json=document, headers=dict(headers), timeout=within_s)
             body = answer.json()
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise _NoAnswerError(_said(error), was_sent=False) from error
         except httpx.HTTPError as error:
-            raise _NoAnswerError(str(error) or type(error).__name__) from error
+            raise _NoAnswerError(_said(error)) from error
         except ValueError as error:
             raise _NoAnswerError(f"no JSON: {error}") from error
         if answer.status_code == HTTPStatus.OK:
@@ -218,9 +223,17 @@ class Stream:
 class _NoAnswerError(Exception):
     """A member does not answer, or cannot at the moment."""
 
+    def __init__(self, why: str, *, was_sent: bool = True) -> None:
+        super().__init__(why)
+        self.was_sent = was_sent
+
 
 class _UnauthenticatedError(_NoAnswerError):
     """The token is not valid any more."""
+
+
+def _said(error: httpx.HTTPError) -> str:
+    return str(error) or type(error).__name__
 
 
 def _cure(why: str) -> str:

@@ -189,9 +189,9 @@ def read_snapshot(envelope: Envelope) -> tuple[Head, Sequence[Row]]:
 
 
 def damaged(what: str, cause: object) -> StoreCorrupt:
-    """Return the error about something in etcd that lvsctl did not write so."""
+    """Return the error for damaged data in etcd."""
     return StoreCorrupt(
-        f"the farm in etcd is damaged: {what}: {cause}. What the kernel forwards stays as it is. "
+        f"the farm in etcd is damaged: {what}: {cause}. Forwarding in the kernel is not affected. "
         "Restore etcd from a snapshot of its own (etcdctl snapshot restore)"
     )
 

@@ -54,6 +54,7 @@ class EtcdStore:
         self._kept = kept
         self._subscribers: list[Callable[[], None]] = []
         self._in_doubt: set[str] = set()
+        self._unsent = ""
         self._is_open = True
         self._known, behind = self._first_head()
         self._watcher = watch(self._known, self._announce)
@@ -97,8 +98,10 @@ class EtcdStore:
 
     def find_commit(self, commit_id: str, base: Position) -> int | None:
         """Return the revision that a commit made; None where it was not stored."""
+        if commit_id == self._unsent:
+            return None
         revision = base.revision + 1
-        found = self._etcd.find(revision, READ_WITHIN_S)
+        found = self._etcd.find(revision, min(READ_WITHIN_S, self._write_within_s))
         if found is None and commit_id in self._in_doubt:
             raise OutcomeUnknown("etcd may still carry out what it has not answered")
         self._in_doubt.discard(commit_id)
@@ -108,9 +111,15 @@ class EtcdStore:
         return revision
 
     def changes_after(self, position: Position, limit: int) -> Batch | Reload:
-        """Return what was committed after a position, as far as it was fetched."""
+        """Return what was committed after a position, as far as it was fetched.
+
+        Raises:
+            StoreUnavailable: etcd has been silent for longer than an election takes.
+        """
         self._take_in()
         self._refuse_if_behind()
+        if self._watcher.failing_for_s() > FAILING_AFTER_S:
+            raise StoreUnavailable(self._watcher.problem)
         return self._replica.changes_after(position, limit)
 
     def subscribe(self, announce: Callable[[], None]) -> Callable[[], None]:
@@ -226,10 +235,9 @@ class EtcdStore:
         Raises:
             StaleBase, StoreError: See :meth:`commit`.
         """
-        failing = self._watcher.failing_for_s() > FAILING_AFTER_S
-        within_s = WRITE_WITHIN_WHILE_FAILING_S if failing else WRITE_WITHIN_S
+        within_s = self._write_within_s
         with self._watcher.own_commit() as note:
-            head = self._etcd_append(self._located(within_s), entry, within_s)
+            head = self._appended(entry, within_s)
             if head is not None:
                 self._known = self._take(head, [entry])
                 note(head)
@@ -238,13 +246,22 @@ class EtcdStore:
             check_base(base, self._known.position)
         self._announce()
 
-    def _etcd_append(self, known: Head | None, entry: Entry, within_s: float) -> Head | None:
-        if known is None:
-            return None
+    @property
+    def _write_within_s(self) -> float:
+        failing = self._watcher.failing_for_s() > FAILING_AFTER_S
+        return WRITE_WITHIN_WHILE_FAILING_S if failing else WRITE_WITHIN_S
+
+    def _appended(self, entry: Entry, within_s: float) -> Head | None:
+        was_asked = False
         try:
-            return self._etcd.append(known, entry, within_s)
-        except StoreUnavailable:
-            self._in_doubt.add(entry.id)
+            known = self._located(within_s)
+            was_asked = known is not None
+            return self._etcd.append(known, entry, within_s) if known else None
+        except StoreUnavailable as error:
+            if was_asked and error.was_sent:
+                self._in_doubt.add(entry.id)
+            else:
+                self._unsent = entry.id
             raise
 
     def _located(self, within_s: float) -> Head | None:

@@ -130,6 +130,6 @@ class LogWatcher:
             if found:
                 self._known = found[0]
                 self._news.append(found)
-        if found or changed:
+        if found or changed or problem:
             self._announce()
         return not problem and not behind

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import ParamSpec, TypeVar
 
 import pytest
 from structlog.testing import capture_logs
@@ -46,25 +45,16 @@ from lvsctl.results import Failed, Result
 from lvsctl.store.guarded import GuardedStore
 from lvsctl.store.interface import Mode, ModeName
 from lvsctl.store.recovery import Recovery
-from lvsctl.worker import Worker
 from tests.support.reasons import because
 from tests.support.stores import BreakableEventLog, BreakableStore
+from tests.support.workers import InlineWorker
 from tests.unit import virtual_time
 from tests.unit.director.checked import Servers
 from tests.unit.director.farms import OTHER_VIP, VIP, WEB_ID, WEB_KEY, pool, rip, web
 from tests.unit.director.test_reconciler import Bench
 
-P = ParamSpec("P")
-T = TypeVar("T")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAMAGE = EditDestination(WEB_KEY, DestinationKey(rip(1), 80), DestinationConfig(1))
-
-
-class InlineWorker(Worker):
-    """Runs each call at once, so that a test has one thread and no waiting."""
-
-    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return call(*args, **kwargs)
 
 
 class Director:

@@ -35,9 +35,10 @@ from lvsctl.store.events import MemoryEventLog
 from lvsctl.store.interface import Mode, ModeName
 from tests.support.reasons import because
 from tests.support.stores import BreakableEventLog
+from tests.support.workers import InlineWorker
 from tests.unit import virtual_time
 from tests.unit.director.farms import WEB_ID, WEB_KEY, rip, web
-from tests.unit.director.test_daemon import DAMAGE, START, Director, InlineWorker
+from tests.unit.director.test_daemon import DAMAGE, START, Director
 from tests.unit.director.test_drains import drain, set_connections
 
 EDIT = EditService(WEB_KEY, VirtualServiceConfig("lc"))

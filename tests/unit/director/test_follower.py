@@ -1,10 +1,10 @@
 """What others commit reaches the event loop, and old history is forgotten."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,8 +15,8 @@ from lvsctl.errors import StoreError
 from lvsctl.farm.model import Farm
 from lvsctl.store.commits import Retention
 from lvsctl.store.memory import MemoryStore
-from lvsctl.worker import Worker
 from tests.support.reasons import codes
+from tests.support.workers import InlineWorker
 from tests.unit import virtual_time
 from tests.unit.director.farms import WEB_ID, pool, web
 
@@ -24,17 +24,8 @@ if TYPE_CHECKING:
     from lvsctl.director.write.advance import Advance
     from lvsctl.reasons.reason import Reason
 
-P = ParamSpec("P")
-T = TypeVar("T")
 
 FARM = Farm({"web": web()}, {"web": pool(1)})
-
-
-class InlineWorker(Worker):
-    """Runs each call at once, so that a test has one thread and no waiting."""
-
-    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return call(*args, **kwargs)
 
 
 class Followed:

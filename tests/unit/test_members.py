@@ -1,4 +1,4 @@
-"""Who is a member of a pool, whether it serves, with what weight, and why."""
+"""Members of a pool: which servers serve, with what weight and tunnel, and the reasons."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -56,7 +56,7 @@ DISABLED = AdministrativeState.DISABLED
 
 
 def override(state: AdministrativeState, weight: int | None = None, reason: str = "") -> Override:
-    """Return what a person decided."""
+    """Return an operator's override."""
     return Override(state, weight, reason, "anna", datetime(2026, 1, 2, tzinfo=UTC))
 
 
@@ -64,12 +64,12 @@ def override(state: AdministrativeState, weight: int | None = None, reason: str 
 
 
 def test_a_declared_server_without_an_agent_is_a_member() -> None:
-    """It needs nobody's report."""
+    """It does not need a report."""
     assert [PoolMember(ID, RIP, 100, Origin.DECLARED, IPIP)] == list(members(POOL, Status()))
 
 
-def test_an_agent_at_a_declared_address_is_that_servers_agent() -> None:
-    """Whatever its name; the declaration's name, weight and thresholds hold."""
+def test_an_agent_at_a_declared_address_is_the_agent_of_that_server() -> None:
+    """Whatever its name; name, weight and thresholds are those of the declaration."""
     server = RealServer("rs1", RIP, 100, 2000, 1500)
     agent = replace(AGENT, name="host-17")
     assert [PoolMember(ID, RIP, 100, Origin.DECLARED, IPIP, 2000, 1500, agent)] == list(
@@ -77,8 +77,8 @@ def test_an_agent_at_a_declared_address_is_that_servers_agent() -> None:
     )
 
 
-def test_an_agent_at_another_address_is_a_server_of_its_own() -> None:
-    """It is listed after the declared ones, with its own weight."""
+def test_an_agent_at_another_address_is_an_additional_server() -> None:
+    """It is listed after declared ones, with its own weight."""
     agent = Agent("rs9", IPv4Address("192.0.2.19"), ("web",), 7)
     assert [
         PoolMember(ID, RIP, 100, Origin.DECLARED, IPIP),
@@ -86,14 +86,14 @@ def test_an_agent_at_another_address_is_a_server_of_its_own() -> None:
     ] == list(members(POOL, Status(agents={"rs9": agent})))
 
 
-def test_an_agent_of_another_pool_is_no_member() -> None:
-    """Even at a declared address: it says nothing about this pool."""
+def test_an_agent_of_another_pool_is_not_a_member() -> None:
+    """Even at a declared address."""
     elsewhere = replace(AGENT, pools=("mail",))
     assert [None] == [member.agent for member in members(POOL, Status(agents={"rs1": elsewhere}))]
 
 
 def test_an_agent_is_a_member_of_every_pool_that_it_joined() -> None:
-    """One host may stand behind several services."""
+    """One host may serve several services."""
     agent = replace(AGENT, pools=("web", "mail"))
     status = Status(agents={"rs1": agent})
     assert [["web/rs1"], ["mail/rs1"]] == [
@@ -109,16 +109,16 @@ def test_an_agent_is_a_member_of_every_pool_that_it_joined() -> None:
         (Membership.LEFT, []),
     ],
 )
-def test_an_agent_that_left_takes_its_undeclared_server_along(
+def test_an_undeclared_server_is_gone_when_its_agent_has_left(
     membership: Membership, names: list[str]
 ) -> None:
-    """While it leaves it is still there, to be drained."""
+    """While the agent is leaving, the server is still there, to be drained."""
     status = Status(agents={"rs1": replace(AGENT, membership=membership)})
     assert names == [member.id.server for member in members(Pool("web"), status)]
 
 
-def test_an_agent_that_left_keeps_its_record_at_a_declared_server() -> None:
-    """So that the server does not return to the table by itself."""
+def test_a_declared_server_keeps_the_record_of_an_agent_that_left() -> None:
+    """So that the server does not return to the table."""
     assert [LEFT] == [member.agent for member in members(POOL, Status(agents={"rs1": LEFT}))]
 
 
@@ -186,10 +186,10 @@ def awaited(tunnel: str) -> Reason:
         ),
     ],
 )
-def test_a_servers_standing(
+def test_the_state_of_a_server(
     agent: Agent | None, decision: Override | None, expected: ServerState
 ) -> None:
-    """Left, disabled, not ready, leaving, draining, a run-time weight: in this precedence."""
+    """By precedence: left, disabled, not ready, leaving, draining, run-time weight."""
     status = Status(
         overrides={ID: decision} if decision else {}, agents={"rs1": agent} if agent else {}
     )
@@ -198,7 +198,7 @@ def test_a_servers_standing(
 
 
 def test_ready_for_another_vip_is_not_ready() -> None:
-    """Packets for this VIP would loop or vanish there."""
+    """Packets for this VIP would loop or be dropped there."""
     elsewhere = frozenset({Readiness(IPv4Address("198.51.100.99"), IPIP)})
     status = Status(agents={"rs1": replace(AGENT, ready=elsewhere)})
     (member,) = members(POOL, status)
@@ -230,7 +230,7 @@ def pending(still_over: str) -> Reason:
 def test_a_server_keeps_the_old_tunnel_until_its_agent_is_ready_for_the_new_one(
     ready: set[Encapsulation], expected: ServerState
 ) -> None:
-    """It serves on, and says what it waits for; over no tunnel that nobody reported."""
+    """It keeps serving, with a reason; never over a tunnel that was not reported ready."""
     pool = replace(POOL, tunnel=PoolTunnel(TunnelType.GUE, 6080))
     readiness = frozenset(Readiness(VIP, encapsulation) for encapsulation in ready)
     status = Status(agents={"rs1": replace(AGENT, ready=readiness)})
@@ -246,10 +246,10 @@ def test_a_server_keeps_the_old_tunnel_until_its_agent_is_ready_for_the_new_one(
         (AGENT, override(ENABLED, 5), 5, WEIGHT_OVERRIDDEN(ID, note="")),
     ],
 )
-def test_a_pending_server_has_its_other_reason_as_well(
+def test_a_pending_server_keeps_its_other_reason(
     agent: Agent, decision: Override | None, weight: int, why: Reason
 ) -> None:
-    """A drained server changes its tunnel like any other."""
+    """A draining server switches its tunnel like any other."""
     pool = replace(POOL, tunnel=PoolTunnel(TunnelType.GUE, 6080))
     status = Status({ID: decision} if decision else {}, {"rs1": agent})
     (member,) = members(pool, status)
@@ -258,15 +258,15 @@ def test_a_pending_server_has_its_other_reason_as_well(
     )
 
 
-def test_a_server_without_an_agent_changes_its_tunnel_at_once() -> None:
-    """Nobody will report anything."""
+def test_a_server_without_an_agent_switches_its_tunnel_at_once() -> None:
+    """There is no report to wait for."""
     pool = replace(POOL, tunnel=PoolTunnel(TunnelType.GUE, 6080))
     (member,) = members(pool, Status())
     assert ServerState(100, (), GUE) == server_state(member, VIP, Status())
 
 
 def test_a_servers_own_tunnel_replaces_the_pools() -> None:
-    """As a whole; a server that its agent brought has the pool's."""
+    """As a whole; a server that joined by its agent has the pool's."""
     own = PoolTunnel(TunnelType.GRE, checksum=True, mtu=1400)
     pool = Pool("web", PoolTunnel(TunnelType.GUE, 6080), (replace(RS1, tunnel=own),))
     joined = Agent("rs9", IPv4Address("192.0.2.19"), ("web",), 7)
@@ -277,8 +277,8 @@ def test_a_servers_own_tunnel_replaces_the_pools() -> None:
     ]
 
 
-def test_an_override_is_about_one_pool() -> None:
-    """The same host drained in one pool serves in another."""
+def test_an_override_applies_to_one_pool() -> None:
+    """A host drained in one pool serves in another."""
     other = Pool("mail", real_servers=(RS1,))
     status = Status(overrides={ID: override(DRAINING)})
     assert [0, 100] == [
@@ -289,8 +289,10 @@ def test_an_override_is_about_one_pool() -> None:
 
 
 @given(strategies.good_farms().flatmap(strategies.statuses), st.data())
-def test_who_does_not_serve_as_declared_has_a_reason(status: Status, data: st.DataObject) -> None:
-    """Every state that a person can see carries its reason, and only those."""
+def test_a_server_has_a_reason_unless_it_serves_as_declared(
+    status: Status, data: st.DataObject
+) -> None:
+    """Every visible deviation has its reason, and nothing else has one."""
     pool = data.draw(strategies.good_pools("blue"))
     for member in members(pool, status):
         decision = server_state(member, data.draw(strategies.VIPS), status)
@@ -339,13 +341,13 @@ def test_a_services_flags(
     persistence: Persistence | None,
     expected: ServiceFlag,
 ) -> None:
-    """Those asked for, else the scheduler's default; mh-port is none of a persistent service."""
+    """The declared ones, else the scheduler's default; with persistence without mh-port."""
     service = replace(SERVICE, scheduler=scheduler, flags=flags, persistence=persistence)
     assert {VirtualServiceConfig(scheduler, expected, persistence)} == configs(service)
 
 
-def test_thresholds_and_tunnel_reach_the_destination() -> None:
-    """What the pool and the server say is what the kernel is told."""
+def test_thresholds_and_tunnel_are_compiled_to_the_destination() -> None:
+    """From the pool and from the server."""
     server = RealServer("rs1", RIP, 5, upper_threshold=20, lower_threshold=10)
     pool = Pool("web", PoolTunnel(TunnelType.GRE), (server,))
     (entry,) = compile_service(SERVICE, pool, Status()).values()
@@ -356,15 +358,15 @@ def test_thresholds_and_tunnel_reach_the_destination() -> None:
     } == entry.destinations
 
 
-def test_a_service_of_a_mark_has_one_key() -> None:
-    """And its destinations port 0."""
+def test_a_firewall_mark_service_has_one_key() -> None:
+    """Its destinations have port 0."""
     service = replace(SERVICE, ports=(), protocol=None, fwmark=7)
     table = compile_service(service, POOL, Status())
     assert ["fwmark 7"] == [str(key) for key in table]
     assert [0] == [key.port for entry in table.values() for key in entry.destinations]
 
 
-def test_a_service_of_two_ports_has_two_keys() -> None:
+def test_a_service_with_two_ports_has_two_keys() -> None:
     """In the order of the farm file."""
     table = compile_service(
         replace(SERVICE, ports=(443, 80), protocol=IpProtocol.UDP), POOL, Status()

@@ -1,4 +1,4 @@
-"""Looks before and after probes: which tell whether a probe counts, and how many are made."""
+"""PathMonitor: observations before and after probes decide whether a probe counts."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ ONE, TWO = way(1), way(2)
 
 
 class Director:
-    """What is wrong on a director, and how often that was looked at."""
+    """The problems of a director, and the observations made of them."""
 
     def __init__(self) -> None:
         self.wrong: dict[TunnelProbe, object] = {}
@@ -53,7 +53,7 @@ class Director:
         return {each: self.wrong.get(each) for each in ways}
 
     async def look(self) -> float:
-        """Have a look made, and return when it had ended."""
+        """Request an observation, and return when it ended."""
         count = len(self.seen)
         self.looks.ask()
         while len(self.seen) == count:  # noqa: ASYNC110 - the clock jumps
@@ -61,8 +61,8 @@ class Director:
         return self.seen[-1].ended_s
 
 
-def test_a_probe_counts_between_two_looks_that_found_all_it_needs() -> None:
-    """A way that was not looked at before it began does not count."""
+def test_a_probe_counts_between_two_observations_without_a_problem() -> None:
+    """A probe of a path that was not observed before it began does not count."""
 
     async def scenario() -> None:
         director = Director()
@@ -81,8 +81,8 @@ def test_a_probe_counts_between_two_looks_that_found_all_it_needs() -> None:
     virtual_time.run(scenario())
 
 
-def test_what_was_wrong_before_meanwhile_or_after_counts() -> None:
-    """One look that found something is enough; of another way it is none."""
+def test_a_problem_before_during_or_after_a_probe_counts() -> None:
+    """One observation with a problem is enough; problems of other paths do not matter."""
 
     async def scenario() -> None:
         director = Director()
@@ -112,8 +112,8 @@ def test_what_was_wrong_before_meanwhile_or_after_counts() -> None:
     virtual_time.run(scenario())
 
 
-def test_looking_takes_a_share_of_the_time() -> None:
-    """Asked all the time, it looks so often and no more."""
+def test_observations_take_a_bounded_share_of_the_time() -> None:
+    """However often they are requested."""
 
     async def scenario() -> None:
         director = Director()

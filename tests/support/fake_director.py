@@ -8,7 +8,6 @@ from lvsctl.agent.director_client import RegistrationResult
 from lvsctl.errors import DirectorUnreachable, LvsctlError, NotFound
 from lvsctl.messages.model import Assignment, Membership, Registration, Report, Tunnel, TunnelEnd
 from lvsctl.net import IPAddress
-from tests.unit.agent.bench import IPIP
 
 
 @dataclass
@@ -37,7 +36,7 @@ class FakeDirector:
     url: str = "http://lb1:8080"
     farm_id: str = "f1"
     vips: tuple[IPAddress, ...] = ()
-    tunnels: tuple[Tunnel, ...] = (IPIP,)
+    tunnels: tuple[Tunnel, ...] = (Tunnel("ipip"),)
     tunnel_ends: tuple[TunnelEnd, ...] = ()
     error: LvsctlError | None = None
     agents: dict[str, Registration] = field(default_factory=dict)

@@ -1,0 +1,115 @@
+"""``lvsctl token``: who may use the director."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from lvsctl.cli.changes import show_written
+from lvsctl.cli.options import asks_director, duration, read_by
+from lvsctl.cli.output import Format, Json, columns, fields, sections, show
+
+if TYPE_CHECKING:
+    from lvsctl.cli.client import DirectorClient
+
+ROLES = ("admin", "operator", "viewer", "metrics", "agent")
+
+lasts = click.option(
+    "--ttl",
+    metavar="TIME",
+    callback=read_by(duration),
+    help="Time until it expires, like 90d.  [never]",
+)
+
+
+@click.group()
+def token() -> None:
+    """Create, list, rotate and revoke tokens."""
+
+
+@token.command()
+@click.argument("name")
+@click.option(
+    "--role",
+    type=click.Choice(ROLES),
+    required=True,
+    help="admin may do everything; operator read, drain, set run-time weights and pause; viewer "
+    "read; metrics read the metrics; agent speak for the real server NAME.",
+)
+@lasts
+@click.option(
+    "--pool", "pools", multiple=True, help="For agent: pool that it may join; repeat for several."
+)
+@asks_director
+def create(
+    client: "DirectorClient",
+    *,
+    name: str,
+    role: str,
+    ttl: str | None,
+    pools: tuple[str, ...],
+    form: Format,
+) -> None:
+    """Create a token, and show it this once."""
+    body: Json = {"role": role, "pools": [*pools]} | ({"ttl": ttl} if ttl else {})
+    answer = client.put("v1", "tokens", name, body=body).document
+    show(answer, form, lambda: _secret(answer))
+
+
+@token.command("list")
+@asks_director
+def list_(client: "DirectorClient", form: Format) -> None:
+    """List the tokens; their secrets are not stored."""
+    headings = ("NAME", "ROLE", "POOLS", "CREATED", "EXPIRES", "LAST USED", "FROM", "BY")
+    answer = client.get("v1", "tokens").document
+    show(answer, form, lambda: columns(headings, map(_row, answer["tokens"])))
+
+
+@token.command()
+@click.argument("name")
+@click.option(
+    "--overlap",
+    metavar="TIME",
+    callback=read_by(duration),
+    default="1h",
+    show_default=True,
+    help="Time during which the old secret remains valid too.",
+)
+@lasts
+@asks_director
+def rotate(
+    client: "DirectorClient", name: str, overlap: str, ttl: str | None, form: Format
+) -> None:
+    """Give a token a new secret, and show it this once."""
+    parameters = {"overlap": overlap} | ({"ttl": ttl} if ttl else {})
+    answer = client.post("v1", "tokens", name, "rotate", parameters=parameters).document
+    show(answer, form, lambda: _secret(answer))
+
+
+@token.command()
+@click.argument("name")
+@asks_director
+def revoke(client: "DirectorClient", name: str, form: Format) -> None:
+    """End a token at once."""
+    show_written(client.delete("v1", "tokens", name).document, form)
+
+
+def _secret(answer: Json) -> str:
+    return sections(
+        fields([(key, answer[key]) for key in ("name", "role", "expires", "token")]),
+        "It is not shown again. Keep it in a file that only its user can read, and give that as "
+        "--token-file.",
+    )
+
+
+def _row(token: Json) -> tuple[object, ...]:
+    newest = token["secrets"][0]
+    return (
+        token["name"],
+        token["role"],
+        token["pools"],
+        newest["created"],
+        newest["expires"],
+        token["last_used"],
+        token["last_source"],
+        token["by"],
+    )
