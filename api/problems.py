@@ -35,7 +35,9 @@ from lvsctl.errors import (
     StoreError,
     StoreInUse,
     StoreNotAccepted,
+    StoreRefused,
     StoreTooNew,
+    StoreUnavailable,
 )
 from lvsctl.reasons.documents import reason_document
 from lvsctl.reasons.errors import INVALID_INPUT
@@ -111,6 +113,8 @@ TYPES: Mapping[type[LvsctlError], ProblemType] = {
     StaleBase: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Store busy"),
     StoreError: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Store failed"),
     StoreNotAccepted: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Store not accepted"),
+    StoreUnavailable: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Store unavailable"),
+    StoreRefused: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Store refused"),
     StoreInUse: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Store in use"),
     StoreBehind: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Store behind"),
     StoreCorrupt: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Store corrupt"),

@@ -122,7 +122,7 @@ class Bench:
         self.journal.clear()
 
     def cycle(self, desired: State, dirty: frozenset[str] | None = None) -> Cycle:
-        return self.reconciler.cycle(desired, dirty, "")
+        return self.reconciler.cycle(desired, dirty, None)
 
 
 def test_the_phases_are_in_order() -> None:
