@@ -8,6 +8,22 @@ from typing_extensions import TypedDict
 from api.schemas.reasons import Explained, ReasonCode, ReasonItem
 
 
+class Difference(TypedDict):
+    """One difference of the farm."""
+
+    op: Literal["add", "remove", "change"]
+    path: Annotated[
+        str,
+        Field(
+            description="JSON pointer (RFC 6901) into the farm file, with names for the items of "
+            "lists.",
+            examples=["/pools/web/real_servers/rs1/weight"],
+        ),
+    ]
+    old: Annotated[Any, Field(description="null: it was not there.", examples=[100])]
+    new: Annotated[Any, Field(description="null: it is not there any more.", examples=[50])]
+
+
 class WriteAnswer(TypedDict):
     """Result of a write."""
 
@@ -15,6 +31,9 @@ class WriteAnswer(TypedDict):
     changes: Annotated[list[str], Field(description="Objects that changed.")]
     operations: Annotated[
         list[str], Field(description="Resulting operations on the IPVS table, without drift.")
+    ]
+    differences: NotRequired[
+        Annotated[list[Difference], Field(description="With dry_run: field by field.")]
     ]
     applied: NotRequired[
         Annotated[

@@ -1,4 +1,4 @@
-"""Random operations: netlink and ipvsadm have the results and the table of the one in memory."""
+"""Random operations: netlink and ipvsadm give the same results and tables as memory."""
 
 import subprocess
 from collections.abc import Callable, Iterator
@@ -45,7 +45,7 @@ WRONG_NAMES = st.sampled_from(["nosuch", "", "a b"])
 
 @st.composite
 def operations(draw: st.DrawFn) -> Operation:
-    """Draw an operation, now and then a wrong one."""
+    """Draw an operation, sometimes an invalid one."""
     operation = draw(strategies.operations(st.sampled_from(SERVICES), st.sampled_from(RIPS)))
     if draw(st.integers(0, 9)):
         return operation

@@ -1,4 +1,4 @@
-"""What freezes a verdict: each thing that a probe through the tunnel needs, taken away."""
+"""Problems of the director that freeze verdicts of probes through the tunnel."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -75,7 +75,7 @@ def probe(family: Family = Family.IPV4, server: IPAddress = RIP) -> TunnelProbe:
 
 
 def facts(of: TunnelProbe) -> PathFacts:
-    """Return what is found where nothing is wrong."""
+    """Return the observation of a director without problems."""
     values = {key: SysctlConfig("0") for key in path_sysctls(["eth0"])}
     values |= {sysctl("accept_local"): SysctlConfig("1"), REUSE_MODE: SysctlConfig("1")}
     return PathFacts(
@@ -87,8 +87,8 @@ PROBES = [probe(), probe(server=RIP6), probe(Family.IPV6), probe(Family.IPV6, RI
 
 
 @pytest.mark.parametrize("each", PROBES, ids=lambda each: str(each.path))
-def test_nothing_freezes_where_all_is_as_it_should_be(each: TunnelProbe) -> None:
-    """For every pair of families; and the way is the one that it was given."""
+def test_nothing_freezes_without_a_problem(each: TunnelProbe) -> None:
+    """For every pair of families; and the egress is the given one."""
     found = facts(each)
     assert path_problem(each, found, found) is None
     assert each.egress == egress_to(each.path, found)
@@ -142,8 +142,8 @@ AMISS: Mapping[str, tuple[PathFacts, ReasonKind]] = {
 
 
 @pytest.mark.parametrize("name", AMISS)
-def test_what_is_amiss_before_or_after_freezes(name: str) -> None:
-    """Either observation is enough, and the reason names it."""
+def test_a_problem_before_or_after_freezes(name: str) -> None:
+    """In either observation, and the reason names it."""
     amiss, expected = AMISS[name]
     for why in (path_problem(probe(), amiss, GOOD), path_problem(probe(), GOOD, amiss)):
         assert why is not None
@@ -179,20 +179,20 @@ BEARABLE: Mapping[str, PathFacts] = {
 
 
 @pytest.mark.parametrize("name", BEARABLE)
-def test_what_answers_get_through_with_does_not_freeze(name: str) -> None:
-    """A verdict that is frozen without need is a server that stays in though it is dead."""
+def test_settings_that_let_answers_through_do_not_freeze(name: str) -> None:
+    """A verdict frozen without need keeps a dead server in service."""
     assert path_problem(probe(), BEARABLE[name]) is None
 
 
-def test_ipv6_needs_no_sysctl_of_its_own() -> None:
-    """It has neither accept_local nor rp_filter."""
+def test_ipv6_needs_no_sysctl() -> None:
+    """IPv6 has neither accept_local nor rp_filter."""
     each = probe(Family.IPV6, RIP6)
     closed = value(value(facts(each), sysctl("accept_local"), "0"), sysctl("rp_filter"), "1")
     assert path_problem(each, closed) is None
 
 
 def test_the_source_is_never_a_vip() -> None:
-    """Nor a deprecated address, one of the link alone or of loopback, if the route prefers it."""
+    """Nor a deprecated, link-local or loopback address that the route prefers."""
     path = TunnelPath(Family.IPV4, RIP, Encapsulation())
     by_vip = replace(GOOD, routes=route("192.0.2.0/24", "eth0", source=VIP))
     assert Egress("eth0", DIP) == egress_to(path, by_vip)
@@ -202,7 +202,7 @@ def test_the_source_is_never_a_vip() -> None:
 
 
 def test_the_source_is_the_oldest_address_of_the_device() -> None:
-    """Where the route names none; a server behind a gateway is reached by the gateway's device."""
+    """If the route names none; for a server behind a gateway, of the gateway's device."""
     assert Egress("eth1", ip_address("203.0.113.10")) == egress_to(
         TunnelPath(Family.IPV4, FAR, Encapsulation()), GOOD
     )

@@ -1,4 +1,4 @@
-"""What this host cannot do is no failure of a server, and its sockets are bound as asked."""
+"""Faults of this host are inconclusive; and sockets are bound as requested."""
 
 import asyncio
 import contextlib
@@ -105,13 +105,13 @@ def _free_port() -> int:
         ),
     ],
 )
-def test_what_this_host_cannot_do_says_nothing_of_a_server(
+def test_a_fault_of_this_host_is_inconclusive(
     request_: Request,
     target: Target,
     condition: Callable[[int], AbstractContextManager[None]],
     expected: str,
 ) -> None:
-    """The probe is inconclusive, with what was wrong."""
+    """With the fault as the reason."""
 
     async def probe() -> Outcome:
         with condition(target.source_port or 0):
@@ -122,8 +122,8 @@ def test_what_this_host_cannot_do_says_nothing_of_a_server(
     assert expected.format(port=target.source_port) == str(outcome.reason)
 
 
-def test_a_busy_host_says_nothing_of_a_server() -> None:
-    """An answer may have come while nobody could look."""
+def test_a_timeout_on_a_busy_host_is_inconclusive() -> None:
+    """An answer may have arrived while the event loop was blocked."""
 
     async def ask(_: Attempt) -> None:
         stall(1.5)
@@ -133,8 +133,8 @@ def test_a_busy_host_says_nothing_of_a_server() -> None:
     assert expected == run(outcome_of(ask, ANYWHERE, 1.0))
 
 
-def test_a_timeout_is_told_by_what_was_awaited() -> None:
-    """As the probe last said, and whether anything had come back by then."""
+def test_a_timeout_names_what_was_awaited() -> None:
+    """The last step of the probe, and whether anything had been received."""
 
     async def ask(attempt: Attempt, *, heard: bool) -> None:
         attempt.awaits = "Godot"
@@ -147,8 +147,8 @@ def test_a_timeout_is_told_by_what_was_awaited() -> None:
         assert Failed(reason, 1.0, silent=not heard) == outcome
 
 
-def test_what_follows_the_answer_is_not_the_servers_time() -> None:
-    """However long this host takes to judge it."""
+def test_judging_the_answer_does_not_count_as_the_servers_time() -> None:
+    """However long this host takes for it."""
 
     async def ask(attempt: Attempt) -> None:
         await asyncio.sleep(0.5)
@@ -158,8 +158,8 @@ def test_what_follows_the_answer_is_not_the_servers_time() -> None:
     assert Passed(0.5) == run(outcome_of(ask, ANYWHERE, 1.0))
 
 
-def test_a_tcp_probe_comes_from_where_it_is_bound() -> None:
-    """And again from the same port at once, though the server did not close yet."""
+def test_a_tcp_probe_is_bound_to_its_source() -> None:
+    """The port can be reused at once, even if the server has not closed yet."""
     port = _free_port()
     sources = []
 
@@ -176,8 +176,8 @@ def test_a_tcp_probe_comes_from_where_it_is_bound() -> None:
     assert {("127.0.0.2", port)} == set(sources)
 
 
-def test_a_udp_probe_comes_from_where_it_is_bound() -> None:
-    """And two of them at once may, to different servers."""
+def test_a_udp_probe_is_bound_to_its_source() -> None:
+    """Two concurrent probes of different servers can share a source."""
     port = _free_port()
 
     async def probe() -> list[Outcome]:
