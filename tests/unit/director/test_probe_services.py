@@ -47,6 +47,7 @@ from lvsctl.reasons.probes import NO_PROBE_SERVICE
 from lvsctl.reasons.services import PROBE_SET_UP_REFUSED, PROBES_UNMARKED, PROBES_UNROUTED
 from lvsctl.results import Done, Result
 from lvsctl.store.memory import MemoryLocalState
+from tests.support.reasons import because
 from tests.unit.director.farms import VIP, WEB_KEY, agent, pool, rip, state, web, web_farm
 
 FIRST_MARK = 0x4C560000
@@ -294,7 +295,7 @@ def test_a_server_without_a_route_is_named(bench: Bench) -> None:
 
 def test_who_only_observes_writes_nothing(bench: Bench) -> None:
     """Neither to the kernel nor to the disk."""
-    bench.cycle(RS1, not_enforced="only looked at")
+    bench.cycle(RS1, not_enforced=because("only looked at"))
     assert ({}, ("0", ""), {}) == (bench.marked(), bench.sysctls(), bench.local.probe_marks())
     assert {} == bench.local.claims()
 
