@@ -305,6 +305,17 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
         "foreign": ["tcp 203.0.113.5:25"],
         "problems": [],
     },
+    "History": {
+        "commits": [
+            {
+                "revision": 17,
+                "at": "2026-01-02T03:04:05Z",
+                "by": "ada",
+                "objects": ["pool/web"],
+                "changes": ["change pool web: real_servers/rs1/weight 100 → 50"],
+            }
+        ]
+    },
     "Connections": {"connections": [CONNECTION], "next": 100},
     "ExplainAnswer": {
         "key": "tcp 198.51.100.10:80",
