@@ -59,6 +59,7 @@ class CommitResult:
         after: The state that the edit leads to.
         state: The state that is stored now; a dry run leaves it as it was.
         changes: Which objects it added, changed and removed, in words.
+        objects: The same with their new values; None deletes.
         dirty: Names of the services that it bears on; None for everything.
         changed: Whether anything was different from before.
     """
@@ -67,6 +68,7 @@ class CommitResult:
     after: State
     state: State
     changes: tuple[str, ...]
+    objects: Changes
     dirty: frozenset[str] | None
     changed: bool
 
@@ -268,6 +270,7 @@ def _written(judged: _Judged, *, stored: bool) -> CommitResult:
         after,
         after if stored else before,
         describe_changes(before, changes),
+        changes,
         step.dirty if changes else services_affected(before, after, judged.asked),
         bool(changes),
     )
