@@ -114,6 +114,7 @@ def _version_1() -> APIRouter:
     farms = (farm, services, pools, overrides, tunnels, agents)
     for subject in (*farms, history, kernel, connections, mode, events, tokens, audit):
         router.include_router(subject.router)
+    router.include_router(tokens.join_router)
     router.include_router(health.problems_router)
     return router
 

@@ -257,6 +257,7 @@ TOKEN = {
     "name": "ci",
     "role": "operator",
     "pools": [],
+    "uses": None,
     "by": "root",
     "secrets": [{"created": "2026-01-02T03:04:05Z", "expires": "2026-04-02T03:04:05Z"}],
     "last_used": "2026-01-02T03:34:05Z",

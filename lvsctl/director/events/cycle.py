@@ -46,7 +46,7 @@ def _was_right(operation: Operation, before: KernelView, cycle: Cycle) -> bool:
         return False
     key = service_of(operation)
     if key is None:
-        return cycle.dirty is None
+        return cycle.is_complete
     seen = before.services.get(key)
     return (
         seen is not None

@@ -69,19 +69,20 @@ class Cycle:
     Attributes:
         revision: Of the state that it worked towards.
         dirty: Services that it observed; None for everything.
+        completes_resync: Everything else was compared before, and is as it should be.
         operations: What it planned for the table, in order.
         results: What became of those that were tried, in order; empty where nothing was written.
         host_changes: What it planned for VIPs and sysctls.
         services: What is now known of each key that it observed.
-        foreign: Keys that are not ours; only a full cycle finds them.
+        foreign: Keys that are not ours; only a complete one finds them.
         vip_problems: Why a VIP is not on this director.
         host_problems: What is wrong with this host otherwise, in words.
         orphaned: Our services that stand although the farm no longer names them.
-        addresses_in_use: This host's own addresses and gateways, with what they are; only a full
-            cycle finds them.
+        addresses_in_use: This host's own addresses and gateways, with what they are; only a
+            complete one finds them.
         tunnels: What our services that it observed used towards agents' addresses when
             it began.
-        prepared_paths: What probes through the tunnel are sent with; only a full cycle has them.
+        prepared_paths: What probes through the tunnel are sent with; only a complete one has them.
         mended_marks: The marks of probes whose services were not as they should be.
         assumed_healthy: Servers that serve in the kernel and were never checked.
         health: Health of each service that it observed.
@@ -103,6 +104,12 @@ class Cycle:
     mended_marks: frozenset[FwmarkKey] = frozenset()
     assumed_healthy: frozenset[TargetId] = frozenset()
     health: Mapping[str, ServiceHealth] = field(default_factory=dict)
+    completes_resync: bool = False
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it tells of the whole, and not of some services alone."""
+        return self.dirty is None or self.completes_resync
 
     @property
     def conflicts(self) -> Sequence[ServiceKey]:
@@ -119,7 +126,7 @@ class KernelView:
         at: When that was, in UTC.
         services: What is known of each of our keys.
         keys: Each service's keys among these.
-        foreign: Keys that are not ours, as of the last full cycle.
+        foreign: Keys that are not ours, as of the last complete cycle.
         vips: Why a VIP is not on this director.
         host: What is wrong with this host otherwise, in words.
         orphaned: Our services that stand although the farm no longer names them.
@@ -144,19 +151,20 @@ class KernelView:
 
     def after(self, cycle: Cycle, at: datetime) -> "KernelView":
         """Return the view that a cycle leads to; a partial one leaves the rest as it was."""
-        if cycle.dirty is None:
-            services: dict[ServiceKey, KeyView] = {}
-            keys: dict[str, frozenset[ServiceKey]] = {}
-            health: dict[str, ServiceHealth] = {}
-            foreign, host = cycle.foreign, cycle.host_problems
-            addresses_in_use, paths = cycle.addresses_in_use, cycle.prepared_paths
-        else:
+        services: dict[ServiceKey, KeyView] = {}
+        keys: dict[str, frozenset[ServiceKey]] = {}
+        health: dict[str, ServiceHealth] = {}
+        if cycle.dirty is not None:
             services, keys, health = dict(self.services), dict(self.keys), dict(self.health)
             for name in cycle.dirty:
                 for key, _ in self.of_service(name):
                     del services[key]
                 keys.pop(name, None)
                 health.pop(name, None)
+        if cycle.is_complete:
+            foreign, host = cycle.foreign, cycle.host_problems
+            addresses_in_use, paths = cycle.addresses_in_use, cycle.prepared_paths
+        else:
             foreign, host = self.foreign, self.host
             addresses_in_use, paths = self.addresses_in_use, self.prepared_paths
         for key, view in cycle.services.items():

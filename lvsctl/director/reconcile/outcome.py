@@ -5,7 +5,7 @@ from itertools import chain, repeat
 
 from lvsctl.director.reconcile.cycle import Cycle, KeyState, KeyView
 from lvsctl.director.reconcile.decision import Decision
-from lvsctl.director.reconcile.tunnel_use import TunnelsInUse, tunnels_in_use
+from lvsctl.director.reconcile.tunnel_use import TunnelsInUse, together, tunnels_in_use
 from lvsctl.director.reconcile.written import Written
 from lvsctl.director.vips.interface import Placement
 from lvsctl.host.interface import HostChange
@@ -44,6 +44,7 @@ def cycle_of(
         not_enforced: Why nothing might be written; empty where it might.
     """
     observation, plan, probes = decision.observation, decision.plan, decision.probes
+    whole = observation.whole
     reasons = {vip: each.reason for vip, each in placements.items() if each.reason}
     if written is None:
         done, untried, why_untried = Written(), plan.operations, not_enforced
@@ -60,7 +61,8 @@ def cycle_of(
     )
     return Cycle(
         revision=decision.state.revision,
-        dirty=decision.dirty,
+        dirty=observation.dirty,
+        completes_resync=bool(observation.whole),
         operations=(*timeouts, *plan.operations),
         results=(
             *((each, result) for each, result in done.settings if isinstance(each, SetTimeouts)),
@@ -71,11 +73,11 @@ def cycle_of(
             *vip_changes,
         ),
         services=_services(decision, orphaned(decision, done), undone, reasons),
-        foreign=tuple(plan.foreign),
+        foreign=tuple(whole.inventory.foreign) if whole else (),
         vip_problems={vip: why for vip, why in reasons.items() if not placements[vip].passing},
         host_problems=tuple(problems),
         orphaned=all_orphaned(decision, done),
-        addresses_in_use=observation.addresses_in_use,
+        addresses_in_use=whole.addresses_in_use if whole else {},
         tunnels=_tunnels(decision),
         prepared_paths=probes.prepared if probes else {},
         mended_marks=_marks(probes.operations) if probes and written is not None else frozenset(),
@@ -105,11 +107,13 @@ def _tunnels(decision: Decision) -> TunnelsInUse:
     agents = decision.state.index.agents
     if not agents:
         return {}
-    observed = decision.observation.table
-    used = {key: observed[key] for key in decision.observation.ours if key in observed}
-    if decision.probes:
-        used.update(decision.probes.observed)
-    return tunnels_in_use(used, agents)
+    observation = decision.observation
+    observed, whole = observation.table, observation.whole
+    used = {key: observed[key] for key in observation.ours if key in observed}
+    if whole and observation.dirty is None:
+        used.update(whole.probes.observed)
+    found = tunnels_in_use(used, agents)
+    return together(found, whole.inventory.tunnels) if whole else found
 
 
 def _marks(operations: Iterable[Operation]) -> frozenset[FwmarkKey]:

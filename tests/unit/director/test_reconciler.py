@@ -1,6 +1,7 @@
 """The reconciler over a kernel in memory: what it writes, in which order, and what it leaves."""
 
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_address, ip_interface, ip_network
@@ -99,7 +100,8 @@ class RecordingIpvs(MemoryIpvs):
 class Bench:
     """A director's kernel in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.monotonic = monotonic
         self.host = MemoryHost([Hardware("eth0")], sysctls=IPVS_SYSCTLS)
         self.host.apply(
             [
@@ -120,7 +122,13 @@ class Bench:
         vips = open_placements(self.host, self.neighbours, self.local)
         probes = ProbeServices(self.ipvs, self.host, self.local, lambda: NOON)
         self.reconciler = Reconciler(
-            self.ipvs, self.host, vips, probes, self.local, take_sysctls=take_sysctls
+            self.ipvs,
+            self.host,
+            vips,
+            probes,
+            self.local,
+            take_sysctls=take_sysctls,
+            monotonic=self.monotonic,
         )
 
     def forget(self) -> None:
