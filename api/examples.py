@@ -267,6 +267,7 @@ TOKEN = {
     "name": "ci",
     "role": "operator",
     "pools": [],
+    "uses": None,
     "by": "root",
     "secrets": [{"created": "2026-01-02T03:04:05Z", "expires": "2026-04-02T03:04:05Z"}],
     "last_used": "2026-01-02T03:34:05Z",
@@ -315,6 +316,17 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
         "foreign": ["tcp 203.0.113.5:25"],
         "problems": [],
         "problem_reasons": [],
+    },
+    "History": {
+        "commits": [
+            {
+                "revision": 17,
+                "at": "2026-01-02T03:04:05Z",
+                "by": "ada",
+                "objects": ["pool/web"],
+                "changes": ["change pool web: real_servers/rs1/weight 100 → 50"],
+            }
+        ]
     },
     "Connections": {"connections": [CONNECTION], "next": 100},
     "ExplainAnswer": {

@@ -252,6 +252,7 @@ any_tokens = st.builds(
     ).map(tuple),
     by=TEXTS,
     pools=st.lists(TEXTS, max_size=2).map(tuple),
+    uses=st.none() | st.integers(),
 )
 OBJECTS_BY_KIND = {
     Kind.SERVICE: any_services,
