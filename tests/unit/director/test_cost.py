@@ -23,6 +23,7 @@ from lvsctl.messages.model import Registration, Report, Tunnel
 from lvsctl.net import IpProtocol
 from lvsctl.store.memory import MemoryStore
 from tests.support.executed_lines import executed_lines
+from tests.support.reasons import because
 
 SMALL, LARGE = 20, 200
 ALONE = EditContext()
@@ -96,7 +97,7 @@ def test_what_a_cycle_shows_costs_what_it_observed() -> None:
         views = {key: KeyView(name, KeyState.APPLIED) for name, key in keys.items()}
         health = {name: ServiceHealth(1) for name in keys}
         before = KernelView().after(Cycle(1, None, services=views, health=health), NOW)
-        conflict = {keys["s1"]: KeyView("s1", KeyState.CONFLICT, "it is somebody else's")}
+        conflict = {keys["s1"]: KeyView("s1", KeyState.CONFLICT, because("adopt it"))}
         partial = Cycle(2, frozenset({"s1"}), services=conflict, health={"s1": ServiceHealth(0)})
 
         def shown() -> object:
