@@ -126,8 +126,8 @@ class Network:
                 index=socket.if_nametoindex(device),
                 net_ns_fd=self._switch.namespace_fd,
             )
-        index = self._switch.link_index(device)
-        master = self._switch.link_index(link)
+        with self._switch.enter():
+            index, master = socket.if_nametoindex(device), socket.if_nametoindex(link)
         self._switch.netlink.link("set", index=index, master=master, state="up")
 
     def remove(self) -> None:

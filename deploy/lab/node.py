@@ -157,10 +157,6 @@ class Node:
         self._opened.callback(route.close)
         return route
 
-    def link_index(self, link: str) -> int:
-        """Look up a link's index."""
-        return self._rtnetlink.index(link)
-
     def set_link(self, link: str, *, up: bool) -> None:
         """Bring a link up or down; its peer at the switch follows."""
         self._rtnetlink.set_link(link, up=up)

@@ -19,11 +19,12 @@ from lvsctl.agent.directors import Backoff, Directors
 from lvsctl.agent.faults import Fault, FaultLocation, refused_fault, state_fault
 from lvsctl.agent.findings import utc
 from lvsctl.agent.leave import Leave
+from lvsctl.agent.leave_files import LeaveRequest
 from lvsctl.agent.point_to_point import Echo, HostEnds, PointToPoint
 from lvsctl.agent.policy import check_identity, screen
 from lvsctl.agent.real_server import HostStatus, RealServer
 from lvsctl.agent.restored_state import RestoredState
-from lvsctl.agent.state_dir import Contact, LeaveRequest, StateDir, StatusSnapshot
+from lvsctl.agent.state_dir import Contact, StateDir, StatusSnapshot
 from lvsctl.errors import (
     DirectorUnreachable,
     InvalidInput,
@@ -336,11 +337,11 @@ class Agent:
 
     def _read_leave_request(self) -> LeaveRequest | None:
         try:
-            return self._state.leave_request()
+            return self._state.leave.request()
         except StoreError as error:
             _log.error("discarded an unreadable request to leave", reason=str(error))
             with contextlib.suppress(StoreError):
-                self._state.discard_leave_request()
+                self._state.leave.discard_request()
             return None
 
     async def _leave(self, request: LeaveRequest) -> bool:
