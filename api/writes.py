@@ -10,9 +10,11 @@ from starlette.responses import Response
 from api.access import Asking
 from api.bodies import MAX_BODY_BYTES, read_body
 from api.daemon import Daemon
+from api.differences import differences
 from api.edits import ResourceEdit
 from api.merge_patch import merge_patch
 from api.preconditions import Conditions, Preconditions
+from api.reason_views import because
 from api.rendering import large_response
 from api.resources import Patchable, Removable, Resource
 from api.schemas.answers import WriteAnswer
@@ -62,7 +64,13 @@ class Writes:
         """Return what :meth:`put` would change, without storing it."""
         asked = await read_body(self.request, resource.put, max_bytes)
         edit = ResourceEdit(resource, self.preconditions, lambda _: asked)
-        return await written_response(self.daemon, await self.daemon.writer.dry_run(edit), None)
+        judged = await self.daemon.writer.dry_run(edit)
+
+        def answer() -> WriteAnswer:
+            found = differences(judged.before, judged.objects)
+            return {**_answer(judged), "differences": [*found]}
+
+        return await large_response(answer, etag=resource.etag(judged.before))
 
     async def patch(self, resource: Patchable) -> Response:
         """Apply the merge patch in the request."""
@@ -115,11 +123,23 @@ async def written_response(
     verdict = await daemon.loop.applied(written, wait_s) if wait_s is not None else None
 
     def answer() -> WriteAnswer:
-        said = WriteAnswer(
-            revision=written.revision,
-            changes=list(written.changes),
-            operations=list(written.operations),
-        )
-        return said | {"applied": verdict.applied, "reason": verdict.reason} if verdict else said
+        said = _answer(written)
+        if verdict is None:
+            return said
+        why = because(verdict.reason)
+        return said | {
+            "applied": verdict.applied,
+            "reason": f"{verdict.key}: {why['reason']}" if verdict.key else why["reason"],
+            "code": why["code"],
+            "reasons": why["reasons"],
+        }
 
     return await large_response(answer, status, etag=etag, location=location)
+
+
+def _answer(written: CommitResult) -> WriteAnswer:
+    return WriteAnswer(
+        revision=written.revision,
+        changes=list(written.changes),
+        operations=list(written.operations),
+    )
