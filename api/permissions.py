@@ -19,6 +19,9 @@ SCRAPE = READ | {Role.METRICS}
 OWN_AGENT = ADMINISTER | {Role.AGENT}
 """An agent reaches only what is below its own name."""
 READ_OR_OWN = READ | {Role.AGENT}
+JOIN: Roles = frozenset({Role.JOIN})
+RENEW: Roles = frozenset({Role.AGENT})
+"""Also with a credential that has expired: a server may have been off for a year."""
 OPEN: Roles | None = None
 """Tells nothing of the farm, and needs no credential."""
 
@@ -27,6 +30,7 @@ ROUTES: Mapping[str, Mapping[str, Roles | None]] = {
     "/readyz": {"GET": OPEN},
     "/metrics": {"GET": SCRAPE},
     "/v1/farm": {"GET": READ, "PUT": ADMINISTER},
+    "/v1/history": {"GET": READ},
     "/v1/services": {"GET": READ},
     "/v1/services/{service}": {
         "GET": READ,
@@ -66,15 +70,23 @@ ROUTES: Mapping[str, Mapping[str, Roles | None]] = {
     "/v1/agents/{agent}": {"GET": READ_OR_OWN, "PUT": OWN_AGENT, "DELETE": ADMINISTER},
     "/v1/agents/{agent}/assignment": {"GET": READ_OR_OWN},
     "/v1/agents/{agent}/report": {"PUT": OWN_AGENT},
+    "/v1/agents/{agent}/credential": {"POST": RENEW},
+    "/v1/join": {"POST": JOIN},
     "/v1/table": {"GET": READ},
     "/v1/plan": {"GET": READ},
+    "/v1/connections": {"GET": READ},
+    "/v1/explain": {"GET": READ},
     "/v1/mode": {"GET": READ, "PUT": OPERATE},
     "/v1/events": {"GET": READ},
     "/v1/problems": {"GET": READ},
+    "/v1/audit": {"GET": ADMINISTER},
     "/v1/tokens": {"GET": ADMINISTER},
     "/v1/tokens/{token}": {"GET": ADMINISTER, "PUT": ADMINISTER, "DELETE": ADMINISTER},
     "/v1/tokens/{token}/rotate": {"POST": ADMINISTER},
 }
+
+
+RENEWAL = "POST /v1/agents/{agent}/credential"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +96,15 @@ class Permission:
     Attributes:
         roles: One of these; None for nothing at all.
         agent: Whose address it is; empty if it is no agent's.
+        route: Method and path template.
     """
 
     roles: Roles | None
-    agent: str = ""
+    agent: str
+    route: str
 
     def allows(self, principal: Principal) -> bool:
-        """Tell whether somebody may make the request."""
+        """Tell whether somebody may make the request, their credential being valid."""
         if self.roles is None:
             return True
         if principal.role is Role.AGENT and self.agent and self.agent != principal.name:
@@ -115,7 +129,7 @@ class Permissions:
         if routes != declared:
             differing = ", ".join(f"{method} {path}" for path, method in routes ^ declared)
             raise ValueError(f"api/permissions.py and the app's routes differ in: {differing}")
-        self._patterns = [(compile_path(path)[0], ROUTES[path]) for path in paths]
+        self._patterns = [(compile_path(path)[0], path, ROUTES[path]) for path in paths]
 
     def find(self, method: str, path: str) -> Permission:
         """Return what a request needs.
@@ -124,10 +138,11 @@ class Permissions:
             RequestRefused: No route takes it.
         """
         allowed: set[str] = set()
-        for pattern, methods in self._patterns:
+        for pattern, template, methods in self._patterns:
             match = pattern.match(path)
             if match and method in methods:
-                return Permission(methods[method], match.groupdict().get("agent", ""))
+                agent = match.groupdict().get("agent", "")
+                return Permission(methods[method], agent, f"{method} {template}")
             if match:
                 allowed.update(methods)
         raise no_method(method, path, sorted(allowed)) if allowed else no_address(path)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
+from lvsctl.cli.words import words_of
 from lvsctl.client.address import socket_of
 from lvsctl.client.unix import base_url_of, unix_transport
 from lvsctl.errors import ConfigurationError, DirectorUnreachable, LvsctlError, Problem
@@ -104,9 +105,9 @@ class DirectorClient:
         """Close the connection."""
         self._client.close()
 
-    def get(self, *path: str) -> Answer:
+    def get(self, *path: str, parameters: Mapping[str, str] | None = None) -> Answer:
         """Read a resource; the parts of its path are quoted here."""
-        return self._ask("GET", path)
+        return self._ask("GET", path, None, parameters)
 
     def put(
         self,
@@ -222,7 +223,7 @@ class DirectorClient:
                 Problem(each["pointer"], each["detail"], each.get("allowed", ""))
                 for each in document.get("errors", ())
             ]
-            detail, plan = str(document["detail"]), document.get("plan", ())
+            detail, plan = words_of(document, str(document["detail"])), document.get("plan", ())
         except (ValueError, LookupError, TypeError, AttributeError):
             return DirectorUnreachable(
                 f"{self._url} is not a director: it sent status {response.status_code} without "

@@ -99,7 +99,7 @@ def store() -> None:
 @store_options
 @_STATE_DIR
 def import_(state_dir: Path, **options: Unpack[StoreOptions]) -> None:
-    """Put the farm of a director that is stopped into etcd.
+    """Copy the farm of a stopped director to etcd.
 
     Afterwards start that director with the same --store and --state-dir, and others with an empty
     --state-dir.

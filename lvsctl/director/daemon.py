@@ -13,14 +13,20 @@ from datetime import datetime
 
 import structlog
 
+from lvsctl.director.access.acts import Acts
 from lvsctl.director.access.credentials import Credentials
+from lvsctl.director.access.refusals import Refusals
 from lvsctl.director.agents.edits import LatchReady
 from lvsctl.director.agents.sessions import AgentSessions
 from lvsctl.director.applied_farm import AppliedFarm
+from lvsctl.director.checks.announcer import Announcer
 from lvsctl.director.checks.health_checks import HealthChecks
+from lvsctl.director.checks.verdicts import Verdicts
 from lvsctl.director.clock import Clock, ClockJump
+from lvsctl.director.cycles import Cycles
 from lvsctl.director.drains.drains import Drains
 from lvsctl.director.events.cycle import stored_events
+from lvsctl.director.explain import Explanation, Flow, ways_in
 from lvsctl.director.live_state import LiveState
 from lvsctl.director.loop import ReconcileLoop
 from lvsctl.director.mode import OperatingMode
@@ -40,8 +46,10 @@ from lvsctl.events import Event, EventKind
 from lvsctl.health.prober import Probe
 from lvsctl.health.target import ProbeId, TargetId
 from lvsctl.health.verdict import KeptVerdict
+from lvsctl.ipvs.connections import Connection
 from lvsctl.ipvs.table import ServiceKey
 from lvsctl.net import IPAddress
+from lvsctl.reasons.director import ONLY_PLANNED
 from lvsctl.sd_notify import feed_watchdog
 from lvsctl.store.interface import LocalState, Mode
 from lvsctl.worker import Worker
@@ -109,6 +117,8 @@ class DirectorDaemon:
         name: Of this director.
         clock: The time of day, and the clock that only runs forward.
         credentials: Who may use it.
+        refusals: Who was refused.
+        acts: What people did to this director alone.
         events: What has happened.
         self_check: Finds what is wrong with this director itself.
         mode: Whether it writes its kernel.
@@ -134,12 +144,15 @@ class DirectorDaemon:
         self.name = name
         self.clock = clock
         self.credentials = Credentials(lambda: self._state.stored.tokens, clock.now)
+        self.refusals = Refusals(clock.now)
+        self.acts = Acts(clock.now)
         self.events = events = self_check.events
         self.self_check = self_check
         self._problems = self_check.problems
         self._kernel = kernel
         self._reading = reading
         run, reconciler = kernel.worker.run, kernel.reconciler
+        self._cycles = Cycles(kernel.worker, reconciler)
         self._state = LiveState(store.commits.state, lambda: self.health.verdicts.health, clock.now)
         self._applied_farm = AppliedFarm(kernel.local, kernel.worker, self._problems)
         self._follower = Follower(
@@ -155,7 +168,7 @@ class DirectorDaemon:
             store.commits, store.worker, self._follower, self._edit_context, self._problems
         )
         self.loop = ReconcileLoop(
-            lambda *asked: run(reconciler.cycle, *asked),
+            self._cycles,
             state=self._state,
             mode=self.mode,
             on_cycle=self._on_cycle,
@@ -179,13 +192,14 @@ class DirectorDaemon:
             emit=events.emit,
             now=clock.now,
         )
+        verdicts = Verdicts(kept.verdicts)
         self.health = HealthChecks(
-            kept=kept.verdicts,
+            verdicts=verdicts,
+            announcer=Announcer(
+                verdicts, self._keep_verdicts, self._on_health_changed, events.emit
+            ),
             probe=probing.probe,
             look=lambda ways: run(reconciler.path_problems, self._state.stored, ways),
-            keep=self._keep_verdicts,
-            on_health_changed=self._on_health_changed,
-            emit=events.emit,
             findings=self.agents.findings,
             now=clock.now,
             random=probing.random,
@@ -237,14 +251,34 @@ class DirectorDaemon:
         """
         return await self._reading.worker.run(self._reading.table.table)
 
+    async def explain(self, flow: Flow) -> Explanation:
+        """Return which real server a client's connection goes to.
+
+        Raises:
+            KernelError: The kernel could not be read.
+        """
+        state = self._state.stored
+        keys, weights = ways_in(state, flow)
+        return await self._reading.worker.run(self._reading.table.explain, flow, keys, weights)
+
+    async def connections(
+        self, wanted: Callable[[Connection], bool], offset: int, limit: int
+    ) -> tuple[Sequence[Connection], int | None]:
+        """Return a page of the kernel's connections, and where the next page begins.
+
+        Raises:
+            KernelError: The kernel could not be read.
+        """
+        read = self._reading.table.connections
+        return await self._reading.worker.run(read, wanted, offset, limit)
+
     async def plan(self) -> Cycle:
         """Compare everything now and write nothing.
 
         Raises:
             KernelError: The kernel could not be read.
         """
-        cycle = self._kernel.reconciler.cycle
-        return await self._kernel.worker.run(cycle, self.state, None, "only looked at")
+        return await self._cycles.in_slices(lambda: self.state, ONLY_PLANNED)
 
     async def set_mode(self, mode: Mode) -> None:
         """Keep a mode, durably, and act on it.
@@ -256,7 +290,7 @@ class DirectorDaemon:
         self.loop.wake(None)
 
     async def adopt(
-        self, services: Collection[str] | None, *, force: bool, by: str
+        self, services: Collection[str] | None, *, force: bool, by: str, source: str = ""
     ) -> Sequence[ServiceKey]:
         """Take over virtual services that somebody else created and the farm wants.
 
@@ -267,6 +301,7 @@ class DirectorDaemon:
             services: Names of the farm's services; None for all.
             force: Also where the first edit removes destinations.
             by: Who asked for it.
+            source: Address that the request came from; empty if there was none.
 
         Raises:
             NotFound: A name is no service of the farm.
@@ -283,7 +318,7 @@ class DirectorDaemon:
         if not force:
             refuse_removals(adoption, latch, state)
         if latch.ready:
-            await self.writer.write(latch, by=by)
+            await self.writer.write(latch, by=by, source=source)
         await run(reconciler.adopt, adoption, state)
         log.info("adopted", keys=[*map(str, adoption.owners)], by=by)
         self.loop.wake(names)
@@ -292,11 +327,19 @@ class DirectorDaemon:
     def _on_advance(self, step: Advance) -> None:
         """Act on a step of the stored state, whoever made it."""
         self._state.stored = step.after
-        log.info("stored", revision=step.after.revision, by=step.by, objects=len(step.changes))
+        log.info(
+            "stored",
+            revision=step.after.revision,
+            by=step.by,
+            source=step.source,
+            objects=len(step.changes),
+            changed=step.changed,
+        )
         self.agents.on_advance(step)
         self.events.emit(*stored_events(step))
-        # A new path for probes is prepared by a look at everything only.
-        self.loop.wake(None if step.moves_probes else step.dirty)
+        self.loop.wake(step.dirty)
+        if step.moves_probes:  # a new path is prepared by a comparison of everything only
+            self.loop.wake(None)
         self.drains.wake()
 
     def _on_cycle(self, stored: State, cycle: Cycle | None) -> None:

@@ -1,6 +1,6 @@
 """Compares the desired IPVS table with the observed one. Pure.
 
-The properties of :func:`diff` are in ``tests/unit/test_plan.py``.
+The properties of :func:`diff` are in ``tests/unit/ipvs/test_diff.py``.
 """
 
 from collections.abc import Collection, Iterator, Sequence

@@ -1,9 +1,19 @@
 """The interface of the IPVS backends."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from lvsctl.ipvs.table import IpvsTable, Operation, ServiceCounters, ServiceKey, Timeouts
+from lvsctl.ipvs.connections import Connection
+from lvsctl.ipvs.table import (
+    DestinationKey,
+    IpvsTable,
+    Operation,
+    ServiceCounters,
+    ServiceKey,
+    Timeouts,
+    VirtualService,
+)
 from lvsctl.results import Result
 
 
@@ -36,9 +46,35 @@ class IpvsReader(Protocol):
         """Return the connections' idle timeouts."""
         ...
 
+    def scheduling_order(self, key: ServiceKey) -> Sequence[DestinationKey]:
+        """Return a service's destinations in the kernel's own order, the newest first.
+
+        Hashing schedulers depend on it. Empty if the service does not exist.
+        """
+        ...
+
+    def connection_entries(self) -> Iterator[Connection]:
+        """Yield all connections as they are read; there may be millions."""
+        ...
+
     def close(self) -> None:
         """Close sockets; the table stays as it is."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A walk over the whole table.
+
+    Attributes:
+        keys: Every virtual service that existed when it began.
+        services: Reads each of them when it is asked for it. One that is as the last sweep found it
+            is the very same value. One that is gone meanwhile may be left out, or be there without
+            destinations.
+    """
+
+    keys: Mapping[ServiceKey, object]
+    services: Iterator[tuple[ServiceKey, VirtualService]]
 
 
 class Ipvs(IpvsReader, Protocol):
@@ -49,6 +85,13 @@ class Ipvs(IpvsReader, Protocol):
 
     def reader(self) -> IpvsReader:
         """Open another handle to the same table, for the calling thread."""
+        ...
+
+    def sweep(self) -> Sweep:
+        """List all virtual services, to read them one at a time.
+
+        Between two of them this handle may be used for anything else.
+        """
         ...
 
     def apply(self, operations: Sequence[Operation]) -> Sequence[Result]:

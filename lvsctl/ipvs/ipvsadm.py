@@ -3,19 +3,22 @@
 import errno
 import os
 import subprocess
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from lvsctl.errors import KernelError, KernelLacks
 from lvsctl.ipvs.batching import apply_in_batches
+from lvsctl.ipvs.connection_file import read_connections
+from lvsctl.ipvs.connections import Connection
 from lvsctl.ipvs.errors import NO_IPVSADM, NO_MODULE, NO_PRIVILEGE
-from lvsctl.ipvs.interface import IpvsReader
+from lvsctl.ipvs.interface import IpvsReader, Sweep
 from lvsctl.ipvs.listing import Listed, parse_listing, parse_timeouts
 from lvsctl.ipvs.restore import split_verifiable, took_effect
 from lvsctl.ipvs.save_format import operation_arguments
 from lvsctl.ipvs.save_parser import parse_table
 from lvsctl.ipvs.table import (
     DestinationCounters,
+    DestinationKey,
     IpvsTable,
     Operation,
     ServiceCounters,
@@ -55,6 +58,7 @@ class IpvsadmIpvs:
         Raises:
             KernelLacks: It is not installed, the kernel has no IPVS, or a privilege is missing.
         """
+        self._swept: dict[ServiceKey, VirtualService] = {}
         self.timeouts()
 
     def close(self) -> None:
@@ -63,6 +67,15 @@ class IpvsadmIpvs:
     def reader(self) -> IpvsReader:
         """Return this, as nothing is held open."""
         return self
+
+    def sweep(self) -> Sweep:
+        """Read all virtual services at once: each run of the program lists them all."""
+        table = self.snapshot()
+        self._swept = {
+            key: before if (before := self._swept.get(key)) == service else service
+            for key, service in table.items()
+        }
+        return Sweep(table, iter(self._swept.items()))
 
     def snapshot(self, keys: Collection[ServiceKey] | None = None) -> IpvsTable:
         """Return the kernel's virtual services, only those of ``keys`` if given.
@@ -98,6 +111,15 @@ class IpvsadmIpvs:
     def timeouts(self) -> Timeouts:
         """Return the connections' idle timeouts."""
         return parse_timeouts(_read("-Ln", "--timeout"))
+
+    def scheduling_order(self, key: ServiceKey) -> Sequence[DestinationKey]:
+        """Return a service's destinations in the kernel's own order, the newest first."""
+        listed = parse_listing(_read("-Ln", "--thresholds", "--nosort"))
+        return list(listed.get(key, _NOTHING_LISTED).destinations)
+
+    def connection_entries(self) -> Iterator[Connection]:
+        """Yield all connections as they are read."""
+        return read_connections()
 
     def apply(self, operations: Sequence[Operation]) -> Sequence[Result]:
         """Carry out operations and return one result for each, in the same order."""

@@ -350,9 +350,9 @@ Operation = (
 def service_of(operation: Operation) -> ServiceKey | None:
     """Return the virtual service that an operation is about, None if it is namespace-wide."""
     match operation:
-        case AddService(key=key) | EditService(key=key) | DeleteService(key=key):
-            return key
+        case AddDestination() | EditDestination() | DeleteDestination():  # most, so they are first
+            return operation.service
         case SetTimeouts():
             return None
         case _:
-            return operation.service
+            return operation.key

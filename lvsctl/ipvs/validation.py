@@ -30,6 +30,7 @@ from lvsctl.ipvs.table import (
     TunnelType,
     VirtualServiceConfig,
 )
+from lvsctl.latest import latest
 from lvsctl.net import Family, IPAddress, IpProtocol, family_of
 from lvsctl.results import Failed
 
@@ -52,8 +53,9 @@ _TUNNEL_FLAGS = {
 def validate(operation: Operation) -> Failed | None:
     """Return why an operation is invalid for every backend, None if it is valid."""
     match operation:
-        case AddDestination(service, key, config) | EditDestination(service, key, config):
-            return _service_key(service) or _destination(service, key, config)
+        case AddDestination() | EditDestination():  # without patterns inside: there are many
+            service = operation.service
+            return _service_key(service) or _destination(service, operation.key, operation.config)
         case DeleteDestination(service, key):
             return _service_key(service) or _destination_key(key)
         case AddService(key=key, config=config) | EditService(key=key, config=config):
@@ -64,6 +66,7 @@ def validate(operation: Operation) -> Failed | None:
             return _timeouts(timeouts)
 
 
+@latest
 def _service_key(key: ServiceKey) -> Failed | None:
     if isinstance(key, AddressKey):
         return _address(key.vip) or _out_of_range("port", key.port, 0, MAX_PORT)
@@ -104,21 +107,10 @@ def _destination_key(key: DestinationKey) -> Failed | None:
 def _destination(
     service: ServiceKey, key: DestinationKey, config: DestinationConfig
 ) -> Failed | None:
-    refused = (
-        _destination_key(key)
-        or _out_of_range("weight", config.weight, 0, MAX_WEIGHT)
-        or _out_of_range("upper threshold", config.upper_threshold, 0, MAX_THRESHOLD)
-        or _out_of_range("lower threshold", config.lower_threshold, 0, MAX_THRESHOLD)
-    )
+    refused = _destination_key(key) or _destination_config(config)
     if refused:
         return refused
-    if config.forwarding not in _WRITABLE:
-        return _invalid(f"forwarding method {config.forwarding.name} can only be set by the kernel")
     tunnelled = config.forwarding is ForwardingMethod.TUNNEL
-    if tunnelled != (config.encapsulation is not None):
-        return _invalid("an encapsulation goes with the tunnel method, and only with it")
-    if config.encapsulation and (refused := _encapsulation(config.encapsulation)):
-        return refused
     if not tunnelled and family_of(key.address) is not service.family:
         return _invalid("a destination of the other family needs the tunnel method")
     if (
@@ -131,6 +123,22 @@ def _destination(
             "packets keep"
         )
     return None
+
+
+@latest  # most destinations of a farm share one
+def _destination_config(config: DestinationConfig) -> Failed | None:
+    refused = (
+        _out_of_range("weight", config.weight, 0, MAX_WEIGHT)
+        or _out_of_range("upper threshold", config.upper_threshold, 0, MAX_THRESHOLD)
+        or _out_of_range("lower threshold", config.lower_threshold, 0, MAX_THRESHOLD)
+    )
+    if refused:
+        return refused
+    if config.forwarding not in _WRITABLE:
+        return _invalid(f"forwarding method {config.forwarding.name} can only be set by the kernel")
+    if (config.forwarding is ForwardingMethod.TUNNEL) != (config.encapsulation is not None):
+        return _invalid("an encapsulation goes with the tunnel method, and only with it")
+    return _encapsulation(config.encapsulation) if config.encapsulation else None
 
 
 def _encapsulation(tunnel: Encapsulation) -> Failed | None:

@@ -21,6 +21,7 @@ from lvsctl.director.main import IPVS_SYSCTLS, Kernel, open_daemon
 from lvsctl.director.vips.neighbours import Neighbours, NoNeighbours
 from lvsctl.farm.access import Role
 from lvsctl.host.memory import MemoryHost
+from lvsctl.ipvs.connections import Connection
 from lvsctl.ipvs.memory import MemoryIpvs, MemoryKernel
 from lvsctl.ipvs.table import (
     AddDestination,
@@ -38,6 +39,7 @@ from lvsctl.net import IpProtocol
 from lvsctl.results import Done, Result
 from lvsctl.store.memory import MemoryLocalState
 from tests.support.clocks import Clock
+from tests.support.reasons import because
 from tests.support.stores import BreakableStore
 from tests.unit.director.checked import Servers
 
@@ -109,6 +111,7 @@ class BreakableIpvs(MemoryIpvs):
     def __init__(self, kernel: MemoryKernel) -> None:
         super().__init__(kernel)
         self.connections: dict[str, int] = {}
+        self.entries: list[Connection] = []
         self.takes_writes = threading.Event()
         self.takes_writes.set()
 
@@ -121,6 +124,10 @@ class BreakableIpvs(MemoryIpvs):
         if self.broken:
             raise self.broken
         return super().snapshot(keys)
+
+    def connection_entries(self) -> Iterator[Connection]:
+        """Yield the connections that a test has set."""
+        return iter(self.entries)
 
     def counters(
         self, keys: Collection[ServiceKey] | None = None
@@ -221,12 +228,18 @@ class Bench:
 
         return self.portal.call(together)
 
-    async def send(self, request: "Request") -> httpx.Response:
+    async def send(
+        self, request: "Request", headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
         """Send one request from within the event loop and return its answer."""
         transport = httpx.ASGITransport(
             self.app, raise_app_exceptions=False, client=(CLIENT, 40000)
         )
-        client = httpx.AsyncClient(transport=transport, base_url="http://lb1", headers=HEADERS)
+        client = httpx.AsyncClient(
+            transport=transport,
+            base_url="http://lb1",
+            headers=HEADERS if headers is None else headers,
+        )
         async with client:
             return await client.request(request.method, request.address, **request.sent)
 
@@ -277,7 +290,7 @@ def open_bench(portal: BlockingPortal, neighbours: Neighbours | None = None) -> 
         open_store,
         open_kernel,
         probe=servers.probe,
-        disk_problem=lambda: disk[0],
+        disk_problem=lambda: because(disk[0]) if disk[0] else None,
         now=clock,
         monotonic=clock.monotonic,
     )

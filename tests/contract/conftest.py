@@ -1,4 +1,4 @@
-"""The stores that keep to one contract."""
+"""The stores that the contract tests run on."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,24 +18,24 @@ START = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 def clock() -> datetime:
-    """Tell a time that stands still."""
+    """Return a constant time."""
     return START
 
 
 MakeStore = Callable[..., Store]
-"""Makes a new, empty store, with a clock and a retention where they matter."""
+"""Creates an empty store, optionally with a clock and a retention."""
 
 
 @pytest.fixture(scope="session")
 def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Return the address of an etcd, of one member as far as no test ends any."""
+    """Return the address of an etcd with one member."""
     with etcd_cluster(tmp_path_factory.mktemp("etcd"), 1) as (member,):
         yield member.url.removeprefix("http://")
 
 
 @pytest.fixture(params=["sqlite", "memory", "etcd"])
 def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> MakeStore:
-    """Return what makes a new, empty store."""
+    """Return a function that creates an empty store."""
     count = iter(range(10_000))
     members = request.getfixturevalue("etcd") if request.param == "etcd" else ""
 

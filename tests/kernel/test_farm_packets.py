@@ -2,6 +2,8 @@
 
 import re
 from collections import Counter
+from collections.abc import Mapping
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from deploy.lab.node import Node
 from deploy.lab.packets import IPIP, Packet, Tcp, TcpFlag
 from deploy.lab.poll import poll
 from deploy.lab.topology import farm_topology, vip
+from lvsctl.ipvs.hashing import Candidate, maglev_choice, maglev_table, source_hash_choice
 from tests.kernel.farms import (
     SERVERS,
     VIP,
@@ -26,7 +29,6 @@ from tests.kernel.farms import (
     service,
     start,
 )
-from tests.kernel.schedulers import maglev_choice, maglev_table, source_hash_choice
 
 EVEN = Counter(dict.fromkeys(SERVERS, 10))
 CLIENTS = 20
@@ -151,33 +153,44 @@ def test_weighted_least_connection_uses_every_server(shared: Network) -> None:
     assert max(found.values()) <= 15
 
 
-def newest_first(director: Node, address: str) -> list[str]:
-    """Return the addresses of a service's destinations in the kernel's own order."""
+def newest_first(director: Node, address: str) -> tuple[Candidate, ...]:
+    """Return a service's destinations, all of weight 100, in the kernel's own order."""
     listed = director.run(["ipvsadm", "-Ln", "--nosort", "-t", f"{address}:80"]).stdout
-    return re.findall(r"-> ([\d.]+):80 +Tunnel", listed)
+    found = re.findall(r"-> ([\d.]+):80 +Tunnel", listed)
+    return tuple(Candidate(IPv4Address(each), 80, 100, 100) for each in found)
+
+
+def name_of(names: Mapping[str, str], chosen: Candidate | None) -> str:
+    """Return the name of the server that a scheduler chose."""
+    assert chosen is not None
+    return names[str(chosen.address)]
 
 
 def test_maglev_chooses_as_its_table_says(shared: Network) -> None:
     """With mh-port each connection's server is that of its client's address and port."""
-    table = maglev_table(newest_first(shared["lb1"], MAGLEV), 80)
+    table = maglev_table(newest_first(shared["lb1"], MAGLEV))
     names = {shared.address(name): name for name in SERVERS}
 
     for answer in requests(shared["c1"], MAGLEV, count=30):
         assert answer.client is not None
         assert answer.port is not None
-        assert names[maglev_choice(table, answer.client, answer.port)] == answer.server
+        client = IPv4Address(answer.client)
+        chosen = maglev_choice(table, client, answer.port, fallback=True)
+        assert name_of(names, chosen) == answer.server
 
 
 def test_maglev_without_ports_and_source_hashing_keep_a_client(shared: Network) -> None:
     """Each client address has the server that the kernel's table gives it."""
     names = {shared.address(name): name for name in SERVERS}
-    table = maglev_table(newest_first(shared["lb1"], MAGLEV_BY_ADDRESS), 80)
+    table = maglev_table(newest_first(shared["lb1"], MAGLEV_BY_ADDRESS))
     listed = newest_first(shared["lb1"], SOURCE)
 
     for client, server in from_every_address(shared["c1"], MAGLEV_BY_ADDRESS).items():
-        assert names[maglev_choice(table, client)] == server
+        chosen = maglev_choice(table, IPv4Address(client), 0, fallback=True)
+        assert name_of(names, chosen) == server
     for client, server in from_every_address(shared["c1"], SOURCE).items():
-        assert names[source_hash_choice(listed, 100, client)] == server
+        chosen = source_hash_choice(listed, IPv4Address(client), 0, fallback=False)
+        assert name_of(names, chosen) == server
 
 
 def test_udp(shared: Network) -> None:

@@ -15,6 +15,7 @@ class Principal:
         source: Where the request came from: an address, or ``UNIX socket``.
         pools: That an agent may join.
         expired: Their credential was good once.
+        digest: Of the secret that they showed; empty for none.
     """
 
     role: Role
@@ -22,3 +23,9 @@ class Principal:
     source: str
     pools: tuple[str, ...] = ()
     expired: bool = False
+    digest: bytes = b""
+
+    @property
+    def author(self) -> str:
+        """How the history names them."""
+        return f"agent {self.name}" if self.role is Role.AGENT else self.name

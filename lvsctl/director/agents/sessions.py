@@ -26,7 +26,7 @@ from lvsctl.net import IPAddress
 class Write(Protocol):
     """Stores an edit."""
 
-    def __call__(self, edit: Edit, *, by: str) -> Awaitable[CommitResult]:
+    def __call__(self, edit: Edit, *, by: str, source: str = "") -> Awaitable[CommitResult]:
         """Store an edit in somebody's name."""
         ...
 
@@ -91,7 +91,7 @@ class AgentSessions:
     def note_use(self, cycle: Cycle) -> None:
         """Take note of what the kernel wraps packets in."""
         self._tunnel_use = self._tunnel_use.after(
-            cycle.tunnels, asyncio.get_running_loop().time(), complete=cycle.dirty is None
+            cycle.tunnels, asyncio.get_running_loop().time(), complete=cycle.is_complete
         )
 
     def note_silence(self) -> None:
@@ -99,13 +99,15 @@ class AgentSessions:
         lost = self._watch.look(self._state.stored.status.agents, self._clock.monotonic())
         self._emit(*lost)
 
-    async def register(self, name: str, registration: Registration, *, by: str) -> CommitResult:
+    async def register(
+        self, name: str, registration: Registration, *, by: str, source: str = ""
+    ) -> CommitResult:
         """Let an agent join, change, leave, or be gone.
 
         Raises:
             InvalidInput, Conflict, StoreError: Nothing was stored.
         """
-        return await self._write(RegisterAgent(name, registration), by=by)
+        return await self._write(RegisterAgent(name, registration), by=by, source=source)
 
     async def report(self, name: str, report: Report) -> None:
         """Take note of what an agent sees, and latch what is newly ready.

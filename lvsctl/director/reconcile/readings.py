@@ -1,13 +1,15 @@
 """What people and drains read from the kernel's table, on a thread of its own."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lvsctl.director.drains.countdown import Connections, open_connections
+from lvsctl.director.explain import Explanation, Flow, ServiceView, explain
 from lvsctl.director.reconcile.cycle import TableReading
+from lvsctl.ipvs.connections import Connection
 from lvsctl.ipvs.interface import IpvsReader
-from lvsctl.ipvs.table import ServiceKey
+from lvsctl.ipvs.table import ServiceCounters, ServiceKey, Traffic
 from lvsctl.net import IPAddress
 
 
@@ -56,6 +58,53 @@ class TableReader:
             {**before.services, **after.services},
             {key: service for key, service in observed.items() if key in probes},
         )
+
+    def explain(
+        self,
+        flow: Flow,
+        keys: Sequence[ServiceKey],
+        last_weights: Mapping[IPAddress, int],
+    ) -> Explanation:
+        """Return where a connection goes.
+
+        Args:
+            flow: The connection.
+            keys: Of the virtual services that may take it, the first one there does.
+            last_weights: What each real server has when it serves.
+
+        Raises:
+            KernelError: The kernel could not be read.
+        """
+        table = self._ipvs.snapshot(keys)
+        key = next((key for key in keys if key in table), None)
+        view = None
+        if key is not None:
+            counters = self._ipvs.counters([key]).get(key, ServiceCounters(Traffic(), {}))
+            order = self._ipvs.scheduling_order(key)
+            view = ServiceView(key, table[key], order, counters, last_weights)
+        return explain(flow, view, self._ipvs.connection_entries())
+
+    def connections(
+        self, wanted: Callable[[Connection], bool], offset: int, limit: int
+    ) -> tuple[Sequence[Connection], int | None]:
+        """Return a page of the kernel's connections, and where the next page begins.
+
+        Args:
+            wanted: Which ones.
+            offset: How many entries of the kernel's table to pass over.
+            limit: How many to return at most.
+
+        Raises:
+            KernelError: The kernel could not be read.
+        """
+        found: list[Connection] = []
+        for place, each in enumerate(self._ipvs.connection_entries()):
+            if place < offset or not wanted(each):
+                continue
+            if len(found) == limit:
+                return found, place
+            found.append(each)
+        return found, None
 
     def active_connections(self, address: IPAddress) -> int:
         """Return the active connections to a real server in all of our services."""

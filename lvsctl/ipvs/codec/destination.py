@@ -18,6 +18,7 @@ from lvsctl.ipvs.table import (
     TunnelFlag,
     TunnelType,
 )
+from lvsctl.latest import latest
 from lvsctl.net import Family
 from lvsctl.netlink.attributes import (
     NESTED,
@@ -35,7 +36,11 @@ from lvsctl.netlink.shapes import Path, ShapeReader
 
 _ADDR, _PORT, _FWD_METHOD, _WEIGHT, _U_THRESH, _L_THRESH = range(1, 7)
 _ACTIVE_CONNS, _INACT_CONNS, _PERSIST_CONNS = range(7, 10)
+_STATS = 10
 _ADDR_FAMILY, _STATS64, _TUN_TYPE, _TUN_PORT, _TUN_FLAGS = range(11, 16)
+
+COUNTERS_OF_DESTINATION = frozenset([_ACTIVE_CONNS, _INACT_CONNS, _PERSIST_CONNS, _STATS, _STATS64])
+"""Attributes that change by themselves."""
 
 _FORWARDING_MASK = 0x7
 _PLAIN_TUNNEL = Encapsulation()
@@ -70,6 +75,7 @@ def _key(length: int, key: DestinationKey) -> bytes:
     )
 
 
+@latest
 @functools.lru_cache(maxsize=4096)  # most destinations of a farm share one
 def _configuration(config: DestinationConfig) -> bytes:
     tunnel = config.encapsulation or _PLAIN_TUNNEL

@@ -16,6 +16,7 @@ from lvsctl.ipvs.table import (
     Traffic,
     VirtualServiceConfig,
 )
+from lvsctl.latest import latest
 from lvsctl.net import Family, IPAddress, IpProtocol
 from lvsctl.netlink.attributes import (
     HEADER,
@@ -33,8 +34,10 @@ from lvsctl.netlink.attributes import (
 from lvsctl.netlink.messages import GENERIC_HEADER
 
 _AF, _PROTOCOL, _ADDR, _PORT, _FWMARK, _SCHED_NAME, _FLAGS, _TIMEOUT, _NETMASK = range(1, 10)
-_PE_NAME = 11
-_STATS64 = 12
+_STATS, _PE_NAME, _STATS64 = range(10, 13)
+
+COUNTERS_OF_SERVICE = frozenset([_STATS, _STATS64])
+"""Attributes that change by themselves."""
 
 _F_PERSISTENT = 0x1
 _SETTABLE_FLAGS = int(
@@ -90,7 +93,8 @@ def _configuration(family: Family, config: VirtualServiceConfig) -> bytes:
     )
 
 
-@functools.lru_cache(maxsize=1024)  # every destination of a service carries it
+@latest  # every destination of a service carries it
+@functools.lru_cache(maxsize=1024)
 def encode_service_key(key: ServiceKey) -> bytes:
     """Return the attribute that identifies a service."""
     identity = _identity(key)

@@ -1,15 +1,21 @@
 """What each server adds to the cost of a whole farm: lines are counted, not time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address
 
 import pytest
 
+from lvsctl.director.reconcile.desired import compile_desired
 from lvsctl.director.state import State, contents_of, state_of
 from lvsctl.director.write.committer import Committer, EditContext
 from lvsctl.director.write.edits import PutFarm
 from lvsctl.farm.model import Farm, Pool, RealServer, Service
 from lvsctl.farm.rules.farm import broken_rules
+from lvsctl.ipvs.batching import apply_in_batches
+from lvsctl.ipvs.codec.requests import encode_operation
+from lvsctl.ipvs.diff import diff
+from lvsctl.ipvs.table import Operation
+from lvsctl.results import Done
 from lvsctl.store.documents import decode_object, encode_object
 from lvsctl.store.memory import MemoryStore
 from tests.support.executed_lines import executed_lines
@@ -57,8 +63,41 @@ def read(servers: int) -> Callable[[], object]:
     return lambda: [decode_object(kind, text) for kind, text in documents]
 
 
+def compiled(servers: int) -> Callable[[], object]:
+    """Compile the farm to its part of the table."""
+    whole = state(servers)
+    return lambda: compile_desired(whole, whole.farm.services)
+
+
+def operations(servers: int) -> Sequence[Operation]:
+    """Return what makes the farm's part of an empty table."""
+    whole = state(servers)
+    return diff(compile_desired(whole, whole.farm.services).table, {}, ()).operations
+
+
+def sent(servers: int) -> Callable[[], object]:
+    """Validate the operations, send them in batches and take the results."""
+    wanted = operations(servers)
+    return lambda: apply_in_batches(wanted, lambda batch: [Done()] * len(batch))
+
+
+def encoded(servers: int) -> Callable[[], object]:
+    """Encode the operations for netlink."""
+    wanted = operations(servers)
+    return lambda: [encode_operation(operation) for operation in wanted]
+
+
 @pytest.mark.parametrize(
-    ("prepare", "at_most"), [(rules, 36), (index, 6), (written, 15), (read, 28)]
+    ("prepare", "at_most"),
+    [
+        (rules, 36),
+        (index, 6),
+        (written, 15),
+        (read, 28),
+        (compiled, 54),
+        (sent, 47),
+        (encoded, 26),
+    ],
 )
 def test_a_server_costs_few_lines(
     prepare: Callable[[int], Callable[[], object]], at_most: int

@@ -1,4 +1,4 @@
-"""Facts of hosts on which nothing is wrong; a test changes one."""
+"""Facts of healthy hosts, of which each test changes one."""
 
 from collections.abc import Mapping
 from dataclasses import replace

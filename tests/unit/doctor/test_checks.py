@@ -1,4 +1,4 @@
-"""Each check: silent on a healthy host, and it alone finds what it is for."""
+"""Each check: silent on a healthy host, and the only one to report its problem."""
 
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
@@ -347,16 +347,16 @@ WELL: dict[str, Facts] = {
 
 
 @pytest.mark.parametrize("facts", WELL.values(), ids=WELL)
-def test_nothing_is_found_where_nothing_is_wrong(facts: Facts) -> None:
-    """Not by any check."""
+def test_a_healthy_host_has_no_findings(facts: Facts) -> None:
+    """From any check."""
     assert [] == judge(facts)
 
 
 @pytest.mark.parametrize(("check", "facts", "what", "cure"), BROKEN.values(), ids=BROKEN)
-def test_what_is_broken_is_found_by_its_check_alone(
+def test_a_problem_is_found_by_its_check_alone(
     check: str, facts: Facts, what: str, cure: str
 ) -> None:
-    """Once, with what is seen and the command that mends it."""
+    """Once, with what was observed and the command that fixes it."""
     found = judge(facts)
     assert [check] == [name for name, _ in found]
     finding = found[0][1]
@@ -366,7 +366,7 @@ def test_what_is_broken_is_found_by_its_check_alone(
 
 
 def test_every_check_is_tested() -> None:
-    """No check without something broken that it finds."""
+    """There is a problem for each check."""
     assert set(CHECKS) == {check for check, *_ in BROKEN.values()}
 
 
@@ -411,10 +411,10 @@ def _device_checked(tunnel: Tunnel, vip: object, rip: object, state: dict[str, L
 
 
 @pytest.mark.parametrize(("tunnel", "vip", "rip", "name", "config"), NEEDS)
-def test_each_tunnel_has_its_device(
+def test_each_tunnel_requires_its_device(
     tunnel: Tunnel, vip: object, rip: object, name: str, config: LinkConfig
 ) -> None:
-    """As the kernel was seen to take it: this one does, and none of another kind does."""
+    """The device that the kernel accepts its packets on, and no other kind."""
     assert _device_checked(tunnel, vip, rip, {name: config})
     assert not _device_checked(tunnel, vip, rip, {name: replace(config, up=False)})
     for *_, other_name, other in NEEDS:

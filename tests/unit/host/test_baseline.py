@@ -1,4 +1,4 @@
-"""Laws of setting up and leaving, over random hosts, wishes, interruptions and other writers."""
+"""Properties of set-up and restore, with random hosts, interruptions and other writers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from lvsctl.results import Done
 DEVICES = ("lo", "eth0", "eth1", "tunl0")
 PARAMETERS = ("rp_filter", "arp_ignore")
 THEIRS = "8"
-"""A value that only others set, so that it can be told from ours."""
+"""A value that only other programs set."""
 
 
 def conf(device: str, parameter: str) -> SysctlKey:
@@ -47,7 +47,7 @@ ours = st.sampled_from(["0", "1", "2"]).map(SysctlConfig)
 
 @st.composite
 def sysctl_wishes(draw: st.DrawFn) -> HostState:
-    """Draw values in any order; where ``default`` is among them, every device is, as required."""
+    """Draw values in any order; with ``default`` every device is included, as required."""
     parameters = draw(st.lists(st.sampled_from(PARAMETERS), unique=True))
     keys = [key for key in SYSCTLS if key.path[-1] in parameters]
     return {key: draw(ours) for key in draw(st.permutations(keys))}
@@ -55,7 +55,7 @@ def sysctl_wishes(draw: st.DrawFn) -> HostState:
 
 @dataclass(frozen=True)
 class Start:
-    """How a host is before anything of ours happens: writes in order, then VIPs and tunl0."""
+    """The initial state of a host: writes in order, then VIPs and tunl0."""
 
     written: tuple[tuple[SysctlKey, SysctlConfig], ...]
     tunl0_up: bool
@@ -72,7 +72,7 @@ starts = st.builds(
 
 @st.composite
 def wishes(draw: st.DrawFn) -> HostState:
-    """Draw what may be wanted: sysctls in any order, then devices, then addresses on them."""
+    """Draw a desired state: sysctls in any order, then devices, then addresses on them."""
     own = draw(st.booleans())
     wanted: dict[HostKey, Config | None] = {**draw(sysctl_wishes())}
     if own:
@@ -98,7 +98,7 @@ def make(host: MemoryHost, todo: Sequence[HostChange]) -> None:
 
 
 def wish(host: MemoryHost, found: Baseline, wanted: HostState, interrupted_after: int) -> Baseline:
-    """Make a host as wanted, over rounds, until so many changes were made in all."""
+    """Set up a host in several passes, interrupted after a number of changes."""
     left = interrupted_after
     for _ in range(3):
         observed = host.observe(EVERYTHING)
@@ -114,18 +114,18 @@ def leave(host: MemoryHost, found: Baseline, interrupted_after: int = 1000) -> N
 
 
 @given(starts, wishes())
-def test_a_wish_comes_true_and_stays(start: Start, wanted: HostState) -> None:
-    """Three rounds make everything as wanted, and then there is nothing to do."""
+def test_set_up_converges(start: Start, wanted: HostState) -> None:
+    """After three passes the host is as desired, and there is nothing left to do."""
     host = started(start)
     wish(host, {}, wanted, 1000)
     assert () == changes(wanted, host.observe(EVERYTHING))
 
 
 @given(starts, st.lists(st.tuples(wishes(), st.integers(0, 12)), max_size=3), st.integers(0, 12))
-def test_interrupted_anywhere_then_left_is_as_found(
+def test_a_host_is_restored_after_interruptions_anywhere(
     start: Start, attempts: list[tuple[HostState, int]], leave_interrupted_after: int
 ) -> None:
-    """Any set-ups, each cut off after any change, then any start of leaving, then leaving."""
+    """Set-ups interrupted after any change, then an interrupted restore, then a restore."""
     host = started(start)
     before = host.observe(EVERYTHING)
     found: Baseline = {}
@@ -144,10 +144,10 @@ def test_interrupted_anywhere_then_left_is_as_found(
     st.integers(0, 12),
     st.lists(st.sampled_from([*SYSCTLS, *ADDRESSES[:2]]), min_size=1, max_size=4),
 )
-def test_what_others_changed_after_us_stays(
+def test_changes_by_other_programs_are_kept(
     start: Start, wanted: HostState, interrupted_after: int, touched: list[HostKey]
 ) -> None:
-    """Leaving puts back what is ours and leaves alone what is not."""
+    """Restoring reverts only what lvsctl changed."""
     host = started(start)
     before = host.observe(EVERYTHING)
     found = wish(host, {}, wanted, interrupted_after)
@@ -165,14 +165,14 @@ def test_what_others_changed_after_us_stays(
 
 
 def test_nothing_is_recorded_while_nothing_changes() -> None:
-    """Looking alone costs no write to the disk."""
+    """So no write to the disk is needed."""
     host = started(Start((), tunl0_up=True, vip_there=True))
     wanted: HostState = {TUNL0: LinkConfig("ipip", up=True), ADDRESSES[0]: AddressConfig()}
     found: Baseline = {}
     assert found is extend(found, wanted, host.observe(EVERYTHING))
 
 
-def test_the_order_of_leaving() -> None:
+def test_the_order_of_restoring() -> None:
     """Addresses, then devices, then sysctls: ``all``, ``default``, and the devices' own."""
     host = started(Start((), tunl0_up=False, vip_there=False))
     one = SysctlConfig("1")
@@ -193,8 +193,8 @@ def test_the_order_of_leaving() -> None:
     ] == [change.key for change in plan_restore(found, host.observe(found))]
 
 
-def test_a_fallback_device_that_came_with_us_stays_down() -> None:
-    """It cannot be deleted; down is how its module leaves it. Our own device is deleted."""
+def test_a_fallback_device_that_lvsctl_loaded_is_left_down() -> None:
+    """It cannot be deleted, and is down after its module was loaded. Own devices are deleted."""
     host = MemoryHost()
     wanted: HostState = {
         TUNL0: LinkConfig("ipip", up=True),
@@ -205,8 +205,8 @@ def test_a_fallback_device_that_came_with_us_stays_down() -> None:
     assert {TUNL0: LinkConfig("ipip", up=False, mtu=1480), OWN: None} == host.observe([TUNL0, OWN])
 
 
-def test_an_mtu_that_somebody_else_set_stays() -> None:
-    """We did not set it, so we do not put it back."""
+def test_an_mtu_set_by_another_program_is_kept() -> None:
+    """Lvsctl did not set it, so it is not restored."""
     host = started(Start((), tunl0_up=False, vip_there=False))
     found = wish(host, {}, {TUNL0: LinkConfig("ipip", up=True)}, 1000)
     make(host, [HostChange(TUNL0, LinkConfig("ipip", up=True, mtu=1400))])

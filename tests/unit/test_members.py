@@ -1,4 +1,4 @@
-"""Who is a member of a pool, whether it serves, with what weight, and why."""
+"""Members of a pool: which servers serve, with what weight and tunnel, and the reasons."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,6 +24,16 @@ from lvsctl.ipvs.table import (
 )
 from lvsctl.messages.model import Membership
 from lvsctl.net import IpProtocol
+from lvsctl.reasons.reason import Reason
+from lvsctl.reasons.servers import (
+    AGENT_LEAVING,
+    AGENT_LEFT,
+    AGENT_NOT_READY,
+    TUNNEL_PENDING,
+    WEIGHT_OVERRIDDEN,
+)
+from lvsctl.reasons.servers import DISABLED as DISABLED_WHY
+from lvsctl.reasons.servers import DRAINING as DRAINING_WHY
 from tests.unit import strategies
 
 VIP = IPv4Address("198.51.100.10")
@@ -46,7 +56,7 @@ DISABLED = AdministrativeState.DISABLED
 
 
 def override(state: AdministrativeState, weight: int | None = None, reason: str = "") -> Override:
-    """Return what a person decided."""
+    """Return an operator's override."""
     return Override(state, weight, reason, "anna", datetime(2026, 1, 2, tzinfo=UTC))
 
 
@@ -54,12 +64,12 @@ def override(state: AdministrativeState, weight: int | None = None, reason: str 
 
 
 def test_a_declared_server_without_an_agent_is_a_member() -> None:
-    """It needs nobody's report."""
+    """It does not need a report."""
     assert [PoolMember(ID, RIP, 100, Origin.DECLARED, IPIP)] == list(members(POOL, Status()))
 
 
-def test_an_agent_at_a_declared_address_is_that_servers_agent() -> None:
-    """Whatever its name; the declaration's name, weight and thresholds hold."""
+def test_an_agent_at_a_declared_address_is_the_agent_of_that_server() -> None:
+    """Whatever its name; name, weight and thresholds are those of the declaration."""
     server = RealServer("rs1", RIP, 100, 2000, 1500)
     agent = replace(AGENT, name="host-17")
     assert [PoolMember(ID, RIP, 100, Origin.DECLARED, IPIP, 2000, 1500, agent)] == list(
@@ -67,8 +77,8 @@ def test_an_agent_at_a_declared_address_is_that_servers_agent() -> None:
     )
 
 
-def test_an_agent_at_another_address_is_a_server_of_its_own() -> None:
-    """It is listed after the declared ones, with its own weight."""
+def test_an_agent_at_another_address_is_an_additional_server() -> None:
+    """It is listed after declared ones, with its own weight."""
     agent = Agent("rs9", IPv4Address("192.0.2.19"), ("web",), 7)
     assert [
         PoolMember(ID, RIP, 100, Origin.DECLARED, IPIP),
@@ -76,14 +86,14 @@ def test_an_agent_at_another_address_is_a_server_of_its_own() -> None:
     ] == list(members(POOL, Status(agents={"rs9": agent})))
 
 
-def test_an_agent_of_another_pool_is_no_member() -> None:
-    """Even at a declared address: it says nothing about this pool."""
+def test_an_agent_of_another_pool_is_not_a_member() -> None:
+    """Even at a declared address."""
     elsewhere = replace(AGENT, pools=("mail",))
     assert [None] == [member.agent for member in members(POOL, Status(agents={"rs1": elsewhere}))]
 
 
 def test_an_agent_is_a_member_of_every_pool_that_it_joined() -> None:
-    """One host may stand behind several services."""
+    """One host may serve several services."""
     agent = replace(AGENT, pools=("web", "mail"))
     status = Status(agents={"rs1": agent})
     assert [["web/rs1"], ["mail/rs1"]] == [
@@ -99,17 +109,25 @@ def test_an_agent_is_a_member_of_every_pool_that_it_joined() -> None:
         (Membership.LEFT, []),
     ],
 )
-def test_an_agent_that_left_takes_its_undeclared_server_along(
+def test_an_undeclared_server_is_gone_when_its_agent_has_left(
     membership: Membership, names: list[str]
 ) -> None:
-    """While it leaves it is still there, to be drained."""
+    """While the agent is leaving, the server is still there, to be drained."""
     status = Status(agents={"rs1": replace(AGENT, membership=membership)})
     assert names == [member.id.server for member in members(Pool("web"), status)]
 
 
-def test_an_agent_that_left_keeps_its_record_at_a_declared_server() -> None:
-    """So that the server does not return to the table by itself."""
+def test_a_declared_server_keeps_the_record_of_an_agent_that_left() -> None:
+    """So that the server does not return to the table."""
     assert [LEFT] == [member.agent for member in members(POOL, Status(agents={"rs1": LEFT}))]
+
+
+def draining(note: str = "") -> Reason:
+    return DRAINING_WHY(ID, until="", then="", note=note)
+
+
+def awaited(tunnel: str) -> Reason:
+    return AGENT_NOT_READY("rs1", vip=VIP, tunnel=tunnel)
 
 
 # --- standing -------------------------------------------------------------------------------
@@ -118,62 +136,60 @@ def test_an_agent_that_left_keeps_its_record_at_a_declared_server() -> None:
 @pytest.mark.parametrize(
     ("agent", "decision", "expected"),
     [
-        (None, None, ServerState(100, "", IPIP)),
-        (AGENT, None, ServerState(100, "", IPIP)),
-        (None, override(ENABLED), ServerState(100, "", IPIP)),
-        (None, override(ENABLED, 5), ServerState(5, "weight set at run time", IPIP)),
-        (None, override(ENABLED, 0), ServerState(0, "weight set at run time", IPIP)),
+        (None, None, ServerState(100, (), IPIP)),
+        (AGENT, None, ServerState(100, (), IPIP)),
+        (None, override(ENABLED), ServerState(100, (), IPIP)),
+        (None, override(ENABLED, 5), ServerState(5, (WEIGHT_OVERRIDDEN(ID, note=""),), IPIP)),
+        (None, override(ENABLED, 0), ServerState(0, (WEIGHT_OVERRIDDEN(ID, note=""),), IPIP)),
         (
             None,
             override(ENABLED, 5, "new disk"),
-            ServerState(5, "weight set at run time: new disk", IPIP),
+            ServerState(5, (WEIGHT_OVERRIDDEN(ID, note="new disk"),), IPIP),
         ),
-        (None, override(DRAINING), ServerState(0, "draining", IPIP)),
-        (None, override(DRAINING, 5, "new disk"), ServerState(0, "draining: new disk", IPIP)),
-        (None, override(DISABLED), ServerState(None, "disabled")),
-        (None, override(DISABLED, 5, "new disk"), ServerState(None, "disabled: new disk")),
-        (AGENT, override(DRAINING), ServerState(0, "draining", IPIP)),
+        (None, override(DRAINING), ServerState(0, (draining(),), IPIP)),
+        (None, override(DRAINING, 5, "new disk"), ServerState(0, (draining("new disk"),), IPIP)),
+        (None, override(DISABLED), ServerState(None, (DISABLED_WHY(ID, note=""),))),
+        (
+            None,
+            override(DISABLED, 5, "new disk"),
+            ServerState(None, (DISABLED_WHY(ID, note="new disk"),)),
+        ),
+        (AGENT, override(DRAINING), ServerState(0, (draining(),), IPIP)),
         (
             UNREADY,
             None,
-            ServerState(
-                None, "agent rs1 has not yet reported 198.51.100.10 ready over ipip", pending=True
-            ),
+            ServerState(None, (awaited("ipip"),), pending=True),
         ),
         (
             UNREADY,
             override(DRAINING),
-            ServerState(
-                None, "agent rs1 has not yet reported 198.51.100.10 ready over ipip", pending=True
-            ),
+            ServerState(None, (awaited("ipip"),), pending=True),
         ),
-        (UNREADY, override(DISABLED), ServerState(None, "disabled")),
-        (LEAVING, None, ServerState(0, "agent rs1 is leaving", IPIP)),
-        (LEAVING, override(ENABLED, 5), ServerState(0, "agent rs1 is leaving", IPIP)),
-        (LEAVING, override(DISABLED), ServerState(None, "disabled")),
+        (UNREADY, override(DISABLED), ServerState(None, (DISABLED_WHY(ID, note=""),))),
+        (LEAVING, None, ServerState(0, (AGENT_LEAVING("rs1"),), IPIP)),
+        (LEAVING, override(ENABLED, 5), ServerState(0, (AGENT_LEAVING("rs1"),), IPIP)),
+        (LEAVING, override(DISABLED), ServerState(None, (DISABLED_WHY(ID, note=""),))),
         (
             replace(UNREADY, membership=Membership.LEAVING),
             None,
-            ServerState(
-                None, "agent rs1 has not yet reported 198.51.100.10 ready over ipip", pending=True
-            ),
+            ServerState(None, (awaited("ipip"),), pending=True),
         ),
         (
             LEFT,
             None,
-            ServerState(None, "agent rs1 has left; it returns when the agent joins again"),
+            ServerState(None, (AGENT_LEFT("rs1"),)),
         ),
         (
             LEFT,
             override(DISABLED),
-            ServerState(None, "agent rs1 has left; it returns when the agent joins again"),
+            ServerState(None, (AGENT_LEFT("rs1"),)),
         ),
     ],
 )
-def test_a_servers_standing(
+def test_the_state_of_a_server(
     agent: Agent | None, decision: Override | None, expected: ServerState
 ) -> None:
-    """Left, disabled, not ready, leaving, draining, a run-time weight: in this precedence."""
+    """By precedence: left, disabled, not ready, leaving, draining, run-time weight."""
     status = Status(
         overrides={ID: decision} if decision else {}, agents={"rs1": agent} if agent else {}
     )
@@ -182,42 +198,39 @@ def test_a_servers_standing(
 
 
 def test_ready_for_another_vip_is_not_ready() -> None:
-    """Packets for this VIP would loop or vanish there."""
+    """Packets for this VIP would loop or be dropped there."""
     elsewhere = frozenset({Readiness(IPv4Address("198.51.100.99"), IPIP)})
     status = Status(agents={"rs1": replace(AGENT, ready=elsewhere)})
     (member,) = members(POOL, status)
     assert server_state(member, VIP, status).weight is None
 
 
-PENDING = "pending: agent rs1 has not yet reported 198.51.100.10 ready over gue:6080; still over"
+def pending(still_over: str) -> Reason:
+    return TUNNEL_PENDING(ID, why=(awaited("gue:6080"),), tunnel=still_over)
 
 
 @pytest.mark.parametrize(
     ("ready", "expected"),
     [
-        ({IPIP}, ServerState(100, f"{PENDING} ipip", IPIP, pending=True)),
-        ({IPIP, GUE}, ServerState(100, "", GUE)),
-        ({GUE}, ServerState(100, "", GUE)),
+        ({IPIP}, ServerState(100, (pending("ipip"),), IPIP, pending=True)),
+        ({IPIP, GUE}, ServerState(100, (), GUE)),
+        ({GUE}, ServerState(100, (), GUE)),
         (
             {Encapsulation(TunnelType.GUE, 6081)},
             ServerState(
-                100, f"{PENDING} gue:6081", Encapsulation(TunnelType.GUE, 6081), pending=True
+                100, (pending("gue:6081"),), Encapsulation(TunnelType.GUE, 6081), pending=True
             ),
         ),
         (
             set(),
-            ServerState(
-                None,
-                "agent rs1 has not yet reported 198.51.100.10 ready over gue:6080",
-                pending=True,
-            ),
+            ServerState(None, (awaited("gue:6080"),), pending=True),
         ),
     ],
 )
 def test_a_server_keeps_the_old_tunnel_until_its_agent_is_ready_for_the_new_one(
     ready: set[Encapsulation], expected: ServerState
 ) -> None:
-    """It serves on, and says what it waits for; over no tunnel that nobody reported."""
+    """It keeps serving, with a reason; never over a tunnel that was not reported ready."""
     pool = replace(POOL, tunnel=PoolTunnel(TunnelType.GUE, 6080))
     readiness = frozenset(Readiness(VIP, encapsulation) for encapsulation in ready)
     status = Status(agents={"rs1": replace(AGENT, ready=readiness)})
@@ -228,32 +241,32 @@ def test_a_server_keeps_the_old_tunnel_until_its_agent_is_ready_for_the_new_one(
 @pytest.mark.parametrize(
     ("agent", "decision", "weight", "why"),
     [
-        (LEAVING, None, 0, "agent rs1 is leaving"),
-        (AGENT, override(DRAINING, reason="new disk"), 0, "draining: new disk"),
-        (AGENT, override(ENABLED, 5), 5, "weight set at run time"),
+        (LEAVING, None, 0, AGENT_LEAVING("rs1")),
+        (AGENT, override(DRAINING, reason="new disk"), 0, draining("new disk")),
+        (AGENT, override(ENABLED, 5), 5, WEIGHT_OVERRIDDEN(ID, note="")),
     ],
 )
-def test_a_pending_server_has_its_other_reason_as_well(
-    agent: Agent, decision: Override | None, weight: int, why: str
+def test_a_pending_server_keeps_its_other_reason(
+    agent: Agent, decision: Override | None, weight: int, why: Reason
 ) -> None:
-    """A drained server changes its tunnel like any other."""
+    """A draining server switches its tunnel like any other."""
     pool = replace(POOL, tunnel=PoolTunnel(TunnelType.GUE, 6080))
     status = Status({ID: decision} if decision else {}, {"rs1": agent})
     (member,) = members(pool, status)
-    assert ServerState(weight, f"{why}; {PENDING} ipip", IPIP, pending=True) == server_state(
+    assert ServerState(weight, (why, pending("ipip")), IPIP, pending=True) == server_state(
         member, VIP, status
     )
 
 
-def test_a_server_without_an_agent_changes_its_tunnel_at_once() -> None:
-    """Nobody will report anything."""
+def test_a_server_without_an_agent_switches_its_tunnel_at_once() -> None:
+    """There is no report to wait for."""
     pool = replace(POOL, tunnel=PoolTunnel(TunnelType.GUE, 6080))
     (member,) = members(pool, Status())
-    assert ServerState(100, "", GUE) == server_state(member, VIP, Status())
+    assert ServerState(100, (), GUE) == server_state(member, VIP, Status())
 
 
 def test_a_servers_own_tunnel_replaces_the_pools() -> None:
-    """As a whole; a server that its agent brought has the pool's."""
+    """As a whole; a server that joined by its agent has the pool's."""
     own = PoolTunnel(TunnelType.GRE, checksum=True, mtu=1400)
     pool = Pool("web", PoolTunnel(TunnelType.GUE, 6080), (replace(RS1, tunnel=own),))
     joined = Agent("rs9", IPv4Address("192.0.2.19"), ("web",), 7)
@@ -264,8 +277,8 @@ def test_a_servers_own_tunnel_replaces_the_pools() -> None:
     ]
 
 
-def test_an_override_is_about_one_pool() -> None:
-    """The same host drained in one pool serves in another."""
+def test_an_override_applies_to_one_pool() -> None:
+    """A host drained in one pool serves in another."""
     other = Pool("mail", real_servers=(RS1,))
     status = Status(overrides={ID: override(DRAINING)})
     assert [0, 100] == [
@@ -276,13 +289,15 @@ def test_an_override_is_about_one_pool() -> None:
 
 
 @given(strategies.good_farms().flatmap(strategies.statuses), st.data())
-def test_who_does_not_serve_as_declared_has_a_reason(status: Status, data: st.DataObject) -> None:
-    """Every state that a person can see carries its reason, and only those."""
+def test_a_server_has_a_reason_unless_it_serves_as_declared(
+    status: Status, data: st.DataObject
+) -> None:
+    """Every visible deviation has its reason, and nothing else has one."""
     pool = data.draw(strategies.good_pools("blue"))
     for member in members(pool, status):
         decision = server_state(member, data.draw(strategies.VIPS), status)
         override_ = status.overrides.get(member.id)
-        if not decision.reason:
+        if not decision.reasons:
             assert member.weight == decision.weight
             assert not override_ or override_.state is ENABLED
         else:
@@ -326,13 +341,13 @@ def test_a_services_flags(
     persistence: Persistence | None,
     expected: ServiceFlag,
 ) -> None:
-    """Those asked for, else the scheduler's default; mh-port is none of a persistent service."""
+    """The declared ones, else the scheduler's default; with persistence without mh-port."""
     service = replace(SERVICE, scheduler=scheduler, flags=flags, persistence=persistence)
     assert {VirtualServiceConfig(scheduler, expected, persistence)} == configs(service)
 
 
-def test_thresholds_and_tunnel_reach_the_destination() -> None:
-    """What the pool and the server say is what the kernel is told."""
+def test_thresholds_and_tunnel_are_compiled_to_the_destination() -> None:
+    """From the pool and from the server."""
     server = RealServer("rs1", RIP, 5, upper_threshold=20, lower_threshold=10)
     pool = Pool("web", PoolTunnel(TunnelType.GRE), (server,))
     (entry,) = compile_service(SERVICE, pool, Status()).values()
@@ -343,15 +358,15 @@ def test_thresholds_and_tunnel_reach_the_destination() -> None:
     } == entry.destinations
 
 
-def test_a_service_of_a_mark_has_one_key() -> None:
-    """And its destinations port 0."""
+def test_a_firewall_mark_service_has_one_key() -> None:
+    """Its destinations have port 0."""
     service = replace(SERVICE, ports=(), protocol=None, fwmark=7)
     table = compile_service(service, POOL, Status())
     assert ["fwmark 7"] == [str(key) for key in table]
     assert [0] == [key.port for entry in table.values() for key in entry.destinations]
 
 
-def test_a_service_of_two_ports_has_two_keys() -> None:
+def test_a_service_with_two_ports_has_two_keys() -> None:
     """In the order of the farm file."""
     table = compile_service(
         replace(SERVICE, ports=(443, 80), protocol=IpProtocol.UDP), POOL, Status()

@@ -1,4 +1,4 @@
-"""Leaving puts links of our own, fou ports, routes and rules back as they were found."""
+"""Restoring links, fou ports, routes and rules."""
 
 from ipaddress import IPv4Address, ip_network
 
@@ -51,8 +51,8 @@ def make(host: MemoryHost, todo: tuple[HostChange, ...]) -> None:
     assert [Done()] * len(todo) == list(host.apply(todo))
 
 
-def test_what_came_with_us_goes_in_order() -> None:
-    """Rules, routes, devices, fou ports, sysctls; the record survives the disk."""
+def test_everything_that_lvsctl_added_is_removed_in_order() -> None:
+    """Rules, routes, devices, fou ports, sysctls; also after the record was read from disk."""
     host = MemoryHost([Hardware("eth0")])
     before = host.observe(WANTED)
     found = extend({}, WANTED, before)
@@ -66,8 +66,8 @@ def test_what_came_with_us_goes_in_order() -> None:
     assert before == host.observe(WANTED)
 
 
-def test_a_port_that_was_there_stays() -> None:
-    """Somebody else opened it with what we want too, so it is not ours to close."""
+def test_a_fou_port_that_existed_is_kept() -> None:
+    """Another program opened it in the same way, so it is not closed."""
     host = MemoryHost([Hardware("eth0")])
     make(host, (HostChange(PORT, FouPortConfig()),))
     before = host.observe(WANTED)
@@ -77,8 +77,8 @@ def test_a_port_that_was_there_stays() -> None:
     assert before == host.observe(WANTED)
 
 
-def test_a_link_that_somebody_made_anew_stays() -> None:
-    """One with another key is not the link that we made."""
+def test_a_link_that_was_recreated_by_another_program_is_kept() -> None:
+    """A link with another key is not the one that lvsctl created."""
     host = MemoryHost([Hardware("eth0")])
     found = extend({}, WANTED, host.observe(WANTED))
     make(host, changes(WANTED, host.observe(WANTED)))

@@ -1,4 +1,4 @@
-"""What doctor reads from files and programs."""
+"""Parsing of the files and program output that doctor reads."""
 
 import json
 from ipaddress import IPv4Address, IPv6Address
@@ -116,17 +116,17 @@ def gue(source: IPv4Address = DIRECTOR, port: int = 6080) -> Packet:
         (Packet(41, IPv6Address("::1"), IPv6Address("::2"), 0, "eth0"), "DROP", None),
     ],
 )
-def test_iptables_rules_lead_a_packet_to_its_end(
+def test_a_packet_is_traced_through_iptables_rules(
     packet: Packet, policy: str, chain: str | None
 ) -> None:
-    """Through chains, states, devices, and a policy."""
+    """Through chains, connection states, devices, and a policy."""
     tables = parse_iptables(IPTABLES.format(policy=policy, last=""), Family.IPV4)
     drop = dropped(tables, HOOKS, packet)
     assert chain == (drop and drop.chain)
 
 
-def test_the_cure_is_for_the_program_that_has_the_rule() -> None:
-    """Beside iptables over nf_tables, which does not see the rules of the older one."""
+def test_the_cure_uses_the_program_that_has_the_rule() -> None:
+    """iptables-nft does not see the rules of iptables-legacy."""
     text = IPTABLES.format(policy="DROP", last="")
     drop = dropped(parse_iptables(text, Family.IPV4, "iptables-legacy"), HOOKS, gue())
     assert drop is not None
@@ -147,14 +147,16 @@ def test_the_cure_is_for_the_program_that_has_the_rule() -> None:
         (Packet(41, IPv6Address("::1"), IPv6Address("::2"), 0, "eth0"), "drop", "input"),
     ],
 )
-def test_nft_rules_lead_a_packet_to_its_end(packet: Packet, policy: str, chain: str | None) -> None:
-    """As nft 1.0.6 prints them."""
+def test_a_packet_is_traced_through_nft_rules(
+    packet: Packet, policy: str, chain: str | None
+) -> None:
+    """In the format of nft 1.0.6."""
     drop = dropped(parse_nft(nft(policy)), HOOKS, packet)
     assert chain == (drop and drop.chain)
 
 
-def test_what_is_not_understood_decides_nothing() -> None:
-    """Not even where the policy is drop: the rule may have let the packet pass."""
+def test_a_rule_that_is_not_understood_gives_no_verdict() -> None:
+    """Even if the policy is drop: the rule may have accepted the packet."""
     unclear = "-A INPUT -m set --match-set ok src -j ACCEPT"
     named_set = {"match": {"op": "==", "left": {"meta": {"key": "mark"}}, "right": 1}}
     packet = Packet(4, DIRECTOR, RIP, 0, "eth0")
@@ -164,14 +166,14 @@ def test_what_is_not_understood_decides_nothing() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"nftables": [{"rule": {}}]}'])
-def test_a_rule_set_that_is_none_is_told(text: str) -> None:
-    """It is never an empty one."""
+def test_invalid_output_is_an_error(text: str) -> None:
+    """It is never taken for an empty rule set."""
     with pytest.raises(MalformedMessage, match="nft -j list ruleset"):
         parse_nft(text)
 
 
-def test_counters_are_read_by_name() -> None:
-    """As Linux 6.1 prints them."""
+def test_counters_are_parsed() -> None:
+    """In the format of Linux 6.1."""
     assert {"Ip InReceives": 12, "Ip InNoRoutes": 0, "Icmp InMsgs": 3} == parse_pairs(
         "Ip: InReceives InNoRoutes\nIp: 12 0\nIcmp: InMsgs\nIcmp: 3\n"
     )
@@ -191,12 +193,12 @@ def test_counters_are_read_by_name() -> None:
 
 
 def test_this_machine_has_counters() -> None:
-    """Whatever kernel it runs, loopback is among its devices."""
+    """Loopback is among the devices of any kernel."""
     assert "lo" in read_counters().devices
 
 
-def test_modules_are_loaded_built_in_or_on_the_disk(tmp_path: Path) -> None:
-    """A kernel without a list of its modules says nothing about what is installed."""
+def test_modules_are_loaded_built_in_or_on_disk(tmp_path: Path) -> None:
+    """Without a modules.dep it is unknown what is installed."""
     proc = tmp_path / "modules"
     proc.write_text("ip_vs 1 0 - Live 0x0\n")
     release = read_modules().release
@@ -230,13 +232,13 @@ nonsense
     ],
 )
 def test_the_line_that_sets_a_parameter_is_found(key: SysctlKey, value: str | None) -> None:
-    """A name goes before a pattern, and an exception is out of all patterns."""
+    """An exact name overrides globs, and an exclusion exempts from all globs."""
     setting = set_by(key, parse_settings("/etc/sysctl.d/50.conf", SETTINGS))
     assert value == (setting and setting.value)
 
 
-def test_the_last_file_has_the_last_word(tmp_path: Path) -> None:
-    """By name; a file in /etc hides one of the same name in /usr/lib; sysctl.conf comes last."""
+def test_the_order_of_sysctl_files(tmp_path: Path) -> None:
+    """By name; a file in /etc replaces one of the same name in /usr/lib; sysctl.conf is last."""
     for path, value in (
         ("usr/lib/sysctl.d/50.conf", 1),
         ("etc/sysctl.d/50.conf", 2),

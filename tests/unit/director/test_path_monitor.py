@@ -1,4 +1,4 @@
-"""Looks before and after probes: which tell whether a probe counts, and how many are made."""
+"""PathMonitor: observations before and after probes decide whether a probe counts."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,6 @@ from ipaddress import ip_address
 from lvsctl.director.checks.path_monitor import (
     AT_MOST_EVERY_S,
     SHARE_OF_TIME,
-    UNSEEN,
     PathMonitor,
     PathObservation,
 )
@@ -16,6 +15,13 @@ from lvsctl.health.marks import ProbeMark, TunnelPath
 from lvsctl.health.path import Egress, TunnelProbe
 from lvsctl.ipvs.table import Encapsulation, FwmarkKey
 from lvsctl.net import Family
+from lvsctl.reasons.probes import (
+    MARK_JUST_REPAIRED,
+    NOT_OBSERVED,
+    OBSERVATION_DEFECT,
+    OBSERVATION_FAILED,
+)
+from tests.support.reasons import because
 from tests.unit import virtual_time
 from tests.unit.director.farms import VIP, rip
 
@@ -32,10 +38,10 @@ ONE, TWO = way(1), way(2)
 
 
 class Director:
-    """What is wrong on a director, and how often that was looked at."""
+    """The problems of a director, and the observations made of them."""
 
     def __init__(self) -> None:
-        self.wrong: dict[TunnelProbe, str] = {}
+        self.wrong: dict[TunnelProbe, object] = {}
         self.broken: Exception | None = None
         self.seen: list[PathObservation] = []
         self.looks = PathMonitor(self._look, self.seen.append)
@@ -44,10 +50,10 @@ class Director:
         await asyncio.sleep(LOOK_TAKES_S)
         if self.broken:
             raise self.broken
-        return {each: self.wrong.get(each, "") for each in ways}
+        return {each: self.wrong.get(each) for each in ways}
 
     async def look(self) -> float:
-        """Have a look made, and return when it had ended."""
+        """Request an observation, and return when it ended."""
         count = len(self.seen)
         self.looks.ask()
         while len(self.seen) == count:  # noqa: ASYNC110 - the clock jumps
@@ -55,8 +61,8 @@ class Director:
         return self.seen[-1].ended_s
 
 
-def test_a_probe_counts_between_two_looks_that_found_all_it_needs() -> None:
-    """A way that was not looked at before it began does not count."""
+def test_a_probe_counts_between_two_observations_without_a_problem() -> None:
+    """A probe of a path that was not observed before it began does not count."""
 
     async def scenario() -> None:
         director = Director()
@@ -67,46 +73,47 @@ def test_a_probe_counts_between_two_looks_that_found_all_it_needs() -> None:
         assert director.looks.have_seen([ONE])
         assert not director.looks.have_seen([ONE, TWO])
         await director.look()
-        assert "" == director.looks.problem(ONE, began)
-        assert UNSEEN == director.looks.problem(ONE, began - 0.001)
-        assert UNSEEN == director.looks.problem(TWO, began)
+        assert director.looks.problem(ONE, began) is None
+        assert NOT_OBSERVED() == director.looks.problem(ONE, began - 0.001)
+        assert NOT_OBSERVED() == director.looks.problem(TWO, began)
         running.cancel()
 
     virtual_time.run(scenario())
 
 
-def test_what_was_wrong_before_meanwhile_or_after_counts() -> None:
-    """One look that found something is enough; of another way it is none."""
+def test_a_problem_before_during_or_after_a_probe_counts() -> None:
+    """One observation with a problem is enough; problems of other paths do not matter."""
 
     async def scenario() -> None:
         director = Director()
         director.looks.follow("web", [ONE, TWO])
         running = asyncio.create_task(director.looks.run())
-        director.wrong[ONE] = "gone"
+        director.wrong[ONE] = gone = because("gone")
         broken_until = await director.look()
         director.wrong.clear()
         mended = await director.look()
-        assert ("gone", "") == tuple(
+        assert (gone, None) == tuple(
             director.looks.problem(ONE, at) for at in (broken_until, mended)
         )
-        assert "" == director.looks.problem(TWO, broken_until)
+        assert director.looks.problem(TWO, broken_until) is None
         director.looks.disturbed([FwmarkKey(Family.IPV4, 2)], mended + 0.01)
         await director.look()
-        assert "fwmark 2 was put right just now" == director.looks.problem(TWO, mended)
-        assert "" == director.looks.problem(ONE, mended)
+        assert MARK_JUST_REPAIRED("fwmark 2") == director.looks.problem(TWO, mended)
+        assert director.looks.problem(ONE, mended) is None
         director.broken = KernelError("no table")
         await director.look()
-        assert "could not be looked at: no table" in director.looks.problem(ONE, mended)
+        assert OBSERVATION_FAILED(error="no table") == director.looks.problem(ONE, mended)
         director.broken = ValueError("our own defect")
         await director.look()
-        assert "ValueError('our own defect')" in director.looks.problem(ONE, mended)
+        defect = OBSERVATION_DEFECT(error="ValueError('our own defect')")
+        assert defect == director.looks.problem(ONE, mended)
         running.cancel()
 
     virtual_time.run(scenario())
 
 
-def test_looking_takes_a_share_of_the_time() -> None:
-    """Asked all the time, it looks so often and no more."""
+def test_observations_take_a_bounded_share_of_the_time() -> None:
+    """However often they are requested."""
 
     async def scenario() -> None:
         director = Director()

@@ -1,4 +1,4 @@
-"""The laws of the plan: from farm to table, and from one table to another."""
+"""Properties of compiling a farm to a table, and of the diff between tables."""
 
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
@@ -47,93 +47,93 @@ FARMS_WITH_STATUS = strategies.good_farms().flatmap(
 
 
 @given(TABLES, KEYS)
-def test_a_table_that_is_as_wanted_needs_nothing(table: IpvsTable, claimed: set) -> None:
+def test_equal_tables_need_no_operations(table: IpvsTable, claimed: set) -> None:
     """diff(x, x) is empty, whatever is claimed."""
     assert [] == list(diff(table, table, claimed).operations)
 
 
-def wanted_result(wanted: IpvsTable, observed: IpvsTable, claimed: AbstractSet) -> IpvsTable:
-    """Say independently of diff what should stand in the end."""
+def expected_table(desired: IpvsTable, observed: IpvsTable, claimed: AbstractSet) -> IpvsTable:
+    """Return, independently of diff, the table that should result."""
     foreign = {key: service for key, service in observed.items() if key not in claimed}
-    return {**wanted, **foreign}
+    return {**desired, **foreign}
 
 
 @given(TABLES, TABLES, KEYS)
-def test_applying_it_gives_the_wanted_table(
-    wanted: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey]
+def test_applying_the_plan_gives_the_desired_table(
+    desired: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey]
 ) -> None:
-    """What is ours is as wanted, what is not ours is as it was, and no operation is refused."""
-    plan = diff(wanted, observed, claimed)
-    assert wanted_result(wanted, observed, claimed) == steps(observed, plan.operations)[-1]
+    """Claimed services are as desired, others unchanged, and no operation is refused."""
+    plan = diff(desired, observed, claimed)
+    assert expected_table(desired, observed, claimed) == steps(observed, plan.operations)[-1]
 
 
 @given(TABLES, TABLES, KEYS)
-def test_no_operation_is_idle(
-    wanted: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey]
+def test_no_operation_is_redundant(
+    desired: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey]
 ) -> None:
     """Each one changes something."""
-    tables = steps(observed, diff(wanted, observed, claimed).operations)
+    tables = steps(observed, diff(desired, observed, claimed).operations)
     assert all(before != after for before, after in pairwise(tables))
 
 
 @given(TABLES, TABLES, KEYS, st.data())
-def test_interrupted_anywhere_and_run_again_it_converges(
-    wanted: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey], data: st.DataObject
+def test_an_interrupted_plan_converges_when_run_again(
+    desired: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey], data: st.DataObject
 ) -> None:
-    """A key is claimed before it is added, so half a plan leaves only what is ours."""
-    operations = diff(wanted, observed, claimed).operations
+    """A key is claimed before it is added, so half a plan leaves only claimed services."""
+    operations = diff(desired, observed, claimed).operations
     done = data.draw(st.integers(0, len(operations)))
     halfway = steps(observed, operations[:done])[-1]
-    claimed_now = claimed | (wanted.keys() - observed.keys())
-    again = diff(wanted, halfway, claimed_now).operations
-    assert wanted_result(wanted, observed, claimed) == steps(halfway, again)[-1]
+    claimed_now = claimed | (desired.keys() - observed.keys())
+    again = diff(desired, halfway, claimed_now).operations
+    assert expected_table(desired, observed, claimed) == steps(halfway, again)[-1]
     assert len(operations) - done >= len(again)
 
 
 @given(TABLES, TABLES, KEYS)
-def test_what_is_not_ours_is_never_in_it(
-    wanted: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey]
+def test_services_that_are_not_claimed_are_never_touched(
+    desired: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey]
 ) -> None:
-    """Foreign services and conflicts are named, and no operation is about one."""
-    plan = diff(wanted, observed, claimed)
+    """Foreign services and conflicts are listed, and no operation is about one."""
+    plan = diff(desired, observed, claimed)
     not_ours = observed.keys() - claimed
     assert not_ours.isdisjoint(service_of(operation) for operation in plan.operations)
-    assert not_ours & wanted.keys() == set(plan.conflicts)
-    assert not_ours - wanted.keys() == set(plan.foreign)
+    assert not_ours & desired.keys() == set(plan.conflicts)
+    assert not_ours - desired.keys() == set(plan.foreign)
     assert len(not_ours) == len(plan.conflicts) + len(plan.foreign)
 
 
 @given(TABLES, TABLES, KEYS)
-def test_a_destination_that_stays_is_never_missing(
-    wanted: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey]
+def test_a_destination_that_is_kept_is_never_missing(
+    desired: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey]
 ) -> None:
-    """At no step does a service stand without a destination that it keeps."""
-    tables = steps(observed, diff(wanted, observed, claimed).operations)
-    for key in wanted.keys() & observed.keys():
-        kept = wanted[key].destinations.keys() & observed[key].destinations.keys()
+    """At no step does a service lack a destination that it keeps."""
+    tables = steps(observed, diff(desired, observed, claimed).operations)
+    for key in desired.keys() & observed.keys():
+        kept = desired[key].destinations.keys() & observed[key].destinations.keys()
         assert all(kept <= table[key].destinations.keys() for table in tables)
 
 
 @given(TABLES, TABLES, KEYS)
-def test_nothing_is_deleted_and_added_again(
-    wanted: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey]
+def test_nothing_is_deleted_and_re_added(
+    desired: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey]
 ) -> None:
-    """What stands before and after is edited in place; each thing is touched once."""
-    operations = diff(wanted, observed, claimed).operations
+    """Objects that exist before and after are edited in place; each is touched once."""
+    operations = diff(desired, observed, claimed).operations
     touched = [(service_of(operation), getattr(operation, "key", None)) for operation in operations]
     assert len(touched) == len(set(touched))
 
 
 @given(TABLES, TABLES, KEYS)
 def test_within_a_service_adds_come_before_deletes(
-    wanted: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey]
+    desired: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey]
 ) -> None:
-    """First what is new, then what changes, last what goes."""
+    """Adds, then edits, then deletes."""
     order: dict[type[Operation], int] = {AddDestination: 0, EditDestination: 1}
-    for key in wanted.keys() | observed.keys():
+    for key in desired.keys() | observed.keys():
         ranks = [
             order.get(type(operation), 2)
-            for operation in diff(wanted, observed, claimed).operations
+            for operation in diff(desired, observed, claimed).operations
             if isinstance(operation, AddDestination | EditDestination | DeleteDestination)
             and operation.service == key
         ]
@@ -141,12 +141,12 @@ def test_within_a_service_adds_come_before_deletes(
 
 
 @given(TABLES, TABLES, KEYS)
-def test_new_services_come_first_and_old_ones_go_last(
-    wanted: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey]
+def test_services_are_added_first_and_deleted_last(
+    desired: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey]
 ) -> None:
-    """A changed VIP is a new key: it serves with all its destinations before the old one goes."""
-    operations = diff(wanted, observed, claimed).operations
-    new = wanted.keys() - observed.keys()
+    """A changed VIP is a new key: it has all its destinations before the old one is deleted."""
+    operations = diff(desired, observed, claimed).operations
+    new = desired.keys() - observed.keys()
     ranks = [
         2 if isinstance(operation, DeleteService) else int(service_of(operation) not in new)
         for operation in operations
@@ -155,39 +155,39 @@ def test_new_services_come_first_and_old_ones_go_last(
 
 
 @given(TABLES, TABLES, KEYS)
-def test_a_service_going_away_takes_one_operation(
-    wanted: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey]
+def test_deleting_a_service_takes_one_operation(
+    desired: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey]
 ) -> None:
-    """The kernel deletes its destinations with it, so no delete of one comes before."""
-    gone = observed.keys() - wanted.keys()
-    operations = diff(wanted, observed, claimed).operations
+    """The kernel deletes its destinations with it, so they are not deleted first."""
+    gone = observed.keys() - desired.keys()
+    operations = diff(desired, observed, claimed).operations
     assert [DeleteService(key) for key in sorted(gone & claimed, key=lambda key: key.sort_key)] == [
         operation for operation in operations if service_of(operation) in gone
     ]
 
 
 @given(TABLES, TABLES, KEYS, st.randoms())
-def test_it_does_not_depend_on_the_order_of_services(
-    wanted: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey], random: object
+def test_the_plan_does_not_depend_on_the_order_of_services(
+    desired: IpvsTable, observed: IpvsTable, claimed: frozenset[ServiceKey], random: object
 ) -> None:
-    """Two directors with the same farm do the same things in the same order."""
-    shuffled = list(wanted.items())
+    """Two directors with the same farm make the same operations in the same order."""
+    shuffled = list(desired.items())
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert diff(wanted, observed, claimed) == diff(dict(shuffled), observed, claimed)
+    assert diff(desired, observed, claimed) == diff(dict(shuffled), observed, claimed)
 
 
 # --- compilation ----------------------------------------------------------------------------
 
 
 @given(strategies.good_farms())
-def test_the_random_farms_keep_to_the_rules(farm: Farm) -> None:
-    """The laws below are about farms that can be stored."""
+def test_random_farms_are_valid(farm: Farm) -> None:
+    """The properties below are about farms that can be stored."""
     assert [] == list(broken_rules(farm, {}))
 
 
 @given(FARMS_WITH_STATUS)
 def test_a_farms_table_is_the_union_of_its_services(given_: tuple[Farm, Status]) -> None:
-    """No service's part of the table depends on another service, and no key is in two parts."""
+    """No service's part depends on another service, and no key is in two parts."""
     farm, status = given_
     parts = [
         compile_service(service, farm.pools[service.pool], status)
@@ -200,7 +200,7 @@ def test_a_farms_table_is_the_union_of_its_services(given_: tuple[Farm, Status])
 
 @given(FARMS_WITH_STATUS)
 def test_every_key_of_a_service_has_the_same_destinations(given_: tuple[Farm, Status]) -> None:
-    """They differ in the port only, which is the service's own, 0 under a mark."""
+    """They differ only in the port, which is the service's, or 0 with a firewall mark."""
     farm, status = given_
     for service in farm.services.values():
         table = compile_service(service, farm.pools[service.pool], status)
@@ -213,8 +213,8 @@ def test_every_key_of_a_service_has_the_same_destinations(given_: tuple[Farm, St
 
 
 @given(FARMS_WITH_STATUS)
-def test_destinations_are_in_the_order_of_their_addresses(given_: tuple[Farm, Status]) -> None:
-    """Also in the plan that adds them: the mh table depends on the order of adding."""
+def test_destinations_are_ordered_by_address(given_: tuple[Farm, Status]) -> None:
+    """In the plan that adds them too, as the mh table depends on the order."""
     farm, status = given_
     table = compile_farm(farm, status)
     added: dict[ServiceKey, list[tuple[int, int, int]]] = {key: [] for key in table}
@@ -229,7 +229,7 @@ def test_destinations_are_in_the_order_of_their_addresses(given_: tuple[Farm, St
 
 @given(FARMS_WITH_STATUS)
 def test_only_members_of_the_pool_are_destinations(given_: tuple[Farm, Status]) -> None:
-    """Nobody else gets traffic."""
+    """No other server gets traffic."""
     farm, status = given_
     for service in farm.services.values():
         pool = farm.pools[service.pool]
@@ -239,8 +239,10 @@ def test_only_members_of_the_pool_are_destinations(given_: tuple[Farm, Status]) 
 
 
 @given(FARMS_WITH_STATUS)
-def test_no_server_is_sent_what_its_agent_has_not_reported(given_: tuple[Farm, Status]) -> None:
-    """Without an agent it is the declared tunnel; with one, the wanted as soon as it is ready."""
+def test_a_server_gets_only_tunnels_that_its_agent_reported_ready(
+    given_: tuple[Farm, Status],
+) -> None:
+    """Without an agent it gets the declared tunnel; with one, the desired once it is ready."""
     farm, status = given_
     for service in farm.services.values():
         pool = farm.pools[service.pool]
@@ -264,7 +266,7 @@ def test_no_server_is_sent_what_its_agent_has_not_reported(given_: tuple[Farm, S
 def test_without_status_every_declared_server_serves_as_declared(
     given_: tuple[Farm, Status],
 ) -> None:
-    """Nothing but a person or an agent takes a server out."""
+    """Only an operator or an agent takes a server out."""
     farm, _ = given_
     for service in farm.services.values():
         pool = farm.pools[service.pool]
@@ -279,7 +281,7 @@ def test_without_status_every_declared_server_serves_as_declared(
 def test_another_pools_status_changes_nothing(
     given_: tuple[Farm, Status], data: st.DataObject
 ) -> None:
-    """A wake for one pool's services is enough for what happens in that pool."""
+    """So waking the services of one pool is enough for changes in that pool."""
     farm, status = given_
     other = data.draw(strategies.statuses(replace(farm, pools={"green": farm.pools["green"]})))
     blue_only = Status(
@@ -295,8 +297,8 @@ def test_another_pools_status_changes_nothing(
             )
 
 
-def test_every_flag_that_the_rules_allow_has_its_bit() -> None:
-    """A farm that is accepted can be compiled."""
+def test_every_flag_that_the_rules_allow_can_be_compiled() -> None:
+    """A valid farm can always be compiled."""
     allowed = {flag for flags in SCHEDULER_FLAGS.values() for flag in flags} | {"ops"}
     assert allowed == set(SERVICE_FLAGS)
 
@@ -314,8 +316,8 @@ def test_every_flag_that_the_rules_allow_has_its_bit() -> None:
         (Settings(udp_timeout_s=60), (SetTimeouts(Timeouts(900, 120, 60)),)),
     ],
 )
-def test_only_the_timeouts_that_the_farm_names_are_set(
+def test_only_timeouts_in_the_farm_are_set(
     settings: Settings, expected: tuple[SetTimeouts, ...]
 ) -> None:
-    """Those it does not name stay as the kernel has them, and what is equal is not written."""
+    """Others keep the kernel's values, and equal values are not written."""
     assert expected == tuple(diff_timeouts(Farm(settings=settings), Timeouts(900, 120, 300)))
