@@ -7,11 +7,13 @@ from fastapi import Depends, Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.failed_attempts import FailedAttempts
 from api.permissions import Permission, Permissions
 from api.problems import FORBIDDEN, NO_TOKEN, TOKEN_EXPIRED, RequestRefused, problem_response
 from lvsctl.director.access.credentials import Credentials
+from lvsctl.director.access.failed_attempts import WRONG_TOKEN
 from lvsctl.director.access.principal import Principal
+from lvsctl.director.access.refusals import NO_TOKEN as NO_TOKEN_SHOWN
+from lvsctl.director.access.refusals import Refusals
 from lvsctl.farm.access import Role
 
 OPEN_PATHS = frozenset({"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"})
@@ -34,7 +36,7 @@ class Access:
         app: What it stands before.
         permissions: What each route needs.
         credentials: Returns what is accepted.
-        failed: Notes wrong tokens.
+        refusals: Returns where refusals are recorded.
     """
 
     def __init__(
@@ -42,12 +44,12 @@ class Access:
         app: ASGIApp,
         permissions: Permissions,
         credentials: Callable[[], Credentials],
-        failed: FailedAttempts,
+        refusals: Callable[[], Refusals],
     ) -> None:
         self._app = app
         self._permissions = permissions
         self._credentials = credentials
-        self._failed = failed
+        self._refusals = refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 401 or 403, or pass the request on."""
@@ -74,11 +76,16 @@ class Access:
             raise
         if needed.roles is None:
             return
+        record = self._refusals().record
         if principal is None:
+            if "authorization" not in Headers(scope=scope):
+                record(source_of(scope), NO_TOKEN_SHOWN)
             raise _no_token()
         if principal.expired:
+            record(principal.source, "expired token", principal.name)
             raise _expired(principal)
         if not needed.allows(principal):
+            record(principal.source, f"{principal.role} may not {needed.route}", principal.name)
             raise _forbidden(principal, needed, scope)
 
     def _principal(self, scope: Scope) -> Principal | None:
@@ -93,7 +100,7 @@ class Access:
             principal = self._credentials().of_token(token.strip(), source)
             if principal is not None:
                 return principal
-        self._failed.note(source)
+        self._refusals().record(source, WRONG_TOKEN)
         return None
 
 
@@ -140,7 +147,7 @@ def _forbidden(principal: Principal, needed: Permission, scope: Scope) -> Reques
     return RequestRefused(FORBIDDEN, detail)
 
 
-def refuse_foreign_pools(principal: Principal, pools: Collection[str]) -> None:
+def refuse_foreign_pools(principal: Principal, pools: Collection[str], refusals: Refusals) -> None:
     """Refuse an agent that wants to join pools which its credential does not name.
 
     Raises:
@@ -148,6 +155,7 @@ def refuse_foreign_pools(principal: Principal, pools: Collection[str]) -> None:
     """
     foreign = sorted({*pools} - {*principal.pools})
     if principal.role is Role.AGENT and foreign:
+        refusals.record(principal.source, "agent may not join a pool", principal.name)
         raise RequestRefused(
             FORBIDDEN,
             f"agent {principal.name} may join {', '.join(principal.pools) or 'no pool'}, not "

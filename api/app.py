@@ -3,7 +3,7 @@
 import asyncio
 import copy
 import functools
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from importlib.metadata import version
 
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -16,11 +16,11 @@ from starlette.routing import Route
 from api import problems
 from api.access import Access
 from api.documentation import EVERY, Contract
-from api.failed_attempts import FailedAttempts
 from api.permissions import Permissions
 from api.rendering import MEDIA_TYPE, json_bytes
 from api.routes import (
     agents,
+    audit,
     connections,
     events,
     farm,
@@ -68,14 +68,10 @@ def create_app(daemon: DirectorDaemon, host_names: Collection[str] = ()) -> Fast
             Access,
             permissions=permissions,
             credentials=lambda: app.state.daemon.credentials,
-            failed=FailedAttempts(_later),
+            refusals=lambda: app.state.daemon.refusals,
         ),
     ]
     return app
-
-
-def _later(after_s: float, call: Callable[[], None]) -> None:
-    asyncio.get_running_loop().call_later(after_s, call)
 
 
 @functools.cache
@@ -115,7 +111,7 @@ def _serve_contract(app: FastAPI, contract: Contract) -> None:
 def _version_1() -> APIRouter:
     router = APIRouter(prefix="/v1", responses=EVERY, dependencies=[Depends(_known_query)])
     farms = (farm, services, pools, overrides, tunnels, agents)
-    for subject in (*farms, kernel, connections, mode, events, tokens):
+    for subject in (*farms, kernel, connections, mode, events, tokens, audit):
         router.include_router(subject.router)
     router.include_router(health.problems_router)
     return router

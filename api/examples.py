@@ -339,6 +339,27 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
             }
         ]
     },
+    "AuditAnswer": {
+        "writes": [
+            {
+                "revision": 17,
+                "at": "2026-01-02T03:04:05Z",
+                "by": "ada",
+                "source": "192.0.2.99",
+                "changes": ["change pool web: real_servers/rs1/weight 100 → 50"],
+            }
+        ],
+        "refusals": [
+            {
+                "source": "192.0.2.66",
+                "name": "",
+                "reason": "wrong token",
+                "times": 3,
+                "first": "2026-01-02T03:04:05Z",
+                "last": "2026-01-02T03:05:05Z",
+            }
+        ],
+    },
     "TokenAnswer": TOKEN,
     "Tokens": {"tokens": [TOKEN]},
     "NewSecret": {

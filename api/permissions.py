@@ -73,6 +73,7 @@ ROUTES: Mapping[str, Mapping[str, Roles | None]] = {
     "/v1/mode": {"GET": READ, "PUT": OPERATE},
     "/v1/events": {"GET": READ},
     "/v1/problems": {"GET": READ},
+    "/v1/audit": {"GET": ADMINISTER},
     "/v1/tokens": {"GET": ADMINISTER},
     "/v1/tokens/{token}": {"GET": ADMINISTER, "PUT": ADMINISTER, "DELETE": ADMINISTER},
     "/v1/tokens/{token}/rotate": {"POST": ADMINISTER},
@@ -86,10 +87,12 @@ class Permission:
     Attributes:
         roles: One of these; None for nothing at all.
         agent: Whose address it is; empty if it is no agent's.
+        route: Method and path template.
     """
 
     roles: Roles | None
-    agent: str = ""
+    agent: str
+    route: str
 
     def allows(self, principal: Principal) -> bool:
         """Tell whether somebody may make the request."""
@@ -117,7 +120,7 @@ class Permissions:
         if routes != declared:
             differing = ", ".join(f"{method} {path}" for path, method in routes ^ declared)
             raise ValueError(f"api/permissions.py and the app's routes differ in: {differing}")
-        self._patterns = [(compile_path(path)[0], ROUTES[path]) for path in paths]
+        self._patterns = [(compile_path(path)[0], path, ROUTES[path]) for path in paths]
 
     def find(self, method: str, path: str) -> Permission:
         """Return what a request needs.
@@ -126,10 +129,11 @@ class Permissions:
             RequestRefused: No route takes it.
         """
         allowed: set[str] = set()
-        for pattern, methods in self._patterns:
+        for pattern, template, methods in self._patterns:
             match = pattern.match(path)
             if match and method in methods:
-                return Permission(methods[method], match.groupdict().get("agent", ""))
+                agent = match.groupdict().get("agent", "")
+                return Permission(methods[method], agent, f"{method} {template}")
             if match:
                 allowed.update(methods)
         raise no_method(method, path, sorted(allowed)) if allowed else no_address(path)

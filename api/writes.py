@@ -10,6 +10,7 @@ from starlette.responses import Response
 from api.access import Asking
 from api.bodies import MAX_BODY_BYTES, read_body
 from api.daemon import Daemon
+from api.differences import differences
 from api.edits import ResourceEdit
 from api.merge_patch import merge_patch
 from api.preconditions import Conditions, Preconditions
@@ -41,6 +42,7 @@ class Writes:
         daemon: The director.
         preconditions: Preconditions of the write.
         by: Who makes the request.
+        source: Address that the request came from.
         wait_s: How long to wait for the kernel; None to respond when it is stored.
     """
 
@@ -48,6 +50,7 @@ class Writes:
     daemon: DirectorDaemon
     preconditions: Preconditions
     by: str
+    source: str
     wait_s: float | None
 
     async def put(self, resource: Resource, max_bytes: int = MAX_BODY_BYTES) -> Response:
@@ -60,7 +63,13 @@ class Writes:
         """Return what :meth:`put` would change, without storing it."""
         asked = await read_body(self.request, resource.put, max_bytes)
         edit = ResourceEdit(resource, self.preconditions, lambda _: asked)
-        return await written_response(self.daemon, await self.daemon.writer.dry_run(edit), None)
+        judged = await self.daemon.writer.dry_run(edit)
+
+        def answer() -> WriteAnswer:
+            found = differences(judged.before, judged.objects)
+            return {**_answer(judged), "differences": [*found]}
+
+        return await large_response(answer, etag=resource.etag(judged.before))
 
     async def patch(self, resource: Patchable) -> Response:
         """Apply the merge patch in the request."""
@@ -75,11 +84,11 @@ class Writes:
     async def delete(self, resource: Removable) -> Response:
         """Remove it."""
         edit = ResourceEdit(resource, self.preconditions, resource.delete)
-        written = await self.daemon.writer.write(edit, by=self.by)
+        written = await self.daemon.writer.write(edit, by=self.by, source=self.source)
         return await written_response(self.daemon, written, self.wait_s)
 
     async def _written(self, edit: ResourceEdit, resource: Resource) -> Response:
-        written = await self.daemon.writer.write(edit, by=self.by)
+        written = await self.daemon.writer.write(edit, by=self.by, source=self.source)
         return await written_response(
             self.daemon,
             written,
@@ -94,7 +103,7 @@ async def writes_of(
     request: Request, daemon: Daemon, conditions: Conditions, asking: Asking, wait: Wait = None
 ) -> Writes:
     """Return the writes of a request, with the parameters that all writes have."""
-    return Writes(request, daemon, conditions, asking.name, wait)
+    return Writes(request, daemon, conditions, asking.author, asking.source, wait)
 
 
 Write = Annotated[Writes, Depends(writes_of)]
@@ -113,11 +122,15 @@ async def written_response(
     verdict = await daemon.loop.applied(written, wait_s) if wait_s is not None else None
 
     def answer() -> WriteAnswer:
-        said = WriteAnswer(
-            revision=written.revision,
-            changes=list(written.changes),
-            operations=list(written.operations),
-        )
+        said = _answer(written)
         return said | {"applied": verdict.applied, "reason": verdict.reason} if verdict else said
 
     return await large_response(answer, status, etag=etag, location=location)
+
+
+def _answer(written: CommitResult) -> WriteAnswer:
+    return WriteAnswer(
+        revision=written.revision,
+        changes=list(written.changes),
+        operations=list(written.operations),
+    )

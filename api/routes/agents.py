@@ -63,9 +63,11 @@ async def put_agent(
 ) -> Response:
     """Register an agent; idempotent."""
     registration = await read_body(request, read_registration)
-    refuse_foreign_pools(asking, registration.pools)
+    refuse_foreign_pools(asking, registration.pools, daemon.refusals)
     status = HTTPStatus.OK if agent in daemon.state.status.agents else HTTPStatus.CREATED
-    written = await daemon.agents.register(agent, registration, by=asking.name)
+    written = await daemon.agents.register(
+        agent, registration, by=asking.author, source=asking.source
+    )
     return await written_response(daemon, written, wait, status=status)
 
 
@@ -76,7 +78,7 @@ async def delete_agent(
     agent: AgentName, daemon: Daemon, asking: Asking, wait: Wait = None
 ) -> Response:
     """Remove an agent with its undeclared server; a declared server then has no agent."""
-    written = await daemon.writer.write(RemoveAgent(agent), by=asking.name)
+    written = await daemon.writer.write(RemoveAgent(agent), by=asking.author, source=asking.source)
     return await written_response(daemon, written, wait)
 
 

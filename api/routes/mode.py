@@ -37,9 +37,16 @@ async def put_mode(request: Request, daemon: Daemon, asking: Asking) -> Response
     asked.check_duration()
     now = daemon.now()
     until = None if asked.lasts_s is None else now + timedelta(seconds=asked.lasts_s)
-    mode = Mode(ModeName(asked.mode), asked.reason, until, asking.name, now)
+    mode = Mode(ModeName(asked.mode), asked.reason, until, asking.author, now)
+    before = daemon.mode.current.name
     await daemon.set_mode(mode)
+    daemon.acts.record(asking, f"change mode: {before} → {mode.name}{_details(mode)}")
     return json_response(mode_document(mode))
+
+
+def _details(mode: Mode) -> str:
+    until = f" until {utc_text(mode.until)}" if mode.until else ""
+    return f"{until}: {mode.reason}" if mode.reason else until
 
 
 def mode_document(mode: Mode) -> ModeAnswer:

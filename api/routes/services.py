@@ -94,12 +94,14 @@ async def adopt_service(
     service: ServiceName, daemon: Daemon, asking: Asking, *, force: Force = False
 ) -> Response:
     """Take over its virtual services that lvsctl did not create; they are edited in place."""
-    adopted = await daemon.adopt([service], force=force, by=asking.name)
+    adopted = await daemon.adopt([service], force=force, by=asking.author, source=asking.source)
+    daemon.acts.record(asking, f"adopt {', '.join(map(str, adopted)) or 'nothing'}"[:300])
     return await large_response(lambda: {"adopted": [*map(str, adopted)]})
 
 
 @router.post("/adopt", summary="Adopt all services", response_model=AdoptAnswer, responses=CONFLICT)
 async def adopt_all(daemon: Daemon, asking: Asking, *, force: Force = False) -> Response:
     """Take over every virtual service that the farm declares but lvsctl did not create."""
-    adopted = await daemon.adopt(None, force=force, by=asking.name)
+    adopted = await daemon.adopt(None, force=force, by=asking.author, source=asking.source)
+    daemon.acts.record(asking, f"adopt {', '.join(map(str, adopted)) or 'nothing'}"[:300])
     return await large_response(lambda: {"adopted": [*map(str, adopted)]})

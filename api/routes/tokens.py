@@ -53,8 +53,8 @@ async def put_token(request: Request, token: TokenName, daemon: Daemon, asking: 
     """Create a token; only this answer has its secret. 409 if there is one of that name."""
     asked = await read_body(request, lambda document: validated(TokenRequest, document))
     text = new_secret_text()
-    value = asked.value(token, digest(text), asking.name, daemon.now())
-    await daemon.writer.write(CreateToken(value), by=asking.name)
+    value = asked.value(token, digest(text), asking.author, daemon.now())
+    await daemon.writer.write(CreateToken(value), by=asking.author, source=asking.source)
     return _shown_once(value, text, HTTPStatus.CREATED)
 
 
@@ -89,14 +89,14 @@ async def rotate_token(
     edit = RotateToken(
         token, Secret(digest(text), now, expires), timedelta(seconds=parse_duration(overlap))
     )
-    written = await daemon.writer.write(edit, by=asking.name)
+    written = await daemon.writer.write(edit, by=asking.author, source=asking.source)
     return _shown_once(token_of(written.state, token), text, HTTPStatus.OK)
 
 
 @router.delete("/{token}", summary="Revoke a token", response_model=WriteAnswer, responses=MISSING)
 async def delete_token(token: TokenName, daemon: Daemon, asking: Asking) -> Response:
     """Revoke a token: from now on it is refused."""
-    written = await daemon.writer.write(RevokeToken(token), by=asking.name)
+    written = await daemon.writer.write(RevokeToken(token), by=asking.author, source=asking.source)
     return await written_response(daemon, written, None)
 
 

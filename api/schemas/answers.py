@@ -1,9 +1,25 @@
 """Responses of writes, plan and readiness, and problem details (RFC 9457)."""
 
-from typing import Annotated, Literal, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
+
+
+class Difference(TypedDict):
+    """One difference of the farm."""
+
+    op: Literal["add", "remove", "change"]
+    path: Annotated[
+        str,
+        Field(
+            description="JSON pointer (RFC 6901) into the farm file, with names for the items of "
+            "lists.",
+            examples=["/pools/web/real_servers/rs1/weight"],
+        ),
+    ]
+    old: Annotated[Any, Field(description="null: it was not there.", examples=[100])]
+    new: Annotated[Any, Field(description="null: it is not there any more.", examples=[50])]
 
 
 class WriteAnswer(TypedDict):
@@ -13,6 +29,9 @@ class WriteAnswer(TypedDict):
     changes: Annotated[list[str], Field(description="Objects that changed.")]
     operations: Annotated[
         list[str], Field(description="Resulting operations on the IPVS table, without drift.")
+    ]
+    differences: NotRequired[
+        Annotated[list[Difference], Field(description="With dry_run: field by field.")]
     ]
     applied: NotRequired[
         Annotated[

@@ -12,7 +12,9 @@ from datetime import datetime
 
 import structlog
 
+from lvsctl.director.access.acts import Acts
 from lvsctl.director.access.credentials import Credentials
+from lvsctl.director.access.refusals import Refusals
 from lvsctl.director.agents.edits import LatchReady
 from lvsctl.director.agents.sessions import AgentSessions
 from lvsctl.director.applied_farm import AppliedFarm
@@ -110,6 +112,8 @@ class DirectorDaemon:
         name: Name of this director.
         clock: The time of day and the monotonic clock.
         credentials: Who may use it.
+        refusals: Who was refused.
+        acts: What people did to this director alone.
         events: What has happened.
         self_check: Finds what is wrong with this director itself.
         mode: Whether it writes its kernel.
@@ -135,6 +139,8 @@ class DirectorDaemon:
         self.name = name
         self.clock = clock
         self.credentials = Credentials(lambda: self._state.stored.tokens, clock.now)
+        self.refusals = Refusals(clock.now)
+        self.acts = Acts(clock.now)
         self.events = events = self_check.events
         self.self_check = self_check
         self._problems = self_check.problems
@@ -278,7 +284,7 @@ class DirectorDaemon:
         self.loop.wake(None)
 
     async def adopt(
-        self, services: Collection[str] | None, *, force: bool, by: str
+        self, services: Collection[str] | None, *, force: bool, by: str, source: str = ""
     ) -> Sequence[ServiceKey]:
         """Take over foreign virtual services that the farm declares.
 
@@ -289,6 +295,7 @@ class DirectorDaemon:
             services: Names of the farm's services; None for all.
             force: Also where the first edit removes destinations.
             by: Who asked for it.
+            source: Address that the request came from; empty if there was none.
 
         Raises:
             NotFound: There is no service of a given name.
@@ -305,7 +312,7 @@ class DirectorDaemon:
         if not force:
             refuse_removals(adoption, latch, state)
         if latch.ready:
-            await self.writer.write(latch, by=by)
+            await self.writer.write(latch, by=by, source=source)
         await run(reconciler.adopt, adoption, state)
         log.info("adopted", keys=[*map(str, adoption.owners)], by=by)
         self.loop.wake(names)
@@ -314,7 +321,14 @@ class DirectorDaemon:
     def _on_advance(self, step: Advance) -> None:
         """Act on a step of the stored state, by this director or another."""
         self._state.stored = step.after
-        log.info("stored", revision=step.after.revision, by=step.by, objects=len(step.changes))
+        log.info(
+            "stored",
+            revision=step.after.revision,
+            by=step.by,
+            source=step.source,
+            objects=len(step.changes),
+            changed=step.changed,
+        )
         self.agents.on_advance(step)
         self.events.emit(*stored_events(step))
         # A new path for probes is prepared by a look at everything only.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from lvsctl.farm.objects import Changes
+from lvsctl.store.authorship import Authorship
 from lvsctl.store.position import Position
 
 
@@ -17,7 +18,7 @@ class Commit:
         epoch: Epoch of the store.
         revision: Revision that the commit created.
         at: Time, in UTC.
-        by: Who made it.
+        by: Who made it, as :class:`lvsctl.store.authorship.Authorship` writes it.
         changes: New values; None deletes. Empty if the commit began an epoch.
     """
 
@@ -27,6 +28,21 @@ class Commit:
     at: datetime
     by: str
     changes: Changes
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """Who made a commit, and what changed; read without the documents.
+
+    Attributes:
+        revision: Revision that the commit created.
+        at: Time, in UTC.
+        author: Who, from where, what.
+    """
+
+    revision: int
+    at: datetime
+    author: Authorship
 
 
 @dataclass(frozen=True, slots=True)

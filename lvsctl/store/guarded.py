@@ -13,7 +13,7 @@ import structlog
 
 from lvsctl.errors import StoreError, StoreNotAccepted
 from lvsctl.farm.objects import Changes, ObjectId
-from lvsctl.store.commits import Batch, Commit, Reload
+from lvsctl.store.commits import AuditRecord, Batch, Commit, Reload
 from lvsctl.store.interface import Contents, Store
 from lvsctl.store.position import Position
 from lvsctl.store.recovery import Recovery, advice, recover, recovery_code, why_not_followed
@@ -148,6 +148,10 @@ class GuardedStore:
     def history(self, limit: int, before: int | None = None) -> Sequence[Commit]:
         """Return the latest commits, none of a store that is not followed."""
         return () if self.refusal else self._accepted().history(limit, before)
+
+    def audit(self, limit: int, before: int | None = None) -> Sequence[AuditRecord]:
+        """Return who made the latest commits, newest first."""
+        return () if self.refusal else self._accepted().audit(limit, before)
 
     def compact(self) -> bool:
         """Delete a part of the history, unless the store is not followed."""

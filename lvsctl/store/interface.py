@@ -13,7 +13,7 @@ from lvsctl.health.target import ProbeId
 from lvsctl.health.verdict import KeptVerdict
 from lvsctl.host.interface import AddressKey, LinkKey
 from lvsctl.ipvs.table import ServiceKey
-from lvsctl.store.commits import Batch, Commit, Reload
+from lvsctl.store.commits import AuditRecord, Batch, Commit, Reload
 from lvsctl.store.position import Position
 
 
@@ -156,6 +156,15 @@ class Store(Protocol):
         Args:
             limit: Maximum number of commits.
             before: Return only commits of revisions below this one.
+        """
+        ...
+
+    def audit(self, limit: int, before: int | None = None) -> Sequence[AuditRecord]:
+        """Return who made the latest commits and what they changed, newest first.
+
+        Args:
+            limit: Maximum number of commits.
+            before: Only return commits of lower revisions.
         """
         ...
 

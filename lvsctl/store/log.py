@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from lvsctl.store.commits import Commit
+from lvsctl.store.authorship import read_authorship
+from lvsctl.store.commits import AuditRecord, Commit
 from lvsctl.store.database import Database
 from lvsctl.store.log_entries import Documents, pack, unpack
 from lvsctl.store.schema import Head
@@ -46,6 +47,14 @@ class CommitLog:
             ]
         except ValueError as error:
             self._database.corrupt(error)
+
+    def authors(self, first: int, last: int) -> list[AuditRecord]:
+        """Return who made the commits of a range of revisions, oldest first."""
+        sql = "SELECT revision, at, by FROM log WHERE revision BETWEEN ? AND ? ORDER BY revision"
+        return [
+            AuditRecord(int(revision), datetime.fromisoformat(at), read_authorship(by))
+            for revision, at, by in self._database.query(sql, first, last)
+        ]
 
     def first_since(self, moment: datetime, first: int, last: int) -> int:
         """Return the first revision of a range created since a time, else the one after it."""

@@ -12,7 +12,8 @@ from lvsctl.health.marks import ProbeMarks
 from lvsctl.health.target import ProbeId
 from lvsctl.health.verdict import KeptVerdict
 from lvsctl.ipvs.table import ServiceKey
-from lvsctl.store.commits import Batch, Commit, Reload, Retention, reason_to_reload
+from lvsctl.store.authorship import read_authorship
+from lvsctl.store.commits import AuditRecord, Batch, Commit, Reload, Retention, reason_to_reload
 from lvsctl.store.documents import decode_object
 from lvsctl.store.interface import (
     Contents,
@@ -131,6 +132,13 @@ class MemoryStore(_OneThread):
         self._check()
         end = len(self._log) if before is None else max(0, before - self._oldest)
         return [_read(each) for each in self._log[max(0, end - limit) : end][::-1]]
+
+    def audit(self, limit: int, before: int | None = None) -> Sequence[AuditRecord]:
+        """Return who made the latest commits, newest first."""
+        return [
+            AuditRecord(each.revision, each.at, read_authorship(each.by))
+            for each in self.history(limit, before)
+        ]
 
     def compact(self) -> bool:
         """Delete the history that is past its retention."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from lvsctl.errors import StoreBehind
 from lvsctl.farm.objects import Changes, Kind, ObjectId
 from lvsctl.store.acknowledged import Acknowledged
-from lvsctl.store.commits import Batch, Commit, Reload, Retention, reason_to_reload
+from lvsctl.store.commits import AuditRecord, Batch, Commit, Reload, Retention, reason_to_reload
 from lvsctl.store.database import Database
 from lvsctl.store.documents import decode_object
 from lvsctl.store.interface import Contents, Stored, check_expected
@@ -173,6 +173,12 @@ class SqliteStore:
         head = read_head(self._database)
         last = head.position.revision if before is None else before - 1
         return self._log.between(max(head.oldest, last - limit + 1), last)[::-1]
+
+    def audit(self, limit: int, before: int | None = None) -> Sequence[AuditRecord]:
+        """Return who made the latest commits, newest first."""
+        head = read_head(self._database)
+        last = head.position.revision if before is None else before - 1
+        return self._log.authors(max(head.oldest, last - limit + 1), last)[::-1]
 
     def compact(self) -> bool:
         """Delete a bounded part of the history that is past its retention."""

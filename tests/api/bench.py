@@ -227,12 +227,18 @@ class Bench:
 
         return self.portal.call(together)
 
-    async def send(self, request: "Request") -> httpx.Response:
+    async def send(
+        self, request: "Request", headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
         """Send one request from within the event loop and return its answer."""
         transport = httpx.ASGITransport(
             self.app, raise_app_exceptions=False, client=(CLIENT, 40000)
         )
-        client = httpx.AsyncClient(transport=transport, base_url="http://lb1", headers=HEADERS)
+        client = httpx.AsyncClient(
+            transport=transport,
+            base_url="http://lb1",
+            headers=HEADERS if headers is None else headers,
+        )
         async with client:
             return await client.request(request.method, request.address, **request.sent)
 

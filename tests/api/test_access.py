@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from api.access import AUTHENTICATED, PEER_UID, Access
 from api.app import prepared_app
-from api.failed_attempts import FailedAttempts
 from lvsctl.director.access.credentials import Credentials
+from lvsctl.director.access.refusals import Refusals
 from tests.api.bench import CLIENT, START, TOKEN, Bench
 
 ADDRESSES = (
@@ -133,13 +133,14 @@ def ask(access: Access, path: str, authorization: str) -> int:
 @pytest.fixture
 def access() -> Access:
     """Before an app that answers everything, with windows that do not end."""
+    refusals = Refusals(lambda: START, lambda *_: None)
     credentials = Credentials(dict, lambda: START)
     credentials.accept_shared(TOKEN, START + timedelta(days=1))
     return Access(
         Response(),
         prepared_app().state.permissions,
         lambda: credentials,
-        FailedAttempts(lambda *_: None),
+        lambda: refusals,
     )
 
 

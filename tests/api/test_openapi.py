@@ -84,6 +84,7 @@ def test_the_surface_is_the_designs(document: dict[str, Any]) -> None:
         "/v1/mode": {"get", "put"},
         "/v1/problems": {"get"},
         "/v1/events": {"get"},
+        "/v1/audit": {"get"},
         "/v1/tokens": {"get"},
         "/v1/tokens/{token}": {"get", "put", "delete"},
         "/v1/tokens/{token}/rotate": {"post"},

@@ -22,3 +22,8 @@ class Principal:
     source: str
     pools: tuple[str, ...] = ()
     expired: bool = False
+
+    @property
+    def author(self) -> str:
+        """How the history names them."""
+        return f"agent {self.name}" if self.role is Role.AGENT else self.name

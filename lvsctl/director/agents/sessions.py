@@ -26,7 +26,7 @@ from lvsctl.net import IPAddress
 class Write(Protocol):
     """Stores an edit."""
 
-    def __call__(self, edit: Edit, *, by: str) -> Awaitable[CommitResult]:
+    def __call__(self, edit: Edit, *, by: str, source: str = "") -> Awaitable[CommitResult]:
         """Store an edit, with its author."""
         ...
 
@@ -99,13 +99,15 @@ class AgentSessions:
         lost = self._watch.look(self._state.stored.status.agents, self._clock.monotonic())
         self._emit(*lost)
 
-    async def register(self, name: str, registration: Registration, *, by: str) -> CommitResult:
+    async def register(
+        self, name: str, registration: Registration, *, by: str, source: str = ""
+    ) -> CommitResult:
         """Register an agent: join, change, leaving, or left.
 
         Raises:
             InvalidInput, Conflict, StoreError: Nothing was stored.
         """
-        return await self._write(RegisterAgent(name, registration), by=by)
+        return await self._write(RegisterAgent(name, registration), by=by, source=source)
 
     async def report(self, name: str, report: Report) -> None:
         """Record an agent's report, and latch what is newly ready.

@@ -141,7 +141,7 @@ def vip_config(key: AddressKey) -> AddressConfig:
 
 
 def links_of(present: Collection[AddressKey]) -> Mapping[Family, frozenset[str]]:
-    """Return the devices on which others may probe for a VIP: those with an address of its family."""
+    """Return the devices on which others may probe for a VIP."""
     return {
         family: frozenset(key.link for key in present if family_of(key.address.ip) is family)
         - {VIP_LINK.name, "lo"}

@@ -2,14 +2,15 @@
 
 import contextlib
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 
 from lvsctl.director.agents.edits import without_stale_readiness
 from lvsctl.director.state import State
 from lvsctl.director.write.advance import Advance, advance, services_affected
+from lvsctl.director.write.differences import changed_lines
 from lvsctl.director.write.edits import Edit, describe_changes, describe_operations
 from lvsctl.director.write.replica import Replica
 from lvsctl.director.write.validity import Validity, rules_broken_by
@@ -26,6 +27,8 @@ from lvsctl.farm.status import EPOCH
 from lvsctl.health.target import TargetId
 from lvsctl.health.weights import Health
 from lvsctl.net import IPAddress
+from lvsctl.store.authorship import Authorship
+from lvsctl.store.commits import AuditRecord
 from lvsctl.store.interface import Store, check_expected
 
 ATTEMPTS = 8
@@ -56,6 +59,7 @@ class CommitResult:
         after: The state after the edit.
         state: The state that is stored now; unchanged by a dry run.
         changes: The objects added, changed and removed, in words.
+        objects: The same with their new values; None deletes.
         dirty: Names of the affected services; None for all.
         changed: Whether anything changed.
     """
@@ -64,6 +68,7 @@ class CommitResult:
     after: State
     state: State
     changes: tuple[str, ...]
+    objects: Changes
     dirty: frozenset[str] | None
     changed: bool
 
@@ -124,6 +129,10 @@ class Committer:
         """
         return self._replica.subscribe(announce)
 
+    def audit(self, limit: int, before: int | None) -> Sequence[AuditRecord]:
+        """Return who made the latest commits and what they changed, newest first."""
+        return self._store.audit(limit, before)
+
     def compact(self) -> bool:
         """Delete a part of the history past its retention; return whether there is more."""
         return self._store.compact()
@@ -143,6 +152,7 @@ class Committer:
         expect: Mapping[ObjectId, int],
         by: str,
         context: EditContext,
+        source: str = "",
     ) -> CommitResult:
         """Validate an edit and store its changes; an edit that changes nothing stores nothing.
 
@@ -151,6 +161,7 @@ class Committer:
             expect: Revisions that objects must be at; 0 for one that must not exist.
             by: Who made the request, for the history.
             context: What else the edit is validated against.
+            source: Address that the request came from; empty if there was none.
 
         Raises:
             InvalidInput: The resulting farm would be invalid.
@@ -166,6 +177,7 @@ class Committer:
             judged = self._judge(edit, expect, context, by)
             if not judged.step.changes:
                 return _written(judged, stored=False)
+            judged = _signed(judged, source)
             try:
                 self._store_step(judged.step, expect)
             except StaleBase:
@@ -187,7 +199,11 @@ class Committer:
         base, commit_id = step.before.position, uuid.uuid4().hex
         try:
             self._store.commit(
-                step.changes, base=base, expect=expect, by=step.by, commit_id=commit_id
+                step.changes,
+                base=base,
+                expect=expect,
+                by=Authorship(step.by, step.source, step.changed).encode(),
+                commit_id=commit_id,
             )
         except StoreError as error:
             try:
@@ -240,6 +256,12 @@ class _Judged:
     valid: Validity | None
 
 
+def _signed(judged: _Judged, source: str) -> _Judged:
+    step = judged.step
+    changed = changed_lines(step.before, step.changes)
+    return replace(judged, step=replace(step, source=source, changed=changed))
+
+
 def _written(judged: _Judged, *, stored: bool) -> CommitResult:
     step = judged.step
     before, after, changes = step.before, step.after, step.changes
@@ -248,6 +270,7 @@ def _written(judged: _Judged, *, stored: bool) -> CommitResult:
         after,
         after if stored else before,
         describe_changes(before, changes),
+        changes,
         step.dirty if changes else services_affected(before, after, judged.asked),
         bool(changes),
     )

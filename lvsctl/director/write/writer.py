@@ -1,6 +1,6 @@
 """Writes requested on the event loop: stored in the store's thread, then followed here."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from lvsctl.director.problems import Component, Problems
 from lvsctl.director.write.committer import CommitResult, Committer, EditContext
@@ -8,6 +8,7 @@ from lvsctl.director.write.edits import Edit
 from lvsctl.director.write.follower import Follower
 from lvsctl.errors import StoreError, StoreNotAccepted
 from lvsctl.farm.objects import ObjectId
+from lvsctl.store.commits import AuditRecord
 from lvsctl.worker import Worker
 
 
@@ -37,16 +38,27 @@ class Writer:
         self._problems = problems
 
     async def write(
-        self, edit: Edit, *, by: str, expect: Mapping[ObjectId, int] | None = None
+        self,
+        edit: Edit,
+        *,
+        by: str,
+        source: str = "",
+        expect: Mapping[ObjectId, int] | None = None,
     ) -> CommitResult:
         """Store an edit and wake the reconciler.
+
+        Args:
+            edit: What to change.
+            by: Who asked for it.
+            source: Address that the request came from; empty if there was none.
+            expect: Revisions that objects must be at.
 
         Raises:
             InvalidInput, NotFound, StaleRevision, Conflict, StoreError: Nothing was stored.
         """
         try:
             written = await self._store.run(
-                self._commits.commit, edit, expect or {}, by, self._context()
+                self._commits.commit, edit, expect or {}, by, self._context(), source
             )
         except StoreNotAccepted:
             raise
@@ -58,6 +70,18 @@ class Writer:
         if written.changed:
             self._problems.clear(Component.STORE)
         return written
+
+    async def audit(self, limit: int, before: int | None = None) -> Sequence[AuditRecord]:
+        """Return who made the latest commits and what they changed, newest first.
+
+        Args:
+            limit: How many at most.
+            before: Only those of lower revisions.
+
+        Raises:
+            StoreError: They cannot be read.
+        """
+        return await self._store.run(self._commits.audit, limit, before)
 
     async def dry_run(
         self, edit: Edit, *, expect: Mapping[ObjectId, int] | None = None

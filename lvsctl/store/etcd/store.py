@@ -7,7 +7,7 @@ from datetime import datetime
 
 from lvsctl.errors import OutcomeUnknown, StoreBehind, StoreError, StoreUnavailable
 from lvsctl.farm.objects import Changes, ObjectId
-from lvsctl.store.commits import Batch, Commit, Reload
+from lvsctl.store.commits import AuditRecord, Batch, Commit, Reload
 from lvsctl.store.documents import decode_object
 from lvsctl.store.etcd.layout import Head
 from lvsctl.store.etcd.log import EtcdLog, News, Whole
@@ -131,6 +131,11 @@ class EtcdStore:
         """Return the latest commits, newest first."""
         self._take_in()
         return self._replica.history(limit, before)
+
+    def audit(self, limit: int, before: int | None = None) -> Sequence[AuditRecord]:
+        """Return who made the latest commits, newest first."""
+        self._take_in()
+        return self._replica.audit(limit, before)
 
     def compact(self) -> bool:
         """Forget a bounded part of this director's history, and of the log in etcd."""
