@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.permissions import Permission, Permissions
+from api.permissions import RENEWAL, Permission, Permissions
 from api.problems import FORBIDDEN, NO_TOKEN, TOKEN_EXPIRED, RequestRefused, problem_response
 from lvsctl.director.access.credentials import Credentials
 from lvsctl.director.access.failed_attempts import WRONG_TOKEN
@@ -63,8 +63,8 @@ class Access:
 
     def _check(self, scope: Scope) -> None:
         principal = self._principal(scope)
+        scope[PRINCIPAL] = principal
         if principal is not None and not principal.expired:
-            scope[PRINCIPAL] = principal
             scope.get("state", {}).get(AUTHENTICATED, _nobody_cares)()
         if _is_open(scope["path"]):
             return
@@ -81,7 +81,7 @@ class Access:
             if "authorization" not in Headers(scope=scope):
                 record(source_of(scope), NO_TOKEN_SHOWN)
             raise _no_token()
-        if principal.expired:
+        if principal.expired and not (needed.route == RENEWAL and principal.role is Role.AGENT):
             record(principal.source, "expired token", principal.name)
             raise _expired(principal)
         if not needed.allows(principal):

@@ -21,7 +21,7 @@ from api.schemas.mode import ModeRequest
 from api.schemas.override import Override
 from api.schemas.pool import Pool, RealServer
 from api.schemas.service import Service
-from api.schemas.tokens import TokenRequest
+from api.schemas.tokens import JoinRequest, TokenRequest
 from api.schemas.tunnel import PointToPointTunnel
 from lvsctl.errors import InvalidInput, Problem
 
@@ -37,6 +37,7 @@ BODIES: Sequence[type[Document]] = (
     Registration,
     Report,
     TokenRequest,
+    JoinRequest,
 )
 
 Responses = dict[int | str, dict[str, Any]]

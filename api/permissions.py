@@ -19,6 +19,9 @@ SCRAPE = READ | {Role.METRICS}
 OWN_AGENT = ADMINISTER | {Role.AGENT}
 """An agent reaches only what is below its own name."""
 READ_OR_OWN = READ | {Role.AGENT}
+JOIN: Roles = frozenset({Role.JOIN})
+RENEW: Roles = frozenset({Role.AGENT})
+"""Also with a credential that has expired: a server may have been off for a year."""
 OPEN: Roles | None = None
 """Tells nothing of the farm, and needs no credential."""
 
@@ -27,6 +30,7 @@ ROUTES: Mapping[str, Mapping[str, Roles | None]] = {
     "/readyz": {"GET": OPEN},
     "/metrics": {"GET": SCRAPE},
     "/v1/farm": {"GET": READ, "PUT": ADMINISTER},
+    "/v1/history": {"GET": READ},
     "/v1/services": {"GET": READ},
     "/v1/services/{service}": {
         "GET": READ,
@@ -66,6 +70,8 @@ ROUTES: Mapping[str, Mapping[str, Roles | None]] = {
     "/v1/agents/{agent}": {"GET": READ_OR_OWN, "PUT": OWN_AGENT, "DELETE": ADMINISTER},
     "/v1/agents/{agent}/assignment": {"GET": READ_OR_OWN},
     "/v1/agents/{agent}/report": {"PUT": OWN_AGENT},
+    "/v1/agents/{agent}/credential": {"POST": RENEW},
+    "/v1/join": {"POST": JOIN},
     "/v1/table": {"GET": READ},
     "/v1/plan": {"GET": READ},
     "/v1/connections": {"GET": READ},
@@ -78,6 +84,9 @@ ROUTES: Mapping[str, Mapping[str, Roles | None]] = {
     "/v1/tokens/{token}": {"GET": ADMINISTER, "PUT": ADMINISTER, "DELETE": ADMINISTER},
     "/v1/tokens/{token}/rotate": {"POST": ADMINISTER},
 }
+
+
+RENEWAL = "POST /v1/agents/{agent}/credential"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +104,7 @@ class Permission:
     route: str
 
     def allows(self, principal: Principal) -> bool:
-        """Tell whether somebody may make the request."""
+        """Tell whether somebody may make the request, their credential being valid."""
         if self.roles is None:
             return True
         if principal.role is Role.AGENT and self.agent and self.agent != principal.name:

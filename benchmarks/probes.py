@@ -27,7 +27,9 @@ from pathlib import Path
 
 import structlog
 
+from lvsctl.director.checks.announcer import Announcer
 from lvsctl.director.checks.health_checks import HealthChecks
+from lvsctl.director.checks.verdicts import Verdicts
 from lvsctl.director.interpreter import favour_the_event_loop
 from lvsctl.director.reconcile.cycle import Cycle
 from lvsctl.director.state import State
@@ -166,13 +168,12 @@ async def measure(state: State, seconds: float) -> tuple[Measured, float, float]
         runnable but others ran.
     """
     measured = Measured()
+    verdicts = Verdicts({})
     health = HealthChecks(
-        kept={},
+        verdicts=verdicts,
+        announcer=Announcer(verdicts, keep_nothing, lambda _: None, lambda _: None),
         probe=Probes().probe,
         look=look_at_nothing,
-        keep=keep_nothing,
-        turned=lambda _: None,
-        tell=lambda _: None,
         findings=lambda _: (),
         now=lambda: datetime.now(UTC),
         random=random.Random(1).random,  # noqa: S311 - spreads, hides nothing

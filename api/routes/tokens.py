@@ -1,6 +1,6 @@
 """Tokens: who may use the director."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated
 
@@ -12,20 +12,32 @@ from api.bodies import read_body
 from api.daemon import Daemon
 from api.documentation import BODY, CONFLICT, MISSING, takes
 from api.rendering import json_response
-from api.routes.parameters import TokenName
+from api.routes.parameters import AgentName, TokenName
 from api.schemas.answers import WriteAnswer
 from api.schemas.fields import utc_text
-from api.schemas.tokens import NewSecret, TokenAnswer, TokenRequest, Tokens, lasting
+from api.schemas.tokens import JoinRequest, NewSecret, TokenAnswer, TokenRequest, Tokens, lasting
 from api.validation import validated
 from api.writes import written_response
-from lvsctl.director.access.edits import CreateToken, RevokeToken, RotateToken, token_of
+from lvsctl.director.access.edits import (
+    CreateToken,
+    JoinFarm,
+    RenewCredential,
+    RevokeToken,
+    RotateToken,
+    token_of,
+)
 from lvsctl.director.access.secret_texts import digest, new_secret_text
 from lvsctl.farm.access import Secret, Token
 from lvsctl.times import parse_duration
 
 router = APIRouter(prefix="/tokens", tags=["tokens"])
 
+join_router = APIRouter(tags=["agents"])
+
 OVERLAP = "1h"
+AGENT_TTL = timedelta(days=90)
+AGENT_OVERLAP = timedelta(days=1)
+"""For the agent that never got the answer."""
 DURATION = {"pattern": "^[0-9]{1,5}[smhd]$"}
 
 
@@ -98,6 +110,44 @@ async def delete_token(token: TokenName, daemon: Daemon, asking: Asking) -> Resp
     """Revoke a token: from now on it is refused."""
     written = await daemon.writer.write(RevokeToken(token), by=asking.author, source=asking.source)
     return await written_response(daemon, written, None)
+
+
+@join_router.post(
+    "/join",
+    summary="Get the credential of a new agent",
+    status_code=HTTPStatus.CREATED,
+    response_model=NewSecret,
+    responses=BODY | CONFLICT | MISSING,
+    openapi_extra=takes(JoinRequest),
+)
+async def join(request: Request, daemon: Daemon, asking: Asking) -> Response:
+    """With a token of role join: one use of it buys the credential of one agent.
+
+    409 if there is a credential for that name, or another agent of that name or at that address.
+    """
+    asked = await read_body(request, lambda document: validated(JoinRequest, document))
+    text, now = new_secret_text(), daemon.now()
+    edit = JoinFarm(asking.name, asked.agent, asked.address, _agents_secret(text, now))
+    written = await daemon.writer.write(edit, by=asking.author, source=asking.source)
+    return _shown_once(token_of(written.state, asked.agent), text, HTTPStatus.CREATED)
+
+
+@join_router.post(
+    "/agents/{agent}/credential",
+    summary="Renew an agent's credential",
+    response_model=NewSecret,
+    responses=MISSING,
+)
+async def renew_credential(agent: AgentName, daemon: Daemon, asking: Asking) -> Response:
+    """Also with one that has expired, unless it was revoked; the one shown stays for a day."""
+    text, now = new_secret_text(), daemon.now()
+    edit = RenewCredential(agent, asking.digest, _agents_secret(text, now), AGENT_OVERLAP)
+    written = await daemon.writer.write(edit, by=asking.author, source=asking.source)
+    return _shown_once(token_of(written.state, agent), text, HTTPStatus.OK)
+
+
+def _agents_secret(text: str, now: datetime) -> Secret:
+    return Secret(digest(text), now, now + AGENT_TTL)
 
 
 def _stored(daemon: Daemon) -> list[Token]:

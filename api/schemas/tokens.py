@@ -6,14 +6,15 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field
 
 from api.schemas.base import Document
-from api.schemas.fields import Duration, Name, utc_text
+from api.schemas.fields import Address, Duration, Name, utc_text
 from api.schemas.items import Items
 from lvsctl.director.access.credentials import Use
 from lvsctl.errors import InvalidInput, Problem
 from lvsctl.farm.access import Role, Secret
 from lvsctl.farm.access import Token as TokenValue
 
-RoleName = Literal["admin", "operator", "viewer", "metrics", "agent"]
+RoleName = Literal["admin", "operator", "viewer", "metrics", "agent", "join"]
+MAX_USES = 10_000
 MAX_TTL_S = 3650 * 86400
 TTL_ALLOWED = "1s to 3650d"
 
@@ -41,13 +42,18 @@ class TokenRequest(Document):
     role: RoleName = Field(
         description="admin may do everything; operator read, drain, set run-time weights and "
         "pause; viewer read; metrics read the metrics; agent speak for the real server that has "
-        "the token's name."
+        "the token's name; join get the credential of a new agent at /v1/join."
     )
     ttl: Duration | None = Field(
         default=None, description="Time until it expires, 1s to 3650d; default: never."
     )
     pools: Items[Name] = Field(
         default_factory=list, description="For agent: the pools that it may join."
+    )
+
+    uses: int | None = Field(
+        default=None,
+        description="For join: how many agents may join with it; default: 1.",
     )
 
     def value(self, name: str, digest: bytes, by: str, now: datetime) -> TokenValue:
@@ -62,8 +68,12 @@ class TokenRequest(Document):
         Raises:
             InvalidInput: It lasts too long.
         """
-        secret = Secret(digest, now, lasting(self.ttl, now))
-        return TokenValue(name, Role(self.role), (secret,), by, tuple(self.pools))
+        if self.uses is not None and not 1 <= self.uses <= MAX_USES:
+            detail = f"{self.uses} is out of range"
+            raise InvalidInput([Problem("/uses", detail, f"1 to {MAX_USES}")])
+        role, secret = Role(self.role), Secret(digest, now, lasting(self.ttl, now))
+        uses = 1 if role is Role.JOIN and self.uses is None else self.uses
+        return TokenValue(name, role, (secret,), by, tuple(self.pools), uses)
 
 
 class SecretAnswer(Document):
@@ -87,6 +97,7 @@ class TokenAnswer(Document):
     name: str
     role: RoleName
     pools: list[str] = Field(description="For agent: the pools that it may join.")
+    uses: int | None = Field(description="For join: how many agents may still join with it.")
     by: str = Field(description="Who created it.")
     secrets: list[SecretAnswer] = Field(
         description="The newest first; two while clients change over to it."
@@ -101,6 +112,7 @@ class TokenAnswer(Document):
             name=token.name,
             role=token.role.value,
             pools=[*token.pools],
+            uses=token.uses,
             by=token.by,
             secrets=[SecretAnswer.of(secret) for secret in token.secrets],
             last_used=utc_text(use.at) if use else None,
@@ -112,6 +124,17 @@ class Tokens(Document):
     """All tokens."""
 
     tokens: list[TokenAnswer]
+
+
+class JoinRequest(Document):
+    """An agent that joins."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"agent": "rs3", "address": "192.0.2.13"}]}
+    )
+
+    agent: Name = Field(description="Name of the agent, unique among agents and tokens.")
+    address: Address = Field(description="Real server address (RIP).")
 
 
 class NewSecret(Document):

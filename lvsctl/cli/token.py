@@ -1,24 +1,19 @@
 """``lvsctl token``: who may use the director."""
 
+import secrets
 from typing import TYPE_CHECKING
 
 import click
 
-from lvsctl.cli.changes import show_written
+from lvsctl.cli.changes import declaration, show_written
 from lvsctl.cli.options import asks_director, duration, read_by
 from lvsctl.cli.output import Format, Json, columns, fields, sections, show
 
 if TYPE_CHECKING:
     from lvsctl.cli.client import DirectorClient
 
-ROLES = ("admin", "operator", "viewer", "metrics", "agent")
-
-lasts = click.option(
-    "--ttl",
-    metavar="TIME",
-    callback=read_by(duration),
-    help="Time until it expires, like 90d.  [never]",
-)
+ROLES = ("admin", "operator", "viewer", "metrics", "agent", "join")
+JOIN = "join"
 
 
 @click.group()
@@ -27,30 +22,50 @@ def token() -> None:
 
 
 @token.command()
-@click.argument("name")
+@click.argument("name", required=False)
 @click.option(
     "--role",
     type=click.Choice(ROLES),
-    required=True,
     help="admin may do everything; operator read, drain, set run-time weights and pause; viewer "
-    "read; metrics read the metrics; agent speak for the real server NAME.",
+    "read; metrics read the metrics; agent speak for the real server NAME; join get the credential "
+    "of a new agent (default if --pool is given).",
 )
-@lasts
 @click.option(
-    "--pool", "pools", multiple=True, help="For agent: pool that it may join; repeat for several."
+    "--ttl",
+    metavar="TIME",
+    callback=read_by(duration),
+    help="Time until it expires, like 90d.  [never; for join: 1h]",
 )
+@click.option(
+    "--pool",
+    "pools",
+    multiple=True,
+    help="For join and agent: pool that the agent may join; repeat for several.",
+)
+@click.option("--uses", type=int, help="For join: how many agents may join with it.  [1]")
 @asks_director
 def create(
     client: "DirectorClient",
     *,
-    name: str,
-    role: str,
+    name: str | None,
+    role: str | None,
     ttl: str | None,
     pools: tuple[str, ...],
+    uses: int | None,
     form: Format,
 ) -> None:
-    """Create a token, and show it this once."""
-    body: Json = {"role": role, "pools": [*pools]} | ({"ttl": ttl} if ttl else {})
+    """Create a token and show it, this once.
+
+    lvsctl token create --pool web: a token with which one agent can join that pool within an hour.
+    """
+    role = role or (JOIN if pools else None)
+    if role is None:
+        raise click.UsageError("give --role, or --pool for a token with which an agent joins")
+    if name is None and role != JOIN:
+        raise click.UsageError(f"a token of role {role} needs a NAME: it stands in the history")
+    options = {"ttl": ttl or ("1h" if role == JOIN else None), "uses": uses}
+    body: Json = {"role": role, "pools": [*pools], **declaration(options)}
+    name = name or f"join-{secrets.token_hex(4)}"
     answer = client.put("v1", "tokens", name, body=body).document
     show(answer, form, lambda: _secret(answer))
 
@@ -74,7 +89,12 @@ def list_(client: "DirectorClient", form: Format) -> None:
     show_default=True,
     help="Time during which the old secret remains valid too.",
 )
-@lasts
+@click.option(
+    "--ttl",
+    metavar="TIME",
+    callback=read_by(duration),
+    help="Time until the new one expires, like 90d.  [never]",
+)
 @asks_director
 def rotate(
     client: "DirectorClient", name: str, overlap: str, ttl: str | None, form: Format

@@ -18,8 +18,11 @@ from lvsctl.director.access.refusals import Refusals
 from lvsctl.director.agents.edits import LatchReady
 from lvsctl.director.agents.sessions import AgentSessions
 from lvsctl.director.applied_farm import AppliedFarm
+from lvsctl.director.checks.announcer import Announcer
 from lvsctl.director.checks.health_checks import HealthChecks
+from lvsctl.director.checks.verdicts import Verdicts
 from lvsctl.director.clock import Clock, ClockJump
+from lvsctl.director.cycles import Cycles
 from lvsctl.director.drains.drains import Drains
 from lvsctl.director.events.cycle import stored_events
 from lvsctl.director.explain import Explanation, Flow, ways_in
@@ -45,6 +48,7 @@ from lvsctl.health.verdict import KeptVerdict
 from lvsctl.ipvs.connections import Connection
 from lvsctl.ipvs.table import ServiceKey
 from lvsctl.net import IPAddress
+from lvsctl.reasons.director import ONLY_PLANNED
 from lvsctl.sd_notify import feed_watchdog
 from lvsctl.store.interface import LocalState, Mode
 from lvsctl.worker import Worker
@@ -147,6 +151,7 @@ class DirectorDaemon:
         self._kernel = kernel
         self._reading = reading
         run, reconciler = kernel.worker.run, kernel.reconciler
+        self._cycles = Cycles(kernel.worker, reconciler)
         self._state = LiveState(store.commits.state, lambda: self.health.verdicts.health, clock.now)
         self._applied_farm = AppliedFarm(kernel.local, kernel.worker, self._problems)
         self._follower = Follower(
@@ -162,7 +167,7 @@ class DirectorDaemon:
             store.commits, store.worker, self._follower, self._edit_context, self._problems
         )
         self.loop = ReconcileLoop(
-            lambda *asked: run(reconciler.cycle, *asked),
+            self._cycles,
             state=self._state,
             mode=self.mode,
             on_cycle=self._on_cycle,
@@ -186,13 +191,14 @@ class DirectorDaemon:
             emit=events.emit,
             now=clock.now,
         )
+        verdicts = Verdicts(kept.verdicts)
         self.health = HealthChecks(
-            kept=kept.verdicts,
+            verdicts=verdicts,
+            announcer=Announcer(
+                verdicts, self._keep_verdicts, self._on_health_changed, events.emit
+            ),
             probe=probing.probe,
             look=lambda ways: run(reconciler.path_problems, self._state.stored, ways),
-            keep=self._keep_verdicts,
-            on_health_changed=self._on_health_changed,
-            emit=events.emit,
             findings=self.agents.findings,
             now=clock.now,
             random=probing.random,
@@ -271,8 +277,7 @@ class DirectorDaemon:
         Raises:
             KernelError: The kernel could not be read.
         """
-        cycle = self._kernel.reconciler.cycle
-        return await self._kernel.worker.run(cycle, self.state, None, "only looked at")
+        return await self._cycles.in_slices(lambda: self.state, ONLY_PLANNED)
 
     async def set_mode(self, mode: Mode) -> None:
         """Set the mode durably, and act on it.
@@ -331,8 +336,9 @@ class DirectorDaemon:
         )
         self.agents.on_advance(step)
         self.events.emit(*stored_events(step))
-        # A new path for probes is prepared by a look at everything only.
-        self.loop.wake(None if step.moves_probes else step.dirty)
+        self.loop.wake(step.dirty)
+        if step.moves_probes:  # a new path is prepared by a comparison of everything only
+            self.loop.wake(None)
         self.drains.wake()
 
     def _on_cycle(self, stored: State, cycle: Cycle | None) -> None:

@@ -9,7 +9,7 @@ class Role(enum.StrEnum):
     """What somebody may do.
 
     ADMIN everything; OPERATOR read, drain, set run-time weights, pause; VIEWER read; METRICS read
-    the metrics; AGENT speak for one real server.
+    the metrics; AGENT speak for one real server; JOIN get the credential of a new agent.
     """
 
     ADMIN = "admin"
@@ -17,6 +17,7 @@ class Role(enum.StrEnum):
     VIEWER = "viewer"
     METRICS = "metrics"
     AGENT = "agent"
+    JOIN = "join"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Token:
         secrets: The newest first; while a client changes over, the one before is valid too.
         by: Who created it.
         pools: That an agent may join; empty for any other role.
+        uses: How many agents may join with it still; None for any other role.
     """
 
     name: str
@@ -56,3 +58,4 @@ class Token:
     secrets: tuple[Secret, ...]
     by: str
     pools: tuple[str, ...] = ()
+    uses: int | None = None

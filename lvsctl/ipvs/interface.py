@@ -1,6 +1,7 @@
 """The interface of the IPVS backends."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from lvsctl.ipvs.connections import Connection
@@ -11,6 +12,7 @@ from lvsctl.ipvs.table import (
     ServiceCounters,
     ServiceKey,
     Timeouts,
+    VirtualService,
 )
 from lvsctl.results import Result
 
@@ -60,6 +62,21 @@ class IpvsReader(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A walk over the whole table.
+
+    Attributes:
+        keys: Every virtual service that existed when it began.
+        services: Reads each of them when it is asked for it. One that is as the last sweep found it
+            is the very same value. One that is gone meanwhile may be left out, or be there without
+            destinations.
+    """
+
+    keys: Mapping[ServiceKey, object]
+    services: Iterator[tuple[ServiceKey, VirtualService]]
+
+
 class Ipvs(IpvsReader, Protocol):
     """Reads and writes the IPVS table of one network namespace.
 
@@ -68,6 +85,13 @@ class Ipvs(IpvsReader, Protocol):
 
     def reader(self) -> IpvsReader:
         """Open another handle to the same table, for the calling thread."""
+        ...
+
+    def sweep(self) -> Sweep:
+        """List all virtual services, to read them one at a time.
+
+        Between two of them this handle may be used for anything else.
+        """
         ...
 
     def apply(self, operations: Sequence[Operation]) -> Sequence[Result]:

@@ -11,7 +11,7 @@ from lvsctl.ipvs.batching import apply_in_batches
 from lvsctl.ipvs.connection_file import read_connections
 from lvsctl.ipvs.connections import Connection
 from lvsctl.ipvs.errors import NO_IPVSADM, NO_MODULE, NO_PRIVILEGE
-from lvsctl.ipvs.interface import IpvsReader
+from lvsctl.ipvs.interface import IpvsReader, Sweep
 from lvsctl.ipvs.listing import Listed, parse_listing, parse_timeouts
 from lvsctl.ipvs.restore import split_verifiable, took_effect
 from lvsctl.ipvs.save_format import operation_arguments
@@ -58,6 +58,7 @@ class IpvsadmIpvs:
         Raises:
             KernelLacks: It is not installed, the kernel has no IPVS, or a privilege is missing.
         """
+        self._swept: dict[ServiceKey, VirtualService] = {}
         self.timeouts()
 
     def close(self) -> None:
@@ -66,6 +67,15 @@ class IpvsadmIpvs:
     def reader(self) -> IpvsReader:
         """Return this, as nothing is held open."""
         return self
+
+    def sweep(self) -> Sweep:
+        """Read all virtual services at once: each run of the program lists them all."""
+        table = self.snapshot()
+        self._swept = {
+            key: before if (before := self._swept.get(key)) == service else service
+            for key, service in table.items()
+        }
+        return Sweep(table, iter(self._swept.items()))
 
     def snapshot(self, keys: Collection[ServiceKey] | None = None) -> IpvsTable:
         """Return the kernel's virtual services, only those of ``keys`` if given.

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 
 from lvsctl.ipvs.batching import apply_in_batches
 from lvsctl.ipvs.connections import Connection
-from lvsctl.ipvs.interface import IpvsReader
+from lvsctl.ipvs.interface import IpvsReader, Sweep
 from lvsctl.ipvs.save_format import format_table
 from lvsctl.ipvs.table import (
     AddDestination,
@@ -62,17 +62,15 @@ class MemoryKernel:
         """Return the table, ordered like every snapshot."""
         with self.lock:
             return {
-                key: VirtualService(
-                    service.config,
-                    {
-                        destination: service.destinations[destination]
-                        for destination in sorted(
-                            service.destinations, key=lambda destination: destination.sort_key
-                        )
-                    },
-                )
+                key: _frozen(service)
                 for key, service in sorted(self.services.items(), key=lambda item: item[0].sort_key)
             }
+
+    def service(self, key: ServiceKey) -> VirtualService | None:
+        """Return a virtual service as it is, None if it is missing."""
+        with self.lock:
+            found = self.services.get(key)
+            return _frozen(found) if found else None
 
     def carry_out(self, operation: Operation) -> Result:
         """Carry out one operation, or refuse it with the kernel's errno."""
@@ -121,6 +119,11 @@ class MemoryKernel:
             new.tcp_s or old.tcp_s, new.tcp_fin_s or old.tcp_fin_s, new.udp_s or old.udp_s
         )
         return 0
+
+
+def _frozen(service: _Service) -> VirtualService:
+    destinations = sorted(service.destinations.items(), key=lambda item: item[0].sort_key)
+    return VirtualService(service.config, dict(destinations))
 
 
 def _exists(config: VirtualServiceConfig) -> bool:
@@ -173,6 +176,7 @@ class MemoryIpvs:
     def __init__(self, kernel: MemoryKernel | None = None) -> None:
         """Use ``kernel``, or a new one."""
         self._kernel = kernel or MemoryKernel()
+        self._swept: dict[ServiceKey, VirtualService] = {}
 
     def __str__(self) -> str:
         return format_table(self._kernel.table())
@@ -184,13 +188,27 @@ class MemoryIpvs:
         """Return this instance, which any thread may use."""
         return self
 
+    def sweep(self) -> Sweep:
+        """List all virtual services, to read them one at a time."""
+        table = self.snapshot()
+        return Sweep(table, self._each(table))
+
+    def _each(self, keys: Collection[ServiceKey]) -> Iterator[tuple[ServiceKey, VirtualService]]:
+        for key in keys:
+            found = self._kernel.service(key)
+            if found is None:
+                continue
+            if self._swept.get(key) != found:
+                self._swept[key] = found
+            yield key, self._swept[key]
+
     def snapshot(self, keys: Collection[ServiceKey] | None = None) -> IpvsTable:
-        """Return the virtual services, only those of ``keys`` if given."""
-        table = self._kernel.table()
+        """Return the virtual services that exist now; only those of ``keys`` if given."""
         if keys is None:
-            return table
-        wanted = frozenset(keys)
-        return {key: service for key, service in table.items() if key in wanted}
+            return self._kernel.table()
+        wanted = sorted(frozenset(keys), key=lambda key: key.sort_key)
+        with self._kernel.lock:
+            return {key: found for key in wanted if (found := self._kernel.service(key))}
 
     def counters(
         self, keys: Collection[ServiceKey] | None = None

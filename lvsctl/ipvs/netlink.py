@@ -2,10 +2,9 @@
 
 import errno
 import subprocess
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from lvsctl.errors import KernelError, KernelLacks
+from lvsctl.errors import KernelLacks
 from lvsctl.ipvs.batching import apply_in_batches
 from lvsctl.ipvs.codec.commands import FAMILY_NAME
 from lvsctl.ipvs.codec.destination import (
@@ -28,8 +27,10 @@ from lvsctl.ipvs.codec.service import (
 from lvsctl.ipvs.codec.timeouts import parse_timeouts
 from lvsctl.ipvs.connection_file import read_connections
 from lvsctl.ipvs.connections import Connection
+from lvsctl.ipvs.dumps import Key, Of, Parse, dump_until_agreed, keyed
 from lvsctl.ipvs.errors import NO_MODULE, NO_PRIVILEGE
-from lvsctl.ipvs.interface import IpvsReader
+from lvsctl.ipvs.interface import IpvsReader, Sweep
+from lvsctl.ipvs.netlink_sweep import NetlinkSweeps
 from lvsctl.ipvs.table import (
     DestinationKey,
     IpvsTable,
@@ -44,13 +45,8 @@ from lvsctl.netlink.messages import Ack
 from lvsctl.results import Done, Failed, Result, Unknown
 
 _FEW_KEYS = 32
-_DUMP_ATTEMPTS = 10
 _DONE = Done()
 _LOST = Unknown("the kernel's answers did not fit into the receive buffer (ENOBUFS)")
-
-_Of = TypeVar("_Of")
-_Key = TypeVar("_Key", ServiceKey, DestinationKey)
-Parse = Callable[[bytes], tuple[_Key, _Of] | None]
 
 
 class NetlinkIpvs:
@@ -63,6 +59,7 @@ class NetlinkIpvs:
             KernelLacks: The kernel has no IPVS, or this process lacks CAP_NET_ADMIN.
         """
         self._socket = _open_socket()
+        self._sweeps = NetlinkSweeps(self._socket)
         try:
             self.timeouts()
         except BaseException:
@@ -76,6 +73,10 @@ class NetlinkIpvs:
     def reader(self) -> IpvsReader:
         """Open another socket, for the calling thread."""
         return NetlinkIpvs()
+
+    def sweep(self) -> Sweep:
+        """List all virtual services, to read them one at a time."""
+        return self._sweeps.begin()
 
     def snapshot(self, keys: Collection[ServiceKey] | None = None) -> IpvsTable:
         """Return the kernel's virtual services, only those of ``keys`` if given."""
@@ -130,12 +131,12 @@ class NetlinkIpvs:
         return [_result(ack) for ack in acks]
 
     def _services(
-        self, keys: Collection[ServiceKey] | None, parse: Parse[ServiceKey, _Of]
-    ) -> dict[ServiceKey, _Of]:
+        self, keys: Collection[ServiceKey] | None, parse: Parse[ServiceKey, Of]
+    ) -> dict[ServiceKey, Of]:
         if keys is None:
             return self._dump(services_request(), parse)
         if len(keys) <= _FEW_KEYS:
-            return _keyed(self._each_service(keys), parse)
+            return keyed(self._each_service(keys), parse)
         wanted = frozenset(keys)
         standing = self._dump(services_request(), parse)
         return {key: value for key, value in standing.items() if key in wanted}
@@ -151,24 +152,12 @@ class NetlinkIpvs:
         return payloads
 
     def _destinations(
-        self, service: ServiceKey, parse: Parse[DestinationKey, _Of]
-    ) -> dict[DestinationKey, _Of]:
+        self, service: ServiceKey, parse: Parse[DestinationKey, Of]
+    ) -> dict[DestinationKey, Of]:
         return self._dump(destinations_request(service), parse)
 
-    def _dump(self, request: bytes, parse: Parse[_Key, _Of]) -> dict[_Key, _Of]:
-        """Repeat a dump until it is consistent: made in one pass, or with the same keys twice."""
-        keys: Collection[_Key] | None = None
-        for _ in range(_DUMP_ATTEMPTS):
-            dump = self._socket.dump(request)
-            found = _keyed(dump.answers, parse)
-            if dump.single_pass or found.keys() == keys:
-                return found
-            keys = found.keys()
-        raise KernelError(f"{_DUMP_ATTEMPTS} dumps of the IPVS table differed, as others change it")
-
-
-def _keyed(payloads: Iterable[bytes], parse: Parse[_Key, _Of]) -> dict[_Key, _Of]:
-    return dict(sorted(filter(None, map(parse, payloads)), key=lambda item: item[0].sort_key))
+    def _dump(self, request: bytes, parse: Parse[Key, Of]) -> dict[Key, Of]:
+        return dump_until_agreed(self._socket, request, parse)[0]
 
 
 def _result(ack: Ack | None) -> Result:

@@ -102,7 +102,12 @@ def test_the_roles_can_do_what_they_are_for() -> None:
         Role.OPERATOR: {f"PUT {override}", f"DELETE {override}", "PUT /v1/mode"},
         Role.VIEWER: set(),
         Role.METRICS: set(),
-        Role.AGENT: {"PUT /v1/agents/{agent}", "PUT /v1/agents/{agent}/report"},
+        Role.AGENT: {
+            "PUT /v1/agents/{agent}",
+            "PUT /v1/agents/{agent}/report",
+            "POST /v1/agents/{agent}/credential",
+        },
+        Role.JOIN: {"POST /v1/join"},
     } == writes
     reads = {
         role: {path for path, methods in ROUTES.items() if role in (methods.get("GET") or ())}

@@ -44,6 +44,7 @@ def test_a_token_is_shown_once(bench: Bench) -> None:
             "secrets": [{"created": "2026-01-01T00:00:00Z", "expires": "2026-04-01T00:00:00Z"}],
             "last_used": None,
             "last_source": None,
+            "uses": None,
         }
         == listed[0]
         == bench.get(CI).json()

@@ -227,6 +227,34 @@ def test_deleting(ipvs: Ipvs) -> None:
     assert ipvs.snapshot() == {}
 
 
+# --- sweeps
+
+
+def test_a_sweep_finds_the_table(ipvs: Ipvs) -> None:
+    """In the order of a snapshot; what is as the last sweep found it is the very same value."""
+    done(ipvs, AddService(WEB, RR), AddDestination(WEB, RS1, ONE), AddService(DNS, WLC))
+    before = dict(ipvs.sweep().services)
+    assert [*before.items()] == [*ipvs.snapshot().items()]
+    done(ipvs, EditDestination(WEB, RS1, replace(ONE, weight=9)))
+    sweep = ipvs.sweep()
+    assert before.keys() == sweep.keys.keys()
+    after = dict(sweep.services)
+    assert ipvs.snapshot() == after
+    assert before[DNS] is after[DNS]
+    done(ipvs, AddService(MARK, RR), DeleteService(DNS))
+    assert [MARK, WEB] == [*ipvs.sweep().keys]
+
+
+def test_between_two_services_of_a_sweep_anything_may_be_done(ipvs: Ipvs) -> None:
+    """One that is deleted meanwhile is left out, or has no destinations."""
+    done(ipvs, AddService(WEB, RR), AddDestination(WEB, RS1, ONE), AddService(MARK, RR))
+    services = ipvs.sweep().services
+    assert (MARK, VirtualService(RR)) == next(services)
+    done(ipvs, DeleteService(WEB), AddService(DNS, RR))
+    assert [*services] in ([], [(WEB, VirtualService(RR))], [(WEB, VirtualService(RR, {RS1: ONE}))])
+    assert {MARK, DNS} == ipvs.snapshot().keys() == dict(ipvs.sweep().services).keys()
+
+
 # --- results, after AddService(WEB, RR) and AddDestination(WEB, RS1, ONE)
 
 RESULTS: dict[str, list[tuple[Operation, Result]]] = {

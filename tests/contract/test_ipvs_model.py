@@ -89,7 +89,7 @@ def agrees_with_memory(ipvs: Ipvs, sequence: list[list[Operation]]) -> None:
     model = MemoryIpvs()
     for call in sequence:
         assert list(model.apply(call)) == list(ipvs.apply(call))
-        assert model.snapshot() == ipvs.snapshot()
+        assert model.snapshot() == ipvs.snapshot() == dict(ipvs.sweep().services)
         assert model.timeouts() == ipvs.timeouts()
     some = SERVICES[:3]
     assert model.snapshot(some) == ipvs.snapshot(some)

@@ -15,6 +15,7 @@ class Principal:
         source: Where the request came from: an address, or ``UNIX socket``.
         pools: That an agent may join.
         expired: Their credential was good once.
+        digest: Of the secret that they showed; empty for none.
     """
 
     role: Role
@@ -22,6 +23,7 @@ class Principal:
     source: str
     pools: tuple[str, ...] = ()
     expired: bool = False
+    digest: bytes = b""
 
     @property
     def author(self) -> str:

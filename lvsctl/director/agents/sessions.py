@@ -91,7 +91,7 @@ class AgentSessions:
     def note_use(self, cycle: Cycle) -> None:
         """Note the encapsulations that the kernel uses."""
         self._tunnel_use = self._tunnel_use.after(
-            cycle.tunnels, asyncio.get_running_loop().time(), complete=cycle.dirty is None
+            cycle.tunnels, asyncio.get_running_loop().time(), complete=cycle.is_complete
         )
 
     def note_silence(self) -> None:

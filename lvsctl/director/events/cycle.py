@@ -1,6 +1,6 @@
 """Derives events from cycles and commits. Pure."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TypeVar
 
@@ -12,6 +12,8 @@ from lvsctl.events import MAX_ITEMS, Event, EventKind
 from lvsctl.farm.objects import Kind
 from lvsctl.farm.status import Override
 from lvsctl.ipvs.table import Operation, service_of
+from lvsctl.reasons import servers, services
+from lvsctl.reasons.reason import Reason
 from lvsctl.results import Done, Result, Skipped
 
 ItemT = TypeVar("ItemT")
@@ -46,7 +48,7 @@ def _was_right(operation: Operation, before: KernelView, cycle: Cycle) -> bool:
         return False
     key = service_of(operation)
     if key is None:
-        return cycle.dirty is None
+        return cycle.is_complete
     seen = before.services.get(key)
     return (
         seen is not None
@@ -86,7 +88,7 @@ def _listed(
 def view_events(before: KernelView, after: KernelView) -> Iterator[Event]:
     """Yield problems that are new, and problems that have ended."""
     if after.error and not before.error:
-        yield Event(EventKind.KERNEL_UNREADABLE, detail=after.error)
+        yield Event(EventKind.KERNEL_UNREADABLE, detail=str(after.error), code=after.error.code)
     if before.error and not after.error:
         yield Event(EventKind.KERNEL_READABLE, detail="the kernel can be compared again")
     yield from _differences(
@@ -98,21 +100,16 @@ def view_events(before: KernelView, after: KernelView) -> Iterator[Event]:
         EventKind.VIP_PROBLEM,
         EventKind.VIP_PROBLEM_OVER,
     )
-    yield from _differences(
-        {problem: problem for problem in before.host},
-        {problem: problem for problem in after.host},
-        EventKind.HOST_PROBLEM,
-        EventKind.HOST_PROBLEM_OVER,
-    )
+    yield from _host_events(before.host, after.host)
     yield from _health_events(before, after)
 
 
 def _health_events(before: KernelView, after: KernelView) -> Iterator[Event]:
     """Yield when panic, sorry server or quorum of a service begin or end."""
-    exceptions: Sequence[tuple[Callable[[ServiceHealth], str], EventKind, EventKind]] = (
+    exceptions: Sequence[tuple[Callable[[ServiceHealth], Reason | None], EventKind, EventKind]] = (
         (lambda health: health.panic, EventKind.PANIC, EventKind.PANIC_OVER),
         (
-            lambda health: "no server is healthy: the sorry server serves" if health.sorry else "",
+            lambda health: servers.SORRY() if health.sorry else None,
             EventKind.SORRY_SERVER,
             EventKind.SORRY_SERVER_OVER,
         ),
@@ -120,34 +117,45 @@ def _health_events(before: KernelView, after: KernelView) -> Iterator[Event]:
     )
     for why, began, ended in exceptions:
         was, now = (
-            {name: said for name, health in view.health.items() if (said := why(health))}
+            {name: reason for name, health in view.health.items() if (reason := why(health))}
             for view in (before, after)
         )
         yield from _differences(was, now, began, ended)
 
 
-def _lost_quorum(health: ServiceHealth) -> str:
-    withdrawn = "; its VIP is withdrawn from this director" if health.withdrawn else ""
-    return f"{health.lost_quorum}{withdrawn}" if health.lost_quorum else ""
+def _lost_quorum(health: ServiceHealth) -> Reason | None:
+    if health.lost_quorum and health.withdrawn:
+        return services.WITHDRAWN_FOR_QUORUM(health.lost_quorum.subject, why=health.lost_quorum)
+    return health.lost_quorum
 
 
-def _conflicts(view: KernelView) -> Mapping[str, str]:
+def _conflicts(view: KernelView) -> Mapping[str, Reason]:
     return {
         str(key): seen.reason
         for key, seen in view.services.items()
-        if seen.state is KeyState.CONFLICT
+        if seen.reason and seen.state is KeyState.CONFLICT
     }
 
 
 def _differences(
-    before: Mapping[str, str], after: Mapping[str, str], began: EventKind, ended: EventKind
+    before: Mapping[str, Reason], after: Mapping[str, Reason], began: EventKind, ended: EventKind
 ) -> Iterator[Event]:
     for subject, why in after.items():
         if before.get(subject) != why:
-            yield Event(began, "" if subject == why else subject, why)
+            yield Event(began, subject, str(why), code=why.code)
     for subject, why in before.items():
         if subject not in after:
-            yield Event(ended, "" if subject == why else subject, f"no longer: {why}")
+            yield Event(ended, subject, f"no longer: {why}", code=why.code)
+
+
+def _host_events(before: Collection[Reason], after: Collection[Reason]) -> Iterator[Event]:
+    for why in dict.fromkeys(after):
+        if why not in before:
+            yield Event(EventKind.HOST_PROBLEM, detail=str(why), code=why.code)
+    for why in dict.fromkeys(before):
+        if why not in after:
+            detail = f"no longer: {why}"
+            yield Event(EventKind.HOST_PROBLEM_OVER, detail=detail, code=why.code)
 
 
 def stored_events(step: Advance) -> Iterator[Event]:

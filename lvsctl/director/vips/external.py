@@ -6,6 +6,7 @@ from lvsctl.director.vips.interface import Placement, PlacementState
 from lvsctl.director.vips.plan import Addresses, unfit
 from lvsctl.host.interface import HostChange
 from lvsctl.net import IPAddress
+from lvsctl.reasons.reason import Reason
 
 
 class ExternalVips:
@@ -41,8 +42,8 @@ class ExternalVips:
         """Return true: services may always be deleted, as lvsctl placed no VIP for them."""
         return True
 
-    def warnings(self) -> Sequence[str]:
-        """Return which IPv6 VIPs are on an unsuitable device, in words."""
+    def warnings(self) -> Sequence[Reason]:
+        """Return which IPv6 VIPs are on an unsuitable device."""
         return unfit(self._placed, self._addresses, ())
 
     def adopt(self, vips: Collection[IPAddress]) -> None:

@@ -8,6 +8,7 @@ from typing import Protocol
 from lvsctl.director.vips.plan import Addresses
 from lvsctl.host.interface import HostChange
 from lvsctl.net import IPAddress
+from lvsctl.reasons.reason import Reason
 
 
 class PlacementState(enum.StrEnum):
@@ -27,12 +28,12 @@ class Placement:
 
     Attributes:
         state: Where it is.
-        reason: Why it is not as desired, with the cure; empty if it is.
+        reason: Why it is not as desired, with the cure; None if it is.
         passing: The reason will vanish within seconds, so it is not reported as a problem.
     """
 
     state: PlacementState
-    reason: str = ""
+    reason: Reason | None = None
     passing: bool = False
 
     @property
@@ -88,8 +89,8 @@ class VipPlacement(Protocol):
         """
         ...
 
-    def warnings(self) -> Sequence[str]:
-        """Return why clients cannot reach VIPs that are here, in words."""
+    def warnings(self) -> Sequence[Reason]:
+        """Return why clients cannot reach VIPs that are here."""
         ...
 
     def adopt(self, vips: Collection[IPAddress]) -> None:

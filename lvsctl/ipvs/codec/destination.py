@@ -36,7 +36,11 @@ from lvsctl.netlink.shapes import Path, ShapeReader
 
 _ADDR, _PORT, _FWD_METHOD, _WEIGHT, _U_THRESH, _L_THRESH = range(1, 7)
 _ACTIVE_CONNS, _INACT_CONNS, _PERSIST_CONNS = range(7, 10)
+_STATS = 10
 _ADDR_FAMILY, _STATS64, _TUN_TYPE, _TUN_PORT, _TUN_FLAGS = range(11, 16)
+
+COUNTERS_OF_DESTINATION = frozenset([_ACTIVE_CONNS, _INACT_CONNS, _PERSIST_CONNS, _STATS, _STATS64])
+"""Attributes that change by themselves."""
 
 _FORWARDING_MASK = 0x7
 _PLAIN_TUNNEL = Encapsulation()

@@ -34,8 +34,10 @@ from lvsctl.netlink.attributes import (
 from lvsctl.netlink.messages import GENERIC_HEADER
 
 _AF, _PROTOCOL, _ADDR, _PORT, _FWMARK, _SCHED_NAME, _FLAGS, _TIMEOUT, _NETMASK = range(1, 10)
-_PE_NAME = 11
-_STATS64 = 12
+_STATS, _PE_NAME, _STATS64 = range(10, 13)
+
+COUNTERS_OF_SERVICE = frozenset([_STATS, _STATS64])
+"""Attributes that change by themselves."""
 
 _F_PERSISTENT = 0x1
 _SETTABLE_FLAGS = int(
