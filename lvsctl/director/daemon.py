@@ -49,6 +49,7 @@ from lvsctl.health.verdict import KeptVerdict
 from lvsctl.ipvs.connections import Connection
 from lvsctl.ipvs.table import ServiceKey
 from lvsctl.net import IPAddress
+from lvsctl.reasons.director import ONLY_PLANNED
 from lvsctl.sd_notify import feed_watchdog
 from lvsctl.store.interface import LocalState, Mode
 from lvsctl.worker import Worker
@@ -277,7 +278,7 @@ class DirectorDaemon:
         Raises:
             KernelError: The kernel could not be read.
         """
-        return await self._cycles.in_slices(lambda: self.state, lambda: "only looked at")
+        return await self._cycles.in_slices(lambda: self.state, ONLY_PLANNED)
 
     async def set_mode(self, mode: Mode) -> None:
         """Keep a mode, durably, and act on it.

@@ -12,6 +12,7 @@ from lvsctl.director.state import State
 from lvsctl.director.write.advance import Advance, advance, services_affected
 from lvsctl.director.write.differences import changed_lines
 from lvsctl.director.write.edits import Edit, describe_changes, describe_operations
+from lvsctl.director.write.past import farm_at, history_of
 from lvsctl.director.write.replica import Replica
 from lvsctl.director.write.validity import Validity, rules_broken_by
 from lvsctl.errors import (
@@ -22,13 +23,14 @@ from lvsctl.errors import (
     StoreUnavailable,
     first_problems,
 )
+from lvsctl.farm.model import Farm
 from lvsctl.farm.objects import Changes, Kind, ObjectId
 from lvsctl.farm.status import EPOCH
 from lvsctl.health.target import TargetId
 from lvsctl.health.weights import Health
 from lvsctl.net import IPAddress
 from lvsctl.store.authorship import Authorship
-from lvsctl.store.commits import AuditRecord
+from lvsctl.store.commits import AuditRecord, Commit
 from lvsctl.store.interface import Store, check_expected
 
 ATTEMPTS = 8
@@ -132,6 +134,22 @@ class Committer:
     def audit(self, limit: int, before: int | None) -> Sequence[AuditRecord]:
         """Return who made the latest commits and what they changed, newest first."""
         return self._store.audit(limit, before)
+
+    def farm_at(self, revision: int) -> Farm:
+        """Return the farm as it was at a revision.
+
+        Raises:
+            NotFound: The history does not tell.
+            StoreError: It cannot be read.
+        """
+        self.catch_up()
+        return farm_at(self._store, self.state, revision)
+
+    def history(
+        self, object_id: ObjectId | None, limit: int, before: int | None
+    ) -> Sequence[Commit]:
+        """Return the latest commits, newest first, where wanted only those of one object."""
+        return history_of(self._store, object_id, limit, before)
 
     def compact(self) -> bool:
         """Forget a part of the history that is beyond what is kept; return if there is more."""
