@@ -1,7 +1,7 @@
 """Derives events from cycles and commits. Pure."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import TypeVar
 
 from lvsctl.director.reconcile.cycle import Cycle, KernelView, KeyState, ServiceHealth
@@ -40,7 +40,7 @@ def cycle_events(before: KernelView, cycle: Cycle, after: KernelView) -> Iterato
     yield from _listed(
         EventKind.KERNEL_REFUSED, "the kernel refused operations", refused, _with_result
     )
-    yield from view_events(before, after)
+    yield from view_events(before, after, cycle.dirty)
 
 
 def _was_right(operation: Operation, before: KernelView, cycle: Cycle) -> bool:
@@ -85,14 +85,25 @@ def _listed(
         yield Event(kind, detail=f"{what}: {len(items)}", items=first)
 
 
-def view_events(before: KernelView, after: KernelView) -> Iterator[Event]:
-    """Yield problems that are new, and problems that have ended."""
+def view_events(
+    before: KernelView, after: KernelView, names: frozenset[str] | None = None
+) -> Iterator[Event]:
+    """Yield problems that are new, and problems that have ended.
+
+    Args:
+        before: The view before the cycle.
+        after: The view after it.
+        names: The services whose view may have changed; None for all.
+    """
     if after.error and not before.error:
         yield Event(EventKind.KERNEL_UNREADABLE, detail=str(after.error), code=after.error.code)
     if before.error and not after.error:
         yield Event(EventKind.KERNEL_READABLE, detail="the kernel can be compared again")
     yield from _differences(
-        _conflicts(before), _conflicts(after), EventKind.CONFLICT, EventKind.CONFLICT_OVER
+        _conflicts(before, names),
+        _conflicts(after, names),
+        EventKind.CONFLICT,
+        EventKind.CONFLICT_OVER,
     )
     yield from _differences(
         {str(vip): why for vip, why in before.vips.items()},
@@ -101,10 +112,18 @@ def view_events(before: KernelView, after: KernelView) -> Iterator[Event]:
         EventKind.VIP_PROBLEM_OVER,
     )
     yield from _host_events(before.host, after.host)
-    yield from _health_events(before, after)
+    yield from _health_events(_health(before, names), _health(after, names))
 
 
-def _health_events(before: KernelView, after: KernelView) -> Iterator[Event]:
+def _health(view: KernelView, names: frozenset[str] | None) -> Mapping[str, ServiceHealth]:
+    if names is None:
+        return view.health
+    return {name: view.health[name] for name in names if name in view.health}
+
+
+def _health_events(
+    before: Mapping[str, ServiceHealth], after: Mapping[str, ServiceHealth]
+) -> Iterator[Event]:
     """Yield when panic, sorry server or quorum of a service begin or end."""
     exceptions: Sequence[tuple[Callable[[ServiceHealth], Reason | None], EventKind, EventKind]] = (
         (lambda health: health.panic, EventKind.PANIC, EventKind.PANIC_OVER),
@@ -117,8 +136,8 @@ def _health_events(before: KernelView, after: KernelView) -> Iterator[Event]:
     )
     for why, began, ended in exceptions:
         was, now = (
-            {name: reason for name, health in view.health.items() if (reason := why(health))}
-            for view in (before, after)
+            {name: reason for name, health in healths.items() if (reason := why(health))}
+            for healths in (before, after)
         )
         yield from _differences(was, now, began, ended)
 
@@ -129,10 +148,15 @@ def _lost_quorum(health: ServiceHealth) -> Reason | None:
     return health.lost_quorum
 
 
-def _conflicts(view: KernelView) -> Mapping[str, Reason]:
+def _conflicts(view: KernelView, names: frozenset[str] | None) -> Mapping[str, Reason]:
+    of_names = (
+        view.services.items()
+        if names is None
+        else chain.from_iterable(map(view.of_service, sorted(names)))
+    )
     return {
         str(key): seen.reason
-        for key, seen in view.services.items()
+        for key, seen in of_names
         if seen.reason and seen.state is KeyState.CONFLICT
     }
 
