@@ -25,6 +25,7 @@ from api.routes import (
     events,
     farm,
     health,
+    history,
     kernel,
     metrics,
     mode,
@@ -111,7 +112,7 @@ def _serve_contract(app: FastAPI, contract: Contract) -> None:
 def _version_1() -> APIRouter:
     router = APIRouter(prefix="/v1", responses=EVERY, dependencies=[Depends(_known_query)])
     farms = (farm, services, pools, overrides, tunnels, agents)
-    for subject in (*farms, kernel, connections, mode, events, tokens, audit):
+    for subject in (*farms, history, kernel, connections, mode, events, tokens, audit):
         router.include_router(subject.router)
     router.include_router(tokens.join_router)
     router.include_router(health.problems_router)

@@ -10,7 +10,7 @@ from lvsctl.director.reconcile.cycle import ServiceHealth
 from lvsctl.farm.checks import kind_of
 from lvsctl.health.target import ProbeId
 
-EXCEPTIONS: Sequence[tuple[str, str, Callable[[ServiceHealth], str | bool]]] = (
+EXCEPTIONS: Sequence[tuple[str, str, Callable[[ServiceHealth], object]]] = (
     ("panic", "Unhealthy servers are in use", lambda health: health.panic),
     ("sorry", "The sorry server is in use", lambda health: health.sorry),
     ("lost_quorum", "Too few servers are healthy", lambda health: health.lost_quorum),

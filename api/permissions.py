@@ -30,6 +30,7 @@ ROUTES: Mapping[str, Mapping[str, Roles | None]] = {
     "/readyz": {"GET": OPEN},
     "/metrics": {"GET": SCRAPE},
     "/v1/farm": {"GET": READ, "PUT": ADMINISTER},
+    "/v1/history": {"GET": READ},
     "/v1/services": {"GET": READ},
     "/v1/services/{service}": {
         "GET": READ,

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from api.health_views import health_name, health_status, service_health, worst
+from api.reason_views import because, explained
 from api.schemas.base import Json
 from api.schemas.fields import utc_text
 from api.schemas.pool import Pool, RealServer
@@ -36,6 +37,8 @@ from lvsctl.health.target import ProbeId, TargetId
 from lvsctl.health.verdict import Verdict
 from lvsctl.health.weights import NOT_CHECKED
 from lvsctl.ipvs.table import ServiceKey
+from lvsctl.reasons.servers import POOL_UNUSED
+from lvsctl.reasons.services import NOT_OBSERVED
 from lvsctl.times import format_duration
 
 WORST_FIRST = (KeyState.CONFLICT, KeyState.PENDING, KeyState.HELD, KeyState.APPLIED)
@@ -150,7 +153,7 @@ def _service_status(service: farm.Service, snapshot: DirectorSnapshot) -> Servic
     worst = min(views.values(), key=lambda view: WORST_FIRST.index(view.state))
     return {
         "state": worst.state.value,
-        "reason": worst.reason or snapshot.view.error,
+        **because(worst.reason or snapshot.view.error),
         "keys": [_key_status(key, view) for key, view in views.items()],
         "health": service_health(health) if health else None,
         "destinations": [
@@ -161,7 +164,7 @@ def _service_status(service: farm.Service, snapshot: DirectorSnapshot) -> Servic
                 "tunnel": _tunnel(part),
                 "pending": part.pending,
                 "health": _health(member, [service], snapshot),
-                "reason": part.reason,
+                **explained(part.reasons),
             }
             for member in serving.members
             for part in [serving.parts[member.id.server]]
@@ -185,11 +188,11 @@ def _tunnel(part: ServerState) -> str | None:
 
 
 def _pending(snapshot: DirectorSnapshot) -> KeyView:
-    return KeyView("", KeyState.PENDING, snapshot.view.error or "no cycle has looked at it yet")
+    return KeyView("", KeyState.PENDING, snapshot.view.error or NOT_OBSERVED())
 
 
 def _key_status(key: ServiceKey, view: KeyView) -> KeyStatus:
-    return {"key": str(key), "state": view.state.value, "reason": view.reason}
+    return {"key": str(key), "state": view.state.value, **because(view.reason)}
 
 
 def _server_status(
@@ -202,7 +205,7 @@ def _server_status(
             "weight": part.weight,
             "tunnel": _tunnel(part),
             "pending": part.pending,
-            "reason": part.reason,
+            **explained(part.reasons),
         }
         for service in users
         for part in [snapshot.service_state(service).parts[member.id.server]]
@@ -216,6 +219,8 @@ def _server_status(
         "tunnel": listed["tunnel"],
         "pending": listed["pending"],
         "reason": listed["reason"],
+        "code": listed["code"],
+        "reasons": listed["reasons"],
         "services": parts,
         "health": [
             health_status(target, snapshot.verdicts[target])
@@ -260,7 +265,7 @@ def _listed(
         "tunnel": _tunnel(overall),
         "pending": overall.pending,
         "health": _health(member, users, snapshot),
-        "reason": overall.reason,
+        **explained(overall.reasons),
     }
 
 
@@ -270,8 +275,8 @@ def _overall(
     """Return a server's state in the first service in which it has a reason."""
     parts = [snapshot.service_state(service).parts[member.id.server] for service in users]
     if not parts:
-        return ServerState(None, f"no service uses pool {pool.name}")
-    return next((part for part in parts if part.reason), parts[0])
+        return ServerState(None, (POOL_UNUSED(pool.name),))
+    return next((part for part in parts if part.reasons), parts[0])
 
 
 def agent_contact(agent: Agent, snapshot: DirectorSnapshot) -> AgentContact:

@@ -14,6 +14,7 @@ from api.differences import differences
 from api.edits import ResourceEdit
 from api.merge_patch import merge_patch
 from api.preconditions import Conditions, Preconditions
+from api.reason_views import because
 from api.rendering import large_response
 from api.resources import Patchable, Removable, Resource
 from api.schemas.answers import WriteAnswer
@@ -123,7 +124,15 @@ async def written_response(
 
     def answer() -> WriteAnswer:
         said = _answer(written)
-        return said | {"applied": verdict.applied, "reason": verdict.reason} if verdict else said
+        if verdict is None:
+            return said
+        why = because(verdict.reason)
+        return said | {
+            "applied": verdict.applied,
+            "reason": f"{verdict.key}: {why['reason']}" if verdict.key else why["reason"],
+            "code": why["code"],
+            "reasons": why["reasons"],
+        }
 
     return await large_response(answer, status, etag=etag, location=location)
 

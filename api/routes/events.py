@@ -39,9 +39,9 @@ class EventStream(StreamingResponse):
     responses={
         HTTPStatus.OK.value: {
             "description": "Server-sent events. `id` is the position to resume from, `event` the "
-            "kind, `data` a JSON object: `id`, `at`, `kind`, `subject`, `detail`, `items`, `by`. "
-            "If requested events are no longer kept, an event `lost`, without an id, says how many "
-            "are missing.",
+            "kind, `data` a JSON object: `id`, `at`, `kind`, `subject`, `detail`, `items`, `by`, "
+            "and the `code` of the reason that the detail gives. If requested events are no longer "
+            "kept, an event `lost`, without an id, says how many are missing.",
             "content": {
                 "text/event-stream": {
                     "itemSchema": {
@@ -144,4 +144,5 @@ def event_document(recorded: RecordedEvent) -> Json:
         "detail": event.detail,
         "items": [*event.items],
         "by": event.by,
+        "code": event.code,
     }

@@ -12,6 +12,8 @@ from api.schemas.answers import Check, DirectorProblems, Health, Readiness
 from lvsctl.director.daemon import DirectorDaemon
 from lvsctl.director.loop import TIMER_S
 from lvsctl.director.problems import Component, DirectorProblem
+from lvsctl.reasons import director as reasons
+from lvsctl.reasons.reason import Reason
 
 router = APIRouter(tags=["health"])
 problems_router = APIRouter(prefix="/problems", tags=["health"])
@@ -61,11 +63,11 @@ async def get_problems(daemon: Daemon) -> Response:
 
 def checks_of(daemon: DirectorDaemon) -> list[Check]:
     """Return the state of each component of a director."""
-    cycle, kernel = _cycle_problem(daemon.loop.cycle_age_s), daemon.loop.view.error
+    problems = daemon.problems
     return [
-        {"name": "cycle", "detail": cycle, "ok": not cycle},
-        {"name": "kernel", "detail": kernel, "ok": not kernel},
-        *(_component_check(component, daemon.problems.get(component)) for component in Component),
+        _check("cycle", _cycle_problem(daemon.loop.cycle_age_s)),
+        _check("kernel", daemon.loop.view.error),
+        *(_component_check(component, problems.get(component)) for component in Component),
     ]
 
 
@@ -76,11 +78,20 @@ def first_sentence(text: str) -> str:
 
 def _component_check(component: Component, problem: DirectorProblem | None) -> Check:
     if problem is None:
-        return {"name": component.value, "detail": "", "ok": True}
-    return {"name": component.value, "detail": problem.detail, "ok": not problem.hinders}
+        return _check(component.value, None)
+    return {**_check(component.value, problem.reason), "ok": not problem.hinders}
 
 
-def _cycle_problem(age_s: float | None) -> str:
+def _check(name: str, why: Reason | None) -> Check:
+    return {
+        "name": name,
+        "detail": str(why or ""),
+        "code": why.code if why else "",
+        "ok": why is None,
+    }
+
+
+def _cycle_problem(age_s: float | None) -> Reason | None:
     if age_s is None:
-        return "the first cycle has not ended yet"
-    return f"the last cycle ended {int(age_s)} s ago" if age_s > OVERDUE_S else ""
+        return reasons.FIRST_CYCLE()
+    return reasons.CYCLE_OVERDUE(age_s=int(age_s)) if age_s > OVERDUE_S else None

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.daemon import Daemon
+from api.reason_views import because, reason_item
 from api.rendering import large_response
 from api.schemas.answers import PlanAnswer
 from api.schemas.table import Table
@@ -34,13 +35,17 @@ def plan_document(cycle: Cycle) -> PlanAnswer:
         "operations": [*map(str, cycle.operations)],
         "host_changes": [*map(str, cycle.host_changes)],
         "conflicts": [
-            {"key": str(key), "service": view.service, "reason": view.reason}
+            {"key": str(key), "service": view.service, **because(view.reason)}
             for key in cycle.conflicts
             for view in [cycle.services[key]]
         ],
         "foreign": [*map(str, cycle.foreign)],
         "problems": [
             *(f"VIP {vip}: {why}" for vip, why in cycle.vip_problems.items()),
-            *cycle.host_problems,
+            *map(str, cycle.host_problems),
+        ],
+        "problem_reasons": [
+            *map(reason_item, cycle.vip_problems.values()),
+            *map(reason_item, cycle.host_problems),
         ],
     }

@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from api.schemas.reasons import Explained, ReasonCode, ReasonItem
+
 
 class Difference(TypedDict):
     """One difference of the farm."""
@@ -40,6 +42,8 @@ class WriteAnswer(TypedDict):
         ]
     ]
     reason: NotRequired[Annotated[str, Field(description="With wait: why it is not applied.")]]
+    code: NotRequired[ReasonCode]
+    reasons: NotRequired[list[ReasonItem]]
 
 
 class AdoptAnswer(TypedDict):
@@ -48,12 +52,11 @@ class AdoptAnswer(TypedDict):
     adopted: Annotated[list[str], Field(examples=[["tcp 198.51.100.10:80"]])]
 
 
-class Conflict(TypedDict):
+class Conflict(Explained):
     """A virtual service that the farm declares but lvsctl did not create."""
 
     key: str
     service: str
-    reason: str
 
 
 class PlanAnswer(TypedDict):
@@ -67,6 +70,7 @@ class PlanAnswer(TypedDict):
         list[str], Field(description="Virtual services not managed by lvsctl; never changed.")
     ]
     problems: list[str]
+    problem_reasons: Annotated[list[ReasonItem], Field(description="The same, in parts.")]
 
 
 class Check(TypedDict):
@@ -81,6 +85,7 @@ class Check(TypedDict):
     ]
     ok: bool
     detail: Annotated[str, Field(description="What is wrong; may also be set if ok is true.")]
+    code: ReasonCode
 
 
 class Readiness(TypedDict):
@@ -113,6 +118,7 @@ class ProblemItem(TypedDict):
             examples=["/vip"],
         ),
     ]
+    code: Annotated[str, Field(description="What kind of thing is wrong.", examples=["missing"])]
     detail: str
     allowed: Annotated[str, Field(description="What is allowed instead.")]
 
@@ -124,5 +130,14 @@ class ProblemDetails(TypedDict):
     title: str
     status: int
     detail: str
+    code: Annotated[
+        str,
+        Field(
+            description="Why, for programs; all codes are in docs/reasons.md.",
+            examples=["invalid-input"],
+        ),
+    ]
+    subject: Annotated[str, Field(description="What it is about; may be empty.")]
+    parameters: Annotated[dict[str, Any], Field(description="Parts of the detail, by name.")]
     errors: list[ProblemItem]
     plan: NotRequired[Annotated[list[str], Field(description="What the change would do.")]]

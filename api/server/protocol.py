@@ -260,7 +260,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(RequestRefused(BAD_REQUEST, f"this is not HTTP/1.1: {error}"))
 
     def _refuse(self, refused: RequestRefused) -> None:
-        self._refusals.record(refused.kind.title)
+        self._refusals.record(refused.problem_type.title)
         unanswered = self._answering is not None and not self._answering.response_complete
         if not unanswered:
             # If a body is still arriving, its request has already been answered.

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
+from lvsctl.cli.words import words_of
 from lvsctl.client.address import socket_of
 from lvsctl.client.unix import base_url_of, unix_transport
 from lvsctl.errors import ConfigurationError, DirectorUnreachable, LvsctlError, Problem
@@ -222,7 +223,7 @@ class DirectorClient:
                 Problem(each["pointer"], each["detail"], each.get("allowed", ""))
                 for each in document.get("errors", ())
             ]
-            detail, plan = str(document["detail"]), document.get("plan", ())
+            detail, plan = words_of(document, str(document["detail"])), document.get("plan", ())
         except (ValueError, LookupError, TypeError, AttributeError):
             return DirectorUnreachable(
                 f"{self._url} is not a director: it sent status {response.status_code} without "

@@ -33,6 +33,8 @@ COMMANDS: Mapping[str, Entry] = {
     "store": Entry("store", "store", "Move the farm between a file and etcd."),
     "apply": Entry("farm", "apply", "Make the farm match a file."),
     "diff": Entry("farm", "diff", "Show what apply would change."),
+    "history": Entry("history", "history", "Show who changed the farm and when."),
+    "rollback": Entry("history", "rollback", "Make the farm what it was at a revision."),
     "export": Entry("farm", "export", "Print the farm as a farm file."),
     "status": Entry("kernel", "status", "Show the state of the director, services and agents."),
     "service": Entry("service", "service", "List, show and change services; adopt them."),

@@ -6,6 +6,7 @@ from itertools import count
 from lvsctl.director.reconcile.cycle import Cycle
 from lvsctl.director.reconcile.reconciler import Reconciler
 from lvsctl.director.state import State
+from lvsctl.reasons.reason import Reason
 from lvsctl.worker import Worker
 
 BEGUN_ANEW = 2
@@ -28,14 +29,16 @@ class Cycles:
         self._kernel = kernel
         self._reconciler = reconciler
 
-    async def at_once(self, state: State, dirty: frozenset[str] | None, not_enforced: str) -> Cycle:
+    async def at_once(
+        self, state: State, dirty: frozenset[str] | None, not_enforced: Reason | None
+    ) -> Cycle:
         """Run one cycle for some services, or with None for everything, in one go."""
         return await self._kernel.run(self._reconciler.cycle, state, dirty, not_enforced)
 
     async def in_slices(
         self,
         state: Callable[[], State],
-        not_enforced: Callable[[], str],
+        not_enforced: Callable[[], Reason | None],
         between: Callable[[], Awaitable[None]] = nothing,
     ) -> Cycle:
         """Compare everything slice by slice, and then write what differs.

@@ -21,6 +21,9 @@ from lvsctl.director.reconcile.statistics import CycleStatistics
 from lvsctl.director.state import State
 from lvsctl.director.write.committer import CommitResult
 from lvsctl.errors import BoundaryError, StoreError
+from lvsctl.reasons import services as reasons
+from lvsctl.reasons.general import INTERNAL_ERROR
+from lvsctl.reasons.reason import Reason
 from lvsctl.results import Done
 
 TIMER_S = 5.0
@@ -37,11 +40,13 @@ class Applied:
 
     Attributes:
         applied: Every key that it bears on is as it should be.
-        reason: Why not; empty where it has.
+        reason: Why not; None where it has.
+        key: The virtual service that the reason is about; empty if it is about all.
     """
 
     applied: bool
-    reason: str = ""
+    reason: Reason | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +209,12 @@ class ReconcileLoop:
             cycle = await running
         except BoundaryError as error:
             if isinstance(error, StoreError):
-                self._problems.report(Component.LOCAL_STATE, str(error))
-            self._failed(str(error))
+                self._problems.report(Component.LOCAL_STATE, error.reason)
+            self._failed(error.reason)
         except Exception as error:
             # A defect in lvsctl must leave the kernel serving and the API answering.
             log.exception("cycle failed")
-            self._failed(f"internal error: {error!r}; the journal has the details")
+            self._failed(INTERNAL_ERROR(error=repr(error)))
         else:
             now = self._clock.now()
             before, self.view = self.view, self.view.after(cycle, now)
@@ -242,16 +247,16 @@ class ReconcileLoop:
         if self.view.error:
             return Applied(applied=False, reason=self.view.error)
         if self._answered.up_to(asked) != self._answered:
-            return Applied(applied=False, reason="the reconciler has not come to it yet")
+            return Applied(applied=False, reason=reasons.NOT_RECONCILED())
         names = self.view.keys if written.dirty is None else written.dirty
         for key, view in chain.from_iterable(map(self.view.of_service, names)):
             if view.state is not KeyState.APPLIED:
-                return Applied(applied=False, reason=f"{key}: {view.reason}")
+                return Applied(applied=False, reason=view.reason, key=str(key))
         return Applied(applied=True)
 
-    def _failed(self, why: str) -> None:
+    def _failed(self, why: Reason) -> None:
         if why != self.view.error:
-            log.error("the kernel could not be compared", reason=why)
+            log.error("the kernel could not be compared", reason=str(why))
         now = self._clock.now()
         before, self.view = self.view, replace(self.view, at=now, error=why)
         self._events.emit(*view_events(before, self.view))

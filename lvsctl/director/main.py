@@ -54,6 +54,9 @@ from lvsctl.ipvs.factory import open_ipvs
 from lvsctl.ipvs.interface import Ipvs
 from lvsctl.logs import configure_logging
 from lvsctl.net import IPAddress
+from lvsctl.reasons import director as reasons
+from lvsctl.reasons.errors import STORE_NOT_CONTINUED
+from lvsctl.reasons.reason import Reason
 from lvsctl.sd_notify import notify_ready
 from lvsctl.store.commits import Retention
 from lvsctl.store.events import MemoryEventLog, OpenedHistory, open_history
@@ -166,7 +169,7 @@ async def open_daemon(
     *,
     probe: Probe,
     open_events: Callable[[], OpenedHistory] = lambda: OpenedHistory(MemoryEventLog()),
-    disk_problem: Callable[[], str] = str,
+    disk_problem: Callable[[], Reason | None] = lambda: None,
     now: Callable[[], datetime] = utc_now,
     monotonic: Callable[[], float] = time.monotonic,
     recovery: Recovery | None = None,
@@ -203,7 +206,8 @@ async def open_daemon(
         problems = Problems(events.emit)
         if history.lost:
             events.emit(Event(EventKind.HISTORY_LOST, detail=history.lost))
-            problems.report(Component.EVENTS, history.lost, hinders=not history.durable, lasts=True)
+            lost = reasons.EVENTS_LOST(error=history.lost)
+            problems.report(Component.EVENTS, lost, hinders=not history.durable, lasts=True)
         kernel = await kernel_worker.run(open_kernel)
         for edge in (kernel.ipvs, kernel.host, kernel.local):
             stack.push_async_callback(kernel_worker.run, edge.close)
@@ -215,7 +219,8 @@ async def open_daemon(
         if store.begun:
             events.emit(Event(EventKind.NEW_EPOCH, detail=store.begun))
         if kernel.local_problem:
-            problems.report(Component.LOCAL_STATE, kernel.local_problem, lasts=True)
+            unusable_state = reasons.LOCAL_STATE_LOST(error=kernel.local_problem)
+            problems.report(Component.LOCAL_STATE, unusable_state, lasts=True)
         event_loop = asyncio.get_running_loop()
 
         def on_vips_changed(vips: Collection[IPAddress]) -> None:
@@ -261,7 +266,7 @@ async def open_daemon(
                 problems,
                 events,
                 partial(asyncio.to_thread, disk_problem),  # a disk may hang
-                lambda: store.refusal,
+                lambda: STORE_NOT_CONTINUED(error=store.refusal) if store.refusal else None,
                 writes,
             ),
         )
@@ -308,9 +313,8 @@ async def _serve(config: DirectorConfig, shared: SharedToken, listener: socket.s
         if shared.until:
             daemon.credentials.accept_shared(shared.token, shared.until)
         if shared.problem:
-            daemon.self_check.problems.report(
-                Component.ACCESS, shared.problem, hinders=False, lasts=True
-            )
+            denied = reasons.ACCESS_UNSAFE(error=shared.problem)
+            daemon.self_check.problems.report(Component.ACCESS, denied, hinders=False, lasts=True)
         app = create_app(daemon, (socket.gethostname(), config.listen_host, *config.host_names))
         favour_the_event_loop()
         server = Server(app, budget(descriptors - reserved_descriptors(descriptors)), notify_ready)

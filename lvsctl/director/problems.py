@@ -1,4 +1,4 @@
-"""What is wrong with this director itself, from when it is noticed until it is mended."""
+"""Problems of this director itself, from detection to repair."""
 
 import enum
 from collections.abc import Callable, Iterator, Mapping
@@ -9,12 +9,13 @@ import structlog
 
 from lvsctl.errors import StoreError
 from lvsctl.events import Event, EventKind
+from lvsctl.reasons.reason import Reason
 
 log = structlog.get_logger(__name__)
 
 
 class Component(enum.StrEnum):
-    """A part of the director that can fail while the rest goes on; the names are stable."""
+    """A part of the director that can fail while the rest works; names are stable."""
 
     FARM = "farm"
     STORE = "store"
@@ -26,26 +27,26 @@ class Component(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DirectorProblem:
-    """Something that is wrong with a part of the director.
+    """A problem of a part of the director.
 
     Attributes:
-        detail: What is wrong and the cure, for a person.
+        reason: What is wrong, and the cure.
         hinders: The director cannot do all of its work, so it is not ready.
-        lasts: It stands until the director is started again.
+        lasts: It lasts until the director is restarted.
     """
 
-    detail: str
+    reason: Reason
     hinders: bool = True
     lasts: bool = False
 
 
 class Problems:
-    """The problems that stand, one for each component; lives on the event loop.
+    """The present problems, at most one per component; used on the event loop.
 
-    None of them places or withdraws a VIP: disks fill everywhere at the same time.
+    None of them withdraws a VIP, as disks tend to fill on all directors at once.
 
     Args:
-        emit: Takes an event when a problem comes, changes or goes.
+        emit: Called with an event when a problem appears, changes or ends.
     """
 
     def __init__(self, emit: Callable[[Event], None]) -> None:
@@ -54,36 +55,36 @@ class Problems:
 
     @property
     def standing(self) -> Mapping[Component, DirectorProblem]:
-        """The problem of each component that has one."""
+        """The present problems by component."""
         return dict(self._standing)
 
     def report(
-        self, component: Component, detail: str, *, hinders: bool = True, lasts: bool = False
+        self, component: Component, reason: Reason, *, hinders: bool = True, lasts: bool = False
     ) -> None:
-        """Note that a component has a problem; the same one again is no news."""
-        problem = DirectorProblem(detail, hinders, lasts)
+        """Record the problem of a component; repeating it has no effect."""
+        problem = DirectorProblem(reason, hinders, lasts)
         before = self._standing.get(component)
         if before == problem or (before and before.lasts and before.hinders):
             return
         self._standing[component] = problem
-        log.error("director problem", component=str(component), reason=detail)
-        self._emit(Event(EventKind.DIRECTOR_PROBLEM, str(component), detail))
+        log.error("director problem", component=str(component), reason=str(reason))
+        self._emit(Event(EventKind.DIRECTOR_PROBLEM, str(component), str(reason), code=reason.code))
 
     def clear(self, component: Component) -> None:
-        """Note that a component works."""
+        """Clear the problem of a component."""
         problem = self._standing.get(component)
         if problem is not None and not problem.lasts:
             del self._standing[component]
             log.info("director problem is over", component=str(component))
-            over = f"no longer: {problem.detail}"
-            self._emit(Event(EventKind.DIRECTOR_PROBLEM_OVER, str(component), over))
+            over, code = f"no longer: {problem.reason}", problem.reason.code
+            self._emit(Event(EventKind.DIRECTOR_PROBLEM_OVER, str(component), over, code=code))
 
     @contextmanager
     def watching(self, component: Component) -> Iterator[None]:
-        """Report a write that the disk refuses, and clear the problem where it takes one."""
+        """Record a failed write as a problem, and clear it after one that succeeds."""
         try:
             yield
         except StoreError as error:
-            self.report(component, str(error))
+            self.report(component, error.reason)
             raise
         self.clear(component)

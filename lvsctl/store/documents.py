@@ -37,6 +37,8 @@ from lvsctl.health.target import ProbeId
 from lvsctl.health.verdict import KeptVerdict
 from lvsctl.ipvs.table import ServiceKey
 from lvsctl.net import address_text, parse_address
+from lvsctl.reasons.documents import read_reason, reason_document
+from lvsctl.reasons.reason import Reason
 from lvsctl.store.interface import HostClaim, Mode
 
 T = TypeVar("T")
@@ -161,8 +163,14 @@ def decode_kept_verdict(text: str) -> KeptVerdict:
     Raises:
         UnreadableDocument: It is none.
     """
-    verdict: KeptVerdict = _decode(text, KeptVerdict)
+    verdict: KeptVerdict = _decode(text, KeptVerdict, _verdict_with_codes)
     return verdict
+
+
+def _verdict_with_codes(document: dict[str, Any]) -> None:
+    """Give a verdict that was kept with one reason, as text, a list of reasons."""
+    if "reason" in document:
+        document["reasons"] = [document.pop("reason")]
 
 
 def encode_mode(mode: Mode) -> str:
@@ -199,11 +207,16 @@ def _encode(value: object) -> str:
     return _JSON.encode(_CONVERTER.unstructure(value))
 
 
-def _decode(text: str, form: Any) -> Any:  # noqa: ANN401 - cattrs' own signature; typed above
+def _decode(
+    text: str,
+    form: Any,  # noqa: ANN401 - cattrs' own signature; typed above
+    upgrade: Callable[[dict[str, Any]], None] = lambda _: None,
+) -> Any:  # noqa: ANN401
     try:
         document = json.loads(text)
         if not isinstance(document, dict):
             raise UnreadableDocument(f"{text[:40]!r} is no JSON object")
+        upgrade(document)
         return _CONVERTER.structure(document, form)
     except cattrs.BaseValidationError as error:
         reasons = cattrs.transform_error(error, format_exception=_why)
@@ -257,6 +270,8 @@ def _converter() -> cattrs.Converter:
         lambda form: _origin(form) is frozenset,
         lambda values: sorted(map(converter.unstructure, values), key=json.dumps),
     )
+    converter.register_unstructure_hook(Reason, reason_document)
+    converter.register_structure_hook(Reason, lambda document, _: read_reason(document))
     configure_tagged_union(
         Request,
         converter,

@@ -29,7 +29,7 @@ from lvsctl.store.interface import Contents, HostClaim, Mode, changed_verdicts
 FORMAT = Format(
     what="this director's local state",
     application_id=0x4C56_536C,
-    version=4,
+    version=5,
     tables={
         "claims": "key TEXT PRIMARY KEY, service TEXT NOT NULL",
         "host_claims": "key TEXT PRIMARY KEY",

@@ -39,6 +39,7 @@ from lvsctl.net import IpProtocol
 from lvsctl.results import Done, Result
 from lvsctl.store.memory import MemoryLocalState
 from tests.support.clocks import Clock
+from tests.support.reasons import because
 from tests.support.stores import BreakableStore
 from tests.unit.director.checked import Servers
 
@@ -289,7 +290,7 @@ def open_bench(portal: BlockingPortal, neighbours: Neighbours | None = None) -> 
         open_store,
         open_kernel,
         probe=servers.probe,
-        disk_problem=lambda: disk[0],
+        disk_problem=lambda: because(disk[0]) if disk[0] else None,
         now=clock,
         monotonic=clock.monotonic,
     )

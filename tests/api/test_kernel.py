@@ -100,6 +100,7 @@ def test_the_plan_is_empty_when_all_is_as_it_should_be(bench: Bench) -> None:
         "conflicts": [],
         "foreign": [],
         "problems": [],
+        "problem_reasons": [],
     } == plan
 
 

@@ -116,7 +116,8 @@ def test_a_director_that_cannot_write_is_not_ready_and_goes_on(bench: Bench, wha
         assert (503, full) == (answer.status_code, answer.json()["detail"])
     answer = bench.get("/readyz")
     assert (503, {what: "farm.db: disk full"}) == (answer.status_code, details(answer.json()))
-    problem = {"name": what, "detail": full, "ok": False}
+    code = {"disk": "recorded", "store": "store-failed"}[what]
+    problem = {"name": what, "detail": full, "code": code, "ok": False}
     assert {"problems": [problem]} == bench.get("/v1/problems").json()
     bench.portal.call(bench.daemon.loop.run_cycle)
     assert (before, {}) == (bench.kernel.table(), bench.daemon.loop.view.vips)

@@ -62,6 +62,7 @@ def test_the_surface_is_the_designs(document: dict[str, Any]) -> None:
         "/readyz": {"get"},
         "/metrics": {"get"},
         "/v1/farm": {"get", "put"},
+        "/v1/history": {"get"},
         "/v1/services": {"get"},
         "/v1/services/{service}": {"get", "put", "patch", "delete"},
         "/v1/services/{service}/adopt": {"post"},

@@ -22,11 +22,14 @@ from lvsctl.host.interface import AddressKey as HostAddressKey
 from lvsctl.host.interface import LinkKey
 from lvsctl.ipvs.table import AddressKey, Encapsulation, FwmarkKey, ServiceKey, TunnelType
 from lvsctl.net import Family, IpProtocol
+from lvsctl.reasons.probes import REFUSED
+from lvsctl.reasons.servers import FIRST_PROBE_PASSED, NOT_UP_YET
 from lvsctl.store.database import Database
-from lvsctl.store.documents import encode_key, encode_mode
+from lvsctl.store.documents import encode_key, encode_mode, encode_probe_id
 from lvsctl.store.interface import Contents, LocalState, Mode, ModeName, Stored
 from lvsctl.store.local import FORMAT, SqliteLocalState
 from lvsctl.store.memory import MemoryLocalState
+from tests.support.reasons import because
 from tests.unit import strategies
 
 WEB = AddressKey(IpProtocol.TCP, IPv4Address("198.51.100.10"), 80)
@@ -42,8 +45,9 @@ OF_RS1 = ProbeId(
     TargetId("web", "rs1", IPv4Address("198.51.100.10")), TcpRequest(), 80, Through.TUNNEL
 )
 OF_RS2 = replace(OF_RS1, request=HttpRequest(path="/healthz"), port=None)
-UP = KeptVerdict(healthy=True, since=PAUSED.until, reason="the first probe passed")
-DOWN = KeptVerdict(healthy=False, since=None, reason="connection refused")
+DOWN_WHY = NOT_UP_YET(why=(REFUSED("192.0.2.11:80"), because("an older text")))
+UP = KeptVerdict(healthy=True, since=PAUSED.until, reasons=(FIRST_PROBE_PASSED(),))
+DOWN = KeptVerdict(healthy=False, since=None, reasons=(DOWN_WHY,))
 
 
 def farm(pools: Mapping[str, int], revision: int) -> Contents:
@@ -213,7 +217,7 @@ PROBES = st.builds(
     st.sampled_from(Through),
 )
 VERDICTS = st.builds(
-    KeptVerdict, st.none() | st.booleans(), st.none() | strategies.TIMES, strategies.TEXTS
+    KeptVerdict, st.none() | st.booleans(), st.none() | strategies.TIMES, strategies.any_reasons
 )
 
 
@@ -322,7 +326,7 @@ def test_it_survives_a_restart(path: Path) -> None:
     assert {OF_RS1: UP, OF_RS2: DOWN} == verdicts
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_a_file_of_an_older_version_is_upgraded(path: Path, version: int) -> None:
     """Its claims are kept, and it can store probe marks and verdicts."""
     tables = {n: c for n, c in FORMAT.tables.items() if FORMAT.since.get(n, 1) <= version}
@@ -330,11 +334,16 @@ def test_a_file_of_an_older_version_is_upgraded(path: Path, version: int) -> Non
     old = Database(path, older, {"boot_id": "boot", "mode": encode_mode(PAUSED)})
     with old.transaction():
         old.write("claims", [(encode_key(WEB), "web")])
+        if "verdicts" in tables:
+            text = '{"healthy":false,"since":null,"reason":"timed out"}'
+            old.write("verdicts", [(encode_probe_id(OF_RS2), text)])
     old.close()
     state = SqliteLocalState(path, "boot")
     found = (state.claims(), state.mode(), state.probe_marks())
+    as_text = KeptVerdict(healthy=False, since=None, reasons=(because("timed out"),))
+    assert ({OF_RS2: as_text} if "verdicts" in tables else {}) == state.verdicts()
     state.keep_probe_marks(PROBED)
-    state.keep_verdicts({OF_RS1: UP})
+    state.keep_verdicts({OF_RS1: UP, OF_RS2: None})
     state.close()
     assert ({WEB: "web"}, PAUSED, {}) == found
     state = SqliteLocalState(path, "boot")

@@ -64,6 +64,7 @@ from lvsctl.ipvs.table import (
 )
 from lvsctl.messages.model import Membership, TunnelMode
 from lvsctl.net import Family, IPAddress, IpProtocol
+from lvsctl.reasons.catalogue import KINDS
 from lvsctl.store.interface import Mode, ModeName
 
 NAMES = st.sampled_from(["a", "b", "rs1", "rs2", "web", "www.example-1"])
@@ -212,6 +213,19 @@ any_tunnels = st.builds(
     ttl=st.none() | st.integers(),
     mtu=st.none() | st.integers(),
 )
+any_reasons = st.lists(
+    st.sampled_from([*KINDS.values()]).flatmap(
+        lambda kind: st.builds(
+            lambda subject, values: kind(subject, **values),
+            TEXTS,
+            st.dictionaries(
+                st.sampled_from(["why", "link", "count"]),
+                st.none() | st.booleans() | st.integers() | TEXTS | st.lists(TEXTS, max_size=2),
+            ),
+        )
+    ),
+    max_size=3,
+).map(tuple)
 overrides = st.builds(
     Override,
     state=st.sampled_from(AdministrativeState),

@@ -24,6 +24,16 @@ from lvsctl.ipvs.table import (
 )
 from lvsctl.messages.model import Membership
 from lvsctl.net import IpProtocol
+from lvsctl.reasons.reason import Reason
+from lvsctl.reasons.servers import (
+    AGENT_LEAVING,
+    AGENT_LEFT,
+    AGENT_NOT_READY,
+    TUNNEL_PENDING,
+    WEIGHT_OVERRIDDEN,
+)
+from lvsctl.reasons.servers import DISABLED as DISABLED_WHY
+from lvsctl.reasons.servers import DRAINING as DRAINING_WHY
 from tests.unit import strategies
 
 VIP = IPv4Address("198.51.100.10")
@@ -112,61 +122,67 @@ def test_a_declared_server_keeps_the_record_of_an_agent_that_left() -> None:
     assert [LEFT] == [member.agent for member in members(POOL, Status(agents={"rs1": LEFT}))]
 
 
+def draining(note: str = "") -> Reason:
+    return DRAINING_WHY(ID, until="", then="", note=note)
+
+
+def awaited(tunnel: str) -> Reason:
+    return AGENT_NOT_READY("rs1", vip=VIP, tunnel=tunnel)
+
+
 # --- standing -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("agent", "decision", "expected"),
     [
-        (None, None, ServerState(100, "", IPIP)),
-        (AGENT, None, ServerState(100, "", IPIP)),
-        (None, override(ENABLED), ServerState(100, "", IPIP)),
-        (None, override(ENABLED, 5), ServerState(5, "weight set at run time", IPIP)),
-        (None, override(ENABLED, 0), ServerState(0, "weight set at run time", IPIP)),
+        (None, None, ServerState(100, (), IPIP)),
+        (AGENT, None, ServerState(100, (), IPIP)),
+        (None, override(ENABLED), ServerState(100, (), IPIP)),
+        (None, override(ENABLED, 5), ServerState(5, (WEIGHT_OVERRIDDEN(ID, note=""),), IPIP)),
+        (None, override(ENABLED, 0), ServerState(0, (WEIGHT_OVERRIDDEN(ID, note=""),), IPIP)),
         (
             None,
             override(ENABLED, 5, "new disk"),
-            ServerState(5, "weight set at run time: new disk", IPIP),
+            ServerState(5, (WEIGHT_OVERRIDDEN(ID, note="new disk"),), IPIP),
         ),
-        (None, override(DRAINING), ServerState(0, "draining", IPIP)),
-        (None, override(DRAINING, 5, "new disk"), ServerState(0, "draining: new disk", IPIP)),
-        (None, override(DISABLED), ServerState(None, "disabled")),
-        (None, override(DISABLED, 5, "new disk"), ServerState(None, "disabled: new disk")),
-        (AGENT, override(DRAINING), ServerState(0, "draining", IPIP)),
+        (None, override(DRAINING), ServerState(0, (draining(),), IPIP)),
+        (None, override(DRAINING, 5, "new disk"), ServerState(0, (draining("new disk"),), IPIP)),
+        (None, override(DISABLED), ServerState(None, (DISABLED_WHY(ID, note=""),))),
+        (
+            None,
+            override(DISABLED, 5, "new disk"),
+            ServerState(None, (DISABLED_WHY(ID, note="new disk"),)),
+        ),
+        (AGENT, override(DRAINING), ServerState(0, (draining(),), IPIP)),
         (
             UNREADY,
             None,
-            ServerState(
-                None, "agent rs1 has not yet reported 198.51.100.10 ready over ipip", pending=True
-            ),
+            ServerState(None, (awaited("ipip"),), pending=True),
         ),
         (
             UNREADY,
             override(DRAINING),
-            ServerState(
-                None, "agent rs1 has not yet reported 198.51.100.10 ready over ipip", pending=True
-            ),
+            ServerState(None, (awaited("ipip"),), pending=True),
         ),
-        (UNREADY, override(DISABLED), ServerState(None, "disabled")),
-        (LEAVING, None, ServerState(0, "agent rs1 is leaving", IPIP)),
-        (LEAVING, override(ENABLED, 5), ServerState(0, "agent rs1 is leaving", IPIP)),
-        (LEAVING, override(DISABLED), ServerState(None, "disabled")),
+        (UNREADY, override(DISABLED), ServerState(None, (DISABLED_WHY(ID, note=""),))),
+        (LEAVING, None, ServerState(0, (AGENT_LEAVING("rs1"),), IPIP)),
+        (LEAVING, override(ENABLED, 5), ServerState(0, (AGENT_LEAVING("rs1"),), IPIP)),
+        (LEAVING, override(DISABLED), ServerState(None, (DISABLED_WHY(ID, note=""),))),
         (
             replace(UNREADY, membership=Membership.LEAVING),
             None,
-            ServerState(
-                None, "agent rs1 has not yet reported 198.51.100.10 ready over ipip", pending=True
-            ),
+            ServerState(None, (awaited("ipip"),), pending=True),
         ),
         (
             LEFT,
             None,
-            ServerState(None, "agent rs1 has left; it returns when the agent joins again"),
+            ServerState(None, (AGENT_LEFT("rs1"),)),
         ),
         (
             LEFT,
             override(DISABLED),
-            ServerState(None, "agent rs1 has left; it returns when the agent joins again"),
+            ServerState(None, (AGENT_LEFT("rs1"),)),
         ),
     ],
 )
@@ -189,28 +205,25 @@ def test_ready_for_another_vip_is_not_ready() -> None:
     assert server_state(member, VIP, status).weight is None
 
 
-PENDING = "pending: agent rs1 has not yet reported 198.51.100.10 ready over gue:6080; still over"
+def pending(still_over: str) -> Reason:
+    return TUNNEL_PENDING(ID, why=(awaited("gue:6080"),), tunnel=still_over)
 
 
 @pytest.mark.parametrize(
     ("ready", "expected"),
     [
-        ({IPIP}, ServerState(100, f"{PENDING} ipip", IPIP, pending=True)),
-        ({IPIP, GUE}, ServerState(100, "", GUE)),
-        ({GUE}, ServerState(100, "", GUE)),
+        ({IPIP}, ServerState(100, (pending("ipip"),), IPIP, pending=True)),
+        ({IPIP, GUE}, ServerState(100, (), GUE)),
+        ({GUE}, ServerState(100, (), GUE)),
         (
             {Encapsulation(TunnelType.GUE, 6081)},
             ServerState(
-                100, f"{PENDING} gue:6081", Encapsulation(TunnelType.GUE, 6081), pending=True
+                100, (pending("gue:6081"),), Encapsulation(TunnelType.GUE, 6081), pending=True
             ),
         ),
         (
             set(),
-            ServerState(
-                None,
-                "agent rs1 has not yet reported 198.51.100.10 ready over gue:6080",
-                pending=True,
-            ),
+            ServerState(None, (awaited("gue:6080"),), pending=True),
         ),
     ],
 )
@@ -228,19 +241,19 @@ def test_a_server_keeps_the_old_tunnel_until_its_agent_is_ready_for_the_new_one(
 @pytest.mark.parametrize(
     ("agent", "decision", "weight", "why"),
     [
-        (LEAVING, None, 0, "agent rs1 is leaving"),
-        (AGENT, override(DRAINING, reason="new disk"), 0, "draining: new disk"),
-        (AGENT, override(ENABLED, 5), 5, "weight set at run time"),
+        (LEAVING, None, 0, AGENT_LEAVING("rs1")),
+        (AGENT, override(DRAINING, reason="new disk"), 0, draining("new disk")),
+        (AGENT, override(ENABLED, 5), 5, WEIGHT_OVERRIDDEN(ID, note="")),
     ],
 )
 def test_a_pending_server_keeps_its_other_reason(
-    agent: Agent, decision: Override | None, weight: int, why: str
+    agent: Agent, decision: Override | None, weight: int, why: Reason
 ) -> None:
     """A draining server switches its tunnel like any other."""
     pool = replace(POOL, tunnel=PoolTunnel(TunnelType.GUE, 6080))
     status = Status({ID: decision} if decision else {}, {"rs1": agent})
     (member,) = members(pool, status)
-    assert ServerState(weight, f"{why}; {PENDING} ipip", IPIP, pending=True) == server_state(
+    assert ServerState(weight, (why, pending("ipip")), IPIP, pending=True) == server_state(
         member, VIP, status
     )
 
@@ -249,7 +262,7 @@ def test_a_server_without_an_agent_switches_its_tunnel_at_once() -> None:
     """There is no report to wait for."""
     pool = replace(POOL, tunnel=PoolTunnel(TunnelType.GUE, 6080))
     (member,) = members(pool, Status())
-    assert ServerState(100, "", GUE) == server_state(member, VIP, Status())
+    assert ServerState(100, (), GUE) == server_state(member, VIP, Status())
 
 
 def test_a_servers_own_tunnel_replaces_the_pools() -> None:
@@ -284,7 +297,7 @@ def test_a_server_has_a_reason_unless_it_serves_as_declared(
     for member in members(pool, status):
         decision = server_state(member, data.draw(strategies.VIPS), status)
         override_ = status.overrides.get(member.id)
-        if not decision.reason:
+        if not decision.reasons:
             assert member.weight == decision.weight
             assert not override_ or override_.state is ENABLED
         else:

@@ -29,6 +29,7 @@ from lvsctl.health.silence import SilenceCorrelator
 from lvsctl.health.target import ProbeId, TargetId
 from lvsctl.health.verdict import Verdict, assumed_healthy, judge, unchecked
 from lvsctl.net import IPAddress
+from lvsctl.reasons.reason import Reasons
 
 log = structlog.get_logger(__name__)
 
@@ -336,7 +337,7 @@ class HealthChecks:
         self.verdicts.set(asked.id, verdict)
         return verdict
 
-    def _meaning(self, asked: CheckedServer, failed: Failed) -> str:
+    def _meaning(self, asked: CheckedServer, failed: Failed) -> Reasons:
         agent = asked.member.agent
         findings = self._findings(agent.name) if agent else ()
         return meaning_of(asked, failed, self._direct.said(asked), findings)
@@ -346,5 +347,5 @@ class HealthChecks:
         verdict = self.verdicts.get(asked.id)
         if verdict and verdict.healthy is False and isinstance(verdict.last, Failed):
             last = replace(verdict.last, meaning=self._meaning(asked, verdict.last))
-            self.verdicts.set(asked.id, replace(verdict, reason=last.why, last=last))
+            self.verdicts.set(asked.id, replace(verdict, reasons=last.why, last=last))
             self._announcer.announce()

@@ -12,6 +12,7 @@ from lvsctl.health.target import TargetId
 from lvsctl.host.interface import HostChange
 from lvsctl.ipvs.table import FwmarkKey, IpvsTable, Operation, ServiceCounters, ServiceKey, Timeouts
 from lvsctl.net import IPAddress
+from lvsctl.reasons.reason import Reason
 from lvsctl.results import Result
 
 
@@ -31,12 +32,12 @@ class KeyView:
     Attributes:
         service: Name of the farm's service that it is for.
         state: Its state in the kernel.
-        reason: Why it is not applied, with the cure; empty where it is.
+        reason: Why it is not applied, with the cure; None where it is.
     """
 
     service: str
     state: KeyState
-    reason: str = ""
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +46,18 @@ class ServiceHealth:
 
     Attributes:
         healthy: How many are healthy and take new connections.
-        panic: Why servers serve that are not healthy; empty where none does.
+        panic: Why servers serve that are not healthy; None where none does.
         sorry: The sorry server takes the new connections.
-        lost_quorum: Why its quorum is lost; empty where it has it, or wants none.
+        lost_quorum: Why its quorum is lost; None where it has it, or wants none.
         withdrawn: Its VIP is kept off this director for that.
         next_change: When a weight changes by itself, in UTC; None when it does not.
         weights: What each server of a checked pool is to have; empty where none is checked.
     """
 
     healthy: int
-    panic: str = ""
+    panic: Reason | None = None
     sorry: bool = False
-    lost_quorum: str = ""
+    lost_quorum: Reason | None = None
     withdrawn: bool = False
     next_change: datetime | None = None
     weights: Mapping[str, int | None] = field(default_factory=dict)
@@ -76,7 +77,7 @@ class Cycle:
         services: What is now known of each key that it observed.
         foreign: Keys that are not ours; only a complete one finds them.
         vip_problems: Why a VIP is not on this director.
-        host_problems: What is wrong with this host otherwise, in words.
+        host_problems: What is wrong with this host otherwise.
         orphaned: Our services that stand although the farm no longer names them.
         addresses_in_use: This host's own addresses and gateways, with what they are; only a
             complete one finds them.
@@ -95,8 +96,8 @@ class Cycle:
     host_changes: tuple[HostChange, ...] = ()
     services: Mapping[ServiceKey, KeyView] = field(default_factory=dict)
     foreign: tuple[ServiceKey, ...] = ()
-    vip_problems: Mapping[IPAddress, str] = field(default_factory=dict)
-    host_problems: tuple[str, ...] = ()
+    vip_problems: Mapping[IPAddress, Reason] = field(default_factory=dict)
+    host_problems: tuple[Reason, ...] = ()
     orphaned: IpvsTable = field(default_factory=dict)
     addresses_in_use: Mapping[IPAddress, str] = field(default_factory=dict)
     tunnels: TunnelsInUse = field(default_factory=dict)
@@ -128,12 +129,12 @@ class KernelView:
         keys: Each service's keys among these.
         foreign: Keys that are not ours, as of the last complete cycle.
         vips: Why a VIP is not on this director.
-        host: What is wrong with this host otherwise, in words.
+        host: What is wrong with this host otherwise.
         orphaned: Our services that stand although the farm no longer names them.
         addresses_in_use: This host's own addresses and gateways, with what they are.
         prepared_paths: What probes through the tunnel are sent with.
         health: Health of each service.
-        error: Why the last cycle failed as a whole; empty if it did not.
+        error: Why the last cycle failed as a whole; None if it did not.
     """
 
     revision: int = -1
@@ -141,13 +142,13 @@ class KernelView:
     services: Mapping[ServiceKey, KeyView] = field(default_factory=dict)
     keys: Mapping[str, frozenset[ServiceKey]] = field(default_factory=dict)
     foreign: tuple[ServiceKey, ...] = ()
-    vips: Mapping[IPAddress, str] = field(default_factory=dict)
-    host: tuple[str, ...] = ()
+    vips: Mapping[IPAddress, Reason] = field(default_factory=dict)
+    host: tuple[Reason, ...] = ()
     orphaned: IpvsTable = field(default_factory=dict)
     addresses_in_use: Mapping[IPAddress, str] = field(default_factory=dict)
     prepared_paths: Mapping[TunnelPath, PreparedPath] = field(default_factory=dict)
     health: Mapping[str, ServiceHealth] = field(default_factory=dict)
-    error: str = ""
+    error: Reason | None = None
 
     def after(self, cycle: Cycle, at: datetime) -> "KernelView":
         """Return the view that a cycle leads to; a partial one leaves the rest as it was."""

@@ -24,6 +24,8 @@ from lvsctl.host.interface import MAIN_TABLE, Host, HostState
 from lvsctl.ipvs.interface import Ipvs
 from lvsctl.ipvs.table import AddService, DeleteService, IpvsTable, ServiceKey
 from lvsctl.net import Family, IPAddress
+from lvsctl.reasons import services as reasons
+from lvsctl.reasons.reason import Reason
 from lvsctl.results import Done, Failed
 from lvsctl.store.interface import LocalState
 
@@ -95,8 +97,8 @@ class ProbeServices:
             sysctls = self._host.observe(probe_sysctls(egress_links(egresses)))
         return ProbeObservation(self._now(), claims, self._marks, observed, egresses, sysctls)
 
-    def write(self, plan: ProbePlan) -> Sequence[str]:
-        """Carry out a plan; return what was refused, in words.
+    def write(self, plan: ProbePlan) -> Sequence[Reason]:
+        """Carry out a plan; return what was refused.
 
         Raises:
             StoreError: A mark or a claim could not be made durable; the kernel is as it was.
@@ -125,7 +127,7 @@ class ProbeServices:
         }
         self._release({*plan.gone, *deleted, *theirs})
         return [
-            f"health checks: {what}: {result}"
+            reasons.PROBE_SET_UP_REFUSED(change=what, result=result)
             for what, result in (*changed, *results)
             if not isinstance(result, Done)
         ]

@@ -31,6 +31,7 @@ from lvsctl.host.interface import Host
 from lvsctl.ipvs.interface import Ipvs
 from lvsctl.ipvs.table import AddService, ServiceKey
 from lvsctl.net import IPAddress
+from lvsctl.reasons.reason import Reason
 from lvsctl.results import Done, Failed, Result, Unknown
 from lvsctl.store.interface import LocalState
 
@@ -79,7 +80,9 @@ class Reconciler:
         self._writes = 0
         self._written: dict[str, int] = {}
 
-    def cycle(self, state: State, dirty: frozenset[str] | None, not_enforced: str) -> Cycle:
+    def cycle(
+        self, state: State, dirty: frozenset[str] | None, not_enforced: Reason | None
+    ) -> Cycle:
         """Observe, decide, and write what differs.
 
         This is done a second time where the kernel's answers show that the table changed
@@ -108,7 +111,12 @@ class Reconciler:
         )
 
     def finish_resync(
-        self, resync: Resync, state: State, not_enforced: str, *, whatever_was_written: bool
+        self,
+        resync: Resync,
+        state: State,
+        not_enforced: Reason | None,
+        *,
+        whatever_was_written: bool,
     ) -> Cycle | None:
         """Observe, decide and write what a comparison of everything has found to differ.
 
@@ -141,7 +149,9 @@ class Reconciler:
             lambda: self._observer.conclude(state, names, self._table.claims, resync),
         )
 
-    def _twice(self, state: State, not_enforced: str, observe: Callable[[], Observation]) -> Cycle:
+    def _twice(
+        self, state: State, not_enforced: Reason | None, observe: Callable[[], Observation]
+    ) -> Cycle:
         cycle, is_final = self._cycle(state, not_enforced, observe())
         if is_final:
             return cycle
@@ -156,7 +166,7 @@ class Reconciler:
         )
 
     def _cycle(
-        self, state: State, not_enforced: str, observation: Observation
+        self, state: State, not_enforced: Reason | None, observation: Observation
     ) -> tuple[Cycle, bool]:
         """Return the account of one cycle, and whether it needs no second one."""
         decision = decide(state, observation, self._memory, take_sysctls=self._take_sysctls)
@@ -230,7 +240,9 @@ class Reconciler:
         """What is ours at this moment; a frozen value, for any thread."""
         return Claims(self._table.claims, self._probes.keys)
 
-    def path_problems(self, state: State, ways: Sequence[TunnelProbe]) -> Mapping[TunnelProbe, str]:
+    def path_problems(
+        self, state: State, ways: Sequence[TunnelProbe]
+    ) -> Mapping[TunnelProbe, Reason | None]:
         """Observe what probes need that take some ways through the tunnel.
 
         Returns:

@@ -1,4 +1,4 @@
-"""Brings what was committed, by this director or another, from the store's thread to the loop."""
+"""Brings commits, by this director or another, from the store's thread to the event loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,6 +8,7 @@ import structlog
 from lvsctl.director.write.advance import Advance
 from lvsctl.director.write.committer import Committer
 from lvsctl.errors import StoreError
+from lvsctl.reasons.reason import Reason
 from lvsctl.worker import Worker
 
 COMPACT_EVERY_S = 3600.0
@@ -16,13 +17,13 @@ log = structlog.get_logger(__name__)
 
 
 class Follower:
-    """Takes in each step of the replica, in order; lives on the event loop.
+    """Follows the steps of the replica, in order; used on the event loop.
 
     Args:
-        commits: Whose replica is followed; used in ``store`` alone.
+        commits: The committer, whose replica is followed; used only in ``store``.
         store: The store's thread.
-        on_advance: Acts on a step.
-        on_error: Told why the store could not be read.
+        on_advance: Called for each step.
+        on_error: Called with the reason if the store cannot be read.
     """
 
     def __init__(
@@ -30,7 +31,7 @@ class Follower:
         commits: Committer,
         store: Worker,
         on_advance: Callable[[Advance], None],
-        on_error: Callable[[str], None],
+        on_error: Callable[[Reason], None],
     ) -> None:
         self._commits = commits
         self._store = store
@@ -64,16 +65,16 @@ class Follower:
         try:
             await self._store.run(self._commits.catch_up)
         except StoreError as error:
-            self._on_error(str(error))
+            self._on_error(error.reason)
         except Exception:
             # A defect in lvsctl must leave the kernel serving and the API answering.
             log.exception("the store could not be followed")
         self.take_in()
 
     async def compact(self) -> None:
-        """Have the history forgotten that is beyond what is kept, a bit at a time, until cancelled.
+        """Delete history past its retention, a part at a time, until cancelled.
 
-        Between two bits the store's thread serves writes.
+        Between two parts the store's thread serves writes.
         """
         while True:
             try:

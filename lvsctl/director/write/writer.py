@@ -1,4 +1,4 @@
-"""Writes as the event loop asks for them: stored in the store's thread, then taken in here."""
+"""Writes requested on the event loop: stored in the store's thread, then followed here."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -7,20 +7,21 @@ from lvsctl.director.write.committer import CommitResult, Committer, EditContext
 from lvsctl.director.write.edits import Edit
 from lvsctl.director.write.follower import Follower
 from lvsctl.errors import StoreError, StoreNotAccepted
+from lvsctl.farm.model import Farm
 from lvsctl.farm.objects import ObjectId
-from lvsctl.store.commits import AuditRecord
+from lvsctl.store.commits import AuditRecord, Commit
 from lvsctl.worker import Worker
 
 
 class Writer:
-    """Takes edits for the farm; lives on the director's event loop.
+    """Stores edits of the farm; used on the director's event loop.
 
     Args:
-        commits: The way to change the stored state; used in ``store`` alone.
+        commits: The committer; used only in ``store``.
         store: The store's thread.
-        follower: Takes in what was stored, before a write is answered.
-        context: Returns what edits are judged by beside the stored state.
-        problems: Told where the disk refuses writes.
+        follower: Follows what was stored before a write is answered.
+        context: Returns what edits are validated against besides the stored state.
+        problems: Informed of disk errors.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Writer:
         except StoreNotAccepted:
             raise
         except StoreError as error:
-            self._problems.report(Component.STORE, str(error))
+            self._problems.report(Component.STORE, error.reason)
             raise
         finally:
             self._follower.take_in()
@@ -83,8 +84,27 @@ class Writer:
         """
         return await self._store.run(self._commits.audit, limit, before)
 
+    async def farm_at(self, revision: int) -> Farm:
+        """Return the farm as it was at a revision.
+
+        Raises:
+            NotFound: The history does not tell.
+            StoreError: It cannot be read.
+        """
+        return await self._store.run(self._commits.farm_at, revision)
+
+    async def history(
+        self, object_id: ObjectId | None, limit: int, before: int | None = None
+    ) -> Sequence[Commit]:
+        """Return the latest commits, newest first, where wanted only those of one object.
+
+        Raises:
+            StoreError: They cannot be read.
+        """
+        return await self._store.run(self._commits.history, object_id, limit, before)
+
     async def dry_run(
         self, edit: Edit, *, expect: Mapping[ObjectId, int] | None = None
     ) -> CommitResult:
-        """Check an edit as :meth:`write` does and say what it would do."""
+        """Validate an edit as :meth:`write` does, and return what it would change."""
         return await self._store.run(self._commits.dry_run, edit, expect or {}, self._context())

@@ -75,14 +75,14 @@ def knowledge(daemon: DirectorDaemon, local: LocalState) -> Knowledge:
 def complaints(daemon: DirectorDaemon) -> list[str]:
     """Return what a person is told: the director's own problems, conflicts, foreign services."""
     conflicts = [
-        view.reason
+        str(view.reason)
         for view in daemon.loop.view.services.values()
         if view.state is KeyState.CONFLICT
     ]
     foreign = [
         f"{key} is not the farm's" for key in daemon.loop.view.foreign if _is_for_clients(key)
     ]
-    return [each.detail for each in daemon.problems.values()] + conflicts + foreign
+    return [str(each.reason) for each in daemon.problems.values()] + conflicts + foreign
 
 
 class Machine:

@@ -15,12 +15,14 @@ from lvsctl.errors import StoreError
 from lvsctl.farm.model import Farm
 from lvsctl.store.commits import Retention
 from lvsctl.store.memory import MemoryStore
+from tests.support.reasons import codes
 from tests.support.workers import InlineWorker
 from tests.unit import virtual_time
 from tests.unit.director.farms import WEB_ID, pool, web
 
 if TYPE_CHECKING:
     from lvsctl.director.write.advance import Advance
+    from lvsctl.reasons.reason import Reason
 
 
 FARM = Farm({"web": web()}, {"web": pool(1)})
@@ -33,7 +35,7 @@ class Followed:
         self.store = MemoryStore(retention=Retention(commits=2))
         self.own, self.other = Committer(self.store), Committer(self.store)
         self.steps: list[Advance] = []
-        self.errors: list[str] = []
+        self.errors: list[Reason] = []
         worker = InlineWorker("test")
         self.follower = Follower(self.own, worker, self.steps.append, self.errors.append)
 
@@ -117,7 +119,7 @@ def test_a_store_that_cannot_be_read_is_told_and_read_again(
                 patched.setattr(followed.own, "catch_up", fail)
                 followed.commit("lc")
                 await asyncio.sleep(0.001)
-            assert (["the disk does not answer"], []) == (followed.errors, followed.steps)
+            assert (["store-failed"], []) == (codes(followed.errors), followed.steps)
             followed.commit("wrr")
             await asyncio.sleep(0.001)
         assert ["wrr"] == followed.schedulers

@@ -7,7 +7,6 @@ from ipaddress import ip_address
 from lvsctl.director.checks.path_monitor import (
     AT_MOST_EVERY_S,
     SHARE_OF_TIME,
-    UNSEEN,
     PathMonitor,
     PathObservation,
 )
@@ -16,6 +15,13 @@ from lvsctl.health.marks import ProbeMark, TunnelPath
 from lvsctl.health.path import Egress, TunnelProbe
 from lvsctl.ipvs.table import Encapsulation, FwmarkKey
 from lvsctl.net import Family
+from lvsctl.reasons.probes import (
+    MARK_JUST_REPAIRED,
+    NOT_OBSERVED,
+    OBSERVATION_DEFECT,
+    OBSERVATION_FAILED,
+)
+from tests.support.reasons import because
 from tests.unit import virtual_time
 from tests.unit.director.farms import VIP, rip
 
@@ -35,7 +41,7 @@ class Director:
     """The problems of a director, and the observations made of them."""
 
     def __init__(self) -> None:
-        self.wrong: dict[TunnelProbe, str] = {}
+        self.wrong: dict[TunnelProbe, object] = {}
         self.broken: Exception | None = None
         self.seen: list[PathObservation] = []
         self.looks = PathMonitor(self._look, self.seen.append)
@@ -44,7 +50,7 @@ class Director:
         await asyncio.sleep(LOOK_TAKES_S)
         if self.broken:
             raise self.broken
-        return {each: self.wrong.get(each, "") for each in ways}
+        return {each: self.wrong.get(each) for each in ways}
 
     async def look(self) -> float:
         """Request an observation, and return when it ended."""
@@ -67,9 +73,9 @@ def test_a_probe_counts_between_two_observations_without_a_problem() -> None:
         assert director.looks.have_seen([ONE])
         assert not director.looks.have_seen([ONE, TWO])
         await director.look()
-        assert "" == director.looks.problem(ONE, began)
-        assert UNSEEN == director.looks.problem(ONE, began - 0.001)
-        assert UNSEEN == director.looks.problem(TWO, began)
+        assert director.looks.problem(ONE, began) is None
+        assert NOT_OBSERVED() == director.looks.problem(ONE, began - 0.001)
+        assert NOT_OBSERVED() == director.looks.problem(TWO, began)
         running.cancel()
 
     virtual_time.run(scenario())
@@ -82,24 +88,25 @@ def test_a_problem_before_during_or_after_a_probe_counts() -> None:
         director = Director()
         director.looks.follow("web", [ONE, TWO])
         running = asyncio.create_task(director.looks.run())
-        director.wrong[ONE] = "gone"
+        director.wrong[ONE] = gone = because("gone")
         broken_until = await director.look()
         director.wrong.clear()
         mended = await director.look()
-        assert ("gone", "") == tuple(
+        assert (gone, None) == tuple(
             director.looks.problem(ONE, at) for at in (broken_until, mended)
         )
-        assert "" == director.looks.problem(TWO, broken_until)
+        assert director.looks.problem(TWO, broken_until) is None
         director.looks.disturbed([FwmarkKey(Family.IPV4, 2)], mended + 0.01)
         await director.look()
-        assert "fwmark 2 was put right just now" == director.looks.problem(TWO, mended)
-        assert "" == director.looks.problem(ONE, mended)
+        assert MARK_JUST_REPAIRED("fwmark 2") == director.looks.problem(TWO, mended)
+        assert director.looks.problem(ONE, mended) is None
         director.broken = KernelError("no table")
         await director.look()
-        assert "could not be looked at: no table" in director.looks.problem(ONE, mended)
+        assert OBSERVATION_FAILED(error="no table") == director.looks.problem(ONE, mended)
         director.broken = ValueError("our own defect")
         await director.look()
-        assert "ValueError('our own defect')" in director.looks.problem(ONE, mended)
+        defect = OBSERVATION_DEFECT(error="ValueError('our own defect')")
+        assert defect == director.looks.problem(ONE, mended)
         running.cancel()
 
     virtual_time.run(scenario())

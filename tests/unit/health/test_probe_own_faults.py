@@ -17,6 +17,7 @@ from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
 from lvsctl.health.probes.attempt import Attempt, outcome_of
 from lvsctl.health.probes.kinds import Probes
 from lvsctl.health.target import Target
+from lvsctl.reasons.probes import BUSY, TIMED_OUT
 from tests.unit.health.servers import answering, saying, serving
 from tests.unit.virtual_time import run, stall
 
@@ -116,7 +117,9 @@ def test_a_fault_of_this_host_is_inconclusive(
         with condition(target.source_port or 0):
             return await PROBES.probe(request_, target, 20.0)
 
-    assert Inconclusive(expected.format(port=target.source_port)) == asyncio.run(probe())
+    outcome = asyncio.run(probe())
+    assert isinstance(outcome, Inconclusive)
+    assert expected.format(port=target.source_port) == str(outcome.reason)
 
 
 def test_a_timeout_on_a_busy_host_is_inconclusive() -> None:
@@ -126,7 +129,7 @@ def test_a_timeout_on_a_busy_host_is_inconclusive() -> None:
         stall(1.5)
         await asyncio.sleep(10)
 
-    expected = Inconclusive("this host was busy: a probe of 1 s took 1.50 s")
+    expected = Inconclusive(BUSY(timeout_s=1.0, took_s=1.5))
     assert expected == run(outcome_of(ask, ANYWHERE, 1.0))
 
 
@@ -138,7 +141,7 @@ def test_a_timeout_names_what_was_awaited() -> None:
         attempt.heard = heard
         await asyncio.sleep(10)
 
-    reason = "127.0.0.1:9: timed out after 1 s, waiting for Godot"
+    reason = TIMED_OUT("127.0.0.1:9", timeout_s=1.0, awaited="Godot")
     for heard in (False, True):
         outcome = run(outcome_of(functools.partial(ask, heard=heard), ANYWHERE, 1.0))
         assert Failed(reason, 1.0, silent=not heard) == outcome

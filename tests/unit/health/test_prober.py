@@ -16,6 +16,8 @@ from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
 from lvsctl.health.prober import MAX_PROGRAMS, Prober, ProbeResult
 from lvsctl.health.target import PlannedProbe, ProbeId, Target, TargetId
 from lvsctl.health.verdict import Verdict, judge, unchecked
+from lvsctl.reasons.probes import PROBE_DEFECT
+from tests.support.reasons import because
 from tests.unit.virtual_time import run
 
 BEGAN = datetime(2030, 1, 1, tzinfo=UTC)
@@ -116,7 +118,7 @@ def dead(*numbers: int) -> Callable[[Request, Target], tuple[Outcome, float]]:
 
     def answer(_: Request, target: Target) -> tuple[Outcome, float]:
         gone = target.address in addresses or target.mark in marks
-        return (Failed("timed out", 1.0), 1.0) if gone else (Passed(0.01), 0.01)
+        return (Failed(because("timed out"), 1.0), 1.0) if gone else (Passed(0.01), 0.01)
 
     return answer
 
@@ -208,7 +210,7 @@ def test_a_dead_network_does_not_delay_the_others(connections: int, at_ease_s: f
 
     def answers(_: Request, target: Target) -> tuple[Outcome, float]:
         if target in gone and asyncio.get_running_loop().time() >= died_s:
-            return Failed("timed out", 5.0), 5.0
+            return Failed(because("timed out"), 5.0), 5.0
         return Passed(0.01), 0.01
 
     bench = Bench(answers, random.Random(1).random)  # noqa: S311 - spreads, hides nothing
@@ -338,7 +340,7 @@ def test_a_probe_that_raises_is_inconclusive() -> None:
     bench = Bench(broken)
     with capture_logs() as logs:
         bench.watch(direct(1), for_s=3)
-    expected = Inconclusive("the probe raised ZeroDivisionError('no')")
+    expected = Inconclusive(PROBE_DEFECT(error="ZeroDivisionError('no')"))
     assert [expected] * 3 == [report.outcome for report in bench.reports]
     assert ["probe_broke"] * 3 == [entry["event"] for entry in logs]
 

@@ -21,11 +21,14 @@ from lvsctl.health.verdict import (
     resumed,
     unchecked,
 )
+from lvsctl.reasons.servers import PROBES_PASSED
+from tests.support.reasons import because
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CHECK = HealthCheck(TcpRequest(), port=80, rise=2, fall=3)
-PASS, FAIL = Passed(0.1), Failed("connection refused", 0.1)
-MUTE = Inconclusive("no file descriptor is left")
+PASS, FAIL = Passed(0.1), Failed(because("connection refused"), 0.1)
+TIMED_OUT = Failed(because("timed out"), 1.0)
+MUTE = Inconclusive(because("no file descriptor is left"))
 
 outcomes = st.sampled_from([PASS, FAIL, MUTE])
 checks = st.builds(
@@ -85,10 +88,10 @@ def test_a_server_that_never_passed_is_down_after_fall() -> None:
 def test_it_takes_fall_failures_in_a_row() -> None:
     """A pass in between resets the count; the reason is that of the last failure."""
     assert after(PASS, FAIL, FAIL, PASS, FAIL, FAIL).healthy
-    down = after(PASS, FAIL, FAIL, PASS, FAIL, FAIL, Failed("timed out", 1.0))
+    down = after(PASS, FAIL, FAIL, PASS, FAIL, FAIL, TIMED_OUT)
     assert down.healthy is False
-    assert "timed out" == down.reason
-    assert down.last == Failed("timed out", 1.0)
+    assert TIMED_OUT.why == down.reasons
+    assert down.last == TIMED_OUT
 
 
 def test_it_takes_rise_passes_in_a_row() -> None:
@@ -97,13 +100,13 @@ def test_it_takes_rise_passes_in_a_row() -> None:
     assert after(PASS, FAIL, PASS, first=down).healthy is False
     risen = after(PASS, FAIL, PASS, PASS, first=down)
     assert risen.healthy
-    assert "2 probes passed in a row" == risen.reason
+    assert (PROBES_PASSED(count=2),) == risen.reasons
 
 
 def test_a_server_that_is_down_has_the_reason_of_its_last_failure() -> None:
     """The time since which it is down does not change."""
-    down = after(FAIL, FAIL, FAIL, Failed("timed out", 1.0))
-    assert ("timed out", at(3)) == (down.reason, down.since)
+    down = after(FAIL, FAIL, FAIL, TIMED_OUT)
+    assert (TIMED_OUT.why, at(3)) == (down.reasons, down.since)
 
 
 @given(checks, beginnings, st.lists(outcomes, max_size=60))
@@ -140,17 +143,17 @@ def test_inconclusive_probes_change_nothing(
     """The verdict depends on the other probes only."""
     muted = history(first, later, check)[-1]
     heard = history(first, [o for o in later if o is not MUTE], check)[-1]
-    assert (heard.healthy, heard.against, heard.reason) == (
+    assert (heard.healthy, heard.against, heard.reasons) == (
         muted.healthy,
         muted.against,
-        muted.reason,
+        muted.reasons,
     )
 
 
 def test_a_frozen_verdict_has_a_reason_and_a_time() -> None:
     """The first inconclusive probe sets the time, the last one the reason; any other unfreezes."""
-    frozen = after(PASS, MUTE, Inconclusive("accept_local is 0"))
-    assert Frozen("accept_local is 0", at(2)) == frozen.frozen
+    frozen = after(PASS, MUTE, Inconclusive(because("accept_local is 0")))
+    assert Frozen(because("accept_local is 0"), at(2)) == frozen.frozen
     assert frozen.healthy
     assert judge(frozen, PASS, CHECK, at(4)).frozen is None
     assert judge(frozen, FAIL, CHECK, at(4)).frozen is None
@@ -179,10 +182,10 @@ def test_a_server_that_already_serves_needs_no_pass(
 def test_a_verdict_survives_storage(verdict: Verdict) -> None:
     """With its time and reason."""
     kept = resumed(verdict.kept)
-    assert (verdict.healthy, verdict.since, verdict.reason) == (
+    assert (verdict.healthy, verdict.since, verdict.reasons) == (
         kept.healthy,
         kept.since,
-        kept.reason,
+        kept.reasons,
     )
 
 

@@ -23,12 +23,15 @@ from lvsctl.health.weights import (
     has_quorum,
     health_of,
 )
+from lvsctl.reasons import servers as reasons
+from tests.support.reasons import because
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=1)
 UP = Health(healthy=True, since=LONG_AGO)
-DOWN = Health(healthy=False, since=LONG_AGO, reason="connection refused")
-NEW = Health(healthy=None, since=NOW, reason="not checked yet")
+REFUSED = (because("connection refused"),)
+DOWN = Health(healthy=False, since=LONG_AGO, reasons=REFUSED)
+NEW = Health(healthy=None, since=NOW, reasons=(reasons.NOT_CHECKED(),))
 POLICY = HealthPolicy()
 CHECK = HealthCheck(TcpRequest(), port=80, rise=2, fall=3)
 
@@ -72,7 +75,7 @@ def given_weights(decision: Weights) -> list[int | None]:
 
 
 def up(minutes: int) -> Verdict:
-    return Verdict(healthy=True, since=NOW + timedelta(minutes=minutes), reason="")
+    return Verdict(healthy=True, since=NOW + timedelta(minutes=minutes), reasons=())
 
 
 def new(minutes: int) -> Verdict:
@@ -80,7 +83,9 @@ def new(minutes: int) -> Verdict:
 
 
 def down(minutes: int, reason: str) -> Verdict:
-    return Verdict(healthy=False, since=NOW + timedelta(minutes=minutes), reason=reason)
+    return Verdict(
+        healthy=False, since=NOW + timedelta(minutes=minutes), reasons=(because(reason),)
+    )
 
 
 @pytest.mark.parametrize(
@@ -93,11 +98,17 @@ def down(minutes: int, reason: str) -> Verdict:
         ),
         (
             [up(3), new(1)],
-            Health(healthy=None, since=NOW + timedelta(minutes=1), reason="not checked yet"),
+            Health(
+                healthy=None, since=NOW + timedelta(minutes=1), reasons=(reasons.NOT_CHECKED(),)
+            ),
         ),
         (
             [down(2, "refused"), new(0), down(1, "timed out")],
-            Health(healthy=False, since=NOW + timedelta(minutes=1), reason="refused; timed out"),
+            Health(
+                healthy=False,
+                since=NOW + timedelta(minutes=1),
+                reasons=(because("refused"), because("timed out")),
+            ),
         ),
         ([assumed_healthy(NOW)], Health(healthy=True)),
     ],
@@ -160,7 +171,7 @@ def test_if_all_fail_all_serve(weights: list[int], policy: HealthPolicy) -> None
     """With their full weights, and a reason."""
     decision = decide({f"rs{n}": Server(weight, DOWN) for n, weight in enumerate(weights)}, policy)
     assert weights == given_weights(decision)
-    assert f"panic: none of {len(weights)} servers is healthy" in decision.panic
+    assert reasons.PANIC(judged=len(weights)) == decision.panic
 
 
 @given(pools, policies)
@@ -176,7 +187,7 @@ def test_a_server_that_is_down_is_removed_or_quiesced() -> None:
     assert [100, None] == given_weights(decide(servers))
     quiesced = decide(servers, HealthPolicy(OnDown.QUIESCE))
     assert [100, 0] == given_weights(quiesced)
-    assert "down: connection refused" == quiesced.servers["rs2"].reason
+    assert (reasons.DOWN(why=REFUSED),) == quiesced.servers["rs2"].reasons
 
 
 @pytest.mark.parametrize(
@@ -191,9 +202,11 @@ def test_panic_below_a_share(up: int, below: int, *, panics: bool) -> None:
 
 def test_panic_is_a_reason_of_each_server_it_keeps() -> None:
     """Together with that server's failure."""
-    reason = decide(farm(UP, DOWN), HealthPolicy(panic_below=60)).servers["rs2"].reason
-    assert "1 of 2 servers are healthy, less than 60 %" in reason
-    assert "down: connection refused" in reason
+    decision = decide(farm(UP, DOWN), HealthPolicy(panic_below=60))
+    panic = reasons.PANIC_BELOW(healthy=1, judged=2, below=60)
+    down = reasons.DOWN(why=REFUSED)
+    kept = reasons.SERVES_IN_PANIC(panic=panic, down=down)
+    assert (kept,) == decision.servers["rs2"].reasons
 
 
 def test_servers_out_for_other_reasons_do_not_cause_a_panic() -> None:
@@ -205,7 +218,7 @@ def test_servers_out_for_other_reasons_do_not_cause_a_panic() -> None:
         "rs4": Server(100, NEW),
     }
     decision = decide(servers, HealthPolicy(panic_below=100))
-    assert ("", 1) == (decision.panic, decision.healthy)
+    assert (None, 1) == (decision.panic, decision.healthy)
 
 
 @given(st.lists(weights, max_size=6), policies)
@@ -272,7 +285,7 @@ def test_a_clock_set_back_restarts_a_slow_start() -> None:
     """A server that came up in the future is at its first step."""
     later = NOW + timedelta(hours=1)
     decision = decide(farm(Health(healthy=True, since=later)), SLOWLY)
-    assert Effective(10, "slow start, step 1 of 10") == decision.servers["rs1"]
+    assert Effective(10, (reasons.SLOW_START(step=1, steps=10),)) == decision.servers["rs1"]
 
 
 def test_a_server_that_already_served_has_no_slow_start() -> None:
@@ -345,7 +358,7 @@ def test_the_table_changes_only_with_a_verdict(
     before = decided()
     for server, passes in script:
         old = verdicts[server]
-        outcome = Passed(0.1) if passes else Failed("refused", 0.1)
+        outcome = Passed(0.1) if passes else Failed(because("refused"), 0.1)
         verdicts[server] = judge(old, outcome, CHECK, NOW)
         now = decided()
         if old.healthy is verdicts[server].healthy:
@@ -360,7 +373,7 @@ def test_a_restart_changes_no_weight(
     """Stored verdicts give the same weights."""
     verdicts = [assumed_healthy(NOW) for _ in range(3)]
     for server, passes in script:
-        outcome = Passed(0.1) if passes else Failed("refused", 0.1)
+        outcome = Passed(0.1) if passes else Failed(because("refused"), 0.1)
         verdicts[server] = judge(verdicts[server], outcome, CHECK, NOW)
     one, two = (
         decide(

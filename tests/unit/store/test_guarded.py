@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from lvsctl.errors import StoreBehind, StoreCorrupt, StoreNotAccepted
+from lvsctl.farm.access import Role, Token
 from lvsctl.farm.model import Pool
 from lvsctl.farm.objects import Kind, ObjectId
 from lvsctl.store.commits import Batch, Reload
@@ -151,6 +152,25 @@ def test_the_operator_decides_once(restore: bool, commits: tuple[Mapping[ObjectI
     commit(store, MAIL)
     after = GuardedStore(base, "", now)
     assert ("", "") == (after.refusal, after.begun)
+
+
+@pytest.mark.parametrize("restore", [True, False])
+def test_a_decision_brings_no_token_back(restore: bool) -> None:  # noqa: FBT001
+    """One that was revoked since stays so, one that was created since stays valid."""
+    old, new = (
+        {ObjectId(Kind.TOKEN, name): Token(name, Role.ADMIN, (), "root")} for name in ("old", "new")
+    )
+    applied = replace(
+        APPLIED, objects={key: Stored(value, 5) for key, value in {**WEB, **new}.items()}
+    )
+    store = MemoryStore()
+    commit(store, {**MAIL, **old})
+    decision = Recovery(recovery_code(store.load(), applied), restore)
+    guarded = GuardedStore(store, "", applied, decision)
+    tokens = {key for key in guarded.load().objects if key.kind is Kind.TOKEN}
+    assert ("", {*new}) == (guarded.refusal, tokens)
+    pools = {key.name for key in guarded.load().objects if key.kind is Kind.POOL}
+    assert {"web" if restore else "mail"} == pools
 
 
 def test_a_decision_left_in_a_unit_file_has_no_further_effect() -> None:

@@ -16,6 +16,7 @@ from lvsctl.health.probes import exec  # noqa: A004 - the check's type
 from lvsctl.health.programs.client import OwnPrograms
 from lvsctl.health.programs.run import PATH
 from lvsctl.health.target import Target
+from lvsctl.reasons.probes import PROGRAM_NOT_RUN, PROGRAMS_OFF
 from tests.unit.health.programs.program_folders import NOBODY, ROOT, TARGET, is_dead, write
 
 LONG_S = 20.0
@@ -42,7 +43,7 @@ def asked(
 def reason(outcome: Outcome) -> str:
     """Return why a probe failed."""
     assert isinstance(outcome, Failed), outcome
-    return outcome.reason
+    return str(outcome.reason)
 
 
 def test_a_program_that_exits_with_0_passes(folder: Path) -> None:
@@ -139,9 +140,7 @@ def dies(pid: int) -> None:
 
 def test_without_a_folder_no_program_is_run() -> None:
     """The message says how to configure one."""
-    expected = Inconclusive(
-        "check cannot be run: start the director with --exec-socket or --exec-dir"
-    )
+    expected = Inconclusive(PROGRAMS_OFF("check"))
     assert expected == asyncio.run(exec.probe(ExecRequest("check"), TARGET, LONG_S, None))
 
 
@@ -155,7 +154,10 @@ def test_nothing_outside_the_folder_is_run(folder: Path, name: str) -> None:
         outcome = asked(service(folder), ExecRequest(name))
     finally:
         (folder.parent / f"{folder.name}-check").unlink()
-    assert Inconclusive(f"{name!r} is not a file name in {folder}") == outcome
+    assert (
+        Inconclusive(PROGRAM_NOT_RUN(name, error=f"{name!r} is not a file name in {folder}"))
+        == outcome
+    )
 
 
 def _missing(folder: Path) -> str:
@@ -208,7 +210,7 @@ def test_an_unsafe_or_invalid_program_is_inconclusive(
     folder: Path, prepare: Callable[[Path], str]
 ) -> None:
     """The fault is in the director's configuration."""
-    assert Inconclusive(prepare(folder)) == outcome_of(folder)
+    assert Inconclusive(PROGRAM_NOT_RUN("check", error=prepare(folder))) == outcome_of(folder)
 
 
 def test_another_owner_is_refused(folder: Path) -> None:

@@ -18,6 +18,7 @@ from lvsctl.health.outcome import Failed, Inconclusive, Passed
 from lvsctl.health.probes import exec  # noqa: A004 - the check's type
 from lvsctl.health.programs.client import OwnPrograms, SystemdPrograms
 from lvsctl.health.programs.messages import Ended, Order, Refused, decode_answer, encode
+from lvsctl.reasons.probes import PROGRAM_FAILED, PROGRAM_NOT_RUN
 from tests.unit.health.programs.program_folders import NOBODY, ROOT, TARGET, is_dead, write
 
 LONG_S = 20.0
@@ -180,8 +181,11 @@ def test_a_missing_service_is_inconclusive(tmp_path: Path) -> None:
     outcome = asyncio.run(exec.probe(ExecRequest("check"), TARGET, LONG_S, programs))
     assert (
         Inconclusive(
-            f"check was not run: no answer from {tmp_path}/socket (No such file or directory): "
-            "systemctl status lvsctl-exec.socket"
+            PROGRAM_NOT_RUN(
+                "check",
+                error=f"check was not run: no answer from {tmp_path}/socket (No such file or "
+                "directory): systemctl status lvsctl-exec.socket",
+            )
         )
         == outcome
     )
@@ -193,7 +197,7 @@ def test_a_service_started_by_systemd(folder: Path, started: Started) -> None:
     programs = SystemdPrograms(started.path)
     outcome = asyncio.run(exec.probe(ExecRequest("check"), TARGET, LONG_S, programs))
     assert isinstance(outcome, Failed)
-    assert "check: exited with 1" == outcome.reason
+    assert PROGRAM_FAILED("check", status="exited with 1", output="") == outcome.reason
 
 
 @pytest.mark.parametrize("listening", [False, True], ids=["no socket", "not listening"])
