@@ -296,7 +296,8 @@ class Agent:
         while True:
             self._report_due.clear()
             pause_s = LEASE_S
-            await self._worker.run(self._save_status)
+            # Put together here: in the worker's thread it would be read while it changes.
+            await self._worker.run(self._save_status, self._snapshot())
             if self._joined and self._status is not None:
                 try:
                     await self._directors.current.report(self._name, self._report())
@@ -321,10 +322,12 @@ class Agent:
             self._tunnels.states(),
         )
 
-    def _save_status(self) -> None:
-        known = StatusSnapshot(self._name, self._registration, self._report(), self._contact)
+    def _snapshot(self) -> StatusSnapshot:
+        return StatusSnapshot(self._name, self._registration, self._report(), self._contact)
+
+    def _save_status(self, snapshot: StatusSnapshot) -> None:
         with contextlib.suppress(StoreError):  # written again in a few seconds
-            self._state.save_status(known)
+            self._state.save_status(snapshot)
 
     # Leaving
 

@@ -40,6 +40,7 @@ class Site:
         self.directors = [FakeDirector(vips=VIPS[:2])]
         self.changes: list[HostChange] = []
         self.answering: set[IPAddress] = set()
+        self.worker = InlineWorker("test")
 
     @property
     def director(self) -> FakeDirector:
@@ -119,7 +120,7 @@ class Site:
                 lost=recalled.ends_lost,
             ),
             echo=self.echo,
-            worker=InlineWorker("test"),
+            worker=self.worker,
             state=state,
             restored=recalled,
             backoff=Backoff(1.0, 10.0, Random(1)),  # noqa: S311 - jitter
