@@ -13,12 +13,12 @@ from lvsctl.worker import Worker
 
 @dataclass(frozen=True, slots=True)
 class KeptState:
-    """What this director's own disk held when it started.
+    """What was restored from this director's own disk.
 
     Attributes:
-        mode: What a person last said that it may do.
-        verdicts: Of its last run.
-        hands_off: Why the kernel must stay as it is, whatever the mode; empty where it need not.
+        mode: The mode that was set last.
+        verdicts: Verdicts of the previous run.
+        hands_off: Why the kernel must not be written whatever the mode; empty if it may be.
     """
 
     mode: Mode = field(default_factory=Mode)
