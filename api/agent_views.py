@@ -1,16 +1,16 @@
-"""Agents as documents. Pure."""
+"""Documents about agents. Pure."""
 
 from collections.abc import Iterable
 
 from api.schemas.agents import AgentStatus, FindingStatus, ReadinessStatus
-from api.views import Known, age
+from api.views import DirectorSnapshot, age
 from lvsctl.farm.status import Agent, Readiness
 from lvsctl.messages.model import Report
 
 
-def agent_document(agent: Agent, known: Known) -> AgentStatus:
+def agent_document(agent: Agent, snapshot: DirectorSnapshot) -> AgentStatus:
     """Return an agent with its last report."""
-    contact = known.contacts.get(agent.name)
+    contact = snapshot.contacts.get(agent.name)
     return {
         "name": agent.name,
         "address": str(agent.address),
@@ -18,9 +18,9 @@ def agent_document(agent: Agent, known: Known) -> AgentStatus:
         "weight": agent.weight,
         "membership": agent.membership.value,
         "ready": _readiness(agent.ready),
-        "awaited": _readiness(known.state.requirements.readiness(agent) - agent.ready),
+        "awaited": _readiness(snapshot.state.requirements.readiness(agent) - agent.ready),
         "accepts": sorted(map(str, contact.report.tunnels)) if contact else [],
-        "age": age(known, contact) if contact else None,
+        "age": age(snapshot, contact) if contact else None,
         "findings": _findings(contact.report) if contact else [],
     }
 

@@ -3,7 +3,7 @@
 import asyncio
 import copy
 import functools
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from importlib.metadata import version
 
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -16,19 +16,23 @@ from starlette.routing import Route
 from api import problems
 from api.access import Access
 from api.documentation import EVERY, Contract
-from api.failed_attempts import FailedAttempts
+from api.permissions import Permissions
 from api.rendering import MEDIA_TYPE, json_bytes
 from api.routes import (
     agents,
+    audit,
+    connections,
     events,
     farm,
     health,
+    history,
     kernel,
     metrics,
     mode,
     overrides,
     pools,
     services,
+    tokens,
     tunnels,
 )
 from api.same_origin import SameOrigin
@@ -40,39 +44,40 @@ Web farms behind Linux Virtual Server in IP-tunnel mode: the declared farm, its 
 and this director's kernel.
 
 A write returns when it is stored; with `wait` it returns when this director's kernel has applied
-it, or tells why not. Every object has an `ETag`: with `If-Match` a write fails with 412 if the
+it, or says why not. Every object has an `ETag`: with `If-Match` a write fails with 412 if the
 object has changed in the meantime, and `If-None-Match: *` only creates. `status` is the state at
-run time; if it is sent in a request, it is ignored.
+run time; it is ignored in requests.
 """
 
 
-def create_app(daemon: DirectorDaemon, token: str, host_names: Collection[str] = ()) -> FastAPI:
-    """Return the app that speaks for a director.
+def create_app(daemon: DirectorDaemon, host_names: Collection[str] = ()) -> FastAPI:
+    """Return the app of a director.
 
     Args:
-        daemon: Whose farm and kernel it is about.
-        token: That requests must carry unless they come over the UNIX socket.
-        host_names: Under which it is reached, beside its addresses and its own name.
+        daemon: The director.
+        host_names: Host names that clients may use, besides its addresses and its own name.
     """
     app = copy.copy(prepared_app())
+    permissions: Permissions = app.state.permissions
     app.state = State({"daemon": daemon, "contract": app.state.contract})
     app.state.large_bodies = asyncio.Lock()
     app.state.farm_text = farm.FarmText()
     app.state.scrapes = metrics.Scrapes()
     app.user_middleware = [
         Middleware(SameOrigin, host_names=(daemon.name, *host_names)),
-        Middleware(Access, token=token, failed=FailedAttempts(_later)),
+        Middleware(
+            Access,
+            permissions=permissions,
+            credentials=lambda: app.state.daemon.credentials,
+            refusals=lambda: app.state.daemon.refusals,
+        ),
     ]
     return app
 
 
-def _later(after_s: float, call: Callable[[], None]) -> None:
-    asyncio.get_running_loop().call_later(after_s, call)
-
-
 @functools.cache
 def prepared_app() -> FastAPI:
-    """Return what all apps of this process have in common; it takes a quarter of a second."""
+    """Return what all apps of this process share; creating it takes a quarter of a second."""
     app = FastAPIOffline(
         title="lvsctl",
         openapi_url=OPENAPI_PATH,
@@ -86,15 +91,16 @@ def prepared_app() -> FastAPI:
     app.include_router(health.router)
     app.include_router(metrics.router)
     app.include_router(_version_1())
-    # Made now: the first to ask for it would hold up the event loop.
+    # Built now: on the first request it would block the event loop.
     app.state.contract = contract = Contract(app)
+    app.state.permissions = Permissions(contract.document["paths"])
     app.openapi = lambda: contract.document  # type: ignore[method-assign]
     _serve_contract(app, contract)
     return app
 
 
 def _serve_contract(app: FastAPI, contract: Contract) -> None:
-    # FastAPI would write it anew for everybody, and anybody may ask.
+    # FastAPI would serialize it for each request, which needs no token.
     text = json_bytes(contract.document)
 
     async def openapi(_: Request) -> Response:
@@ -105,8 +111,10 @@ def _serve_contract(app: FastAPI, contract: Contract) -> None:
 
 def _version_1() -> APIRouter:
     router = APIRouter(prefix="/v1", responses=EVERY, dependencies=[Depends(_known_query)])
-    for subject in (farm, services, pools, overrides, tunnels, agents, kernel, mode, events):
+    farms = (farm, services, pools, overrides, tunnels, agents)
+    for subject in (*farms, history, kernel, connections, mode, events, tokens, audit):
         router.include_router(subject.router)
+    router.include_router(tokens.join_router)
     router.include_router(health.problems_router)
     return router
 

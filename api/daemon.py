@@ -1,15 +1,15 @@
-"""The director that the routes speak for."""
+"""Dependencies of the routes: the director, and a snapshot of what it knows."""
 
 from typing import Annotated
 
 from fastapi import Depends, Request
 
-from api.views import Known
+from api.views import DirectorSnapshot
 from lvsctl.director.daemon import DirectorDaemon
 
 
 async def daemon_of(request: Request) -> DirectorDaemon:
-    """Return the daemon that the app was made for."""
+    """Return the daemon that the app serves."""
     daemon: DirectorDaemon = request.app.state.daemon
     return daemon
 
@@ -17,9 +17,9 @@ async def daemon_of(request: Request) -> DirectorDaemon:
 Daemon = Annotated[DirectorDaemon, Depends(daemon_of)]
 
 
-async def known_of(daemon: Daemon) -> Known:
-    """Return all that the director knows at this moment."""
-    return Known(
+async def snapshot_of(daemon: Daemon) -> DirectorSnapshot:
+    """Return everything that the director knows now."""
+    return DirectorSnapshot(
         daemon.state,
         daemon.loop.view,
         daemon.agents.contacts,
@@ -31,4 +31,4 @@ async def known_of(daemon: Daemon) -> Known:
     )
 
 
-Now = Annotated[Known, Depends(known_of)]
+CurrentSnapshot = Annotated[DirectorSnapshot, Depends(snapshot_of)]

@@ -1,4 +1,4 @@
-"""What OpenAPI cannot see in the code: request bodies read off the loop, and problem answers."""
+"""The OpenAPI document, with what FastAPI does not see: request bodies and problem details."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -21,6 +21,7 @@ from api.schemas.mode import ModeRequest
 from api.schemas.override import Override
 from api.schemas.pool import Pool, RealServer
 from api.schemas.service import Service
+from api.schemas.tokens import JoinRequest, TokenRequest
 from api.schemas.tunnel import PointToPointTunnel
 from lvsctl.errors import InvalidInput, Problem
 
@@ -35,13 +36,15 @@ BODIES: Sequence[type[Document]] = (
     ModeRequest,
     Registration,
     Report,
+    TokenRequest,
+    JoinRequest,
 )
 
 Responses = dict[int | str, dict[str, Any]]
 
 
 def refusals(*statuses: HTTPStatus) -> Responses:
-    """Return the documentation of answers with problem details."""
+    """Return the documentation of responses with problem details."""
     schema = {"$ref": REFERENCE.format(model=ProblemDetails.__name__)}
     return {
         status.value: {"description": status.phrase, "content": {MEDIA_TYPE: {"schema": schema}}}
@@ -57,12 +60,12 @@ EVERY = refusals(
     HTTPStatus.UNPROCESSABLE_ENTITY,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
-"""What any request below /v1 may come to."""
+"""Errors that any request below /v1 can get."""
 
 CREATED: Responses = {
     HTTPStatus.CREATED.value: {
         "model": WriteAnswer,
-        "description": "It did not stand before.",
+        "description": "It was created.",
         "headers": {"Location": {"schema": {"type": "string"}}},
     }
 }
@@ -98,10 +101,10 @@ def example(model: type[Document]) -> Any:  # noqa: ANN401 - any JSON
 
 
 class Contract:
-    """The OpenAPI document of an app, and what it says about a request.
+    """The OpenAPI document of an app, and checks of requests against it.
 
     Args:
-        app: With all its routes.
+        app: The app with all its routes.
     """
 
     def __init__(self, app: FastAPI) -> None:
@@ -112,11 +115,11 @@ class Contract:
         ]
 
     def methods(self, path: str) -> Sequence[str]:
-        """Return the methods that a path takes; what is not documented are files to read."""
+        """Return the methods of a path; paths that are not documented are static files."""
         return sorted(self._operations(path)) or ["GET", "HEAD"]
 
     def refuse_unknown_query(self, request: Request) -> None:
-        """Refuse query parameters that are not documented: ``dryrun`` must not be a real run."""
+        """Refuse undocumented query parameters: ``dryrun`` must not be a real run."""
         operation = self._operations(request.url.path).get(request.method, {})
         known = [item["name"] for item in operation.get("parameters", ()) if item["in"] == "query"]
         names = [name for name, _ in request.query_params.multi_items()]
@@ -125,7 +128,7 @@ class Contract:
             for name in dict.fromkeys(names)
             if name not in known
         ] + [
-            Problem("", f"the query parameter {name!r} stands there twice", "once")
+            Problem("", f"the query parameter {name!r} is there twice", "once")
             for name in known
             if names.count(name) > 1
         ]

@@ -1,4 +1,4 @@
-"""Edits that depend on what stands when they are made: conditional ones and patches."""
+"""Edits that depend on the present state: conditional writes and patches."""
 
 from collections.abc import Callable
 
@@ -11,15 +11,15 @@ from lvsctl.farm.objects import Changes, ObjectId
 
 
 class ResourceEdit(Edit):
-    """An edit of one resource, decided from the very state that it is applied to.
+    """An edit of one resource that is computed from the state that it is applied to.
 
-    So nobody can write in between the check of a precondition, or the reading of what a patch
-    starts from, and the commit.
+    So no other write can come between checking a precondition, or reading the document that is
+    patched, and the commit.
 
     Args:
-        resource: What is written.
-        preconditions: What must be true of it.
-        decide: Makes the edit from the present state.
+        resource: The resource.
+        preconditions: Preconditions of the write.
+        decide: Returns the edit for a state.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class ResourceEdit(Edit):
         self.creates = False
 
     def changes(self, state: State) -> Changes:
-        """Check the preconditions, then decide."""
+        """Check the preconditions, then return the changes of the edit."""
         present = self._resource.etag(state)
         self._preconditions.check(str(self._resource), present)
         self.creates = present is None
@@ -39,7 +39,7 @@ class ResourceEdit(Edit):
         return self._decided.changes(state)
 
     def locate(self, broken: ObjectId, problem: Problem) -> Problem:
-        """Point as the edit does."""
+        """Locate the problem as the edit does."""
         return self._decided.locate(broken, problem)
 
     def guard(self, before: State, after: State) -> None:

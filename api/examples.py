@@ -1,9 +1,16 @@
-"""Examples of responses, for the documentation; those of requests are in their schemas."""
+"""Examples of responses for the documentation; the schemas of requests have their own."""
 
 from collections.abc import Mapping
 from typing import Any
 
-_DRAINING = "draining until 2026-01-02T03:05:05Z, remaining connections are then cut: new disk"
+from api.reason_views import explained
+from lvsctl.reasons.servers import DRAINING, PROBES_PASSED
+
+_NOTHING: Mapping[str, Any] = {"reason": "", "code": "", "reasons": []}
+_DRAINING: Mapping[str, Any] = explained(
+    [DRAINING("web/rs1", until="2026-01-02T03:05:05Z", then="are then cut", note="new disk")]
+)
+_PASSED: Mapping[str, Any] = explained([PROBES_PASSED(count=2)])
 
 REAL_SERVER = {
     "name": "rs1",
@@ -12,20 +19,30 @@ REAL_SERVER = {
     "upper_threshold": 0,
     "lower_threshold": 0,
 }
+CONNECTION = {
+    "protocol": "tcp",
+    "client": "203.0.113.9",
+    "client_port": 40000,
+    "vip": "198.51.100.10",
+    "vip_port": 80,
+    "server": "192.0.2.11",
+    "state": "ESTABLISHED",
+    "expires": "899s",
+}
 SERVER_STATUS = {
     "origin": "declared",
     "state": "draining",
     "weight": 0,
     "tunnel": "ipip",
     "pending": False,
-    "reason": _DRAINING,
+    **_DRAINING,
     "services": [
         {
             "service": "web",
             "weight": 0,
             "tunnel": "ipip",
             "pending": False,
-            "reason": _DRAINING,
+            **_DRAINING,
         }
     ],
     "health": [
@@ -33,7 +50,7 @@ SERVER_STATUS = {
             "vip": "198.51.100.10",
             "health": "up",
             "since": "2026-01-02T03:00:00Z",
-            "reason": "2 probes passed in a row",
+            **_PASSED,
             "checks": [
                 {
                     "type": "http",
@@ -41,9 +58,10 @@ SERVER_STATUS = {
                     "through": "tunnel",
                     "health": "up",
                     "since": "2026-01-02T03:00:00Z",
-                    "reason": "2 probes passed in a row",
+                    **_PASSED,
                     "frozen": None,
-                    "last": {"passed": True, "took_ms": 1.3, "error": ""},
+                    "frozen_code": "",
+                    "last": {"passed": True, "took_ms": 1.3, "error": "", "code": ""},
                 }
             ],
         }
@@ -78,7 +96,7 @@ POOL = {
                 "tunnel": "ipip",
                 "pending": False,
                 "health": "up",
-                "reason": _DRAINING,
+                **_DRAINING,
             }
         ],
     },
@@ -92,13 +110,15 @@ SERVICE = {
     "pool": "web",
     "status": {
         "state": "applied",
-        "reason": "",
-        "keys": [{"key": "tcp 198.51.100.10:80", "state": "applied", "reason": ""}],
+        **_NOTHING,
+        "keys": [{"key": "tcp 198.51.100.10:80", "state": "applied", **_NOTHING}],
         "health": {
             "healthy": 2,
             "panic": "",
+            "panic_code": "",
             "sorry": False,
             "lost_quorum": "",
+            "lost_quorum_code": "",
             "withdrawn": False,
         },
         "destinations": [
@@ -109,7 +129,7 @@ SERVICE = {
                 "tunnel": "ipip",
                 "pending": False,
                 "health": "up",
-                "reason": _DRAINING,
+                **_DRAINING,
             }
         ],
     },
@@ -243,13 +263,24 @@ TABLE = {
     "timeouts": {"tcp": "15m", "tcp_fin": "2m", "udp": "5m"},
 }
 
+TOKEN = {
+    "name": "ci",
+    "role": "operator",
+    "pools": [],
+    "uses": None,
+    "by": "root",
+    "secrets": [{"created": "2026-01-02T03:04:05Z", "expires": "2026-04-02T03:04:05Z"}],
+    "last_used": "2026-01-02T03:34:05Z",
+    "last_source": "192.0.2.99",
+}
+
 ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "WriteAnswer": {
         "revision": 17,
         "changes": ["change service web"],
         "operations": ["edit service tcp 198.51.100.10:80 wrr"],
         "applied": True,
-        "reason": "",
+        **_NOTHING,
     },
     "ServiceAnswer": SERVICE,
     "Services": {"services": [SERVICE]},
@@ -284,6 +315,28 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
         "conflicts": [],
         "foreign": ["tcp 203.0.113.5:25"],
         "problems": [],
+        "problem_reasons": [],
+    },
+    "History": {
+        "commits": [
+            {
+                "revision": 17,
+                "at": "2026-01-02T03:04:05Z",
+                "by": "ada",
+                "objects": ["pool/web"],
+                "changes": ["change pool web: real_servers/rs1/weight 100 → 50"],
+            }
+        ]
+    },
+    "Connections": {"connections": [CONNECTION], "next": 100},
+    "ExplainAnswer": {
+        "key": "tcp 198.51.100.10:80",
+        "service": "web",
+        "scheduler": "mh",
+        "cause": "connection",
+        "reason": "the connection exists in the kernel (ESTABLISHED)",
+        "servers": [{"name": "rs1", "address": "192.0.2.11"}],
+        "connection": CONNECTION,
     },
     "ModeAnswer": {
         "mode": "observe",
@@ -295,8 +348,8 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "Readiness": {
         "ready": True,
         "checks": [
-            {"name": "cycle", "ok": True, "detail": ""},
-            {"name": "kernel", "ok": True, "detail": ""},
+            {"name": "cycle", "ok": True, "detail": "", "code": ""},
+            {"name": "kernel", "ok": True, "detail": "", "code": ""},
         ],
     },
     "DirectorProblems": {
@@ -304,19 +357,57 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
             {
                 "name": "disk",
                 "ok": False,
+                "code": "disk-full",
                 "detail": "/var/lib/lvsctl: 0 KiB are free, 8192 are needed; see what fills the "
                 "disk: du -xh /var/lib/lvsctl | sort -h",
             }
         ]
+    },
+    "AuditAnswer": {
+        "writes": [
+            {
+                "revision": 17,
+                "at": "2026-01-02T03:04:05Z",
+                "by": "ada",
+                "source": "192.0.2.99",
+                "changes": ["change pool web: real_servers/rs1/weight 100 → 50"],
+            }
+        ],
+        "refusals": [
+            {
+                "source": "192.0.2.66",
+                "name": "",
+                "reason": "wrong token",
+                "times": 3,
+                "first": "2026-01-02T03:04:05Z",
+                "last": "2026-01-02T03:05:05Z",
+            }
+        ],
+    },
+    "TokenAnswer": TOKEN,
+    "Tokens": {"tokens": [TOKEN]},
+    "NewSecret": {
+        "name": "ci",
+        "role": "operator",
+        "token": "lvsctl_...",
+        "expires": "2026-04-02T03:04:05Z",
     },
     "ProblemDetails": {
         "type": "urn:lvsctl:problem:invalid-input",
         "title": "Invalid input",
         "status": 422,
         "detail": "/ports/1: 70000 is out of range (allowed: 1 to 65535)",
+        "code": "invalid-input",
+        "subject": "",
+        "parameters": {"error": "/ports/1: 70000 is out of range (allowed: 1 to 65535)"},
         "errors": [
-            {"pointer": "/ports/1", "detail": "70000 is out of range", "allowed": "1 to 65535"}
+            {
+                "pointer": "/ports/1",
+                "code": "rule-broken",
+                "detail": "70000 is out of range",
+                "allowed": "1 to 65535",
+            }
         ],
     },
 }
-"""By the name of the document."""
+"""By name of the schema."""

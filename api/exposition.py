@@ -12,10 +12,10 @@ from itertools import islice
 from typing import Literal
 
 PART = 512
-"""How many samples are written at once."""
+"""Samples per yielded part."""
 
 Sample = tuple[str, float]
-"""What follows the metric's name (a suffix, and labels as of :func:`labels`), and the value."""
+"""Suffix of the metric's name with labels (see :func:`labels`), and value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +23,10 @@ class MetricFamily:
     """A metric with all its samples.
 
     Attributes:
-        name: As samples have it, but for the suffixes of a histogram.
-        type: How it is to be read.
-        help: What it tells, for a person.
-        samples: In any order.
+        name: Name of the metric, without the suffixes of a histogram.
+        type: Type of the metric.
+        help: Description.
+        samples: Samples in any order.
     """
 
     name: str
@@ -36,14 +36,14 @@ class MetricFamily:
 
 
 def labels(**values: str) -> str:
-    """Return labels as text, which samples of several metrics may share."""
+    """Return formatted labels, which samples of several metrics can share."""
     if not values:
         return ""
     return "{" + ",".join([f'{name}="{_escaped(text)}"' for name, text in values.items()]) + "}"
 
 
 def exposition(families: Iterable[MetricFamily]) -> Iterator[bytes]:
-    """Write metrics part by part, each with its samples below its help and type."""
+    """Yield metrics in text format, in parts."""
     for family in families:
         name, samples = family.name, iter(family.samples)
         text = _header(family)

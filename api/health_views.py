@@ -1,7 +1,8 @@
-"""What health checks say, as documents. Pure."""
+"""Documents about health. Pure."""
 
 from collections.abc import Iterable, Mapping
 
+from api.reason_views import explained
 from api.schemas.fields import utc_text
 from api.schemas.status import CheckStatus, HealthName, HealthStatus, LastProbe, ServiceHealth
 from lvsctl.director.reconcile import cycle
@@ -10,40 +11,43 @@ from lvsctl.health.outcome import Failed, Passed
 from lvsctl.health.target import ProbeId, TargetId
 from lvsctl.health.verdict import Verdict
 from lvsctl.health.weights import health_of
+from lvsctl.reasons.reason import code_of, in_words
 
 
 def health_name(*, healthy: bool | None) -> HealthName:
-    """Return what a verdict is called."""
+    """Return the name of a verdict in documents."""
     return "unknown" if healthy is None else "up" if healthy else "down"
 
 
 def worst(names: Iterable[HealthName]) -> HealthName | None:
-    """Return the worst of some; None of none."""
+    """Return the worst of several; None if there are none."""
     order: tuple[HealthName, ...] = ("down", "unknown", "up")
     return min(names, key=order.index, default=None)
 
 
 def health_status(target: TargetId, verdicts: Mapping[ProbeId, Verdict]) -> HealthStatus:
-    """Return what all checks of a server say for one VIP."""
+    """Return the health of a server for one VIP, over all its checks."""
     health = health_of(verdicts.values())
     return {
         "vip": str(target.vip),
         "health": health_name(healthy=health.healthy),
         "since": utc_text(health.since) if health.since else None,
-        "reason": health.reason,
+        **explained(health.reasons),
         "checks": [_check_status(probe_id, verdict) for probe_id, verdict in verdicts.items()],
     }
 
 
 def _check_status(probe_id: ProbeId, verdict: Verdict) -> CheckStatus:
+    frozen = verdict.frozen.reason if verdict.frozen else None
     return {
         "type": kind_of(probe_id.request).value,
         "port": probe_id.port,
         "through": probe_id.through.value,
         "health": health_name(healthy=verdict.healthy),
         "since": utc_text(verdict.since) if verdict.since else None,
-        "reason": verdict.reason,
-        "frozen": verdict.frozen.reason if verdict.frozen else None,
+        **explained(verdict.reasons),
+        "frozen": str(frozen) if frozen else None,
+        "frozen_code": frozen.code if frozen else "",
         "last": _last_probe(verdict.last),
     }
 
@@ -51,17 +55,23 @@ def _check_status(probe_id: ProbeId, verdict: Verdict) -> CheckStatus:
 def _last_probe(last: Passed | Failed | None) -> LastProbe | None:
     if last is None:
         return None
-    error = last.why if isinstance(last, Failed) else ""
-    took_ms = round(last.took_s * 1000, 3)
-    return {"passed": isinstance(last, Passed), "took_ms": took_ms, "error": error}
+    why = last.why if isinstance(last, Failed) else ()
+    return {
+        "passed": isinstance(last, Passed),
+        "took_ms": round(last.took_s * 1000, 3),
+        "error": in_words(why),
+        "code": code_of(why),
+    }
 
 
 def service_health(health: cycle.ServiceHealth) -> ServiceHealth:
-    """Return what the health of its pool means for a service."""
+    """Return the effect of a pool's health on a service."""
     return {
         "healthy": health.healthy,
-        "panic": health.panic,
+        "panic": str(health.panic or ""),
+        "panic_code": health.panic.code if health.panic else "",
         "sorry": health.sorry,
-        "lost_quorum": health.lost_quorum,
+        "lost_quorum": str(health.lost_quorum or ""),
+        "lost_quorum_code": health.lost_quorum.code if health.lost_quorum else "",
         "withdrawn": health.withdrawn,
     }

@@ -1,4 +1,4 @@
-"""Durations that were counted in classes, as Prometheus has them. Pure."""
+"""Histograms of durations in Prometheus' format. Pure."""
 
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
@@ -13,12 +13,12 @@ def histogram_samples(counts: Sequence[int], total_s: float, **labelled: str) ->
     """Yield the samples of one histogram.
 
     Args:
-        counts: How many were in each class of DURATIONS_S, and longer.
-        total_s: How long all of them took.
-        labelled: Its labels.
+        counts: Observations in each bucket of DURATIONS_S, and above the last.
+        total_s: Sum of all durations.
+        labelled: Labels of the histogram.
     """
     for bound, count in zip(BOUNDS, accumulate(counts), strict=True):
-        # In the alphabet's order, as the client library writes them: scripts match the text.
+        # Labels in alphabetical order, like the client library's: scripts match the text.
         yield "_bucket" + labels(**dict(sorted({**labelled, "le": bound}.items()))), count
     yield "_count" + labels(**labelled), sum(counts)
     yield "_sum" + labels(**labelled), total_s

@@ -1,7 +1,7 @@
-"""Strict reading of JSON: what two programs could understand differently is refused.
+"""Strict JSON parser: refuses text that two programs could interpret differently.
 
-:mod:`json` alone keeps the last of two equal keys, takes NaN and lone surrogates, and says
-nothing helpful about deep nesting.
+:mod:`json` alone keeps the last of two equal keys, accepts NaN and lone surrogates, and fails with
+a RecursionError on deep nesting.
 """
 
 import json
@@ -15,19 +15,19 @@ from api.validation import pointer_to
 from lvsctl.errors import Problem, first_problems
 
 MAX_DEPTH = 32
-"""How many levels a document may have; the deepest document of lvsctl has six."""
+"""Maximum nesting; the deepest document of lvsctl has six levels."""
 MAX_KEYS = 1000
-"""How many keys an object may have; those of lvsctl have up to twenty."""
+"""Maximum number of keys in an object; lvsctl's have up to twenty."""
 
 
-class _Doubled(dict[str, Json]):
-    """A JSON object that had keys more than once."""
+class _Repeated(dict[str, Json]):
+    """A JSON object with repeated keys."""
 
     twice: tuple[str, ...] = ()
 
 
 def parse(raw: bytes | bytearray) -> Json:
-    """Return the JSON value that a text holds.
+    """Parse a JSON value.
 
     Raises:
         RequestRefused: It is not JSON (RFC 8259) in UTF-8, or two keys of an object are equal.
@@ -47,31 +47,31 @@ def parse(raw: bytes | bytearray) -> Json:
 
 
 def _read(text: str) -> Json:
-    doubled: list[_Doubled] = []
+    repeated: list[_Repeated] = []
 
     def json_object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
         if len(pairs) > MAX_KEYS:
             raise ValueError(f"an object has {len(pairs)} keys, more than {MAX_KEYS}")
         found = dict(pairs)
         if len(found) < len(pairs):
-            found = _Doubled(found)
+            found = _Repeated(found)
             found.twice = tuple(
                 key for key, times in Counter(key for key, _ in pairs).items() if times > 1
             )
-            doubled.append(found)
+            repeated.append(found)
         return found
 
     document = json.loads(text, object_pairs_hook=json_object, parse_constant=_no_constant)
     _refuse_deep(document)
     if "\\u" in text:
         json.dumps(document, ensure_ascii=False).encode()
-    if doubled:
+    if repeated:
         raise _no_json("an object has a key twice", first_problems(_twice(document, ())))
     return document
 
 
 def _refuse_deep(document: Json) -> None:
-    level = [document]  # and from here on, of each level, what holds something
+    level = [document]  # non-empty objects and lists, level by level
     for _ in range(MAX_DEPTH - 1):
         level = [
             inner
@@ -109,9 +109,9 @@ def _no_json(detail: str, problems: Sequence[Problem] = ()) -> RequestRefused:
 
 
 def _twice(value: Json, place: tuple[str | int, ...]) -> Iterator[Problem]:
-    if isinstance(value, _Doubled):
+    if isinstance(value, _Repeated):
         for key in value.twice:
             pointer = pointer_to((*place, key))
-            yield Problem(pointer, f"the key {shown(key)} stands there twice", "each key once")
+            yield Problem(pointer, f"the key {shown(key)} is there twice", "each key once")
     for part, inner in _parts(value):
         yield from _twice(inner, (*place, part))

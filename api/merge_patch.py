@@ -4,7 +4,7 @@ from api.schemas.base import Json
 
 
 def merge_patch(target: Json, patch: Json) -> Json:
-    """Return a document with a patch in it: null removes, objects merge, all else replaces."""
+    """Apply a patch to a document: null removes, objects are merged, anything else replaces."""
     if not isinstance(patch, dict):
         return patch
     merged = dict(target) if isinstance(target, dict) else {}

@@ -1,7 +1,7 @@
-"""What the director knows as metrics for Prometheus. Pure but for this process's own figures.
+"""Metrics for Prometheus. Pure, except for those of this process.
 
 Names, units and types keep to https://prometheus.io/docs/practices/naming: counters that only
-grow, seconds and bytes, times as Unix timestamps. Rates are left to ``rate()``. Answers bypass a
+grow, seconds and bytes, times as Unix timestamps; rates are left to ``rate()``. Responses bypass a
 director in tunnel mode, so there are no counters of outgoing packets.
 """
 
@@ -18,7 +18,7 @@ from api.exposition import MetricFamily, Sample, exposition, labels
 from api.health_metrics import health_metrics
 from api.histograms import histogram_samples
 from api.pieces import joined
-from api.views import Known
+from api.views import DirectorSnapshot
 from lvsctl.director.checks.statistics import ProbeCounts
 from lvsctl.director.reconcile.cycle import KeyState, TableReading
 from lvsctl.director.reconcile.statistics import CycleStatistics
@@ -35,61 +35,60 @@ TRAFFIC: Mapping[str, tuple[str, Callable[[Traffic], int]]] = {
 PRESENT: Mapping[str, tuple[str, Callable[[DestinationCounters], int]]] = {
     "active_connections": ("Established connections", lambda found: found.active_connections),
     "inactive_connections": (
-        "Connections that open or close, and all of UDP",
+        "Connections that are opening or closing, and all UDP connections",
         lambda found: found.inactive_connections,
     ),
     "persistent_connections": (
-        "Clients that are bound to it by persistence",
+        "Clients bound to it by persistence",
         lambda found: found.persistent_connections,
     ),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
-    """All that one scrape is made of.
+class ScrapeInput:
+    """The input of one scrape.
 
     Attributes:
         director: Name of the director.
-        known: What it knows.
-        observes: It only looks, as somebody has paused it.
-        reading: The kernel's table; None where it could not be read.
-        statistics: Of its cycles.
-        probes: How the probes of health checks went.
+        snapshot: What the director knows.
+        observes: Whether it is paused (mode observe).
+        reading: The kernel's table; None if it could not be read.
+        statistics: Statistics of its cycles.
+        probes: Statistics of health-check probes.
     """
 
     director: str
-    known: Known
+    snapshot: DirectorSnapshot
     observes: bool
     reading: TableReading | None
     statistics: CycleStatistics
     probes: ProbeCounts
 
 
-def metrics_text(observed: Observed) -> Sequence[bytes]:
+def metrics_text(scraped: ScrapeInput) -> Sequence[bytes]:
     """Return all metrics in Prometheus' text format, in pieces.
 
-    Ten thousand destinations are 70,000 samples and take tenths of a second, so this belongs into
-    a thread.
+    Run this in a thread: ten thousand destinations are 70,000 samples and take tenths of a second.
     """
     registry = CollectorRegistry(auto_describe=False)
     ProcessCollector(registry=registry)
-    return [*joined(chain(exposition(_families(observed)), [generate_latest(registry)]))]
+    return [*joined(chain(exposition(_families(scraped)), [generate_latest(registry)]))]
 
 
-def _families(observed: Observed) -> Iterator[MetricFamily]:
-    yield _build(observed)
-    yield from _reconciler(observed.statistics)
-    yield from _farm(observed)
-    yield from _agents(observed.known)
-    yield from _real_servers(observed.known)
-    yield from health_metrics(observed.known, observed.probes)
+def _families(scraped: ScrapeInput) -> Iterator[MetricFamily]:
+    yield _build(scraped)
+    yield from _reconciler(scraped.statistics)
+    yield from _farm(scraped)
+    yield from _agents(scraped.snapshot)
+    yield from _real_servers(scraped.snapshot)
+    yield from health_metrics(scraped.snapshot, scraped.probes)
     yield _gauge(
-        "lvsctl_ipvs_readable", "The kernel's table could be read", observed.reading is not None
+        "lvsctl_ipvs_readable", "The kernel's table could be read", scraped.reading is not None
     )
-    if observed.reading:
-        yield from _services(observed.reading)
-        yield from _destinations(observed.reading, _names(observed.known))
+    if scraped.reading:
+        yield from _services(scraped.reading)
+        yield from _destinations(scraped.reading, _names(scraped.snapshot))
 
 
 def _gauge(name: str, meaning: str, value: float) -> MetricFamily:
@@ -97,8 +96,8 @@ def _gauge(name: str, meaning: str, value: float) -> MetricFamily:
     return MetricFamily(name, "gauge", meaning, [("", number)])
 
 
-def _build(observed: Observed) -> MetricFamily:
-    values = labels(version=version("lvsctl"), director=observed.director)
+def _build(scraped: ScrapeInput) -> MetricFamily:
+    values = labels(version=version("lvsctl"), director=scraped.director)
     return MetricFamily("lvsctl_build_info", "gauge", "This director", [(values, 1)])
 
 
@@ -106,7 +105,7 @@ def _reconciler(statistics: CycleStatistics) -> Iterator[MetricFamily]:
     yield MetricFamily(
         "lvsctl_reconciler_cycle_duration_seconds",
         "histogram",
-        "How long it took to compare this director's kernel and put it right",
+        "Duration of a cycle, which compares this director's kernel with the farm and corrects it",
         histogram_samples(statistics.durations, statistics.total_s),
     )
     yield MetricFamily(
@@ -118,7 +117,7 @@ def _reconciler(statistics: CycleStatistics) -> Iterator[MetricFamily]:
     yield MetricFamily(
         "lvsctl_reconciler_operations_total",
         "counter",
-        "Operations on the IPVS table, by what became of them",
+        "Operations on the IPVS table, by result",
         [
             (labels(operation=operation, result=result), count)
             for (operation, result), count in sorted(statistics.operations.items())
@@ -126,10 +125,14 @@ def _reconciler(statistics: CycleStatistics) -> Iterator[MetricFamily]:
     )
 
 
-def _farm(observed: Observed) -> Iterator[MetricFamily]:
-    known, view = observed.known, observed.known.view
-    yield _gauge("lvsctl_farm_revision", "Revision of the stored farm", known.state.revision)
-    yield _gauge("lvsctl_director_observes", "It is paused and writes nothing", observed.observes)
+def _farm(scraped: ScrapeInput) -> Iterator[MetricFamily]:
+    snapshot, view = scraped.snapshot, scraped.snapshot.view
+    yield _gauge("lvsctl_farm_revision", "Revision of the stored farm", snapshot.state.revision)
+    yield _gauge(
+        "lvsctl_director_observes",
+        "The director is paused and writes nothing to the kernel",
+        scraped.observes,
+    )
     if view.at:
         yield _gauge(
             "lvsctl_reconciler_last_cycle_timestamp_seconds",
@@ -144,60 +147,64 @@ def _farm(observed: Observed) -> Iterator[MetricFamily]:
         [(labels(state=state), states[state]) for state in KeyState],
     )
     yield _gauge(
-        "lvsctl_foreign_virtual_services", "Virtual services of somebody else", len(view.foreign)
+        "lvsctl_foreign_virtual_services",
+        "Virtual services not created by lvsctl",
+        len(view.foreign),
     )
-    yield _gauge("lvsctl_vip_problems", "VIPs that are not on this director", len(view.vips))
-    yield _gauge("lvsctl_host_problems", "Other things wrong with this host", len(view.host))
+    yield _gauge(
+        "lvsctl_vip_problems", "VIPs that could not be placed on this director", len(view.vips)
+    )
+    yield _gauge("lvsctl_host_problems", "Other problems of this host", len(view.host))
 
 
-def _agents(known: Known) -> Iterator[MetricFamily]:
-    agents = known.state.status.agents
+def _agents(snapshot: DirectorSnapshot) -> Iterator[MetricFamily]:
+    agents = snapshot.state.status.agents
     yield MetricFamily(
         "lvsctl_agent_info",
         "gauge",
-        "Where an agent stands",
+        "Membership of an agent",
         [(labels(agent=name, membership=agent.membership), 1) for name, agent in agents.items()],
     )
     yield MetricFamily(
         "lvsctl_agent_last_report_timestamp_seconds",
         "gauge",
-        "When an agent was last heard of since this director started",
+        "Time of an agent's last report since this director started",
         [
-            (labels(agent=name), known.heard_at(known.contacts[name]).timestamp())
+            (labels(agent=name), snapshot.last_report_at(snapshot.contacts[name]).timestamp())
             for name in agents
-            if name in known.contacts
+            if name in snapshot.contacts
         ],
     )
 
 
-def _real_servers(known: Known) -> Iterator[MetricFamily]:
+def _real_servers(snapshot: DirectorSnapshot) -> Iterator[MetricFamily]:
     yield MetricFamily(
         "lvsctl_real_server_weight",
         "gauge",
-        "The weight that a real server should have in a service now; 0 also where it is out",
+        "Desired weight of a real server in a service; 0 if it is not in the table",
         [
             (labels(service=service.name, pool=service.pool, server=name), part.weight or 0)
-            for service in known.state.farm.services.values()
-            for name, part in known.stands(service).parts.items()
+            for service in snapshot.state.farm.services.values()
+            for name, part in snapshot.service_state(service).parts.items()
         ],
     )
     yield MetricFamily(
         "lvsctl_draining_connections",
         "gauge",
-        "Connections that a drained server still has",
+        "Remaining connections of a draining server",
         [
             (labels(pool=server.pool, server=server.server), countdown.connections)
-            for server, countdown in known.countdowns.items()
+            for server, countdown in snapshot.countdowns.items()
         ],
     )
 
 
-def _names(known: Known) -> Mapping[tuple[str, IPAddress], str]:
+def _names(snapshot: DirectorSnapshot) -> Mapping[tuple[str, IPAddress], str]:
     """Return the name of each server, by service and address."""
     return {
         (service.name, member.address): member.id.server
-        for service in known.state.farm.services.values()
-        for member in known.stands(service).members
+        for service in snapshot.state.farm.services.values()
+        for member in snapshot.service_state(service).members
     }
 
 
@@ -244,14 +251,14 @@ def _destinations(
 def _picked(
     labelled: Iterable[tuple[str, CountersT]], pick: Callable[[CountersT], int]
 ) -> Iterator[Sample]:
-    """Yield one number of each when it is written, as there are many."""
+    """Yield one number of each lazily, as there are many."""
     return ((labels, pick(counters)) for labels, counters in labelled)
 
 
 def _by_labels(
     reading: TableReading, names: Mapping[tuple[str, IPAddress], str]
 ) -> tuple[Sequence[Sample], Sequence[tuple[str, DestinationCounters]]]:
-    """Return weight and counters of each destination beside its labels."""
+    """Return the weight and the counters of each destination, with its labels."""
     weights: list[Sample] = []
     counted: list[tuple[str, DestinationCounters]] = []
     for key, service in reading.table.items():

@@ -1,4 +1,4 @@
-"""Large answers, sent piece by piece: no copy of the whole is ever made."""
+"""Large responses, sent in pieces without ever making a copy of the whole."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
@@ -10,7 +10,7 @@ PIECE_BYTES = 64 * 1024
 
 
 def joined(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield parts, with small ones joined to pieces of about ``PIECE_BYTES``."""
+    """Join parts to pieces of at least ``PIECE_BYTES``."""
     small: list[bytes] = []
     size = 0
     for part in parts:
@@ -24,7 +24,7 @@ def joined(parts: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class PiecesResponse(Response):
-    """An answer whose content is there in pieces."""
+    """A response whose body consists of pieces."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class PiecesResponse(Response):
         self._pieces = pieces
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send the response."""
         start = {"status": self.status_code, "headers": self.raw_headers}
         await send({"type": "http.response.start", **start})
         for piece in self._pieces:

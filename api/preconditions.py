@@ -1,4 +1,4 @@
-"""If-Match and If-None-Match (RFC 9110, section 13): writes that lose when somebody was faster."""
+"""If-Match and If-None-Match (RFC 9110, section 13): optimistic locking of writes."""
 
 import re
 from dataclasses import dataclass
@@ -11,41 +11,43 @@ from lvsctl.errors import StaleRevision
 
 ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 DOCUMENTED = {"pattern": r'^(\*|"[0-9a-f]+"(, "[0-9a-f]+")*)$'}
-"""Entity tags as lvsctl makes them, for the documentation."""
+"""Entity tags in lvsctl's format, for the documentation."""
 TAGS = re.compile(rf"{ETAG.pattern}(?:[ \t]*,[ \t]*{ETAG.pattern})*")
 
 
 @dataclass(frozen=True, slots=True)
 class Preconditions:
-    """What a client wants to be true of an object before it is written.
+    """The preconditions of a write.
 
     Attributes:
-        match: Entity tags of which the object must have one; ``*`` for any; None for no matter.
-        none_match: Entity tags of which the object must have none; ``*``: it must not stand.
+        match: Entity tags, one of which the object must have; ``*`` for any; None for no condition.
+        none_match: Entity tags that the object must not have; ``*``: it must not exist.
     """
 
     match: frozenset[str] | None = None
     none_match: frozenset[str] | None = None
 
     def check(self, what: str, present: str | None) -> None:
-        """Refuse where they do not hold.
+        """Check the preconditions.
 
         Args:
-            what: The object, for a person.
-            present: Its entity tag; None where it does not stand.
+            what: Name of the object, for messages.
+            present: Its entity tag; None if it does not exist.
 
         Raises:
             StaleRevision: They do not hold.
         """
-        if self.match is not None and not _held(self.match, present):
-            now = f"is at {present} now" if present else "does not stand"
-            asked = ", ".join(sorted(self.match))
-            raise StaleRevision(f"{what} {now}, If-Match asks for {asked}; read it again")
-        if self.none_match is not None and _held(self.none_match, present):
-            raise StaleRevision(f"{what} stands already, at {present}; If-None-Match refuses it")
+        if self.match is not None and not _matches(self.match, present):
+            now = f"is at {present} now" if present else "does not exist"
+            expected = ", ".join(sorted(self.match))
+            raise StaleRevision(f"{what} {now}, If-Match expects {expected}; read it again")
+        if self.none_match is not None and _matches(self.none_match, present):
+            raise StaleRevision(
+                f"{what} already exists, at {present}; If-None-Match does not match"
+            )
 
 
-def _held(tags: frozenset[str], present: str | None) -> bool:
+def _matches(tags: frozenset[str], present: str | None) -> bool:
     return present is not None and ("*" in tags or present in tags)
 
 
@@ -53,18 +55,16 @@ async def preconditions(
     if_match: Annotated[
         str | None,
         Header(
-            description='The object must be as it was read: its ETag, or "*".',
+            description='ETag that the object must still have, or "*" for any.',
             json_schema_extra=DOCUMENTED,
         ),
     ] = None,
     if_none_match: Annotated[
         str | None,
-        Header(
-            description="* creates: the object must not stand yet.", json_schema_extra=DOCUMENTED
-        ),
+        Header(description="With *, the object must not exist yet.", json_schema_extra=DOCUMENTED),
     ] = None,
 ) -> Preconditions:
-    """Read the two headers."""
+    """Parse the two headers."""
     return Preconditions(_tags("If-Match", if_match), _tags("If-None-Match", if_none_match))
 
 
@@ -76,13 +76,13 @@ def _tags(header: str, text: str | None) -> frozenset[str] | None:
         return frozenset("*")
     if not TAGS.fullmatch(text):
         raise RequestRefused(
-            BAD_REQUEST, f'{header} is no list of entity tags like "17"; nor is it *'
+            BAD_REQUEST, f'{header} is neither a list of entity tags like "17" nor *'
         )
     return frozenset(ETAG.findall(text))
 
 
 def known_tags(conditions: Preconditions) -> frozenset[str]:
-    """Return the entity tags of a GET's If-None-Match; a proxy may have made them weak."""
+    """Return the entity tags in a GET's If-None-Match, which a proxy may have made weak."""
     return frozenset(tag.removeprefix("W/") for tag in conditions.none_match or ())
 
 

@@ -1,6 +1,6 @@
 """Errors as problem details (RFC 9457): the one place where an error gets an HTTP status."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -35,8 +35,14 @@ from lvsctl.errors import (
     StoreError,
     StoreInUse,
     StoreNotAccepted,
+    StoreRefused,
     StoreTooNew,
+    StoreUnavailable,
 )
+from lvsctl.reasons.documents import reason_document
+from lvsctl.reasons.errors import INVALID_INPUT
+from lvsctl.reasons.reason import Reason
+from lvsctl.reasons.requests import BAD_HTTP, REQUEST_REFUSED
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -54,9 +60,14 @@ class ProblemType:
     title: str
 
     @property
+    def code(self) -> str:
+        """Stable, for programs."""
+        return self.title.lower().replace(" ", "-")
+
+    @property
     def uri(self) -> str:
         """The member ``type`` of the problem."""
-        return f"urn:lvsctl:problem:{self.title.lower().replace(' ', '-')}"
+        return f"urn:lvsctl:problem:{self.code}"
 
 
 class RequestRefused(LvsctlError):
@@ -64,19 +75,21 @@ class RequestRefused(LvsctlError):
 
     def __init__(
         self,
-        kind: ProblemType,
+        problem_type: ProblemType,
         detail: str,
         problems: Sequence[Problem] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
-        self.kind = kind
+        self.problem_type = problem_type
         self.problems = tuple(problems)
         self.headers = headers or {}
 
 
 BAD_REQUEST = ProblemType(HTTPStatus.BAD_REQUEST, "Bad request")
 NO_TOKEN = ProblemType(HTTPStatus.UNAUTHORIZED, "No token")
+TOKEN_EXPIRED = ProblemType(HTTPStatus.UNAUTHORIZED, "Token expired")
+FORBIDDEN = ProblemType(HTTPStatus.FORBIDDEN, "Forbidden")
 FOREIGN_ORIGIN = ProblemType(HTTPStatus.FORBIDDEN, "Foreign origin")
 FOREIGN_HOST = ProblemType(HTTPStatus.MISDIRECTED_REQUEST, "Foreign host")
 NO_ADDRESS = ProblemType(HTTPStatus.NOT_FOUND, "No such address")
@@ -100,6 +113,8 @@ TYPES: Mapping[type[LvsctlError], ProblemType] = {
     StaleBase: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Store busy"),
     StoreError: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Store failed"),
     StoreNotAccepted: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Store not accepted"),
+    StoreUnavailable: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Store unavailable"),
+    StoreRefused: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Store refused"),
     StoreInUse: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Store in use"),
     StoreBehind: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Store behind"),
     StoreCorrupt: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Store corrupt"),
@@ -124,19 +139,34 @@ def install(app: FastAPI) -> None:
 def problem_response(error: LvsctlError) -> Response:
     """Return the response for an error."""
     if isinstance(error, RequestRefused):
-        return _response(error.kind, str(error), error.problems, error.headers)
+        return _response(error.problem_type, _said(error), error.problems, error.headers)
     kind = next(TYPES[cls] for cls in type(error).__mro__ if cls in TYPES)
     if isinstance(error, InvalidInput):
-        return _response(kind, _summary(error.problems), error.problems)
-    if isinstance(error, DrasticChange):
-        detail = f"{error}; to do it anyway, repeat the request with force=true"
-        return _response(kind, detail, plan=error.plan)
-    return _response(kind, str(error))
+        return _response(kind, INVALID_INPUT(error=_summary(error.problems)), error.problems)
+    plan = error.plan if isinstance(error, DrasticChange) else None
+    return _response(kind, error.reason, plan=plan)
+
+
+def _said(refused: RequestRefused) -> Reason:
+    """Return why a request is refused, with the code of its problem type."""
+    return REQUEST_REFUSED[refused.problem_type.code](error=str(refused))
+
+
+def no_address(path: str) -> RequestRefused:
+    """Return the refusal of a path that no route takes."""
+    return RequestRefused(NO_ADDRESS, f"there is nothing at {path}; for the valid paths see /docs")
+
+
+def no_method(method: str, path: str, allowed: Iterable[str]) -> RequestRefused:
+    """Return the refusal of a method that a path does not take."""
+    methods = ", ".join(allowed)
+    detail = f"{path} does not support {method}, only {methods}"
+    return RequestRefused(NO_METHOD, detail, headers={"Allow": methods})
 
 
 def _response(
     kind: ProblemType,
-    detail: str,
+    why: Reason,
     problems: Sequence[Problem] = (),
     headers: Mapping[str, str] | None = None,
     plan: Sequence[str] | None = None,
@@ -145,9 +175,15 @@ def _response(
         "type": kind.uri,
         "title": kind.title,
         "status": kind.status,
-        "detail": detail,
+        "detail": str(why),
+        **reason_document(why),
         "errors": [
-            {"pointer": problem.pointer, "detail": problem.detail, "allowed": problem.allowed}
+            {
+                "pointer": problem.pointer,
+                "code": problem.code,
+                "detail": problem.detail,
+                "allowed": problem.allowed,
+            }
             for problem in problems[:MAX_PROBLEMS]
         ],
     }
@@ -186,21 +222,24 @@ async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - installed for nothing else
     path = request.url.path
     if error.status_code == HTTPStatus.NOT_FOUND:
-        detail = f"there is nothing at {path}; for the valid paths see /docs"
-        return _response(NO_ADDRESS, detail)
+        return problem_response(no_address(path))
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = ", ".join(request.app.state.contract.methods(path))
-        detail = f"{path} does not support {request.method}, only {allowed}"
-        return _response(NO_METHOD, detail, headers={"Allow": allowed})
+        allowed = request.app.state.contract.methods(path)
+        return problem_response(no_method(request.method, path, allowed))
     status = HTTPStatus(error.status_code)
-    return _response(ProblemType(status, status.phrase), error.detail, headers=error.headers)
+    why = BAD_HTTP(error=error.detail)
+    return _response(ProblemType(status, status.phrase), why, headers=error.headers)
 
 
 async def _gone(_: Request, __: Exception) -> Response:
-    return _response(BAD_REQUEST, "the client closed the connection during its request")
+    return problem_response(
+        RequestRefused(BAD_REQUEST, "the client closed the connection during its request")
+    )
 
 
 async def _unforeseen(_: Request, __: Exception) -> Response:
-    return _response(
-        DEFECT, "internal error; see the director's log: journalctl -u lvsctl-director"
+    return problem_response(
+        RequestRefused(
+            DEFECT, "internal error; see the director's log: journalctl -u lvsctl-director"
+        )
     )

@@ -1,4 +1,4 @@
-"""Documents as JSON text, written so that the event loop keeps running meanwhile."""
+"""Serializes documents as JSON, without blocking the event loop."""
 
 import asyncio
 import json
@@ -15,15 +15,15 @@ MEDIA_TYPE = "application/json"
 
 
 def json_bytes(document: Json) -> bytes:
-    """Write a document."""
+    """Serialize a document."""
     return b"".join(json_parts(document))
 
 
 def json_parts(document: Json) -> Iterator[bytes]:
-    """Write a document part by part.
+    """Serialize a document in parts.
 
-    The lists of the outermost object, which may be iterators as well, are written element by
-    element: the encoder does not let another thread run before it is through.
+    Lists in the outermost object, which may also be iterators, are serialized element by element,
+    as the encoder does not release the interpreter until it has finished.
     """
     if not isinstance(document, dict) or not document:
         yield _written(document)
@@ -58,7 +58,7 @@ def json_response(
     etag: str | None = None,
     location: str | None = None,
 ) -> Response:
-    """Return a JSON answer; bytes are taken for JSON that is written already."""
+    """Return a JSON response; bytes are already serialized."""
     content = document if isinstance(document, bytes) else json_bytes(document)
     return Response(content, status, _headers(etag, location), MEDIA_TYPE)
 
@@ -70,7 +70,7 @@ async def large_response(
     etag: str | None = None,
     location: str | None = None,
 ) -> Response:
-    """Return a JSON answer whose document may be large: it is made and written in a thread."""
+    """Return a JSON response whose document may be large: a thread builds and serializes it."""
     pieces = await asyncio.to_thread(lambda: [*joined(json_parts(document()))])
     return PiecesResponse(pieces, status, _headers(etag, location), MEDIA_TYPE)
 

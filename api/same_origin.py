@@ -1,9 +1,9 @@
-"""No web page of somebody else's reaches the director through a person's browser.
+"""Protects the director from other web pages in an operator's browser.
 
-A page can send requests to any address that the browser reaches, in three ways that are closed
-here: under its own origin (which ``Origin`` names); as a form, whose content type needs no
-permission of the server (only JSON is taken); and under a name of its own that its name server
-points to the director (DNS rebinding: ``Host`` has that name).
+A page can send requests to any address that the browser reaches, in three ways that are blocked
+here: from its own origin (named in ``Origin``); as a form, whose content type needs no permission
+of the server (only JSON is accepted); and under a host name of its own that resolves to the
+director's address (DNS rebinding; the name is in ``Host``).
 """
 
 import re
@@ -27,20 +27,20 @@ from lvsctl.errors import Problem
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 BODY_TYPES: Mapping[str, Sequence[str]] = {"PATCH": (MERGE_PATCH, JSON)}
-"""What methods take; those that are not named, JSON alone."""
+"""Content types by method; others accept JSON only."""
 ONCE = ("host", "origin", "content-type", "content-encoding", "authorization")
-"""Headers of which two would be understood differently by two programs."""
+"""Headers that must not be repeated, as programs differ in which one they use."""
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 
 
 class SameOrigin:
-    """Refuses what a browser may have sent for a page that is not this director's.
+    """Refuses requests that a browser may have sent for a page of another origin.
 
     Args:
-        app: What it stands before.
-        host_names: Under which the director is reached, beside its addresses.
+        app: The app to protect.
+        host_names: Host names that clients may use, besides the director's addresses.
     """
 
     def __init__(self, app: ASGIApp, host_names: Collection[str]) -> None:
@@ -77,13 +77,13 @@ class SameOrigin:
             allowed = f"an IP address, {', '.join(self._host_names)}"
             raise RequestRefused(
                 FOREIGN_HOST,
-                f"this director is not known as {host[:100]!r}, only by {allowed}; give it "
-                "another name with lvsctl director run --host-name NAME",
-                [Problem("", "the header Host names another", allowed)],
+                f"{host[:100]!r} is not a host name of this director, only {allowed}; add a "
+                "name with lvsctl director run --host-name NAME",
+                [Problem("", "the header Host has another host name", allowed)],
             )
 
     def _is_own(self, name: str) -> bool:
-        # No name server has a say in an address.
+        # DNS rebinding needs a name, so addresses are safe.
         return _is_address(name.strip("[]")) or _canonical(name) in self._host_names
 
 
@@ -100,19 +100,19 @@ def _canonical(name: str) -> str:
 
 
 def _check_origin(origin: str | None, host: str | None) -> None:
-    """Refuse another origin; TLS may have been taken off before the director."""
+    """Refuse another origin; a proxy in front of the director may have terminated TLS."""
     if origin is None or origin in (f"http://{host}", f"https://{host}"):
         return
     allowed = f"http://{host}, or none" if host else "none"
     raise RequestRefused(
         FOREIGN_ORIGIN,
-        f"a page of {origin[:100]!r} may not use this director (Origin may be: {allowed})",
-        [Problem("", "the header Origin names another", allowed)],
+        f"pages of {origin[:100]!r} may not use this director (allowed Origin: {allowed})",
+        [Problem("", "the header Origin has another origin", allowed)],
     )
 
 
 def _check_body(method: str, headers: Headers) -> None:
-    """Refuse what a form can send, and JSON that is packed."""
+    """Refuse content types that a form can send, and compressed JSON."""
     sent = headers.get("content-type")
     if sent is None and not _has_body(headers):
         return

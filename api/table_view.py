@@ -30,7 +30,7 @@ from lvsctl.ipvs.table import (
 from lvsctl.times import format_duration
 
 FALLBACK_AND_PORT = {ServiceFlag.SCHED1: "fallback", ServiceFlag.SCHED2: "port"}
-"""What sh and mh mean by their flags; with other schedulers ipvsadm only numbers them."""
+"""Flags of sh and mh; those of other schedulers are only numbered by ipvsadm."""
 
 FORWARDING = {method: method.name.lower().replace("_", "-") for method in ForwardingMethod}
 
@@ -39,9 +39,9 @@ NO_COUNTERS = DestinationCounters(Traffic(), 0, 0, 0)
 
 
 def table_document(reading: TableReading) -> Json:
-    """Return a document of the table with its counters, in the order of the keys.
+    """Return the document of the table with its counters, ordered by key.
 
-    Its services are made one after the other, when they are written: all of them are a lot.
+    Its services are generated lazily, as all of them take much memory.
     """
     timeouts = reading.timeouts
     return {
@@ -128,7 +128,7 @@ def _destination(
     }
 
 
-@functools.lru_cache(maxsize=1024)  # a farm has few, and each of its destinations has one
+@functools.lru_cache(maxsize=1024)  # a farm has few distinct ones, but one per destination
 def _tunnel(encapsulation: Encapsulation | None) -> str | None:
     return str(encapsulation) if encapsulation else None
 

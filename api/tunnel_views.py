@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from api.schemas.base import Json
 from api.schemas.tunnel import PointToPointTunnel, TunnelEndStatus, TunnelStatus
-from api.views import Known, age
+from api.views import DirectorSnapshot, age
 from lvsctl.agent.findings import utc
 from lvsctl.director.state import State
 from lvsctl.errors import NotFound
@@ -12,7 +12,7 @@ from lvsctl.farm import tunnels as tunnel
 from lvsctl.messages.model import Membership, TunnelEndState
 
 SILENT_AFTER = timedelta(seconds=30)
-"""An agent reports every 10 seconds; what it said longer ago says nothing of now."""
+"""Age of an agent's last report from which its contents count as unknown; one is due every 10 s."""
 
 
 def tunnel_of(state: State, name: str) -> tunnel.Tunnel:
@@ -23,9 +23,9 @@ def tunnel_of(state: State, name: str) -> tunnel.Tunnel:
     return found
 
 
-def tunnel_document(declared: tunnel.Tunnel, known: Known) -> Json:
+def tunnel_document(declared: tunnel.Tunnel, snapshot: DirectorSnapshot) -> Json:
     """Return a tunnel with its status."""
-    ends = [_end_status(declared.name, end.agent, known) for end in declared.ends]
+    ends = [_end_status(declared.name, end.agent, snapshot) for end in declared.ends]
     down = [end for end in ends if end["state"] == "down"]
     status: TunnelStatus = {
         "state": "down" if down else "up",
@@ -35,9 +35,9 @@ def tunnel_document(declared: tunnel.Tunnel, known: Known) -> Json:
     return {**PointToPointTunnel.of(declared).plain(), "status": status}
 
 
-def _end_status(name: str, agent: str, known: Known) -> TunnelEndStatus:
-    reported = _reported(name, agent, known)
-    reason, since = _why_unknown(agent, reported, known)
+def _end_status(name: str, agent: str, snapshot: DirectorSnapshot) -> TunnelEndStatus:
+    reported = _reported(name, agent, snapshot)
+    reason, since = _why_unknown(agent, reported, snapshot)
     if reported is not None and not reason:
         reason, since = reported.reason, reported.since
     return {
@@ -55,30 +55,30 @@ def _end_status(name: str, agent: str, known: Known) -> TunnelEndStatus:
     }
 
 
-def _reported(name: str, agent: str, known: Known) -> TunnelEndState | None:
-    contact = known.contacts.get(agent)
-    if contact is None or contact.report.farm_id != known.state.farm_id:
+def _reported(name: str, agent: str, snapshot: DirectorSnapshot) -> TunnelEndState | None:
+    contact = snapshot.contacts.get(agent)
+    if contact is None or contact.report.farm_id != snapshot.state.farm_id:
         return None
     return next((end for end in contact.report.tunnel_ends if end.tunnel == name), None)
 
 
 def _why_unknown(
-    agent: str, reported: TunnelEndState | None, known: Known
+    agent: str, reported: TunnelEndState | None, snapshot: DirectorSnapshot
 ) -> tuple[str, str | None]:
-    """Return why nothing is known of an end now, and since when; nothing where it is."""
-    member, contact = known.state.status.agents.get(agent), known.contacts.get(agent)
+    """Return why the state of an end is unknown, and since when; empty if it is known."""
+    member, contact = snapshot.state.status.agents.get(agent), snapshot.contacts.get(agent)
     if member is None:
         return f"agent {agent} has not joined", None
     if member.membership is Membership.LEFT:
         return f"agent {agent} has left", None
     if contact is None:
         return f"agent {agent} has not reported since this director started", None
-    silent = timedelta(seconds=known.now_s - contact.at_s)
-    last = utc(known.heard_at(contact))
+    silent = timedelta(seconds=snapshot.now_s - contact.at_s)
+    last = utc(snapshot.last_report_at(contact))
     if silent > SILENT_AFTER:
-        return f"agent {agent} is silent for {age(known, contact)}", last
+        return f"agent {agent} is silent for {age(snapshot, contact)}", last
     if reported is None:
-        return f"agent {agent} has not taken it up yet", last
+        return f"agent {agent} has not set it up yet", last
     if not reported.up and not reported.reason:
         return "it is down", reported.since
     return "", None

@@ -10,6 +10,8 @@ from pydantic_core import ErrorDetails
 from api.schemas import base
 from api.schemas.base import Document, DocumentT, Json, ReadAs, shown
 from lvsctl.errors import InvalidInput, Problem
+from lvsctl.reasons import inputs
+from lvsctl.reasons.reason import Reason
 
 KINDS: Mapping[str, str] = {
     "bool_type": "true or false",
@@ -55,28 +57,32 @@ def _problem(found: ErrorDetails, model: type[Document]) -> Problem:
         case base.REFUSED:
             return Problem(pointer, context["detail"], context["allowed"])
         case "missing":
-            return Problem(
-                pointer, "it is missing", _meaning(_fields(place.holders)[str(place.parts[-1])])
-            )
+            meaning = _meaning(_fields(place.holders)[str(place.parts[-1])])
+            return _made(pointer, inputs.MISSING(), meaning)
         case "extra_forbidden":
-            return Problem(pointer, "there is no such field", ", ".join(_fields(place.holders)))
+            return _made(pointer, inputs.UNKNOWN_FIELD(), ", ".join(_fields(place.holders)))
         case "literal_error":
-            return Problem(pointer, f"unknown value {shown(found['input'])}", context["expected"])
+            unknown = inputs.UNKNOWN_VALUE(value=shown(found["input"]))
+            return _made(pointer, unknown, context["expected"])
         case "union_tag_invalid":
-            detail = f"unknown value {shown(found['input'][DISCRIMINATOR])}"
-            return Problem(f"{pointer}/{DISCRIMINATOR}", detail, ", ".join(_tags(place.documents)))
+            unknown = inputs.UNKNOWN_VALUE(value=shown(found["input"][DISCRIMINATOR]))
+            return _made(f"{pointer}/{DISCRIMINATOR}", unknown, ", ".join(_tags(place.documents)))
         case "union_tag_not_found":
-            return Problem(
-                f"{pointer}/{DISCRIMINATOR}", "it is missing", ", ".join(_tags(place.documents))
-            )
+            tags = ", ".join(_tags(place.documents))
+            return _made(f"{pointer}/{DISCRIMINATOR}", inputs.MISSING(), tags)
         case "string_too_long":
-            return Problem(pointer, "it is too long", f"{context['max_length']} characters")
+            return _made(pointer, inputs.TOO_LONG(), f"{context['max_length']} characters")
         case kind:
             got = shown(found["input"])
             expected = KINDS.get(kind, "")
             if expected == KINDS["model_type"] and len(place.documents) == 1:
                 expected += f" ({', '.join(_fields(place.documents))})"
-            return Problem(pointer, f"expected {expected or 'another value'}, got {got}", expected)
+            wrong = inputs.WRONG_TYPE(expected=expected or "another value", value=got)
+            return _made(pointer, wrong, expected)
+
+
+def _made(pointer: str, why: Reason, allowed: str) -> Problem:
+    return Problem(pointer, str(why), allowed, why.code)
 
 
 def _meaning(field: FieldInfo) -> str:

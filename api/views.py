@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from api.health_views import health_name, health_status, service_health, worst
+from api.reason_views import because, explained
 from api.schemas.base import Json
 from api.schemas.fields import utc_text
 from api.schemas.pool import Pool, RealServer
@@ -36,24 +37,26 @@ from lvsctl.health.target import ProbeId, TargetId
 from lvsctl.health.verdict import Verdict
 from lvsctl.health.weights import NOT_CHECKED
 from lvsctl.ipvs.table import ServiceKey
+from lvsctl.reasons.servers import POOL_UNUSED
+from lvsctl.reasons.services import NOT_OBSERVED
 from lvsctl.times import format_duration
 
 WORST_FIRST = (KeyState.CONFLICT, KeyState.PENDING, KeyState.HELD, KeyState.APPLIED)
 
 
 @dataclass(frozen=True)
-class Known:
-    """All that a director knows at one moment.
+class DirectorSnapshot:
+    """What a director knows at one time.
 
     Attributes:
         state: The farm and its status.
-        view: The kernel, as the cycles so far have shown it.
-        contacts: The last sign of life of each agent.
-        now: In UTC.
-        now_s: The same moment on the clock of the contacts.
-        countdowns: The connections of each server that is being drained.
-        deadlines: When each drain is over, by this director's clock.
-        verdicts: What each health check says of each server for each VIP.
+        view: The kernel's state, from the cycles so far.
+        contacts: The last report of each agent.
+        now: Time in UTC.
+        now_s: The same time on the monotonic clock of the contacts.
+        countdowns: Remaining connections of each draining server.
+        deadlines: Deadline of each drain, by this director's clock.
+        verdicts: Verdict of each health check, by server and VIP.
     """
 
     state: State
@@ -65,24 +68,24 @@ class Known:
     deadlines: Mapping[ServerId, datetime]
     verdicts: Mapping[TargetId, Mapping[ProbeId, Verdict]]
 
-    def heard_at(self, contact: Contact) -> datetime:
-        """Return when an agent was heard of, in UTC."""
+    def last_report_at(self, contact: Contact) -> datetime:
+        """Return the time of an agent's last report, in UTC."""
         return self.now - timedelta(seconds=self.now_s - contact.at_s)
 
     @cached_property
-    def _standings(self) -> dict[str, ServiceState]:
+    def _service_states(self) -> dict[str, ServiceState]:
         return {}
 
-    def stands(self, service: farm.Service) -> ServiceState:
-        """Return how its pool serves a service."""
-        if service.name not in self._standings:
+    def service_state(self, service: farm.Service) -> ServiceState:
+        """Return the state of a service and of its servers."""
+        if service.name not in self._service_states:
             pool = self.state.farm.pools[service.pool]
-            self._standings[service.name] = service_state(service, pool, self.state.status)
-        return self._standings[service.name]
+            self._service_states[service.name] = service_state(service, pool, self.state.status)
+        return self._service_states[service.name]
 
     @cached_property
     def users(self) -> Mapping[str, Sequence[farm.Service]]:
-        """The services of each pool that has some."""
+        """The services that use each pool, by its name."""
         found: dict[str, list[farm.Service]] = {}
         for service in self.state.farm.services.values():
             found.setdefault(service.pool, []).append(service)
@@ -106,7 +109,7 @@ def member_of(state: State, pool: str, name: str) -> PoolMember:
 
 
 def declaration(member: PoolMember) -> farm.RealServer:
-    """Return what declares a server, or would declare one that its agent brought."""
+    """Return a server's declaration, or what would declare one that joined by its agent."""
     return farm.RealServer(
         member.id.server,
         member.address,
@@ -117,37 +120,40 @@ def declaration(member: PoolMember) -> farm.RealServer:
     )
 
 
-def service_document(service: farm.Service, known: Known) -> Json:
+def service_document(service: farm.Service, snapshot: DirectorSnapshot) -> Json:
     """Return a service with its status."""
-    return {**Service.of(service).plain(), "status": _service_status(service, known)}
+    return {**Service.of(service).plain(), "status": _service_status(service, snapshot)}
 
 
-def pool_document(pool: farm.Pool, known: Known) -> Json:
+def pool_document(pool: farm.Pool, snapshot: DirectorSnapshot) -> Json:
     """Return a pool with its status."""
-    users = known.users.get(pool.name, ())
+    users = snapshot.users.get(pool.name, ())
     status: PoolStatus = {
         "services": [service.name for service in users],
         "tunnel": str(pool.tunnel.encapsulation),
         "real_servers": [
-            _listed(member, pool, users, known) for member in members(pool, known.state.status)
+            _listed(member, pool, users, snapshot)
+            for member in members(pool, snapshot.state.status)
         ],
     }
     return {**Pool.of(pool).plain(), "status": status}
 
 
-def server_document(member: PoolMember, pool: farm.Pool, known: Known) -> Json:
+def server_document(member: PoolMember, pool: farm.Pool, snapshot: DirectorSnapshot) -> Json:
     """Return a server of a pool with its status."""
     declared = RealServer.of(declaration(member)).plain()
-    return {**declared, "status": _server_status(member, pool, known)}
+    return {**declared, "status": _server_status(member, pool, snapshot)}
 
 
-def _service_status(service: farm.Service, known: Known) -> ServiceStatus:
-    stands, health = known.stands(service), known.view.health.get(service.name)
-    views = {key: known.view.services.get(key) or _unseen(known) for key in service_keys(service)}
+def _service_status(service: farm.Service, snapshot: DirectorSnapshot) -> ServiceStatus:
+    serving, health = snapshot.service_state(service), snapshot.view.health.get(service.name)
+    views = {
+        key: snapshot.view.services.get(key) or _pending(snapshot) for key in service_keys(service)
+    }
     worst = min(views.values(), key=lambda view: WORST_FIRST.index(view.state))
     return {
         "state": worst.state.value,
-        "reason": worst.reason or known.view.error,
+        **because(worst.reason or snapshot.view.error),
         "keys": [_key_status(key, view) for key, view in views.items()],
         "health": service_health(health) if health else None,
         "destinations": [
@@ -157,20 +163,22 @@ def _service_status(service: farm.Service, known: Known) -> ServiceStatus:
                 "weight": part.weight,
                 "tunnel": _tunnel(part),
                 "pending": part.pending,
-                "health": _health(member, [service], known),
-                "reason": part.reason,
+                "health": _health(member, [service], snapshot),
+                **explained(part.reasons),
             }
-            for member in stands.members
-            for part in [stands.parts[member.id.server]]
+            for member in serving.members
+            for part in [serving.parts[member.id.server]]
         ],
     }
 
 
-def _health(member: PoolMember, users: Sequence[farm.Service], known: Known) -> HealthName | None:
-    """Return the worst that is known of a server for the VIPs of some services."""
-    if not known.state.farm.pools[member.id.pool].health_checks:
+def _health(
+    member: PoolMember, users: Sequence[farm.Service], snapshot: DirectorSnapshot
+) -> HealthName | None:
+    """Return the worst health of a server over the VIPs of some services."""
+    if not snapshot.state.farm.pools[member.id.pool].health_checks:
         return None
-    found = known.state.status.health
+    found = snapshot.state.status.health
     targets = [TargetId(member.id.pool, member.id.server, service.vip) for service in users]
     return worst(health_name(healthy=found.get(each, NOT_CHECKED).healthy) for each in targets)
 
@@ -179,29 +187,31 @@ def _tunnel(part: ServerState) -> str | None:
     return str(part.encapsulation) if part.encapsulation else None
 
 
-def _unseen(known: Known) -> KeyView:
-    return KeyView("", KeyState.PENDING, known.view.error or "no cycle has looked at it yet")
+def _pending(snapshot: DirectorSnapshot) -> KeyView:
+    return KeyView("", KeyState.PENDING, snapshot.view.error or NOT_OBSERVED())
 
 
 def _key_status(key: ServiceKey, view: KeyView) -> KeyStatus:
-    return {"key": str(key), "state": view.state.value, "reason": view.reason}
+    return {"key": str(key), "state": view.state.value, **because(view.reason)}
 
 
-def _server_status(member: PoolMember, pool: farm.Pool, known: Known) -> RealServerStatus:
-    users = known.users.get(pool.name, ())
+def _server_status(
+    member: PoolMember, pool: farm.Pool, snapshot: DirectorSnapshot
+) -> RealServerStatus:
+    users = snapshot.users.get(pool.name, ())
     parts: list[ServiceWeight] = [
         {
             "service": service.name,
             "weight": part.weight,
             "tunnel": _tunnel(part),
             "pending": part.pending,
-            "reason": part.reason,
+            **explained(part.reasons),
         }
         for service in users
-        for part in [known.stands(service).parts[member.id.server]]
+        for part in [snapshot.service_state(service).parts[member.id.server]]
     ]
     targets = {TargetId(pool.name, member.id.server, service.vip): None for service in users}
-    listed = _listed(member, pool, users, known)
+    listed = _listed(member, pool, users, snapshot)
     return {
         "origin": listed["origin"],
         "state": listed["state"],
@@ -209,41 +219,43 @@ def _server_status(member: PoolMember, pool: farm.Pool, known: Known) -> RealSer
         "tunnel": listed["tunnel"],
         "pending": listed["pending"],
         "reason": listed["reason"],
+        "code": listed["code"],
+        "reasons": listed["reasons"],
         "services": parts,
         "health": [
-            health_status(target, known.verdicts[target])
+            health_status(target, snapshot.verdicts[target])
             for target in targets
-            if target in known.verdicts and pool.health_checks
+            if target in snapshot.verdicts and pool.health_checks
         ],
-        "drain": _drain_status(member, known),
-        "agent": agent_contact(member.agent, known) if member.agent else None,
+        "drain": _drain_status(member, snapshot),
+        "agent": agent_contact(member.agent, snapshot) if member.agent else None,
     }
 
 
-def _drain_status(member: PoolMember, known: Known) -> DrainStatus | None:
-    override = known.state.status.overrides.get(member.id)
+def _drain_status(member: PoolMember, snapshot: DirectorSnapshot) -> DrainStatus | None:
+    override = snapshot.state.status.overrides.get(member.id)
     if override is None or override.state is not AdministrativeState.DRAINING:
         return None
-    countdown = known.countdowns.get(member.id)
+    countdown = snapshot.countdowns.get(member.id)
     left_s = countdown.left_s if countdown else None
-    ends = known.deadlines.get(member.id)
+    ends = snapshot.deadlines.get(member.id)
     return {
         "since": utc_text(override.since),
         "deadline": utc_text(ends) if ends else None,
         "at_deadline": override.deadline.then.value if override.deadline else None,
-        "overdue": ends is not None and ends <= known.now,
+        "overdue": ends is not None and ends <= snapshot.now,
         "connections": countdown.connections if countdown else None,
         "gone_in": None if left_s is None else format_duration(math.ceil(left_s)),
-        "warnings": [*drain_warnings(known.state, member.id)],
+        "warnings": [*drain_warnings(snapshot.state, member.id)],
     }
 
 
 def _listed(
-    member: PoolMember, pool: farm.Pool, users: Sequence[farm.Service], known: Known
+    member: PoolMember, pool: farm.Pool, users: Sequence[farm.Service], snapshot: DirectorSnapshot
 ) -> ListedServer:
-    override = known.state.status.overrides.get(member.id)
+    override = snapshot.state.status.overrides.get(member.id)
     state = override.state if override else AdministrativeState.ENABLED
-    overall = _overall(member, pool, users, known)
+    overall = _overall(member, pool, users, snapshot)
     return {
         "name": member.id.server,
         "address": str(member.address),
@@ -252,31 +264,31 @@ def _listed(
         "weight": overall.weight,
         "tunnel": _tunnel(overall),
         "pending": overall.pending,
-        "health": _health(member, users, known),
-        "reason": overall.reason,
+        "health": _health(member, users, snapshot),
+        **explained(overall.reasons),
     }
 
 
 def _overall(
-    member: PoolMember, pool: farm.Pool, users: Sequence[farm.Service], known: Known
+    member: PoolMember, pool: farm.Pool, users: Sequence[farm.Service], snapshot: DirectorSnapshot
 ) -> ServerState:
-    """Return a server's part in the first service where there is something to say about it."""
-    parts = [known.stands(service).parts[member.id.server] for service in users]
+    """Return a server's state in the first service in which it has a reason."""
+    parts = [snapshot.service_state(service).parts[member.id.server] for service in users]
     if not parts:
-        return ServerState(None, f"no service uses pool {pool.name}")
-    return next((part for part in parts if part.reason), parts[0])
+        return ServerState(None, (POOL_UNUSED(pool.name),))
+    return next((part for part in parts if part.reasons), parts[0])
 
 
-def agent_contact(agent: Agent, known: Known) -> AgentContact:
-    """Return where an agent stands and when it was last heard of."""
-    contact = known.contacts.get(agent.name)
+def agent_contact(agent: Agent, snapshot: DirectorSnapshot) -> AgentContact:
+    """Return the membership of an agent, and the age of its last report."""
+    contact = snapshot.contacts.get(agent.name)
     return {
         "name": agent.name,
         "membership": agent.membership.value,
-        "age": age(known, contact) if contact else None,
+        "age": age(snapshot, contact) if contact else None,
     }
 
 
-def age(known: Known, contact: Contact) -> str:
-    """Write how long ago an agent was heard of."""
-    return format_duration(max(0, int(known.now_s - contact.at_s)))
+def age(snapshot: DirectorSnapshot, contact: Contact) -> str:
+    """Return the time since an agent's last report."""
+    return format_duration(max(0, int(snapshot.now_s - contact.at_s)))

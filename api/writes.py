@@ -1,4 +1,4 @@
-"""The one way in which every resource is written."""
+"""Writes of resources: PUT, PATCH, DELETE and dry runs."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -7,12 +7,14 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 from starlette.responses import Response
 
-from api.access import By
-from api.bodies import read_body
+from api.access import Asking
+from api.bodies import MAX_BODY_BYTES, read_body
 from api.daemon import Daemon
+from api.differences import differences
 from api.edits import ResourceEdit
 from api.merge_patch import merge_patch
 from api.preconditions import Conditions, Preconditions
+from api.reason_views import because
 from api.rendering import large_response
 from api.resources import Patchable, Removable, Resource
 from api.schemas.answers import WriteAnswer
@@ -27,7 +29,7 @@ Wait = Annotated[
         ge=0,
         le=MAX_WAIT_S,
         allow_inf_nan=False,
-        description="Wait up to this many seconds until this director's kernel is as written.",
+        description="Wait up to this many seconds until this director's kernel has applied it.",
     ),
 ]
 
@@ -37,33 +39,41 @@ class Writes:
     """Writes a resource for one request.
 
     Attributes:
-        request: That asks for it.
-        daemon: Whose state is written.
-        preconditions: What must be true of the resource.
-        by: Who asks.
-        wait_s: How long to wait for the kernel; None answers when it is stored.
+        request: The request.
+        daemon: The director.
+        preconditions: Preconditions of the write.
+        by: Who makes the request.
+        source: Address that the request came from.
+        wait_s: How long to wait for the kernel; None to respond when it is stored.
     """
 
     request: Request
     daemon: DirectorDaemon
     preconditions: Preconditions
     by: str
+    source: str
     wait_s: float | None
 
-    async def put(self, resource: Resource) -> Response:
+    async def put(self, resource: Resource, max_bytes: int = MAX_BODY_BYTES) -> Response:
         """Create or replace it with the document in the request."""
-        asked = await read_body(self.request, resource.put)
+        asked = await read_body(self.request, resource.put, max_bytes)
         edit = ResourceEdit(resource, self.preconditions, lambda _: asked)
         return await self._written(edit, resource)
 
-    async def dry_put(self, resource: Resource) -> Response:
-        """Say what :meth:`put` would do."""
-        asked = await read_body(self.request, resource.put)
+    async def dry_put(self, resource: Resource, max_bytes: int = MAX_BODY_BYTES) -> Response:
+        """Return what :meth:`put` would change, without storing it."""
+        asked = await read_body(self.request, resource.put, max_bytes)
         edit = ResourceEdit(resource, self.preconditions, lambda _: asked)
-        return await written_response(self.daemon, await self.daemon.writer.dry_run(edit), None)
+        judged = await self.daemon.writer.dry_run(edit)
+
+        def answer() -> WriteAnswer:
+            found = differences(judged.before, judged.objects)
+            return {**_answer(judged), "differences": [*found]}
+
+        return await large_response(answer, etag=resource.etag(judged.before))
 
     async def patch(self, resource: Patchable) -> Response:
-        """Change it by the merge patch in the request."""
+        """Apply the merge patch in the request."""
         patch = await read_body(self.request, lambda document: document)
         edit = ResourceEdit(
             resource,
@@ -75,11 +85,11 @@ class Writes:
     async def delete(self, resource: Removable) -> Response:
         """Remove it."""
         edit = ResourceEdit(resource, self.preconditions, resource.delete)
-        written = await self.daemon.writer.write(edit, by=self.by)
+        written = await self.daemon.writer.write(edit, by=self.by, source=self.source)
         return await written_response(self.daemon, written, self.wait_s)
 
     async def _written(self, edit: ResourceEdit, resource: Resource) -> Response:
-        written = await self.daemon.writer.write(edit, by=self.by)
+        written = await self.daemon.writer.write(edit, by=self.by, source=self.source)
         return await written_response(
             self.daemon,
             written,
@@ -91,10 +101,10 @@ class Writes:
 
 
 async def writes_of(
-    request: Request, daemon: Daemon, conditions: Conditions, by: By, wait: Wait = None
+    request: Request, daemon: Daemon, conditions: Conditions, asking: Asking, wait: Wait = None
 ) -> Writes:
-    """Return what writes for a request, with what every write takes."""
-    return Writes(request, daemon, conditions, by, wait)
+    """Return the writes of a request, with the parameters that all writes have."""
+    return Writes(request, daemon, conditions, asking.author, asking.source, wait)
 
 
 Write = Annotated[Writes, Depends(writes_of)]
@@ -109,15 +119,27 @@ async def written_response(
     etag: str | None = None,
     location: str | None = None,
 ) -> Response:
-    """Return the answer to a write, with what the kernel says to it where that was asked for."""
+    """Return the response to a write; if ``wait_s`` is given, whether the kernel has applied it."""
     verdict = await daemon.loop.applied(written, wait_s) if wait_s is not None else None
 
     def answer() -> WriteAnswer:
-        said = WriteAnswer(
-            revision=written.revision,
-            changes=list(written.changes),
-            operations=list(written.operations),
-        )
-        return said | {"applied": verdict.applied, "reason": verdict.reason} if verdict else said
+        said = _answer(written)
+        if verdict is None:
+            return said
+        why = because(verdict.reason)
+        return said | {
+            "applied": verdict.applied,
+            "reason": f"{verdict.key}: {why['reason']}" if verdict.key else why["reason"],
+            "code": why["code"],
+            "reasons": why["reasons"],
+        }
 
     return await large_response(answer, status, etag=etag, location=location)
+
+
+def _answer(written: CommitResult) -> WriteAnswer:
+    return WriteAnswer(
+        revision=written.revision,
+        changes=list(written.changes),
+        operations=list(written.operations),
+    )

@@ -1,6 +1,6 @@
-"""``make bench``: lvsctl beside keepalived and ipvsadm, in the lab's kernel and outside.
+"""``make bench``: lvsctl compared with keepalived and ipvsadm, in the lab's kernel and outside.
 
-The results go to docs/benchmarks and into the README.
+Results are written to docs/benchmarks and to the README.
 """
 
 import argparse
@@ -23,12 +23,14 @@ FACTS = "facts.json"
 
 
 def main() -> None:
-    """Measure everything and write it down."""
+    """Run all benchmarks and write the report."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sizes", nargs="*", choices=SIZES, default=[*SIZES])
-    parser.add_argument("--ping-s", type=float, default=30.0, help="For each load; 0: none.")
-    parser.add_argument("--out", type=Path, help="Keeps what it has measured; may be gone on with.")
+    parser.add_argument(
+        "--ping-s", type=float, default=30.0, help="Duration of each load; 0: skip."
+    )
+    parser.add_argument("--out", type=Path, help="Folder for samples; reuse it to add to them.")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         out = arguments.out or Path(folder)
@@ -50,7 +52,7 @@ def _in_guest(out: Path, size: str, rounds: int, ping_s: float) -> None:
 
 
 def _machine(out: Path) -> Mapping[str, str]:
-    """Return what it was measured on."""
+    """Return the machine and the versions of the run."""
     model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     facts = json.loads(out.joinpath(FACTS).read_text()) if out.joinpath(FACTS).exists() else {}
     return {

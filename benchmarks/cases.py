@@ -1,4 +1,4 @@
-"""What ``make bench`` measures, what is to be reached, and what may be compared with it."""
+"""The cases of ``make bench``, with their goals and what the other programs do."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,14 +8,14 @@ from benchmarks.farms import LARGE, SMALL
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One kind of measurement.
+    """A benchmark case.
 
     Attributes:
-        name: In samples.
-        title: For people.
-        unit: Of its values.
-        goals: What is to be reached at most, by size.
-        others: What the others do in its place, and what is not fair about it.
+        name: Name in samples.
+        title: Title in the report.
+        unit: Unit of the values.
+        goals: Maximum to reach, by size.
+        others: What the other programs do in this case, and what is unfair about the comparison.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The farms that are measured: as a document, as a table, and as keepalived has them."""
+"""The farms used in benchmarks: as a document, as a table, and as keepalived's configuration."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ _FIRST_VIP, _FIRST_RIP = IPv4Address("198.51.100.1"), IPv4Address("10.0.0.1")
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How large a farm is; each server has an address of its own.
+    """The size of a farm; each server has its own address.
 
     Attributes:
-        name: In samples.
-        services: How many there are, spread over 250 VIPs.
-        servers: In all.
+        name: Name in samples.
+        services: Number of services, spread over 250 VIPs.
+        servers: Number of servers in all.
     """
 
     name: str
@@ -41,11 +41,11 @@ class Size:
 
     @property
     def entries(self) -> int:
-        """Virtual services and destinations of the table."""
+        """Number of virtual services and destinations in the table."""
         return self.services + self.servers
 
     def keys(self) -> Iterator[tuple[int, AddressKey, range]]:
-        """Yield number, key and the numbers of the servers of each service."""
+        """Yield the number and key of each service, and the numbers of its servers."""
         each, more = divmod(self.servers, self.services)
         first = 0
         for number in range(self.services):
@@ -61,7 +61,7 @@ SIZES = {size.name: size for size in (SMALL, LARGE)}
 
 
 def document(size: Size, weight: int = WEIGHT) -> dict[str, object]:
-    """Return the farm as ``PUT /v1/farm`` takes it."""
+    """Return the body of ``PUT /v1/farm``."""
     services, pools = [], []
     for number, key, servers in size.keys():  # noqa: SIM118 - no mapping
         services.append(
@@ -81,7 +81,7 @@ def document(size: Size, weight: int = WEIGHT) -> dict[str, object]:
 
 
 def table(size: Size) -> IpvsTable:
-    """Return the table that the farm stands for, in the order in which lvsctl makes it."""
+    """Return the farm's IPVS table, in the order in which lvsctl creates it."""
     return {
         key: VirtualService(
             VirtualServiceConfig(SCHEDULER),
@@ -92,10 +92,10 @@ def table(size: Size) -> IpvsTable:
 
 
 def keepalived_configuration(wanted: IpvsTable) -> str:
-    """Return keepalived's file for a table of TCP services.
+    """Return keepalived's configuration for a table of TCP services.
 
-    In several lines, as people write it: of a block in one line keepalived takes the rest for
-    the value of its first word.
+    Every setting is on its own line: in a block on one line, keepalived takes the rest of the line
+    for the value of the first keyword.
     """
     blocks = []
     for key, service in wanted.items():

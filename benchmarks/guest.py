@@ -16,7 +16,7 @@ WARM_UP = Size("warm-up", 20, 100)
 
 
 def main() -> None:
-    """Measure lvsctl, keepalived and ipvsadm in turns."""
+    """Measure lvsctl, keepalived and ipvsadm in turn."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", choices=SIZES, required=True)
     parser.add_argument("--rounds", type=int, required=True)
@@ -26,7 +26,7 @@ def main() -> None:
     size, recorder = SIZES[arguments.size], Recorder(Path("/out/samples.jsonl"))
     load_modules()
     Path("/out/facts.json").write_text(json.dumps(facts()))
-    # The first director of a guest reads its programs from the disk.
+    # The first director in a guest has to load its code from disk.
     on_director.measure(WARM_UP, Recorder(Path(os.devnull)), 0.1)
     for _ in range(arguments.rounds):
         on_director.measure(size, recorder, arguments.idle_s)
@@ -37,15 +37,15 @@ def main() -> None:
 
 
 def facts() -> Mapping[str, str]:
-    """Return the versions of what is measured here."""
+    """Return the versions of kernel, keepalived and ipvsadm."""
     return {
         "in a guest pinned to one processor, Linux": os.uname().release,
-        "keepalived": _said(["keepalived", "--version"]),
-        "ipvsadm": _said(["ipvsadm", "--version"]),
+        "keepalived": _version(["keepalived", "--version"]),
+        "ipvsadm": _version(["ipvsadm", "--version"]),
     }
 
 
-def _said(command: Sequence[str]) -> str:
+def _version(command: Sequence[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return next(word for word in (done.stdout + done.stderr).split() if word.startswith("v"))
 

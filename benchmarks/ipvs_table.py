@@ -1,13 +1,13 @@
-"""How long a large IPVS table takes to be made and read back, by us and by others.
+"""Measures how long it takes to create and read a large IPVS table, with lvsctl and others.
 
 Run in the lab, where it has a kernel of its own::
 
     python -m deploy.lab exec --time-limit 600 -- python -m benchmarks.ipvs_table
 
-Every way makes the same table, in turns, each time in a new network namespace: for two minutes
-the kernel keeps deleted destinations in a list that each new one is looked up in, which would
-make all but the first three to ten times slower. It is timed until the last destination stands,
-and the medians are printed.
+Every method creates the same table, in turn, each time in a new network namespace: for two minutes
+the kernel keeps deleted destinations in a list that is searched for each new one, which would make
+all but the first run three to ten times slower. Times are taken until the last destination exists;
+medians are printed.
 """
 
 import argparse
@@ -48,13 +48,13 @@ from lvsctl.net import IpProtocol
 VIPS = 250
 _POLL_S = 0.005
 _PROC = Path("/proc/thread-self/net/ip_vs")
-BATCH = "lvsctl, netlink: of it the batch"
+BATCH = "lvsctl, netlink: thereof the batch"
 
 Timings = dict[str, list[float]]
 
 
 def table(services: int, destinations: int, scheduler: str) -> IpvsTable:
-    """Return a table of TCP services, each with as many destinations."""
+    """Return a table of TCP services, each with the given number of destinations."""
     made: dict[ServiceKey, VirtualService] = {}
     for number in range(services):
         port = 80 + number // VIPS
@@ -70,7 +70,7 @@ def table(services: int, destinations: int, scheduler: str) -> IpvsTable:
 
 
 def adding(wanted: IpvsTable) -> list[Operation]:
-    """Return the operations that make a table, as a plan has them."""
+    """Return the operations that create a table, in the order of a plan."""
     operations: list[Operation] = []
     for key, service in wanted.items():
         operations.append(AddService(key, service.config))
@@ -92,7 +92,7 @@ def weights(wanted: IpvsTable, weight: int) -> list[Operation]:
 
 @contextlib.contextmanager
 def timed(timings: list[float]) -> Iterator[None]:
-    """Add the seconds that the block takes."""
+    """Append the duration of the block in seconds."""
     gc.collect()
     started = time.perf_counter()
     yield
@@ -100,7 +100,7 @@ def timed(timings: list[float]) -> Iterator[None]:
 
 
 class Benchmark:
-    """One table, and the ways to make it and to read it."""
+    """The methods to create a table and to read it."""
 
     def __init__(self, wanted: IpvsTable) -> None:
         self.wanted = wanted
@@ -108,20 +108,19 @@ class Benchmark:
         self.timings: Timings = defaultdict(list)
 
     def run(self) -> None:
-        """Measure every way once, each in a namespace of its own."""
-        for way in (
+        """Run every method once, each in its own namespace."""
+        for method in (
             *(self.netlink, self.batch, self.restored, self.ipvsadm, self.keepalived),
             self.reading,
         ):
             enter_new_namespace()
             with contextlib.closing(NetlinkIpvs()) as ipvs:
-                way(ipvs)
-                # Nobody is measured for less than the whole table.
+                method(ipvs)
                 if ipvs.snapshot() != self.wanted:
-                    raise SystemExit(f"{way.__name__}: the table is not what it should be")
+                    raise SystemExit(f"{method.__name__}: the table is not complete")
 
     def netlink(self, ipvs: NetlinkIpvs) -> None:
-        """Measure our backend as a whole, and a change of all weights."""
+        """Measure the netlink backend as a whole, and a change of all weights."""
         with timed(self.timings["lvsctl, netlink: apply"]):
             ipvs.apply(self.operations)
         heavier, lighter = weights(self.wanted, 101), weights(self.wanted, 100)
@@ -130,8 +129,8 @@ class Benchmark:
         ipvs.apply(lighter)
 
     def batch(self, ipvs: NetlinkIpvs) -> None:
-        """Measure what the backend consists of: encoding, and the batch itself."""
-        with timed(self.timings["lvsctl, netlink: of it encoding"]):
+        """Measure the parts of the netlink backend: encoding, and the batch itself."""
+        with timed(self.timings["lvsctl, netlink: thereof encoding"]):
             payloads = [encode_operation(operation) for operation in self.operations]
         with timed(self.timings[BATCH]):
             ipvs._socket.batch(payloads)  # noqa: SLF001 - the parts are what is measured
@@ -143,7 +142,7 @@ class Benchmark:
             subprocess.run(["ipvsadm", "-R"], input=lines, text=True, check=True)
 
     def ipvsadm(self, _ipvs: NetlinkIpvs) -> None:
-        """Measure our other backend."""
+        """Measure the ipvsadm backend."""
         ipvsadm = IpvsadmIpvs()
         with timed(self.timings["lvsctl, ipvsadm: apply"]):
             ipvsadm.apply(self.operations)
@@ -164,15 +163,15 @@ class Benchmark:
                 )
                 while ipvs.snapshot([last]).get(last) != self.wanted[last]:
                     time.sleep(_POLL_S)
-            os.killpg(process.pid, signal.SIGKILL)  # SIGTERM would take the table away
+            os.killpg(process.pid, signal.SIGKILL)  # on SIGTERM it deletes the table
             process.wait()
 
     def reading(self, ipvs: NetlinkIpvs) -> None:
-        """Measure all the ways to read the table."""
+        """Measure all methods to read the table."""
         ipvs.apply(self.operations)
         ipvsadm = IpvsadmIpvs()
         first = next(iter(self.wanted))
-        ways: dict[str, Callable[[], object]] = {
+        methods: dict[str, Callable[[], object]] = {
             "lvsctl, netlink: snapshot": ipvs.snapshot,
             "lvsctl, netlink: snapshot of one service": lambda: ipvs.snapshot([first]),
             "lvsctl, netlink: counters": ipvs.counters,
@@ -182,13 +181,13 @@ class Benchmark:
             ),
             "/proc/net/ip_vs": _PROC.read_bytes,
         }
-        for name, read in ways.items():
+        for name, read in methods.items():
             with timed(self.timings[f"read: {name}"]):
                 read()
 
 
 def main() -> None:
-    """Run every way a few times and print the medians."""
+    """Run every method a few times and print the medians."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--services", type=int, default=1000)
     parser.add_argument("--destinations", type=int, default=10)
@@ -203,7 +202,7 @@ def main() -> None:
 
 
 def report(arguments: argparse.Namespace, timings: Timings) -> None:
-    """Print the medians, and each as a multiple of our batch."""
+    """Print the medians, also as multiples of lvsctl's netlink batch."""
     batch_s = statistics.median(timings[BATCH])
     print(
         f"{arguments.services} services x {arguments.destinations} destinations, "

@@ -1,4 +1,4 @@
-"""A farm from the REST request to the kernel, and what a director costs that has it."""
+"""Measures a director in the lab: from REST requests to the kernel, reads, idle load, restart."""
 
 import contextlib
 import http.client
@@ -26,7 +26,7 @@ READS = {"metrics": "/metrics", "table": "/v1/table", "plan": "/v1/plan"}
 
 
 class Client:
-    """A connection from the director's host to the director, which is kept open."""
+    """A persistent connection from the director's host to the director."""
 
     def __init__(self, daemons: FarmDaemons) -> None:
         self._connection = http.client.HTTPConnection(urlsplit(daemons.url).netloc, timeout=600)
@@ -38,20 +38,20 @@ class Client:
             self._connection.connect()
 
     def request(self, method: str, path: str, content: bytes | None = None) -> float:
-        """Send a request, read the whole answer and return how long that took, in seconds."""
+        """Send a request, read the whole response, and return the duration in seconds."""
         began = time.perf_counter()
         self._connection.request(method, path, content, self._headers)
         answer = self._connection.getresponse()
-        said = answer.read()
+        body = answer.read()
         took_s = time.perf_counter() - began
         if answer.status >= http.HTTPStatus.MULTIPLE_CHOICES:
-            raise SystemExit(f"{method} {path}: {answer.status} {said[:500]!r}")
+            raise SystemExit(f"{method} {path}: {answer.status} {body[:500]!r}")
         return took_s
 
 
 @contextlib.contextmanager
 def running_director() -> Iterator[tuple[FarmDaemons, NodeProcess]]:
-    """Start a director in a network of its own."""
+    """Start a director in its own network."""
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder)
         with Network(farm_topology(real_servers=0), state / "logs") as network:
@@ -66,8 +66,8 @@ def measure(size: Size, recorder: Recorder, idle_s: float) -> None:
         recorder.add(case, size.name, LVSCTL, value)
 
     with running_director() as (daemons, director):
-        stood_s, answered_s = _put(daemons, size)
-        add("put", stood_s)
+        complete_s, answered_s = _put(daemons, size)
+        add("put", complete_s)
         add("put-answered", answered_s)
         client = Client(daemons)
         patches_ms = _patch_weights(client, size)
@@ -83,14 +83,14 @@ def measure(size: Size, recorder: Recorder, idle_s: float) -> None:
 
 
 def _put(daemons: FarmDaemons, size: Size) -> tuple[float, float]:
-    """Put the farm; return how long it took until the table stood, and until the answer."""
+    """PUT the farm; return the seconds until the table was complete, and until the response."""
     body = json.dumps(document(size)).encode()
     times = daemons.state / "times"
 
     def send() -> None:
         client = Client(daemons)
         client.request("GET", "/healthz")
-        began = time.perf_counter()  # CLOCK_MONOTONIC is one for all processes
+        began = time.perf_counter()  # CLOCK_MONOTONIC is the same in all processes
         client.request("PUT", "/v1/farm?wait=60", body)
         times.write_text(f"{began} {time.perf_counter()}")
 
@@ -99,15 +99,15 @@ def _put(daemons: FarmDaemons, size: Size) -> tuple[float, float]:
         ipvs = NetlinkIpvs()
     with contextlib.closing(ipvs):
         sender = node.fork(send, "client")
-        stood = wait_for_table(ipvs, table(size))
+        complete = wait_for_table(ipvs, table(size))
     if sender.wait(WITHIN_S):
         raise SystemExit(sender.tail())
     began, answered = map(float, times.read_text().split())
-    return stood - began, answered - began
+    return complete - began, answered - began
 
 
 def _patch_weights(client: Client, size: Size) -> Sequence[float]:
-    """Change weights, one after the other; return the milliseconds until each was applied."""
+    """Change weights one after the other; return the milliseconds until each was applied."""
     body = json.dumps({"weight": WEIGHT + 1}).encode()
     return [
         1000
@@ -117,7 +117,7 @@ def _patch_weights(client: Client, size: Size) -> Sequence[float]:
 
 
 def measure_small_requests(size: Size, recorder: Recorder, seconds: float) -> None:
-    """Measure a small GET, sent 20 times a second, while the director does something large."""
+    """Measure a small GET, sent 20 times a second, while the director handles large requests."""
     farms = [json.dumps(document(size, weight)).encode() for weight in (WEIGHT, WEIGHT + 1)]
     loads = {
         "ping-put": [("PUT", "/v1/farm?wait=60", farm) for farm in farms],
@@ -138,7 +138,7 @@ def measure_small_requests(size: Size, recorder: Recorder, seconds: float) -> No
 
 @contextlib.contextmanager
 def _pinged(daemons: FarmDaemons, name: str) -> Iterator[Path]:
-    """Send small requests meanwhile; the file has the milliseconds of each in the end."""
+    """Send small requests during the block; afterwards the file has the milliseconds of each."""
     stop, latencies = daemons.state / f"{name}.stop", daemons.state / f"{name}.ms"
 
     def ping() -> None:

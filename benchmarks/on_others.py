@@ -1,7 +1,7 @@
-"""The same table by ipvsadm and keepalived, each in a network namespace of its own.
+"""Measures ipvsadm and keepalived with the same table, each in a new network namespace.
 
-A new namespace each time: for two minutes the kernel keeps deleted destinations in a list that
-each new one is looked up in, which would make all but the first three to ten times slower.
+A new namespace each time, because for two minutes the kernel keeps deleted destinations in a list
+that is searched for each new one, which would make all but the first run three to ten times slower.
 """
 
 import contextlib
@@ -28,9 +28,9 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def enter_new_namespace() -> None:
-    """Put this thread into a network namespace of its own, where addresses are unicast.
+    """Move this thread into a new network namespace with lo up.
 
-    Without a device up, Linux takes every IPv4 destination for a broadcast address (EINVAL).
+    Without any device up, Linux takes every IPv4 destination for a broadcast address (EINVAL).
     """
     if _LIBC.unshare(_CLONE_NEWNET):
         raise OSError(ctypes.get_errno(), "unshare")
@@ -38,9 +38,9 @@ def enter_new_namespace() -> None:
 
 
 def wait_for_table(ipvs: NetlinkIpvs, wanted: IpvsTable) -> float:
-    """Wait until the last service is complete; return when, and see that all the others are.
+    """Wait until the last service is complete; return when, and check that all others are too.
 
-    Only that one is looked at meanwhile: whoever reads the table takes the only processor.
+    Only the last service is polled, as reading the whole table would use the only processor.
     """
     last = list(wanted)[-1]
     ends = time.perf_counter() + WITHIN_S
@@ -48,10 +48,10 @@ def wait_for_table(ipvs: NetlinkIpvs, wanted: IpvsTable) -> float:
         if time.perf_counter() > ends:
             raise SystemExit(f"the table was not complete within {WITHIN_S:g} s")
         time.sleep(_POLL_S)
-    stood = time.perf_counter()
+    complete = time.perf_counter()
     if ipvs.snapshot() != wanted:
-        raise SystemExit("the last service stood before others")
-    return stood
+        raise SystemExit("the last service was complete before others")
+    return complete
 
 
 def measure_ipvsadm(size: Size, recorder: Recorder) -> None:
@@ -105,12 +105,12 @@ def _keepalived(configuration: Path) -> Iterator[subprocess.Popen[bytes]]:
     try:
         yield process
     finally:
-        os.killpg(process.pid, signal.SIGKILL)  # SIGTERM would take the table away
+        os.killpg(process.pid, signal.SIGKILL)  # on SIGTERM it deletes the table
         process.wait()
 
 
 def _group(leader: int) -> list[int]:
-    """Return the processes of a group."""
+    """Return the processes in a process group."""
     return [
         int(path.name)
         for path in Path("/proc").glob("[0-9]*")
@@ -119,13 +119,13 @@ def _group(leader: int) -> list[int]:
 
 
 def idle_percent(pids: list[int], seconds: float) -> float:
-    """Return the share of a processor that processes take over a time, in percent."""
+    """Return the processor time that processes use over a time, in percent of one processor."""
     before = sum(map(cpu_s, pids))
     time.sleep(seconds)
     return (sum(map(cpu_s, pids)) - before) / seconds * 100
 
 
 def cpu_s(pid: int) -> float:
-    """Return the processor time that a process has taken so far."""
+    """Return the processor time that a process has used so far, in seconds."""
     fields = re.sub(r"^.*\) ", "", Path(f"/proc/{pid}/stat").read_text()).split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,10 +1,10 @@
-"""Whether 2,000 health checks every 2 s keep their schedule, and what processor time they take.
+"""Measures whether 2,000 health checks every 2 s keep their schedule, and their processor time.
 
 Run it: ``python -m benchmarks.probes [--kind http] [--checks 2000] [--dead 0] [--seconds 30]``.
-The servers are addresses of loopback, behind another process; what is measured is this process:
-the director's health checks, from its farm to verdicts, on one event loop that does nothing else,
-with the director's settings of the interpreter. They are asked directly, as this machine need have
-no IPVS. Dead servers are behind a listener that neither takes nor refuses a connection.
+The servers are loopback addresses of another process. Measured is this process: the director's
+health checks, from farm to verdicts, alone on an event loop, with the director's interpreter
+settings. Probes are direct, so that no IPVS is needed. Dead servers are behind a listener that
+neither accepts nor refuses connections.
 """
 
 import argparse
@@ -27,7 +27,9 @@ from pathlib import Path
 
 import structlog
 
+from lvsctl.director.checks.announcer import Announcer
 from lvsctl.director.checks.health_checks import HealthChecks
+from lvsctl.director.checks.verdicts import Verdicts
 from lvsctl.director.interpreter import favour_the_event_loop
 from lvsctl.director.reconcile.cycle import Cycle
 from lvsctl.director.state import State
@@ -46,9 +48,9 @@ REQUESTS: dict[str, Request] = {
     "tcp": TcpRequest(),
     "http": HttpRequest(path="/healthz", body="^ok$"),
 }
-ANYWHERE = IPv4Address("0.0.0.0")  # noqa: S104 - asked at many addresses of loopback
+ANYWHERE = IPv4Address("0.0.0.0")  # noqa: S104 - probed at many loopback addresses
 SETTLED_S = 6.0
-"""Not measured: the first pass of each, and what follows from all beginning at once."""
+"""Warm-up, not measured: the first probe of each check, all of which start at once."""
 
 
 class _Web(asyncio.Protocol):
@@ -72,7 +74,7 @@ def _serve(port: Connection) -> None:
 
 @contextlib.contextmanager
 def servers() -> Iterator[int]:
-    """Serve HTTP on loopback; give the port."""
+    """Serve HTTP on loopback; yield the port."""
     here, there = multiprocessing.Pipe()
     process = multiprocessing.Process(target=_serve, args=(there,), daemon=True)
     process.start()
@@ -84,8 +86,8 @@ def servers() -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def nobody() -> Iterator[int]:
-    """Give a port at which connections are neither taken nor refused."""
+def unresponsive() -> Iterator[int]:
+    """Yield a port at which connections are neither accepted nor refused."""
     with socket.socket() as listener, socket.socket() as waiting:
         listener.bind((str(ANYWHERE), 0))
         listener.listen(0)
@@ -95,12 +97,12 @@ def nobody() -> Iterator[int]:
 
 @dataclass
 class Measured:
-    """What became of the probes, in place of the director's statistics.
+    """Results of the probes, in place of the director's statistics.
 
     Attributes:
-        late_s: Of each probe, how late it began.
-        took_s: Of each that passed, how long it took.
-        outcomes: How many of each kind.
+        late_s: How late each probe started.
+        took_s: Duration of each probe that passed.
+        outcomes: Number of outcomes by kind.
     """
 
     late_s: list[float] = field(default_factory=list)
@@ -108,21 +110,21 @@ class Measured:
     outcomes: Counter[str] = field(default_factory=Counter)
 
     def add(self, report: ProbeResult, outcome: Outcome) -> None:
-        """Take note of a probe."""
+        """Record a probe."""
         self.late_s.append(report.late_s)
         self.outcomes[type(outcome).__name__] += 1
         if isinstance(outcome, Passed):
             self.took_s.append(outcome.took_s)
 
     def forget(self) -> None:
-        """Begin to measure."""
+        """Discard everything recorded so far."""
         self.late_s.clear()
         self.took_s.clear()
         self.outcomes.clear()
 
 
 def farm(request: Request, checks: int, dead: int, port: int, dead_port: int) -> State:
-    """Return a farm of so many checked servers, of which the first are dead."""
+    """Return a farm with ``checks`` servers, the first ``dead`` of which are dead."""
     servers = tuple(
         RealServer(f"rs{number}", IPv4Address("127.1.0.1") + number) for number in range(checks)
     )
@@ -145,16 +147,16 @@ def farm(request: Request, checks: int, dead: int, port: int, dead_port: int) ->
 
 
 def queued_s() -> float:
-    """Return how long this process was ready to run and had no processor (proc_pid_schedstat)."""
+    """Return how long this process was runnable but had no processor (schedstat), in seconds."""
     return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
 
 
 async def keep_nothing(_changes: Mapping[ProbeId, KeptVerdict | None]) -> None:
-    """Take the place of the disk."""
+    """Stand in for the disk."""
 
 
 async def look_at_nothing(_ways: Sequence[TunnelProbe]) -> Mapping[TunnelProbe, str]:
-    """Take the place of the kernel: nothing goes through a tunnel here."""
+    """Stand in for the kernel: there are no probes through a tunnel here."""
     return {}
 
 
@@ -162,17 +164,16 @@ async def measure(state: State, seconds: float) -> tuple[Measured, float, float]
     """Check a farm's health for a time.
 
     Returns:
-        What was reported; of the time, the share in which this process ran, and the share in
-        which it wanted to and others did.
+        The results; the share of the time in which this process ran; and the share in which it was
+        runnable but others ran.
     """
     measured = Measured()
+    verdicts = Verdicts({})
     health = HealthChecks(
-        kept={},
+        verdicts=verdicts,
+        announcer=Announcer(verdicts, keep_nothing, lambda _: None, lambda _: None),
         probe=Probes().probe,
         look=look_at_nothing,
-        keep=keep_nothing,
-        turned=lambda _: None,
-        tell=lambda _: None,
         findings=lambda _: (),
         now=lambda: datetime.now(UTC),
         random=random.Random(1).random,  # noqa: S311 - spreads, hides nothing
@@ -193,12 +194,12 @@ async def measure(state: State, seconds: float) -> tuple[Measured, float, float]
 
 
 def percentile_ms(values: list[float], share: float) -> float:
-    """Return what this share of the values does not exceed, in milliseconds."""
+    """Return a percentile of the values, in milliseconds."""
     return sorted(values)[min(int(len(values) * share), len(values) - 1)] * 1000
 
 
 def main() -> None:
-    """Measure, and print one line for each kind."""
+    """Measure, and print a line per kind of check."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kind", choices=REQUESTS, action="append")
     parser.add_argument("--checks", type=int, default=2000)
@@ -210,7 +211,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     for kind in options.kind or REQUESTS:
         gc.unfreeze()
-        with servers() as port, nobody() as dead_port:
+        with servers() as port, unresponsive() as dead_port:
             state = farm(REQUESTS[kind], options.checks, options.dead, port, dead_port)
             favour_the_event_loop()
             measured, ran, waited = asyncio.run(measure(state, options.seconds))

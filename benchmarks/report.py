@@ -1,4 +1,4 @@
-"""What was measured as a table in Markdown, as JSON and as a picture."""
+"""The report: a table in Markdown, JSON, and a plot."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ def write(samples: Sequence[Sample], machine: Mapping[str, str], folder: Path) -
 
 
 def into_readme(readme: Path, text: str) -> None:
-    """Put the table between its marks."""
+    """Replace the table between its markers in the README."""
     whole = readme.read_text()
     head, _, rest = whole.partition(BEGIN)
     _, found, tail = rest.partition(END)
@@ -42,7 +42,7 @@ def into_readme(readme: Path, text: str) -> None:
 
 
 def table(found: Grouped, machine: Mapping[str, str]) -> str:
-    """Return the table, with what it was measured on, and what is not in it."""
+    """Return the table, with the machine, notes on the comparison, and missing cases."""
     lines = [
         "| case | farm | lvsctl | to reach | keepalived | ipvsadm |",
         "|---|---|---|---|---|---|",
@@ -97,7 +97,7 @@ def _plain(found: Grouped) -> Iterator[Mapping[str, object]]:
 
 
 def picture(found: Grouped) -> str:
-    """Return bars for each case and size, each case on a scale of its own."""
+    """Return a bar chart as SVG, with a separate scale for each case."""
     drawn: list[str] = []
     y = GAP
     for case, size in _rows(found):

@@ -1,7 +1,7 @@
-"""How long the event loop stands still while a large farm goes through the REST surface.
+"""Measures how long the event loop is blocked by REST requests on a large farm.
 
 Run it: ``python -m benchmarks.rest_event_loop [services] [servers]``, by default 1,000 and 10.
-Kernel, host and store are in memory: what is measured is the director's own work.
+Kernel, host and store are in memory, so only the director's own work is measured.
 """
 
 import asyncio
@@ -26,11 +26,11 @@ TICK_S = 0.001
 
 
 class Watch:
-    """Notes the longest time for which the event loop did not come round.
+    """Records the longest time for which the event loop was blocked.
 
     Attributes:
-        worst_s: By the clock; on a busy machine other processes count too.
-        worst_cpu_s: What this process computed meanwhile.
+        worst_s: Elapsed time, which includes other processes on a busy machine.
+        worst_cpu_s: Processor time of this process.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Watch:
 
 
 def farm(services: int, servers: int) -> bytes:
-    """Return a farm in which each service has a pool of its own."""
+    """Return a farm in which each service has its own pool."""
     document = {
         "services": [
             {"name": f"s{n}", "vip": f"198.18.{n >> 8}.{n & 255}", "ports": [80], "pool": f"s{n}"}
@@ -67,7 +67,7 @@ def farm(services: int, servers: int) -> bytes:
 
 
 async def measure(services: int, servers: int) -> None:
-    """Send the requests one after the other and print what each did to the loop."""
+    """Send the requests one after the other, and print how long each blocked the loop."""
     body = farm(services, servers)
     requests: list[tuple[str, str, dict[str, Any]]] = [
         ("GET", "/healthz", {}),
@@ -92,7 +92,7 @@ async def measure(services: int, servers: int) -> None:
         ),
         probe=Probes().probe,
     ) as daemon:
-        app = create_app(daemon, "token")
+        app = create_app(daemon)
         favour_the_event_loop()
         reconciling = asyncio.create_task(daemon.run())
         async with httpx.AsyncClient(
@@ -112,8 +112,8 @@ async def measure(services: int, servers: int) -> None:
                 answer.raise_for_status()
                 print(
                     f"{method:5} {address:25} {took_s * 1e3:8.1f} ms, "
-                    f"loop stood still {watch.worst_s * 1e3:6.1f} ms, "
-                    f"computing {watch.worst_cpu_s * 1e3:5.1f} ms of them"
+                    f"loop blocked {watch.worst_s * 1e3:6.1f} ms, "
+                    f"of which computing {watch.worst_cpu_s * 1e3:5.1f} ms"
                 )
         reconciling.cancel()
 

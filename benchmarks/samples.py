@@ -1,4 +1,4 @@
-"""What was measured: one value at a time, kept as a line of JSON."""
+"""Measured values, stored as lines of JSON."""
 
 import json
 from collections import defaultdict
@@ -11,13 +11,13 @@ LVSCTL, KEEPALIVED, IPVSADM = "lvsctl", "keepalived", "ipvsadm"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One measurement.
+    """A measured value.
 
     Attributes:
-        case: Name of what was measured.
+        case: Name of the case.
         size: Name of the farm's size.
-        by: Whose it is.
-        value: In the unit of the case.
+        by: The program measured.
+        value: The value, in the unit of the case.
     """
 
     case: str
@@ -33,7 +33,7 @@ class Recorder:
         self._path = path
 
     def add(self, case: str, size: str, by: str, value: float) -> None:
-        """Keep one, and say so."""
+        """Append and print a sample."""
         sample = Sample(case, size, by, value)
         print(f"{size:6} {by:10} {case:20} {value:.4f}", flush=True)
         with self._path.open("a") as lines:
@@ -41,14 +41,14 @@ class Recorder:
 
 
 def read(path: Path) -> list[Sample]:
-    """Return the samples of a file; none where there is none."""
+    """Return the samples in a file; none if it does not exist."""
     if not path.exists():
         return []
     return [Sample(**json.loads(line)) for line in path.read_text().splitlines()]
 
 
 def grouped(samples: Iterable[Sample]) -> Mapping[tuple[str, str, str], Sequence[float]]:
-    """Return the values by case, size and whose they are."""
+    """Return the values by case, size and program."""
     found: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
     for sample in samples:
         found[sample.case, sample.size, sample.by].append(sample.value)

@@ -1,8 +1,8 @@
-"""Whether a director's memory stays where it is under an hour of hostile requests.
+"""Checks that a director's memory does not grow during an hour of hostile requests.
 
-Run it: ``python -m benchmarks.soak [--minutes 60]``. The director is a process of its own, whose
-kernel is in memory; every minute its resident memory and descriptors are printed. The exit status
-is 1 where it ends with 20 MB more than it had after the first minute.
+Run it: ``python -m benchmarks.soak [--minutes 60]``. The director is a separate process with an
+IPVS table in memory; its resident memory and descriptors are printed every minute. The exit status
+is 1 if it ends with 20 MB more than after the first minute.
 """
 
 import argparse
@@ -23,7 +23,7 @@ MB = 1024 * 1024
 
 
 def main() -> None:
-    """Play, and say what it took."""
+    """Send hostile requests, and print the memory used."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parser.add_argument("--minutes", type=int, default=60)
     arguments = parser.parse_args()
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def _minute(director: DirectorProcess) -> float:
-    """Play for a minute and return the memory that the director has then, in MB."""
+    """Send hostile requests for a minute; return the director's memory then, in MB."""
     end, rounds = time.monotonic() + 60, 0
     while time.monotonic() < end:
         play_round(director)

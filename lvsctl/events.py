@@ -59,6 +59,7 @@ class Event:
         detail: What happened and why, for a person.
         items: The first of the changes or operations.
         by: Who requested it; empty if nobody did.
+        code: Of the reason that the detail gives; empty if it gives none.
     """
 
     kind: EventKind
@@ -66,6 +67,7 @@ class Event:
     detail: str = ""
     items: tuple[str, ...] = ()
     by: str = ""
+    code: str = ""
 
     @property
     def cut(self) -> "Event":
@@ -76,6 +78,7 @@ class Event:
             _cut(self.detail),
             tuple(map(_cut, self.items[:MAX_ITEMS])),
             _cut(self.by),
+            _cut(self.code),
         )
 
 

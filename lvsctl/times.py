@@ -1,7 +1,8 @@
-"""Durations as people write them: ``2s``, ``5m``, ``12h``, ``31d``; short ones ``500ms``."""
+"""Durations as people write them: ``2s``, ``5m``, ``12h``, ``31d``; short ones ``500ms``. Dates."""
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 SECONDS: Mapping[str, int] = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 """Length of each unit, largest first."""
@@ -53,3 +54,19 @@ def format_short_duration(seconds: float) -> str:
     if milliseconds % _MS:
         return f"{milliseconds}ms"
     return format_duration(milliseconds // _MS)
+
+
+def parse_moment(text: str) -> datetime:
+    """Return the moment in UTC that a date (its beginning) or a time stands for.
+
+    Raises:
+        ValueError: It is neither; says what is allowed.
+    """
+    for form in ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"):
+        try:
+            return datetime.strptime(text, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+    raise ValueError(
+        f"{text!r} is neither a date like 2027-03-01 nor a time like 2027-03-01T06:00:00Z"
+    )

@@ -20,6 +20,10 @@ _UNUSABLE_IPV4 = tuple(
 )
 """First and last of each range as integers, for speed: farms have tens of thousands of
 addresses."""
+_FIRST_OCTETS = frozenset(
+    octet for first, last, _ in _UNUSABLE_IPV4 for octet in range(first >> 24, (last >> 24) + 1)
+)
+"""Addresses that begin with any other number can be used."""
 
 
 def why_not_unicast(address: IPAddress) -> str:
@@ -30,6 +34,8 @@ def why_not_unicast(address: IPAddress) -> str:
     if isinstance(address, IPv6Address):
         return _why_not_unicast_ipv6(address)
     number = int(address)
+    if number >> 24 not in _FIRST_OCTETS:
+        return ""
     for first, last, nature in _UNUSABLE_IPV4:
         if first <= number <= last:
             return nature

@@ -6,10 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from api.access import By
+from api.access import Asking, refuse_foreign_pools
 from api.agent_views import agent_document
 from api.bodies import read_body
-from api.daemon import Daemon, Now
+from api.daemon import CurrentSnapshot, Daemon
 from api.documentation import BODY, CONFLICT, CREATED, MISSING, takes
 from api.preconditions import Conditions, known_tags
 from api.problems import NOT_YET, RequestRefused
@@ -30,11 +30,13 @@ FIRST_WAIT_S = 5
 
 
 @router.get("", summary="List agents", response_model=Agents)
-async def list_agents(known: Now) -> Response:
+async def list_agents(snapshot: CurrentSnapshot) -> Response:
     """All agents, including those that have left, until they are removed."""
     return await large_response(
         lambda: {
-            "agents": [agent_document(agent, known) for agent in known.state.status.agents.values()]
+            "agents": [
+                agent_document(agent, snapshot) for agent in snapshot.state.status.agents.values()
+            ]
         }
     )
 
@@ -42,10 +44,10 @@ async def list_agents(known: Now) -> Response:
 @router.get(
     "/{agent}", summary="Show an agent", response_model=AgentWithConnections, responses=MISSING
 )
-async def get_agent(agent: AgentName, daemon: Daemon, known: Now) -> Response:
+async def get_agent(agent: AgentName, daemon: Daemon, snapshot: CurrentSnapshot) -> Response:
     """An agent, with the active connections to its address over all services of the farm."""
     connections = await daemon.agents.connections(agent)
-    document = agent_document(known.state.status.agents[agent], known)
+    document = agent_document(snapshot.state.status.agents[agent], snapshot)
     return json_response({**document, "connections": connections})
 
 
@@ -57,21 +59,26 @@ async def get_agent(agent: AgentName, daemon: Daemon, known: Now) -> Response:
     openapi_extra=takes(Registration),
 )
 async def put_agent(
-    request: Request, agent: AgentName, daemon: Daemon, by: By, wait: Wait = None
+    request: Request, agent: AgentName, daemon: Daemon, asking: Asking, wait: Wait = None
 ) -> Response:
     """Register an agent; idempotent."""
     registration = await read_body(request, read_registration)
+    refuse_foreign_pools(asking, registration.pools, daemon.refusals)
     status = HTTPStatus.OK if agent in daemon.state.status.agents else HTTPStatus.CREATED
-    written = await daemon.agents.register(agent, registration, by=by)
+    written = await daemon.agents.register(
+        agent, registration, by=asking.author, source=asking.source
+    )
     return await written_response(daemon, written, wait, status=status)
 
 
 @router.delete(
     "/{agent}", summary="Remove an agent", response_model=WriteAnswer, responses=MISSING | CONFLICT
 )
-async def delete_agent(agent: AgentName, daemon: Daemon, by: By, wait: Wait = None) -> Response:
+async def delete_agent(
+    agent: AgentName, daemon: Daemon, asking: Asking, wait: Wait = None
+) -> Response:
     """Remove an agent with its undeclared server; a declared server then has no agent."""
-    written = await daemon.writer.write(RemoveAgent(agent), by=by)
+    written = await daemon.writer.write(RemoveAgent(agent), by=asking.author, source=asking.source)
     return await written_response(daemon, written, wait)
 
 
@@ -79,8 +86,7 @@ async def delete_agent(agent: AgentName, daemon: Daemon, by: By, wait: Wait = No
     "/{agent}/assignment",
     summary="Wait for an agent's assignment",
     response_model=Assignment,
-    responses=MISSING
-    | {HTTPStatus.NOT_MODIFIED.value: {"description": "It is still as If-None-Match has it."}},
+    responses=MISSING | {HTTPStatus.NOT_MODIFIED.value: {"description": "It has not changed."}},
 )
 async def get_assignment(
     agent: AgentName,
@@ -92,7 +98,7 @@ async def get_assignment(
             ge=0,
             le=MAX_WAIT_S,
             allow_inf_nan=False,
-            description="Answer 304 only after that many seconds without news.",
+            description="Wait up to this many seconds for a change before answering 304.",
         ),
     ] = 0,
 ) -> Response:
@@ -102,7 +108,7 @@ async def get_assignment(
     if found is None and tag is None:
         raise RequestRefused(
             NOT_YET,
-            f"no cycle has seen agent {agent} yet; ask again",
+            f"no cycle has included agent {agent} yet; try again",
             headers={"Retry-After": "1"},
         )
     if found is None:

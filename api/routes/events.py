@@ -1,4 +1,4 @@
-"""Events, live, as server-sent events."""
+"""The event stream (server-sent events)."""
 
 import re
 from collections.abc import AsyncIterator
@@ -20,28 +20,28 @@ from lvsctl.events import RecordedEvent
 router = APIRouter(prefix="/events", tags=["events"])
 
 KEEP_ALIVE_S = 15.0
-"""A comment is sent so often while nothing happens, so that proxies do not hang up."""
+"""Interval of comments while there are no events, so that proxies keep the connection open."""
 
 MAX_ID = 2**63 - 1
 ID = re.compile("[0-9]{1,19}")
 
 
 class EventStream(StreamingResponse):
-    """An answer that goes on."""
+    """A stream of server-sent events."""
 
     media_type = "text/event-stream"
 
 
 @router.get(
     "",
-    summary="Watch what happens",
+    summary="Stream events",
     response_class=StreamingResponse,
     responses={
         HTTPStatus.OK.value: {
-            "description": "Server-sent events. The field `id` resumes, `event` is the kind, "
-            "`data` a JSON object: `id`, `at`, `kind`, `subject`, `detail`, `items`, `by`. Where "
-            "events that were asked for are no longer kept, one named `lost`, without an id, says "
-            "how many, before those that are.",
+            "description": "Server-sent events. `id` is the position to resume from, `event` the "
+            "kind, `data` a JSON object: `id`, `at`, `kind`, `subject`, `detail`, `items`, `by`, "
+            "and the `code` of the reason that the detail gives. If requested events are no longer "
+            "kept, an event `lost`, without an id, says how many are missing.",
             "content": {
                 "text/event-stream": {
                     "itemSchema": {
@@ -65,15 +65,15 @@ async def get_events(
         Query(
             ge=0,
             le=MAX_ID,
-            description="Begin with what followed this event, 0 for all that is kept; left out, "
-            "with what happens from now on.",
+            description="Id of the event to start after; 0 for all that are kept; default: only "
+            "new events.",
         ),
     ] = None,
     last_event_id: Annotated[
         str,
         Header(
-            description="The event that was seen last, as a browser sends it when it connects "
-            "again; goes before `after`.",
+            description="Id of the last event received, which browsers send when they reconnect; "
+            "overrides `after`.",
             json_schema_extra={"pattern": "^[0-9]{0,18}$"},
         ),
     ] = "",
@@ -95,13 +95,13 @@ def _given(last_event_id: str, after: int | None) -> int | None:
     if not last_event_id:
         return after
     if not ID.fullmatch(last_event_id) or int(last_event_id) > MAX_ID:
-        detail = f"the header Last-Event-ID is no id of an event: {last_event_id[:40]!r}"
-        raise InvalidInput([Problem("", detail, "a number that an event came with")])
+        detail = f"the header Last-Event-ID is not the id of an event: {last_event_id[:40]!r}"
+        raise InvalidInput([Problem("", detail, "the id of a received event, a number")])
     return int(last_event_id)
 
 
 async def _stream(events: Events, last_id: int, *, follow: bool) -> AsyncIterator[bytes]:
-    # An id without data is no event, but who connects again resumes there although it saw none.
+    # An id without data is not an event, but lets a client that saw none resume from here.
     yield b"id: %d\n\n" % last_id
     while True:
         found = events.after(last_id)
@@ -144,4 +144,5 @@ def event_document(recorded: RecordedEvent) -> Json:
         "detail": event.detail,
         "items": [*event.items],
         "by": event.by,
+        "code": event.code,
     }

@@ -7,10 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from api.bodies import MAX_FARM_BYTES
 from api.daemon import Daemon
-from api.documentation import BODY, STALE, takes
+from api.documentation import BODY, STALE, refusals, takes
 from api.preconditions import Conditions, known_tags
-from api.rendering import json_bytes, json_response
+from api.rendering import json_bytes, json_response, large_response
 from api.resources import FarmResource
 from api.schemas.answers import WriteAnswer
 from api.schemas.farm import Farm
@@ -20,8 +21,11 @@ from lvsctl.director.state import State
 router = APIRouter(tags=["farm"])
 
 
+MAX_REVISION = 2**63 - 1
+
+
 class FarmText:
-    """The farm as JSON, written once for each revision of a store."""
+    """The farm as JSON, serialized once per revision of a store."""
 
     def __init__(self) -> None:
         self._of: tuple[str, int] | None = None
@@ -45,10 +49,24 @@ def _written(state: State) -> tuple[str, bytes]:
     "/farm",
     summary="Show the farm",
     response_model=Farm,
-    responses={HTTPStatus.NOT_MODIFIED.value: {"description": "It is as If-None-Match has it."}},
+    responses={
+        HTTPStatus.NOT_MODIFIED.value: {"description": "It has not changed."},
+        **refusals(HTTPStatus.NOT_FOUND),
+    },
 )
-async def get_farm(request: Request, daemon: Daemon, conditions: Conditions) -> Response:
-    """The whole farm, as in a farm file, with its ETag."""
+async def get_farm(
+    request: Request,
+    daemon: Daemon,
+    conditions: Conditions,
+    revision: Annotated[
+        int | None,
+        Query(ge=0, le=MAX_REVISION, description="As it was at this revision of the store."),
+    ] = None,
+) -> Response:
+    """The whole farm, as in a farm file, with its ETag; an earlier one has none."""
+    if revision is not None:
+        past = await daemon.writer.farm_at(revision)
+        return await large_response(lambda: Farm.of(past).plain())
     etag, content = await request.app.state.farm_text.at(daemon.state)
     if etag in known_tags(conditions):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": etag})
@@ -72,4 +90,5 @@ async def put_farm(
 ) -> Response:
     """Replace the farm; overrides and agents are kept. services and pools are required."""
     resource = FarmResource(force=force)
-    return await (write.dry_put(resource) if dry_run else write.put(resource))
+    put = write.dry_put if dry_run else write.put
+    return await put(resource, MAX_FARM_BYTES)

@@ -1,4 +1,4 @@
-"""Whether the director lives and does its work; for monitoring, without a token."""
+"""Liveness and readiness of the director, for monitoring; without a token."""
 
 import re
 from http import HTTPStatus
@@ -12,15 +12,17 @@ from api.schemas.answers import Check, DirectorProblems, Health, Readiness
 from lvsctl.director.daemon import DirectorDaemon
 from lvsctl.director.loop import TIMER_S
 from lvsctl.director.problems import Component, DirectorProblem
+from lvsctl.reasons import director as reasons
+from lvsctl.reasons.reason import Reason
 
 router = APIRouter(tags=["health"])
 problems_router = APIRouter(prefix="/problems", tags=["health"])
 
 OVERDUE_S = 6 * TIMER_S
-"""A cycle of ten thousand operations takes less; after so long without one the loop hangs."""
+"""Time without a cycle from which the loop counts as stuck; ten thousand operations take less."""
 
 
-@router.get("/healthz", summary="Is it up?", response_model=Health, openapi_extra={"security": []})
+@router.get("/healthz", summary="Liveness", response_model=Health, openapi_extra={"security": []})
 async def healthz(daemon: Daemon) -> Response:
     """The process answers."""
     return json_response({"status": "up", "director": daemon.name})
@@ -28,12 +30,12 @@ async def healthz(daemon: Daemon) -> Response:
 
 @router.get(
     "/readyz",
-    summary="Does it do its work?",
+    summary="Readiness",
     response_model=Readiness,
     responses={
         HTTPStatus.SERVICE_UNAVAILABLE.value: {
             "model": Readiness,
-            "description": "It does not; the checks say what is missing.",
+            "description": "Not ready; the checks say why.",
         }
     },
     openapi_extra={"security": []},
@@ -41,8 +43,8 @@ async def healthz(daemon: Daemon) -> Response:
 async def readyz(daemon: Daemon) -> Response:
     """Cycles run, the kernel can be read, and the disk can be written.
 
-    No VIP depends on it: disks tend to fill on all directors at once. It needs no token, so each
-    check gives its first sentence only; for the full text see ``/v1/problems``.
+    Do not make VIPs depend on it: disks tend to fill on all directors at once. It needs no token,
+    so each check gives only its first sentence; for the full text see ``/v1/problems``.
     """
     checks = checks_of(daemon)
     ready = all(check["ok"] for check in checks)
@@ -53,21 +55,19 @@ async def readyz(daemon: Daemon) -> Response:
     return json_response(answer, HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-@problems_router.get(
-    "", summary="Show what is wrong with the director", response_model=DirectorProblems
-)
+@problems_router.get("", summary="Show problems of the director", response_model=DirectorProblems)
 async def get_problems(daemon: Daemon) -> Response:
-    """Problems of the director itself and what was lost, each with its cure."""
+    """Problems of the director itself, each with its cure, and what was lost."""
     return json_response({"problems": [check for check in checks_of(daemon) if check["detail"]]})
 
 
 def checks_of(daemon: DirectorDaemon) -> list[Check]:
-    """Return what a director needs, and whether it has it."""
-    cycle, kernel = _cycle_problem(daemon.loop.cycle_age_s), daemon.loop.view.error
+    """Return the state of each component of a director."""
+    problems = daemon.problems
     return [
-        {"name": "cycle", "detail": cycle, "ok": not cycle},
-        {"name": "kernel", "detail": kernel, "ok": not kernel},
-        *(_component_check(component, daemon.problems.get(component)) for component in Component),
+        _check("cycle", _cycle_problem(daemon.loop.cycle_age_s)),
+        _check("kernel", daemon.loop.view.error),
+        *(_component_check(component, problems.get(component)) for component in Component),
     ]
 
 
@@ -78,11 +78,20 @@ def first_sentence(text: str) -> str:
 
 def _component_check(component: Component, problem: DirectorProblem | None) -> Check:
     if problem is None:
-        return {"name": component.value, "detail": "", "ok": True}
-    return {"name": component.value, "detail": problem.detail, "ok": not problem.hinders}
+        return _check(component.value, None)
+    return {**_check(component.value, problem.reason), "ok": not problem.hinders}
 
 
-def _cycle_problem(age_s: float | None) -> str:
+def _check(name: str, why: Reason | None) -> Check:
+    return {
+        "name": name,
+        "detail": str(why or ""),
+        "code": why.code if why else "",
+        "ok": why is None,
+    }
+
+
+def _cycle_problem(age_s: float | None) -> Reason | None:
     if age_s is None:
-        return "the first cycle has not ended yet"
-    return f"the last cycle ended {int(age_s)} s ago" if age_s > OVERDUE_S else ""
+        return reasons.FIRST_CYCLE()
+    return reasons.CYCLE_OVERDUE(age_s=int(age_s)) if age_s > OVERDUE_S else None

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.daemon import Daemon
+from api.reason_views import because, reason_item
 from api.rendering import large_response
 from api.schemas.answers import PlanAnswer
 from api.schemas.table import Table
@@ -20,27 +21,31 @@ async def get_table(daemon: Daemon) -> Response:
     return await large_response(lambda: table_document(reading))
 
 
-@router.get("/plan", summary="Show what differs", response_model=PlanAnswer)
+@router.get("/plan", summary="Show differences", response_model=PlanAnswer)
 async def get_plan(daemon: Daemon) -> Response:
-    """Compare everything now, and write nothing: drift, conflicts, foreign services, problems."""
+    """Compare everything now, without writing: drift, conflicts, foreign services, problems."""
     cycle = await daemon.plan()
     return await large_response(lambda: plan_document(cycle))
 
 
 def plan_document(cycle: Cycle) -> PlanAnswer:
-    """Return what a look at everything has found."""
+    """Return the document of a cycle that observed everything and wrote nothing."""
     return {
         "revision": cycle.revision,
         "operations": [*map(str, cycle.operations)],
         "host_changes": [*map(str, cycle.host_changes)],
         "conflicts": [
-            {"key": str(key), "service": view.service, "reason": view.reason}
+            {"key": str(key), "service": view.service, **because(view.reason)}
             for key in cycle.conflicts
             for view in [cycle.services[key]]
         ],
         "foreign": [*map(str, cycle.foreign)],
         "problems": [
             *(f"VIP {vip}: {why}" for vip, why in cycle.vip_problems.items()),
-            *cycle.host_problems,
+            *map(str, cycle.host_problems),
+        ],
+        "problem_reasons": [
+            *map(reason_item, cycle.vip_problems.values()),
+            *map(reason_item, cycle.host_problems),
         ],
     }

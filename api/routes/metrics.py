@@ -9,9 +9,9 @@ from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
-from api.daemon import Daemon, known_of
+from api.daemon import Daemon, snapshot_of
 from api.documentation import refusals
-from api.metrics import Observed, metrics_text
+from api.metrics import ScrapeInput, metrics_text
 from api.pieces import PiecesResponse
 from lvsctl.director.daemon import DirectorDaemon
 from lvsctl.errors import KernelError
@@ -21,16 +21,16 @@ router = APIRouter(tags=["metrics"])
 
 
 class Scrapes:
-    """Makes one scrape at a time; requests meanwhile get the same.
+    """Runs one scrape at a time, whose result all concurrent requests share.
 
-    So several who watch cost what one does, however large the table is.
+    So several Prometheus servers cost no more than one, however large the table is.
     """
 
     def __init__(self) -> None:
         self._under_way: asyncio.Task[Sequence[bytes]] | None = None
 
     async def scrape(self, daemon: DirectorDaemon) -> Sequence[bytes]:
-        """Return the metrics of this moment, or of the scrape that is under way."""
+        """Return the result of the running scrape, or of a new one."""
         if self._under_way is None or self._under_way.done():
             self._under_way = asyncio.create_task(_scrape(daemon))
         return await asyncio.shield(self._under_way)
@@ -41,15 +41,15 @@ async def _scrape(daemon: DirectorDaemon) -> Sequence[bytes]:
         reading = await daemon.table()
     except KernelError:
         reading = None
-    observed = Observed(
+    scraped = ScrapeInput(
         daemon.name,
-        await known_of(daemon),
+        await snapshot_of(daemon),
         daemon.mode.current.name is ModeName.OBSERVE,
         reading,
         daemon.loop.statistics,
         daemon.health.statistics.counts,
     )
-    return await asyncio.to_thread(metrics_text, observed)
+    return await asyncio.to_thread(metrics_text, scraped)
 
 
 @router.get(

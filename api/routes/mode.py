@@ -5,7 +5,7 @@ from datetime import timedelta
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.access import By
+from api.access import Asking
 from api.bodies import read_body
 from api.daemon import Daemon
 from api.documentation import BODY, takes
@@ -31,15 +31,22 @@ async def get_mode(daemon: Daemon) -> Response:
     responses=BODY,
     openapi_extra=takes(ModeRequest),
 )
-async def put_mode(request: Request, daemon: Daemon, by: By) -> Response:
+async def put_mode(request: Request, daemon: Daemon, asking: Asking) -> Response:
     """``observe`` stops writing to the kernel, ``enforce`` resumes; survives a restart."""
     asked = await read_body(request, lambda document: validated(ModeRequest, document))
-    asked.refuse_wrong_end()
+    asked.check_duration()
     now = daemon.now()
     until = None if asked.lasts_s is None else now + timedelta(seconds=asked.lasts_s)
-    mode = Mode(ModeName(asked.mode), asked.reason, until, by, now)
+    mode = Mode(ModeName(asked.mode), asked.reason, until, asking.author, now)
+    before = daemon.mode.current.name
     await daemon.set_mode(mode)
+    daemon.acts.record(asking, f"change mode: {before} → {mode.name}{_details(mode)}")
     return json_response(mode_document(mode))
+
+
+def _details(mode: Mode) -> str:
+    until = f" until {utc_text(mode.until)}" if mode.until else ""
+    return f"{until}: {mode.reason}" if mode.reason else until
 
 
 def mode_document(mode: Mode) -> ModeAnswer:

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from api.daemon import Daemon, Now
+from api.daemon import CurrentSnapshot, Daemon
 from api.documentation import BODY, CREATED, MISSING, STALE, takes
 from api.rendering import json_response
 from api.resources import OverrideResource, override_tag
@@ -21,14 +21,14 @@ router = APIRouter(prefix="/pools/{pool}/real-servers/{server}/override", tags=[
 
 
 @router.get("", summary="Show an override", response_model=OverrideAnswer, responses=MISSING)
-async def get_override(pool: PoolName, server: ServerName, known: Now) -> Response:
+async def get_override(pool: PoolName, server: ServerName, snapshot: CurrentSnapshot) -> Response:
     """The override of a server; 404 if it has none."""
-    member = member_of(known.state, pool, server)
-    override = known.state.status.overrides.get(member.id)
+    member = member_of(snapshot.state, pool, server)
+    override = snapshot.state.status.overrides.get(member.id)
     if override is None:
-        raise NotFound(f"real server {member.id} has no override: it is as it is declared")
+        raise NotFound(f"real server {member.id} has no override")
     return json_response(
-        OverrideAnswer.of(override).plain(), etag=override_tag(known.state, member.id)
+        OverrideAnswer.of(override).plain(), etag=override_tag(snapshot.state, member.id)
     )
 
 

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.daemon import Now
+from api.daemon import CurrentSnapshot
 from api.documentation import BODY, CREATED, MISSING, STALE, takes, takes_patch
 from api.rendering import large_response
 from api.resources import PoolResource, RealServerResource
@@ -21,19 +21,21 @@ router = APIRouter(prefix="/pools", tags=["pools"])
 
 
 @router.get("", summary="List pools", response_model=Pools)
-async def list_pools(known: Now) -> Response:
+async def list_pools(snapshot: CurrentSnapshot) -> Response:
     """All pools with their status."""
     return await large_response(
-        lambda: {"pools": [pool_document(pool, known) for pool in known.state.farm.pools.values()]}
+        lambda: {
+            "pools": [pool_document(pool, snapshot) for pool in snapshot.state.farm.pools.values()]
+        }
     )
 
 
 @router.get("/{pool}", summary="Show a pool", response_model=PoolAnswer, responses=MISSING)
-async def get_pool(pool: PoolName, known: Now) -> Response:
+async def get_pool(pool: PoolName, snapshot: CurrentSnapshot) -> Response:
     """A pool with its ETag; its status also lists servers that agents joined."""
     return await large_response(
-        lambda: pool_document(pool_of(known.state, pool), known),
-        etag=PoolResource(pool).etag(known.state),
+        lambda: pool_document(pool_of(snapshot.state, pool), snapshot),
+        etag=PoolResource(pool).etag(snapshot.state),
     )
 
 
@@ -75,14 +77,14 @@ async def delete_pool(pool: PoolName, write: Write) -> Response:
     response_model=RealServers,
     responses=MISSING,
 )
-async def list_real_servers(pool: PoolName, known: Now) -> Response:
+async def list_real_servers(pool: PoolName, snapshot: CurrentSnapshot) -> Response:
     """All real servers of a pool, declared and joined by agents, with their status."""
-    found = pool_of(known.state, pool)
+    found = pool_of(snapshot.state, pool)
     return await large_response(
         lambda: {
             "real_servers": [
-                server_document(member, found, known)
-                for member in members(found, known.state.status)
+                server_document(member, found, snapshot)
+                for member in members(found, snapshot.state.status)
             ]
         }
     )
@@ -94,12 +96,14 @@ async def list_real_servers(pool: PoolName, known: Now) -> Response:
     response_model=RealServerAnswer,
     responses=MISSING,
 )
-async def get_real_server(pool: PoolName, server: ServerName, known: Now) -> Response:
+async def get_real_server(
+    pool: PoolName, server: ServerName, snapshot: CurrentSnapshot
+) -> Response:
     """A real server as declared, or as registered by its agent, with its ETag and status."""
-    member = member_of(known.state, pool, server)
+    member = member_of(snapshot.state, pool, server)
     return await large_response(
-        lambda: server_document(member, pool_of(known.state, pool), known),
-        etag=RealServerResource(ServerId(pool, server)).etag(known.state),
+        lambda: server_document(member, pool_of(snapshot.state, pool), snapshot),
+        etag=RealServerResource(ServerId(pool, server)).etag(snapshot.state),
     )
 
 

@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from api.access import By
-from api.daemon import Daemon, Now
+from api.access import Asking
+from api.daemon import CurrentSnapshot, Daemon
 from api.documentation import BODY, CONFLICT, CREATED, MISSING, STALE, takes, takes_patch
 from api.rendering import large_response
 from api.resources import ServiceResource
@@ -23,12 +23,13 @@ Force = Annotated[bool, Query(description="Do it even if it removes destinations
 
 
 @router.get("/services", summary="List services", response_model=Services)
-async def list_services(known: Now) -> Response:
+async def list_services(snapshot: CurrentSnapshot) -> Response:
     """All services with their status."""
     return await large_response(
         lambda: {
             "services": [
-                service_document(service, known) for service in known.state.farm.services.values()
+                service_document(service, snapshot)
+                for service in snapshot.state.farm.services.values()
             ]
         }
     )
@@ -40,11 +41,11 @@ async def list_services(known: Now) -> Response:
     response_model=ServiceAnswer,
     responses=MISSING,
 )
-async def get_service(service: ServiceName, known: Now) -> Response:
+async def get_service(service: ServiceName, snapshot: CurrentSnapshot) -> Response:
     """A service with its ETag, and its status, which the ETag does not cover."""
     return await large_response(
-        lambda: service_document(service_of(known.state, service), known),
-        etag=ServiceResource(service).etag(known.state),
+        lambda: service_document(service_of(snapshot.state, service), snapshot),
+        etag=ServiceResource(service).etag(snapshot.state),
     )
 
 
@@ -90,15 +91,17 @@ async def delete_service(service: ServiceName, write: Write) -> Response:
     responses=MISSING | CONFLICT,
 )
 async def adopt_service(
-    service: ServiceName, daemon: Daemon, by: By, *, force: Force = False
+    service: ServiceName, daemon: Daemon, asking: Asking, *, force: Force = False
 ) -> Response:
     """Take over its virtual services that lvsctl did not create; they are edited in place."""
-    adopted = await daemon.adopt([service], force=force, by=by)
+    adopted = await daemon.adopt([service], force=force, by=asking.author, source=asking.source)
+    daemon.acts.record(asking, f"adopt {', '.join(map(str, adopted)) or 'nothing'}"[:300])
     return await large_response(lambda: {"adopted": [*map(str, adopted)]})
 
 
 @router.post("/adopt", summary="Adopt all services", response_model=AdoptAnswer, responses=CONFLICT)
-async def adopt_all(daemon: Daemon, by: By, *, force: Force = False) -> Response:
+async def adopt_all(daemon: Daemon, asking: Asking, *, force: Force = False) -> Response:
     """Take over every virtual service that the farm declares but lvsctl did not create."""
-    adopted = await daemon.adopt(None, force=force, by=by)
+    adopted = await daemon.adopt(None, force=force, by=asking.author, source=asking.source)
+    daemon.acts.record(asking, f"adopt {', '.join(map(str, adopted)) or 'nothing'}"[:300])
     return await large_response(lambda: {"adopted": [*map(str, adopted)]})

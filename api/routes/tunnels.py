@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.daemon import Now
+from api.daemon import CurrentSnapshot
 from api.documentation import BODY, CREATED, MISSING, STALE, takes, takes_patch
 from api.rendering import large_response
 from api.resources import TunnelResource
@@ -17,12 +17,12 @@ router = APIRouter(tags=["tunnels"])
 
 
 @router.get("/tunnels", summary="List point-to-point tunnels", response_model=Tunnels)
-async def list_tunnels(known: Now) -> Response:
+async def list_tunnels(snapshot: CurrentSnapshot) -> Response:
     """All tunnels with their status."""
     return await large_response(
         lambda: {
             "tunnels": [
-                tunnel_document(tunnel, known) for tunnel in known.state.farm.tunnels.values()
+                tunnel_document(tunnel, snapshot) for tunnel in snapshot.state.farm.tunnels.values()
             ]
         }
     )
@@ -34,11 +34,11 @@ async def list_tunnels(known: Now) -> Response:
     response_model=TunnelAnswer,
     responses=MISSING,
 )
-async def get_tunnel(tunnel: TunnelName, known: Now) -> Response:
+async def get_tunnel(tunnel: TunnelName, snapshot: CurrentSnapshot) -> Response:
     """A tunnel with its ETag, and the state of each end as last reported by its agent."""
     return await large_response(
-        lambda: tunnel_document(tunnel_of(known.state, tunnel), known),
-        etag=TunnelResource(tunnel).etag(known.state),
+        lambda: tunnel_document(tunnel_of(snapshot.state, tunnel), snapshot),
+        etag=TunnelResource(tunnel).etag(snapshot.state),
     )
 
 

@@ -1,1 +1,1 @@
-"""The documents that requests and answers carry."""
+"""The documents in requests and responses."""

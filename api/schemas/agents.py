@@ -69,7 +69,7 @@ class TunnelEndState(Lenient):
     mtu: int | None = None
     round_trip_us: int | None = Field(default=None, description="Mean, in microseconds.")
     sent: int = Field(default=0, description="Probes of the last 20 seconds.")
-    lost: int = Field(default=0, description="Unanswered ones among them.")
+    lost: int = Field(default=0, description="Probes among them that were not answered.")
 
 
 class AssignedTunnelEnd(Lenient):
@@ -99,7 +99,7 @@ class Report(Lenient):
         }
     )
 
-    farm_id: str = Field(description="Of the assignment that it follows; empty before the first.")
+    farm_id: str = Field(description="From the assignment in use; empty before the first.")
     ready: Items[Address] = Field(description="VIPs that are fully configured.")
     tunnels: Items[AcceptedTunnel]
     findings: Items[Finding] = Field(
@@ -117,8 +117,8 @@ class Assignment(Lenient):
     tunnels: Items[AcceptedTunnel]
     mtu: int | None = Field(
         default=None,
-        description="Largest outer packet that the network from the director carries; null: by the "
-        "host's routes.",
+        description="Largest outer packet that the network from the director carries; null: as the "
+        "host's routes say.",
     )
     tunnel_ends: Items[AssignedTunnelEnd] = Field(
         default=[], description="Ends of point-to-point tunnels on this host."
@@ -158,26 +158,24 @@ class AgentStatus(TypedDict):
     pools: list[str]
     weight: int
     membership: MembershipName
-    ready: Annotated[
-        list[ReadinessStatus], Field(description="What it reported ready; it stays so.")
-    ]
+    ready: Annotated[list[ReadinessStatus], Field(description="What it has ever reported ready.")]
     awaited: Annotated[
         list[ReadinessStatus], Field(description="What its services still wait for.")
     ]
     accepts: Annotated[
-        list[str], Field(description="Tunnels, as of its last report.", examples=[["gue:6080"]])
+        list[str], Field(description="Tunnels in its last report.", examples=[["gue:6080"]])
     ]
     age: Annotated[
         str | None,
         Field(description="Since its last report; null: none since this director started."),
     ]
-    findings: Annotated[list[FindingStatus], Field(description="Of its last report.")]
+    findings: Annotated[list[FindingStatus], Field(description="Findings in its last report.")]
 
 
 class AgentWithConnections(AgentStatus):
     """An agent with the connections that end at it."""
 
-    connections: Annotated[int, Field(description="Active ones, over all services.")]
+    connections: Annotated[int, Field(description="Active connections of all services.")]
 
 
 class Agents(TypedDict):

@@ -1,9 +1,27 @@
 """Responses of writes, plan and readiness, and problem details (RFC 9457)."""
 
-from typing import Annotated, Literal, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
+
+from api.schemas.reasons import Explained, ReasonCode, ReasonItem
+
+
+class Difference(TypedDict):
+    """One difference of the farm."""
+
+    op: Literal["add", "remove", "change"]
+    path: Annotated[
+        str,
+        Field(
+            description="JSON pointer (RFC 6901) into the farm file, with names for the items of "
+            "lists.",
+            examples=["/pools/web/real_servers/rs1/weight"],
+        ),
+    ]
+    old: Annotated[Any, Field(description="null: it was not there.", examples=[100])]
+    new: Annotated[Any, Field(description="null: it is not there any more.", examples=[50])]
 
 
 class WriteAnswer(TypedDict):
@@ -14,6 +32,9 @@ class WriteAnswer(TypedDict):
     operations: Annotated[
         list[str], Field(description="Resulting operations on the IPVS table, without drift.")
     ]
+    differences: NotRequired[
+        Annotated[list[Difference], Field(description="With dry_run: field by field.")]
+    ]
     applied: NotRequired[
         Annotated[
             bool,
@@ -21,6 +42,8 @@ class WriteAnswer(TypedDict):
         ]
     ]
     reason: NotRequired[Annotated[str, Field(description="With wait: why it is not applied.")]]
+    code: NotRequired[ReasonCode]
+    reasons: NotRequired[list[ReasonItem]]
 
 
 class AdoptAnswer(TypedDict):
@@ -29,25 +52,25 @@ class AdoptAnswer(TypedDict):
     adopted: Annotated[list[str], Field(examples=[["tcp 198.51.100.10:80"]])]
 
 
-class Conflict(TypedDict):
+class Conflict(Explained):
     """A virtual service that the farm declares but lvsctl did not create."""
 
     key: str
     service: str
-    reason: str
 
 
 class PlanAnswer(TypedDict):
     """Difference between the desired and the observed state."""
 
     revision: int
-    operations: Annotated[list[str], Field(description="On the IPVS table, in order.")]
+    operations: Annotated[list[str], Field(description="Changes of the IPVS table, in order.")]
     host_changes: Annotated[list[str], Field(description="Changes of VIPs and sysctls.")]
     conflicts: list[Conflict]
     foreign: Annotated[
         list[str], Field(description="Virtual services not managed by lvsctl; never changed.")
     ]
     problems: list[str]
+    problem_reasons: Annotated[list[ReasonItem], Field(description="The same, in parts.")]
 
 
 class Check(TypedDict):
@@ -57,11 +80,12 @@ class Check(TypedDict):
         str,
         Field(
             examples=["kernel"],
-            description="cycle, kernel, farm, store, local-state, events, disk.",
+            description="cycle, kernel, farm, store, local-state, events, disk, access.",
         ),
     ]
     ok: bool
     detail: Annotated[str, Field(description="What is wrong; may also be set if ok is true.")]
+    code: ReasonCode
 
 
 class Readiness(TypedDict):
@@ -90,10 +114,11 @@ class ProblemItem(TypedDict):
     pointer: Annotated[
         str,
         Field(
-            description="JSON pointer to it (RFC 6901); empty: the whole document.",
+            description="JSON pointer (RFC 6901) to the field; empty: the whole document.",
             examples=["/vip"],
         ),
     ]
+    code: Annotated[str, Field(description="What kind of thing is wrong.", examples=["missing"])]
     detail: str
     allowed: Annotated[str, Field(description="What is allowed instead.")]
 
@@ -105,5 +130,14 @@ class ProblemDetails(TypedDict):
     title: str
     status: int
     detail: str
+    code: Annotated[
+        str,
+        Field(
+            description="Why, for programs; all codes are in docs/reasons.md.",
+            examples=["invalid-input"],
+        ),
+    ]
+    subject: Annotated[str, Field(description="What it is about; may be empty.")]
+    parameters: Annotated[dict[str, Any], Field(description="Parts of the detail, by name.")]
     errors: list[ProblemItem]
     plan: NotRequired[Annotated[list[str], Field(description="What the change would do.")]]

@@ -1,4 +1,4 @@
-"""What every document has in common."""
+"""Base classes of documents."""
 
 import json
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ from pydantic_core.core_schema import (
 )
 
 Json = Any
-"""A JSON value as :mod:`json` reads it."""
+"""A JSON value as :mod:`json` decodes it."""
 
 MAX_SHOWN = 60
 REFUSED = "refused"
-"""Type of the errors that carry what is wrong and what is allowed in their context."""
+"""Type of validation errors whose context has the keys ``detail`` and ``allowed``."""
 
 
 class Document(BaseModel):
-    """A JSON object in which nothing is guessed: no unknown field, no number made of a string."""
+    """A JSON object, parsed strictly: no unknown fields, no numbers in strings."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     def plain(self) -> dict[str, Json]:
-        """Return the document as JSON values, without what it leaves open."""
+        """Return the document as JSON values, without fields that are null."""
         return self.model_dump(mode="json", exclude_none=True)
 
 
@@ -33,27 +33,27 @@ DocumentT = TypeVar("DocumentT", bound=Document)
 
 
 class DocumentOfValue(Protocol):
-    """A document that stands for a value of the domain."""
+    """A document that represents a value of the domain."""
 
-    def value(self) -> Any:  # noqa: ANN401 - each of its own type
-        """Return what the document stands for."""
+    def value(self) -> Any:  # noqa: ANN401 - depends on the document
+        """Return the value that the document represents."""
         ...
 
     @classmethod
-    def of(cls, value: Any) -> Self:  # noqa: ANN401 - the same type
+    def of(cls, value: Any) -> Self:  # noqa: ANN401 - depends on the document
         """Return the document of a value."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ReadAs:
-    """Annotates a value that is read from a document and written as one.
+    """Annotates a field of a domain type that is parsed from, and serialized as, a document.
 
-    So of a long list one element at a time is held as a document, which takes several times the
-    memory of the value.
+    In a long list only one element at a time exists as a document, which takes several times the
+    memory of its value.
 
     Attributes:
-        document: Its type.
+        document: Type of the document.
     """
 
     document: type[DocumentOfValue]
@@ -61,7 +61,7 @@ class ReadAs:
     def __get_pydantic_core_schema__(
         self, _value: object, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        """Tell pydantic how."""
+        """Return the schema of the document, with conversions to and from the value."""
         schema = handler.generate_schema(self.document)
         return no_info_after_validator_function(
             self.document.value,
@@ -73,7 +73,7 @@ class ReadAs:
 
 
 def shown(value: object) -> str:
-    """Write a value that was sent as JSON, cut where it is long."""
+    """Return a value from a request as JSON for a message, truncated if it is long."""
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "a list"
     text = json.dumps(value, ensure_ascii=False)
@@ -81,5 +81,5 @@ def shown(value: object) -> str:
 
 
 def wrong(detail: str, allowed: str) -> PydanticCustomError:
-    """Return the error of a validator, for :func:`api.validation.problems_of`."""
+    """Return a validation error for :func:`api.validation.problems_of`."""
     return PydanticCustomError(REFUSED, "{detail}", {"detail": detail, "allowed": allowed})

@@ -1,4 +1,4 @@
-"""The whole farm as people write it, the document that a farm file holds."""
+"""The whole farm, as in a farm file."""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -18,44 +18,44 @@ from lvsctl.farm.tunnels import Tunnel
 
 
 class Director(Document):
-    """A director of this farm: who it is and where it can be reached."""
+    """A director of this farm and its addresses."""
 
     name: Name = Field(description="Unique among the directors.")
     addresses: Items[Address] = Field(description="Its own addresses (DIPs); no VIP may be one.")
 
 
 class Timeouts(Document):
-    """Idle times of connections; those left out stay as the kernel has them."""
+    """Idle timeouts of connections; lvsctl does not change those left out."""
 
-    tcp: Duration | None = Field(default=None, description="Of established TCP connections.")
-    tcp_fin: Duration | None = Field(default=None, description="Of closing TCP connections.")
-    udp: Duration | None = Field(default=None, description="Of UDP.")
+    tcp: Duration | None = Field(default=None, description="For established TCP connections.")
+    tcp_fin: Duration | None = Field(default=None, description="For closing TCP connections.")
+    udp: Duration | None = Field(default=None, description="For UDP.")
 
 
 class Settings(Document):
-    """What holds for the whole farm."""
+    """Settings of the whole farm."""
 
     timeouts: Timeouts = Timeouts()
     sysctls: dict[str, int] = Field(
-        default={}, description="Parameters below net.ipv4.vs; left out, lvsctl's defaults hold."
+        default={}, description="Parameters below net.ipv4.vs, in place of lvsctl's defaults."
     )
     vips: Literal["manage", "external"] = Field(
         default="manage",
-        description="Who puts the VIPs on the director: lvsctl, or something else.",
+        description="manage: lvsctl adds the VIPs to the director. external: something else does.",
     )
     probe_marks: Marks = Field(
         default=farm.Settings().probe_marks,
-        description="Firewall marks kept for health checks.",
+        description="Firewall marks reserved for health checks.",
         json_schema_extra={"default": str(farm.Settings().probe_marks)},
     )
     probe_ports: Ports = Field(
         default=farm.Settings().probe_ports,
-        description="Source ports of the director kept for health checks through the tunnel.",
+        description="Source ports of the director reserved for health checks through the tunnel.",
         json_schema_extra={"default": str(farm.Settings().probe_ports)},
     )
 
     def value(self) -> farm.Settings:
-        """Return what the document stands for."""
+        """Return the value that the document represents."""
         return farm.Settings(
             tcp_timeout_s=self.timeouts.tcp,
             tcp_fin_timeout_s=self.timeouts.tcp_fin,
@@ -81,7 +81,7 @@ class Settings(Document):
 
 
 class Farm(Document):
-    """Everything that people declare. Services and pools must be named, if only as empty lists."""
+    """The whole farm. services and pools are required, even if they are empty lists."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -110,29 +110,29 @@ class Farm(Document):
     )
 
     services: Items[Annotated[farm.Service, ReadAs(Service)]] = Field(
-        description="All of them; an empty list for none."
+        description="The complete list; an empty list for none."
     )
     pools: Items[Annotated[farm.Pool, ReadAs(Pool)]] = Field(
-        description="All of them; an empty list for none."
+        description="The complete list; an empty list for none."
     )
-    directors: Items[Director] = Field(default=[], description="All of them; left out, none.")
+    directors: Items[Director] = Field(default=[], description="The complete list.")
     settings: Settings = Settings()
     tunnels: Items[Annotated[Tunnel, ReadAs(PointToPointTunnel)]] = Field(
-        default=[], description="Point-to-point tunnels, all of them; left out, none."
+        default=[], description="Point-to-point tunnels, the complete list."
     )
 
     def value(self) -> farm.Farm:
-        """Return what the document stands for.
+        """Return the value that the document represents.
 
         Raises:
-            InvalidInput: Two objects of one list have one name.
+            InvalidInput: Two objects in a list have the same name.
         """
         problems = first_problems(
             chain(
-                _doubled_names("/services", self.services),
-                _doubled_names("/pools", self.pools),
-                _doubled_names("/directors", self.directors),
-                _doubled_names("/tunnels", self.tunnels),
+                _duplicate_names("/services", self.services),
+                _duplicate_names("/pools", self.pools),
+                _duplicate_names("/directors", self.directors),
+                _duplicate_names("/tunnels", self.tunnels),
             )
         )
         if problems:
@@ -163,10 +163,10 @@ class Farm(Document):
         )
 
 
-def _doubled_names(
+def _duplicate_names(
     pointer: str, objects: Sequence[farm.Service | farm.Pool | Director | Tunnel]
 ) -> Iterator[Problem]:
-    """Yield a problem for each name that an earlier object of the list at ``pointer`` has."""
+    """Yield a problem for each name that an earlier object in the list at ``pointer`` has."""
     seen: set[str] = set()
     for index, named in enumerate(objects):
         if named.name in seen:

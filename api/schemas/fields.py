@@ -1,4 +1,4 @@
-"""The kinds of fields: how each is read, written and described."""
+"""Types of fields: how each is parsed, serialized and documented."""
 
 import re
 from datetime import datetime
@@ -8,7 +8,8 @@ from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, Wit
 
 from api.schemas.base import shown, wrong
 from lvsctl.farm.model import MarkRange, PortRange
-from lvsctl.farm.rules.farm import MAX_MARK, MAX_PORT, MAX_THRESHOLD, MAX_WEIGHT, NAME_PATTERN
+from lvsctl.farm.rules.farm import MAX_MARK, MAX_PORT
+from lvsctl.farm.rules.fields import MAX_THRESHOLD, MAX_WEIGHT, NAME_PATTERN
 from lvsctl.farm.rules.tunnels import MAX_MTU, MIN_MTU
 from lvsctl.net import IPAddress, parse_address
 from lvsctl.times import (
@@ -33,61 +34,61 @@ PORTS_PATTERN = r"^[0-9]{1,5}-[0-9]{1,5}$"
 
 
 def read_address(value: object) -> IPAddress:
-    """Return the address that a text stands for; ``ip_address`` alone would take numbers too."""
+    """Parse an address; ``ip_address`` alone would accept numbers too."""
     if not isinstance(value, str):
-        raise wrong(f"{shown(value)} is no IP address", ADDRESS_ALLOWED)
+        raise wrong(f"{shown(value)} is not an IP address", ADDRESS_ALLOWED)
     if "%" in value:
-        raise wrong(f"{shown(value)} names an interface", ADDRESS_ALLOWED)
+        raise wrong(f"{shown(value)} has a zone", ADDRESS_ALLOWED)
     try:
         return parse_address(value)
     except ValueError:
-        raise wrong(f"{shown(value)} is no IP address", ADDRESS_ALLOWED) from None
+        raise wrong(f"{shown(value)} is not an IP address", ADDRESS_ALLOWED) from None
 
 
 def read_duration(value: object) -> int:
-    """Return the seconds that a text stands for."""
+    """Parse a duration; return seconds."""
     try:
         return parse_duration(value if isinstance(value, str) else "")
     except ValueError:
-        raise wrong(f"{shown(value)} is no duration", DURATION_ALLOWED) from None
+        raise wrong(f"{shown(value)} is not a duration", DURATION_ALLOWED) from None
 
 
 def read_short_duration(value: object) -> float:
-    """Return the seconds that a text stands for, which may be in milliseconds."""
+    """Parse a duration that may be in milliseconds; return seconds."""
     try:
         return parse_short_duration(value if isinstance(value, str) else "")
     except ValueError:
-        raise wrong(f"{shown(value)} is no duration", SHORT_DURATION_ALLOWED) from None
+        raise wrong(f"{shown(value)} is not a duration", SHORT_DURATION_ALLOWED) from None
 
 
 def read_marks(value: object) -> MarkRange:
-    """Return the range of marks that a text stands for."""
+    """Parse a range of firewall marks."""
     if not isinstance(value, str) or not re.fullmatch(MARKS_PATTERN, value):
-        raise wrong(f"{shown(value)} is no range of marks", MARKS_ALLOWED)
+        raise wrong(f"{shown(value)} is not a range of marks", MARKS_ALLOWED)
     first, last = value.split("-")
     return MarkRange(int(first, 16), int(last, 16))
 
 
 def read_ports(value: object) -> PortRange:
-    """Return the range of ports that a text stands for."""
+    """Parse a range of ports."""
     if not isinstance(value, str) or not re.fullmatch(PORTS_PATTERN, value, re.ASCII):
-        raise wrong(f"{shown(value)} is no range of ports", PORTS_ALLOWED)
+        raise wrong(f"{shown(value)} is not a range of ports", PORTS_ALLOWED)
     first, last = value.split("-")
     return PortRange(int(first), int(last))
 
 
 def read_time(value: object) -> datetime:
-    """Return the time that a text stands for; only UTC, as answers have it."""
+    """Parse a time in UTC, in the format of responses."""
     try:
         if isinstance(value, str) and re.fullmatch(TIME_PATTERN, value):
             return datetime.fromisoformat(value)
     except ValueError:
         pass
-    raise wrong(f"{shown(value)} is no time", TIME_ALLOWED)
+    raise wrong(f"{shown(value)} is not a time", TIME_ALLOWED)
 
 
 def utc_text(at: datetime) -> str:
-    """Write a time in UTC as ISO 8601 has it."""
+    """Format a time in UTC (ISO 8601)."""
     return f"{at.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
@@ -135,12 +136,12 @@ Protocol = Literal["tcp", "udp", "sctp"]
 
 def _one_line(text: str) -> str:
     if not text.isprintable():
-        raise wrong("it has characters that do not print", "one line of text")
+        raise wrong("the text has control characters", "one line of printable text")
     return text
 
 
 def _whole(low: int, high: int) -> object:
-    """Describe a whole number; its range is a rule of the farm, checked there."""
+    """Return the JSON schema of an integer; its range is checked by the farm's rules."""
     return WithJsonSchema({"type": "integer", "minimum": low, "maximum": high})
 
 

@@ -1,4 +1,4 @@
-"""A pool's health checks as people write them: one object for each, told apart by its type."""
+"""The health checks of a pool: one flat object per check, discriminated by ``type``."""
 
 import re
 from dataclasses import replace
@@ -21,24 +21,24 @@ from lvsctl.farm.rules import health as rules
 
 _DEFAULT = check.HealthCheck(check.TcpRequest())
 STATUSES_PATTERN = r"^[0-9]{3}(-[0-9]{3})?$"
-STATUSES_ALLOWED = 'a status like "204", or two like "200-299"'
+STATUSES_ALLOWED = 'a status like "204", or a range like "200-299"'
 HEX_ALLOWED = "pairs of hexadecimal digits, like 0a1b"
-NOTHING: JsonDict = {"default": ""}
+EMPTY: JsonDict = {"default": ""}
 HEX_PATTERN = r"^([0-9a-fA-F]{2})*$"
 
 
 def read_statuses(value: object) -> StatusRange:
-    """Return the range of HTTP statuses that a text stands for."""
+    """Parse an HTTP status or a range of them."""
     if not isinstance(value, str) or not re.fullmatch(STATUSES_PATTERN, value, re.ASCII):
-        raise wrong(f"{shown(value)} is no range of statuses", STATUSES_ALLOWED)
+        raise wrong(f"{shown(value)} is not a range of statuses", STATUSES_ALLOWED)
     first, _, last = value.partition("-")
     return StatusRange(int(first), int(last or first))
 
 
 def read_hex(value: object) -> bytes:
-    """Return the bytes that hexadecimal digits stand for."""
+    """Parse bytes in hexadecimal."""
     if not isinstance(value, str) or not re.fullmatch(HEX_PATTERN, value):
-        raise wrong(f"{shown(value)} are no bytes", HEX_ALLOWED)
+        raise wrong(f"{shown(value)} is not a string of bytes in hexadecimal", HEX_ALLOWED)
     return bytes.fromhex(value)
 
 
@@ -59,19 +59,19 @@ Text = Annotated[str, Field(json_schema_extra={"maxLength": rules.MAX_TEXT})]
 
 
 class Tls(Document):
-    """How a check speaks TLS."""
+    """TLS options of a check."""
 
     server_name: Text | None = Field(
-        default=None, description="Sent as SNI, and the name that is verified."
+        default=None, description="Name sent as SNI, and verified if verify is true."
     )
     verify: bool = Field(
         default=False,
-        description="The certificate must be valid by the director's certification authorities, "
-        "and for server_name.",
+        description="The certificate must be issued by a certification authority that the director "
+        "trusts, and be valid for server_name.",
     )
 
     def value(self) -> check.TlsOptions:
-        """Return what the document stands for."""
+        """Return the value that the document represents."""
         return check.TlsOptions(self.server_name, self.verify)
 
     @classmethod
@@ -81,10 +81,10 @@ class Tls(Document):
 
 
 class Check(Document):
-    """What all checks have in common."""
+    """Fields of all checks."""
 
     port: Port | None = Field(
-        default=None, description="Left out: each port of the services that use the pool."
+        default=None, description="Port to probe; default: each port of the pool's services."
     )
     through: Literal["tunnel", "direct"] = Field(
         default="tunnel",
@@ -92,45 +92,47 @@ class Check(Document):
     )
     interval: ShortDuration = Field(
         default=_DEFAULT.interval_s,
-        description="From one probe to the next, 100ms to 1h.",
+        description="Time between probes, 100ms to 1h.",
         json_schema_extra={"default": "2s"},
     )
     fast_interval: ShortDuration = Field(
         default=_DEFAULT.fast_interval_s,
-        description="The same while the verdict is changing, where that is shorter.",
+        description="Time between probes while the verdict is changing, if it is shorter.",
         json_schema_extra={"default": "1s"},
     )
     timeout: ShortDuration = Field(
         default=_DEFAULT.timeout_s,
-        description="A probe that takes longer has failed, 10ms to 1m.",
+        description="A probe that takes longer fails, 10ms to 1m.",
         json_schema_extra={"default": "1s"},
     )
     rise: InARow = Field(
         default=_DEFAULT.rise,
-        description="Passes in a row until a server that was down is up; a new one needs one.",
+        description="Consecutive passes until a server that is down counts as up; a new server "
+        "needs only one.",
     )
     fall: InARow = Field(
         default=_DEFAULT.fall,
-        description="Failures in a row until a server that was up is down.",
+        description="Consecutive failures until a server that is up counts as down.",
     )
     grace: ShortDuration = Field(
         default=_DEFAULT.grace_s,
-        description="Failures do not count so long after checking began, until the first pass.",
+        description="Time after checking began during which failures do not count, unless a probe "
+        "has passed.",
         json_schema_extra={"default": "0s"},
     )
     jitter: Annotated[
         float, Field(json_schema_extra={"minimum": 0, "maximum": rules.MAX_JITTER})
     ] = Field(
         default=_DEFAULT.jitter,
-        description="By this share an interval may be longer or shorter, at random.",
+        description="Fraction of the interval by which it is varied at random, up or down.",
     )
 
     def request(self) -> check.Request:
-        """Return what is asked."""
+        """Return the request."""
         raise NotImplementedError
 
     def value(self) -> check.HealthCheck:
-        """Return what the document stands for."""
+        """Return the value that the document represents."""
         return check.HealthCheck(
             request=self.request(),
             port=self.port,
@@ -151,31 +153,31 @@ class TcpCheck(Check):
     type: Literal["tcp"]
 
     def request(self) -> check.TcpRequest:
-        """Return what is asked."""
+        """Return the request."""
         return check.TcpRequest()
 
 
 class _HttpRequest(Check):
     method: Annotated[str, Field(json_schema_extra={"enum": list(rules.METHODS)})] = Field(
-        default="GET", description="As in the request line."
+        default="GET", description="Request method."
     )
-    path: Text = Field(default="/", description="With the query.")
+    path: Text = Field(default="/", description="Path, with the query if there is one.")
     host: Text | None = Field(
-        default=None, description="The Host field; left out, the address that is asked."
+        default=None, description="Host field; default: the address that is probed."
     )
-    headers: dict[str, Text] = Field(default={}, description="Further fields.")
+    headers: dict[str, Text] = Field(default={}, description="Additional header fields.")
     statuses: Items[Statuses] = Field(
         default=[StatusRange(200, 299)],
-        description="An answer with another status fails.",
+        description="Statuses that pass.",
         json_schema_extra={"default": ["200-299"]},
     )
     body: Text | None = Field(
         default=None,
-        description="Regular expression (RE2) that matches somewhere in the body.",
+        description="Regular expression (RE2) that must match somewhere in the body.",
     )
 
     def request(self) -> check.HttpRequest:
-        """Return what is asked."""
+        """Return the request."""
         return check.HttpRequest(
             method=self.method,
             path=self.path,
@@ -193,13 +195,13 @@ class HttpCheck(_HttpRequest):
 
 
 class HttpsCheck(_HttpRequest):
-    """The server answers an HTTP/1.1 request within TLS."""
+    """The server answers an HTTP/1.1 request over TLS."""
 
     type: Literal["https"]
     tls: Tls = Tls()
 
     def request(self) -> check.HttpRequest:
-        """Return what is asked."""
+        """Return the request."""
         return replace(super().request(), tls=self.tls.value())
 
 
@@ -210,7 +212,7 @@ class TlsCheck(Check):
     tls: Tls = Tls()
 
     def request(self) -> check.TlsRequest:
-        """Return what is asked."""
+        """Return the request."""
         return check.TlsRequest(self.tls.value())
 
 
@@ -219,38 +221,38 @@ class UdpCheck(Check):
 
     type: Literal["udp"]
     payload: Hex = Field(
-        default=b"", description="What is sent, as hexadecimal digits.", json_schema_extra=NOTHING
+        default=b"", description="Datagram to send, in hexadecimal.", json_schema_extra=EMPTY
     )
     answer: Hex = Field(
         default=b"",
-        description="What the answer begins with, as hexadecimal digits; left out, any will do.",
-        json_schema_extra=NOTHING,
+        description="Required start of the answer, in hexadecimal; default: any answer passes.",
+        json_schema_extra=EMPTY,
     )
 
     def request(self) -> check.UdpRequest:
-        """Return what is asked."""
+        """Return the request."""
         return check.UdpRequest(self.payload, self.answer)
 
 
 class DnsCheck(Check):
-    """The server answers a DNS query with a record of the type that was asked for."""
+    """The server answers a DNS query with a record of the requested type."""
 
     type: Literal["dns"]
-    name: Text = Field(description="The name that is asked for, like www.example.com.")
+    name: Text = Field(description="Name to query, like www.example.com.")
     record: Literal["A", "NS", "CNAME", "SOA", "PTR", "MX", "TXT", "AAAA"] = Field(
-        default="A", description="The type of record that is asked for."
+        default="A", description="Record type to query."
     )
     addresses: Items[Address] = Field(
-        default=[], description="Of A and AAAA: all of them must be in the answer."
+        default=[], description="For A and AAAA: addresses that must all be in the answer."
     )
 
     def request(self) -> check.DnsRequest:
-        """Return what is asked."""
+        """Return the request."""
         return check.DnsRequest(self.name, RecordType[self.record], frozenset(self.addresses))
 
 
 class ExecCheck(Check):
-    """A program on the director ends with status 0."""
+    """A program on the director exits with status 0."""
 
     type: Literal["exec"]
     through: Literal["direct"] = Field(
@@ -260,11 +262,11 @@ class ExecCheck(Check):
         str, WithJsonSchema({"type": "string", "pattern": rules.PROGRAM_PATTERN})
     ] = Field(description="Name of a file in the director's --exec-dir.")
     arguments: Items[Text] = Field(
-        default=[], description="Given to the program as they are; no shell reads them."
+        default=[], description="Passed to the program unchanged, without a shell."
     )
 
     def request(self) -> check.ExecRequest:
-        """Return what is asked."""
+        """Return the request."""
         return check.ExecRequest(self.program, tuple(self.arguments))
 
 
@@ -292,7 +294,7 @@ def document_of(value: check.HealthCheck) -> Check:
         case check.TcpRequest():
             return TcpCheck.model_construct(**common)
         case check.HttpRequest() as http:
-            asked: dict[str, Any] = {
+            request: dict[str, Any] = {
                 "method": http.method,
                 "path": http.path,
                 "host": http.host,
@@ -301,16 +303,16 @@ def document_of(value: check.HealthCheck) -> Check:
                 "body": http.body,
             }
             if http.tls is None:
-                return HttpCheck.model_construct(**common, **asked)
-            return HttpsCheck.model_construct(**common, **asked, tls=Tls.of(http.tls))
+                return HttpCheck.model_construct(**common, **request)
+            return HttpsCheck.model_construct(**common, **request, tls=Tls.of(http.tls))
         case check.TlsRequest(tls):
             return TlsCheck.model_construct(**common, tls=Tls.of(tls))
         case check.UdpRequest(payload, answer):
             return UdpCheck.model_construct(**common, payload=payload, answer=answer)
         case check.DnsRequest(name, record, addresses):
-            known = sorted(addresses, key=lambda address: (address.version, int(address)))
+            ordered = sorted(addresses, key=lambda address: (address.version, int(address)))
             return DnsCheck.model_construct(
-                **common, name=name, record=record.name, addresses=known
+                **common, name=name, record=record.name, addresses=ordered
             )
         case check.ExecRequest(program, arguments):
             return ExecCheck.model_construct(**common, program=program, arguments=list(arguments))

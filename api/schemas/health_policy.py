@@ -1,4 +1,4 @@
-"""What follows from the health of a pool's servers, as people write it."""
+"""How a pool reacts to the health of its servers."""
 
 from typing import Annotated, Literal, Self
 
@@ -13,15 +13,15 @@ OnDown = Literal["remove", "quiesce"]
 
 
 class SlowStart(Document):
-    """A server that rises gets its weight in equal steps."""
+    """A server that comes up gets its weight in equal steps."""
 
-    over: Duration = Field(description="From the first step to the whole weight, 1s to 1h.")
+    over: Duration = Field(description="Time from the first step to the full weight, 1s to 1h.")
     steps: Annotated[
         int, Field(json_schema_extra={"minimum": rules.MIN_STEPS, "maximum": rules.MAX_STEPS})
-    ] = Field(default=10, description="How many; mh and sh move clients at each.")
+    ] = Field(default=10, description="Number of steps; mh and sh move clients at each.")
 
     def value(self) -> policy.SlowStart:
-        """Return what the document stands for."""
+        """Return the value that the document represents."""
         return policy.SlowStart(self.over, self.steps)
 
     @classmethod
@@ -31,20 +31,20 @@ class SlowStart(Document):
 
 
 class Quorum(Document):
-    """How many servers have to be healthy."""
+    """Minimum number of healthy servers."""
 
     servers: Annotated[
         int, Field(json_schema_extra={"minimum": 1, "maximum": rules.MAX_SERVERS})
-    ] = Field(description="With fewer healthy ones it is lost.")
+    ] = Field(description="Quorum is lost with fewer healthy servers than this.")
     hysteresis: Annotated[
         int, Field(json_schema_extra={"minimum": 0, "maximum": rules.MAX_SERVERS})
-    ] = Field(default=0, description="It is back only with this many more.")
+    ] = Field(default=0, description="Quorum is regained with this many servers more.")
     withdraw: bool = Field(
-        default=True, description="Without it the VIP is withdrawn from this director."
+        default=True, description="Withdraw the VIP from this director while quorum is lost."
     )
 
     def value(self) -> policy.Quorum:
-        """Return what the document stands for."""
+        """Return the value that the document represents."""
         return policy.Quorum(self.servers, self.hysteresis, self.withdraw)
 
     @classmethod

@@ -1,7 +1,7 @@
-"""Lists in documents that are read: of a wrong one only the first problems are found.
+"""Lists in requests: only the first problems of an invalid list are collected.
 
-pydantic alone finds all. Four megabytes can hold four million, which take a minute and five
-gigabytes.
+pydantic collects all problems. A request of four megabytes can have four million of them, which
+takes a minute and five gigabytes.
 """
 
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ from api.schemas.base import REFUSED
 from lvsctl.errors import MAX_PROBLEMS
 
 AT_ONCE = 1000
-"""Elements that are copied for each further problem."""
+"""Elements that are validated again at once to find further problems."""
 
 T = TypeVar("T")
 
 
 class _FirstProblems:
-    """Annotates a list."""
+    """Annotates a list whose validation stops after the first problems."""
 
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
@@ -35,17 +35,17 @@ Items = Annotated[list[T], _FirstProblems()]
 
 
 def _validate(values: Any, check: ValidatorFunctionWrapHandler) -> Any:  # noqa: ANN401 - any JSON
-    """Validate a list; each call of ``check`` ends with the first element that is wrong."""
+    """Validate a list; each call of ``check`` stops at the first invalid element."""
     try:
         return check(values)
     except ValidationError as error:
         if not isinstance(values, list) or error.errors(include_url=False)[0]["loc"] == ():
-            raise  # it is no list, or too long
+            raise  # it is not a list, or too long
     raise ValidationError.from_exception_data("list", list(_problems(values, check)))
 
 
 def _problems(values: list[Any], check: ValidatorFunctionWrapHandler) -> Iterator[InitErrorDetails]:
-    """Yield the problems of a list that is wrong, until they are enough."""
+    """Yield the problems of an invalid list, up to the limit."""
     begin = found = 0
     while begin < len(values) and found <= MAX_PROBLEMS:
         try:
@@ -54,15 +54,15 @@ def _problems(values: list[Any], check: ValidatorFunctionWrapHandler) -> Iterato
             details = error.errors(include_url=False)
             index = begin + int(details[0]["loc"][0])
             for detail in details:
-                yield _again(detail, (index, *detail["loc"][1:]))
+                yield _relocated(detail, (index, *detail["loc"][1:]))
             found += len(details)
             begin = index + 1
         else:
             begin += AT_ONCE
 
 
-def _again(detail: Any, place: tuple[int | str, ...]) -> InitErrorDetails:  # noqa: ANN401 - ErrorDetails
-    """Return what makes the same error again, at its place in the whole list."""
+def _relocated(detail: Any, place: tuple[int | str, ...]) -> InitErrorDetails:  # noqa: ANN401 - ErrorDetails
+    """Return the same error, located in the whole list."""
     context = detail.get("ctx", {})
     kind = detail["type"]
     if kind == REFUSED:

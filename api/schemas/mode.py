@@ -28,8 +28,8 @@ class ModeRequest(Document):
     )
     reason: Reason = Field(default="", description="Reason, shown in status.")
 
-    def refuse_wrong_end(self) -> None:
-        """Refuse an invalid duration.
+    def check_duration(self) -> None:
+        """Check the duration.
 
         Raises:
             InvalidInput: It is out of range, or the mode is enforce.

@@ -49,21 +49,21 @@ class Override(Document):
     )
 
     def value(self, by: str, since: datetime) -> OverrideValue:
-        """Return what the document stands for.
+        """Return the value that the document represents.
 
         Args:
             by: Who sets it.
             since: When, in UTC.
 
         Raises:
-            InvalidInput: Its deadline is none.
+            InvalidInput: The deadline is not valid.
         """
         state = AdministrativeState(self.state)
         return OverrideValue(state, self.weight, self.reason, by, since, self._deadline(since))
 
     def _deadline(self, now: datetime) -> Deadline | None:
         if self.deadline is not None and self.deadline_in is not None:
-            detail = "there is a deadline already"
+            detail = "there is already a deadline"
             raise InvalidInput([Problem("/deadline_in", detail, "deadline or deadline_in")])
         if self.deadline_in is not None and not 1 <= self.deadline_in <= MAX_TIMEOUT_S:
             detail = f"{self.deadline_in} s is out of range"
@@ -77,13 +77,13 @@ class Override(Document):
 
 
 def _whole_second(now: datetime, seconds: int) -> datetime:
-    """Return when at least that many seconds are over, as it can be written."""
+    """Return now plus seconds, rounded up to a whole second, as documents have no fractions."""
     at = now + timedelta(seconds=seconds)
     return at.replace(microsecond=0) + timedelta(seconds=1 if at.microsecond else 0)
 
 
 class OverrideAnswer(Override):
-    """An override with who set it."""
+    """An override, and who set it."""
 
     by: str = Field(description="Who set it.")
     since: str = Field(description="When, in UTC.", json_schema_extra={"format": "date-time"})

@@ -1,4 +1,4 @@
-"""A pool and its declared real servers as people write them."""
+"""A pool and its declared real servers."""
 
 from typing import Annotated, Literal, Self
 
@@ -17,17 +17,17 @@ from lvsctl.ipvs.table import TunnelType
 TunnelTypeName = Literal["ipip", "gre", "gue"]
 
 
-def _a_port(port: int) -> int:
-    if port == 0:  # within lvsctl it says that there is none
+def _not_zero(port: int) -> int:
+    if port == 0:  # internally, 0 means no port
         raise wrong("0 is out of range", f"1 to {MAX_PORT}")
     return port
 
 
-KIND = "The kind of the outer header: ipip, gre or gue."
+TYPE = "Encapsulation: ipip, gre or gue."
 
 
 class Tunnel(Document):
-    """How packets reach the servers of a pool."""
+    """The tunnel from the director to the servers of a pool."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -39,21 +39,21 @@ class Tunnel(Document):
         }
     )
 
-    type: TunnelTypeName = Field(default="ipip", description=KIND)
-    port: Annotated[Port, AfterValidator(_a_port)] | None = Field(
-        default=None, description=f"Of gue alone: its UDP port; left out: {farm.GUE_PORT}."
+    type: TunnelTypeName = Field(default="ipip", description=TYPE)
+    port: Annotated[Port, AfterValidator(_not_zero)] | None = Field(
+        default=None, description=f"For gue only: UDP port; default: {farm.GUE_PORT}."
     )
     checksum: bool | None = Field(
-        default=None, description="Of gre and gue: the outer header carries a checksum."
+        default=None, description="For gre and gue: send a checksum in the outer header."
     )
     mtu: Mtu | None = Field(
         default=None,
-        description="Largest outer packet, in bytes, that the network between director and real "
-        "server lets through; left out where the routes of the real servers say it.",
+        description="Largest outer packet in bytes that the network between director and real "
+        "servers carries; default: as the routes of the real servers say.",
     )
 
     def value(self) -> farm.PoolTunnel:
-        """Return what the document stands for."""
+        """Return the value that the document represents."""
         default_port = farm.GUE_PORT if self.type == "gue" else 0
         return farm.PoolTunnel(
             TunnelType[self.type.upper()],
@@ -74,9 +74,9 @@ class Tunnel(Document):
 
 
 class OwnTunnel(Tunnel):
-    """How packets reach one server of a pool; replaces the pool's tunnel as a whole."""
+    """The tunnel to one server; replaces the pool's tunnel as a whole."""
 
-    type: TunnelTypeName = Field(description=KIND)
+    type: TunnelTypeName = Field(description=TYPE)
 
 
 class RealServer(Document):
@@ -89,21 +89,23 @@ class RealServer(Document):
     )
 
     name: Name = Field(description="Unique in the pool.")
-    address: Address = Field(description="Where tunnelled packets go (RIP); unique in the pool.")
-    weight: Weight = Field(default=100, description="0 takes no new connections.")
+    address: Address = Field(description="Real server address (RIP); unique in the pool.")
+    weight: Weight = Field(default=100, description="With 0 it gets no new connections.")
     upper_threshold: Threshold = Field(
-        default=0, description="No new connections above this many; 0 for no limit."
+        default=0,
+        description="Number of connections above which it gets no new ones; 0 for no limit.",
     )
     lower_threshold: Threshold = Field(
         default=0,
-        description="New connections again below this many; 0 for three quarters of the upper.",
+        description="Number of connections below which it gets new ones again; 0 for three "
+        "quarters of upper_threshold.",
     )
     tunnel: OwnTunnel | None = Field(
-        default=None, description="In place of the pool's, as a whole; left out: the pool's."
+        default=None, description="Replaces the pool's tunnel as a whole; default: the pool's."
     )
 
     def value(self) -> farm.RealServer:
-        """Return what the document stands for."""
+        """Return the value that the document represents."""
         return farm.RealServer(
             self.name,
             self.address,
@@ -127,7 +129,7 @@ class RealServer(Document):
 
 
 class Pool(Document):
-    """Servers that can stand in for each other, and the tunnel to them."""
+    """Interchangeable real servers, and the tunnel to them."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -149,29 +151,29 @@ class Pool(Document):
     tunnel: Tunnel = Tunnel()
     health_checks: Items[HealthCheck] = Field(
         default=[],
-        description="A server that does not pass all of them does not serve; with none, all serve.",
+        description="A server must pass all of them; with none, every server is in use.",
     )
     on_down: OnDown | None = Field(
         default=None,
-        description="What becomes of a server that is down: remove, where nothing is said, or "
-        "quiesce, which keeps it at weight 0.",
+        description="remove (default) removes a server that is down from the table, quiesce keeps "
+        "it with weight 0.",
     )
     slow_start: SlowStart | None = Field(
-        default=None, description="Left out: the whole weight at once."
+        default=None, description="Default: none; servers get their full weight at once."
     )
-    quorum: Quorum | None = Field(default=None, description="Left out: none.")
+    quorum: Quorum | None = Field(default=None, description="Default: none.")
     panic_below: Percent | None = Field(
         default=None,
-        description="With a smaller share of healthy servers, in percent, those that are down "
-        "serve as well; left out: only with none.",
+        description="If a smaller percentage of the servers is healthy, those that are down serve "
+        "too; default: only if none is healthy.",
     )
     real_servers: Items[RealServer] = Field(
         default=[],
-        description="The declared ones; servers whose agents joined are listed beside them.",
+        description="Declared servers; those whose agents joined the pool are not declared.",
     )
 
     def value(self) -> farm.Pool:
-        """Return what the document stands for."""
+        """Return the value that the document represents."""
         return farm.Pool(
             self.name,
             self.tunnel.value(),

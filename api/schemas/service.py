@@ -1,4 +1,4 @@
-"""A virtual service as people write it."""
+"""A virtual service."""
 
 from typing import Annotated, Self
 
@@ -16,11 +16,14 @@ FLAGS = sorted({"ops", *(flag for flags in SCHEDULER_FLAGS.values() for flag in 
 
 
 class Persistence(Document):
-    """Clients of one network stay with one real server, on each port by itself."""
+    """Clients from the same network go to the same real server, on each port separately."""
 
-    timeout: Duration = Field(description="How long after a client's last connection, 1s to 31d.")
+    timeout: Duration = Field(
+        description="Time after a client's last connection until persistence ends, 1s to 31d."
+    )
     netmask: PrefixLength | None = Field(
-        default=None, description="Size of the client network; 32 (IPv6: 128) for single clients."
+        default=None,
+        description="Prefix length of the client network; default: 32 (IPv6: 128), single clients.",
     )
 
 
@@ -44,32 +47,34 @@ class Service(Document):
     )
 
     name: Name = Field(description="Unique among the services.")
-    vip: Address = Field(description="The virtual address that clients use.")
+    vip: Address = Field(description="The virtual address (VIP) that clients connect to.")
     protocol: Protocol | None = Field(
-        default=None, description="tcp where nothing is said; left out with a fwmark."
+        default=None, description="Default: tcp; not allowed with a fwmark."
     )
-    ports: Items[Port] | None = Field(default=None, description="One virtual service for each.")
+    ports: Items[Port] | None = Field(
+        default=None, description="There is one virtual service for each."
+    )
     fwmark: Mark | None = Field(
-        default=None, description="Instead of ports: the mark that the operator's firewall gives."
+        default=None, description="Instead of ports: a mark that the operator's firewall sets."
     )
     scheduler: Annotated[str, Field(json_schema_extra={"enum": list(SCHEDULERS)})] = Field(
-        default=farm.DEFAULT_SCHEDULER, description="As ipvsadm names it."
+        default=farm.DEFAULT_SCHEDULER, description="Name of the IPVS scheduler."
     )
     flags: Items[Annotated[str, Field(json_schema_extra={"enum": FLAGS})]] | None = Field(
         default=None,
-        description="Of the scheduler. Left out: mh-fallback and mh-port for mh (with "
+        description="Flags of the scheduler. Default: mh-fallback and mh-port for mh (with "
         "persistence only mh-fallback), sh-fallback for sh.",
     )
-    persistence: Persistence | None = Field(default=None, description="Left out: none.")
-    pool: Name = Field(description="The pool that answers.")
+    persistence: Persistence | None = Field(default=None, description="Default: none.")
+    pool: Name = Field(description="Name of the pool.")
     sorry_server: Address | None = Field(
         default=None,
-        description="Address of a server that serves, over the pool's tunnel, while none of the "
-        "pool's is healthy.",
+        description="Address of a server that is used, over the pool's tunnel, while no server of "
+        "the pool is healthy.",
     )
 
     def value(self) -> farm.Service:
-        """Return what the document stands for."""
+        """Return the value that the document represents."""
         return farm.Service(
             name=self.name,
             vip=self.vip,
@@ -89,18 +94,18 @@ class Service(Document):
         return IpProtocol[self.protocol.upper()]
 
     def _persistence(self) -> ipvs_table.Persistence | None:
-        asked = self.persistence
-        if asked is None:
+        persistence = self.persistence
+        if persistence is None:
             return None
         bits = family_of(self.vip).bits
         return ipvs_table.Persistence(
-            asked.timeout, bits if asked.netmask is None else asked.netmask
+            persistence.timeout, bits if persistence.netmask is None else persistence.netmask
         )
 
     @classmethod
     def of(cls, value: farm.Service) -> Self:
         """Return the document of a service."""
-        kept = value.persistence
+        persistence = value.persistence
         return cls.model_construct(
             name=value.name,
             vip=value.vip,
@@ -109,8 +114,10 @@ class Service(Document):
             fwmark=value.fwmark,
             scheduler=value.scheduler,
             flags=None if value.flags is None else sorted(value.flags),
-            persistence=kept
-            and Persistence.model_construct(timeout=kept.timeout_s, netmask=kept.prefix_length),
+            persistence=persistence
+            and Persistence.model_construct(
+                timeout=persistence.timeout_s, netmask=persistence.prefix_length
+            ),
             pool=value.pool,
             sorry_server=value.sorry_server,
         )

@@ -7,6 +7,7 @@ from typing_extensions import TypedDict
 
 from api.schemas.override import AtDeadlineName, State
 from api.schemas.pool import Pool, RealServer
+from api.schemas.reasons import Explained, ReasonCode
 from api.schemas.service import Service
 
 KeyStateName = Literal["applied", "pending", "conflict", "held"]
@@ -27,7 +28,6 @@ Pending = Annotated[
     bool,
     Field(description="Waiting for its agent to report the desired tunnel ready, see reason."),
 ]
-Why = Annotated[str, Field(description="Why, for a person; empty if everything is as declared.")]
 HealthName = Literal["up", "down", "unknown"]
 Healthy = Annotated[
     HealthName | None,
@@ -49,15 +49,14 @@ Frozen = Annotated[
 ]
 
 
-class KeyStatus(TypedDict):
+class KeyStatus(Explained):
     """State of one virtual service in this director's kernel."""
 
     key: Annotated[str, Field(examples=["tcp 198.51.100.10:80"])]
     state: KeyStateName
-    reason: Why
 
 
-class DestinationStatus(TypedDict):
+class DestinationStatus(Explained):
     """State of a real server in a service."""
 
     server: str
@@ -66,7 +65,6 @@ class DestinationStatus(TypedDict):
     tunnel: TunnelInUse
     pending: Pending
     health: Healthy
-    reason: Why
 
 
 class ServiceHealth(TypedDict):
@@ -74,20 +72,21 @@ class ServiceHealth(TypedDict):
 
     healthy: Annotated[int, Field(description="Healthy servers that take new connections.")]
     panic: Annotated[str, Field(description="Why unhealthy servers serve; empty: none does.")]
+    panic_code: ReasonCode
     sorry: Annotated[bool, Field(description="The sorry server takes the new connections.")]
     lost_quorum: Annotated[
         str, Field(description="Why quorum is lost; empty: it is not, or none is required.")
     ]
+    lost_quorum_code: ReasonCode
     withdrawn: Annotated[
         bool, Field(description="The VIP is withdrawn from this director for lack of quorum.")
     ]
 
 
-class ServiceStatus(TypedDict):
+class ServiceStatus(Explained):
     """State of a service in this director's kernel."""
 
     state: Annotated[KeyStateName, Field(description="Worst state of its virtual services.")]
-    reason: Why
     keys: list[KeyStatus]
     health: Annotated[ServiceHealth | None, Field(description="null: not reconciled yet.")]
     destinations: list[DestinationStatus]
@@ -104,14 +103,13 @@ class AgentContact(TypedDict):
     ]
 
 
-class ServiceWeight(TypedDict):
+class ServiceWeight(Explained):
     """State of a real server in one service."""
 
     service: str
     weight: ServerWeight
     tunnel: TunnelInUse
     pending: Pending
-    reason: Why
 
 
 class DrainStatus(TypedDict):
@@ -149,9 +147,10 @@ class LastProbe(TypedDict):
     passed: bool
     took_ms: float
     error: Annotated[str, Field(description="Why it failed; empty if it passed.")]
+    code: ReasonCode
 
 
-class CheckStatus(TypedDict):
+class CheckStatus(Explained):
     """State of one health check."""
 
     type: Annotated[str, Field(examples=["http"])]
@@ -159,22 +158,21 @@ class CheckStatus(TypedDict):
     through: Literal["tunnel", "direct"]
     health: HealthName
     since: Since
-    reason: Why
     frozen: Frozen
+    frozen_code: ReasonCode
     last: Annotated[LastProbe | None, Field(description="null: none since this director started.")]
 
 
-class HealthStatus(TypedDict):
+class HealthStatus(Explained):
     """Health of a server for one VIP, over all its checks."""
 
     vip: str
     health: HealthName
     since: Since
-    reason: Why
     checks: list[CheckStatus]
 
 
-class RealServerStatus(TypedDict):
+class RealServerStatus(Explained):
     """Status of a real server."""
 
     origin: Annotated[Origin, Field(description="Declared in the farm, or joined by its agent.")]
@@ -182,7 +180,6 @@ class RealServerStatus(TypedDict):
     weight: ServerWeight
     tunnel: TunnelInUse
     pending: Pending
-    reason: Why
     services: list[ServiceWeight]
     health: Annotated[list[HealthStatus], Field(description="For each VIP of its pool.")]
     drain: Annotated[DrainStatus | None, Field(description="null: not draining.")]
@@ -201,7 +198,7 @@ class RealServerAnswer(RealServer):
     status: RealServerStatus
 
 
-class ListedServer(TypedDict):
+class ListedServer(Explained):
     """A server of a pool, declared or joined."""
 
     name: str
@@ -212,14 +209,13 @@ class ListedServer(TypedDict):
     tunnel: TunnelInUse
     pending: Pending
     health: Healthy
-    reason: Why
 
 
 class PoolStatus(TypedDict):
-    """Who uses a pool, and all its servers."""
+    """The services that use a pool, and all of its servers."""
 
     services: list[str]
-    tunnel: Annotated[str, Field(description="The pool's, in short.", examples=["gue:6080"])]
+    tunnel: Annotated[str, Field(description="The pool's tunnel.", examples=["gue:6080"])]
     real_servers: list[ListedServer]
 
 

@@ -7,7 +7,7 @@ from typing_extensions import TypedDict
 
 
 class TrafficDocument(TypedDict):
-    """Counters since creation, and the kernel's estimate of the last seconds."""
+    """Totals since creation, and the kernel's estimated rates."""
 
     connections: int
     in_packets: int
@@ -22,7 +22,7 @@ class TrafficDocument(TypedDict):
 
 
 class KernelPersistence(TypedDict):
-    """Clients of one network stay with one destination."""
+    """Clients from the same network go to the same destination."""
 
     timeout: str
     netmask: int
@@ -63,7 +63,7 @@ class KernelService(TypedDict):
 
 
 class KernelTimeouts(TypedDict):
-    """Idle times of connections in force."""
+    """Idle timeouts of connections."""
 
     tcp: str
     tcp_fin: str
@@ -71,11 +71,11 @@ class KernelTimeouts(TypedDict):
 
 
 class Table(TypedDict):
-    """Everything that IPVS has in this network namespace."""
+    """The IPVS table of this network namespace."""
 
     services: list[KernelService]
     probes: Annotated[
         list[KernelService],
-        Field(description="Those of lvsctl's own that lead health checks to one server each."),
+        Field(description="lvsctl's own services, which send health checks to one server each."),
     ]
     timeouts: KernelTimeouts

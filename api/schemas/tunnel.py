@@ -1,4 +1,4 @@
-"""A point-to-point tunnel as people write it, and how it is."""
+"""A point-to-point tunnel and its status."""
 
 from ipaddress import ip_interface
 from typing import Annotated, Literal, Self
@@ -13,18 +13,18 @@ from lvsctl.farm import tunnels as tunnel
 from lvsctl.farm.tunnels import LINK_PATTERN, MAX_KEY, MAX_TTL, IPInterface
 from lvsctl.messages.model import TunnelMode
 
-INTERFACE_ALLOWED = "an address with the length of its network's prefix, like 192.168.2.1/24"
+INTERFACE_ALLOWED = "an address with its prefix length, like 192.168.2.1/24"
 
 
 def read_interface(value: object) -> IPInterface:
-    """Return the address with prefix length that a text stands for."""
+    """Parse an address with a prefix length."""
     if not isinstance(value, str) or "%" in value or "/" not in value:
-        raise wrong(f"{shown(value)} is no address with a prefix length", INTERFACE_ALLOWED)
+        raise wrong(f"{shown(value)} is not an address with a prefix length", INTERFACE_ALLOWED)
     try:
         return ip_interface(value)
     except ValueError:
         raise wrong(
-            f"{shown(value)} is no address with a prefix length", INTERFACE_ALLOWED
+            f"{shown(value)} is not an address with a prefix length", INTERFACE_ALLOWED
         ) from None
 
 
@@ -40,17 +40,17 @@ LinkName = Annotated[str, WithJsonSchema({"type": "string", "pattern": LINK_PATT
 class TunnelEnd(Document):
     """One end of a tunnel."""
 
-    agent: Name = Field(description="The agent whose host it is on.")
-    underlay: Address = Field(description="That host's address; the packets come from it.")
+    agent: Name = Field(description="Agent of the host.")
+    underlay: Address = Field(description="Address of the host, the source of outer packets.")
     device: LinkName | None = Field(
-        default=None, description="By which the packets leave; left out, the route's."
+        default=None, description="Device that outer packets leave by; default: by the routes."
     )
     link: LinkName | None = Field(
         default=None,
-        description="Name of the tunnel's device on this host; left out, the tunnel's name.",
+        description="Name of the tunnel device on this host; default: the tunnel's name.",
     )
     addresses: Items[Interface] = Field(
-        description="Of this end inside; both ends have one in each inner network."
+        description="Inner addresses; each end has one in every inner network."
     )
 
 
@@ -86,21 +86,21 @@ class PointToPointTunnel(Document):
 
     name: Name = Field(description="Unique among the tunnels.")
     mode: Literal["ipip", "gre", "gretap"] = Field(
-        description="ipip carries IPv4 alone, gre IPv4 and IPv6, gretap Ethernet."
+        description="ipip carries IPv4 only, gre IPv4 and IPv6, gretap Ethernet."
     )
     ends: Annotated[Items[TunnelEnd], Field(json_schema_extra={"minItems": 2, "maxItems": 2})]
     key: Annotated[int | None, Field(json_schema_extra={"minimum": 0, "maximum": MAX_KEY})] = Field(
-        default=None, description="Of gre and gretap, both ways; left out, none."
+        default=None, description="For gre and gretap: key in both directions; default: none."
     )
     ttl: Annotated[int | None, Field(json_schema_extra={"minimum": 1, "maximum": MAX_TTL})] = Field(
-        default=None, description="Of the outer packets; left out, the inner packet's."
+        default=None, description="TTL of outer packets; default: copied from the inner packet."
     )
     mtu: int | None = Field(
-        default=None, description="Bytes inside; left out, the underlay's less the headers."
+        default=None, description="MTU of the tunnel device; default: underlay MTU minus headers."
     )
 
     def value(self) -> tunnel.Tunnel:
-        """Return what the document stands for."""
+        """Return the value that the document represents."""
         ends = tuple(
             tunnel.End(end.agent, end.underlay, tuple(end.addresses), end.device, end.link)
             for end in self.ends
@@ -130,23 +130,23 @@ class PointToPointTunnel(Document):
 
 
 class TunnelEndStatus(TypedDict):
-    """How one end is."""
+    """Status of one end."""
 
     agent: str
     state: Literal["up", "down"]
-    reason: Annotated[str, Field(description="Why it is down; empty where it is up.")]
-    since: Annotated[str | None, Field(description="When it came to be so, ISO 8601 in UTC.")]
-    mtu: Annotated[int | None, Field(description="Bytes inside, as the host has it.")]
+    reason: Annotated[str, Field(description="Why it is down; empty if it is up.")]
+    since: Annotated[str | None, Field(description="When that last changed, ISO 8601 in UTC.")]
+    mtu: Annotated[int | None, Field(description="MTU of the tunnel device on the host.")]
     round_trip_ms: Annotated[
-        float | None, Field(description="Mean of the answered probes of the last 20 seconds.")
+        float | None, Field(description="Mean round trip of probes in the last 20 seconds.")
     ]
     loss_percent: Annotated[
-        float | None, Field(description="Of the probes of the last 20 seconds; null: none yet.")
+        float | None, Field(description="Probes lost in the last 20 seconds; null: none sent yet.")
     ]
 
 
 class TunnelStatus(TypedDict):
-    """How a tunnel is: up where both ends are."""
+    """Status of a tunnel; it is up if both ends are."""
 
     state: Literal["up", "down"]
     reason: str

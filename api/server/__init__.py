@@ -1,5 +1,5 @@
-"""How HTTP reaches the app: sockets, connections, and what a client may take of this process.
+"""The HTTP server in front of the app: sockets, connections, and limits on clients.
 
-Whoever can reach the port is served here, with or without a token, so everything that a client can
-make grow has a bound: descriptors, bytes, time. What a request means is decided in the app.
+It serves everybody who can reach the port, with or without a token, so everything that a client can
+use up is bounded: descriptors, memory, time. The meaning of requests belongs in the app.
 """

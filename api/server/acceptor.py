@@ -1,4 +1,4 @@
-"""Takes connections from a listening socket, no faster than the others can make way."""
+"""Accepts connections from a listening socket, no faster than others can be closed for them."""
 
 import asyncio
 import errno
@@ -11,7 +11,7 @@ from api.server.refusals import RefusalLog
 
 BACKLOG = 1024
 AT_ONCE = 16
-"""Connections taken before the event loop does something else, such as reading from them."""
+"""Connections accepted in one iteration of the event loop."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 OUT_OF_RESOURCES = "not accepted: out of file descriptors or memory; raise LimitNOFILE in the unit"
 NO_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -20,14 +20,14 @@ NO_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 class Acceptor:
     """Accepts on one socket.
 
-    asyncio's own servers take up to two thousand connections before any of them can be closed,
-    and where they run out of descriptors they log it as often.
+    asyncio's servers accept up to two thousand connections before any can be closed, and if they
+    run out of descriptors they log that just as often.
 
     Args:
         listener: The socket.
-        connections: Where each connection is added.
-        protocol: Makes what serves a connection, from its source.
-        refusals: Where it is counted that none could be accepted.
+        connections: Open connections, to which new ones are added.
+        protocol: Creates the protocol of a connection from its source.
+        refusals: Counts failures to accept.
     """
 
     def __init__(
@@ -47,22 +47,22 @@ class Acceptor:
         self._pause_s = 0.0
 
     def start(self) -> None:
-        """Begin."""
+        """Start accepting."""
         self._listener.setblocking(False)  # noqa: FBT003 - the standard library's
         self._listener.listen(BACKLOG)
         self._loop.add_reader(self._listener, self._accept)
 
     def close(self) -> None:
-        """Accept no more."""
+        """Stop accepting."""
         self._loop.remove_reader(self._listener)
         if self._resume is not None:
             self._resume.cancel()
 
     async def wait_closed(self) -> None:
-        """Return, as nothing goes on after a close."""
+        """Return at once, as closing is synchronous."""
 
     def _accept(self) -> None:
-        # Descriptors of those that had to go are free after a round of the event loop.
+        # Descriptors of evicted connections are free only in the loop's next iteration.
         for _ in range(AT_ONCE - self._connections.leaving):
             try:
                 accepted, peer = self._listener.accept()

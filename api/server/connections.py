@@ -1,4 +1,4 @@
-"""All open connections, and which of them has to go when there are too many."""
+"""The open connections, and which one to close when there are too many."""
 
 import ipaddress
 from collections.abc import Callable, Iterator
@@ -10,38 +10,38 @@ Evicted = Callable[[str], None]
 
 
 class Connection(Protocol):
-    """One connection, as far as the others are concerned."""
+    """A connection that can be evicted."""
 
     @property
     def source(self) -> str:
-        """Who is at the other end, as :func:`source_of` has it."""
+        """The client, see :func:`source_of`."""
         ...
 
     @property
     def is_idle(self) -> bool:
-        """Whether it waits for the client to ask something."""
+        """Whether it waits for a request."""
         ...
 
     def abort(self) -> None:
-        """Close it now; it is removed once its descriptor is free."""
+        """Close the connection; it is removed once its descriptor is free."""
         ...
 
     def enforce_deadlines(self, now_s: float) -> None:
-        """Close it if the client has taken too long."""
+        """Close the connection if the client has taken too long."""
         ...
 
 
 class Connections:
-    """Keeps connections within a budget by closing some for newer ones; none is refused.
+    """Keeps connections within a budget by closing old ones for new ones; none is refused.
 
-    A new connection is anonymous until its first request with a valid credential. An anonymous one
-    that has to go is the one without a request for longest, of the source that has most of them:
-    a source can shut out nobody but itself, and a thousand agents may share an address. An
-    authenticated one only goes if it is idle, and never for an anonymous one.
+    A new connection is anonymous until its first request with a valid credential. The anonymous
+    connection to close is the one without a request for longest, of the source with the most of
+    them: a source can lock out only itself, and a thousand agents may share an address. An
+    authenticated connection is closed only if it is idle, and never for an anonymous one.
 
     Args:
-        budget: How many there may be.
-        evicted: Is told why a connection was closed.
+        budget: Maximum numbers of connections.
+        evicted: Called with the reason when a connection is closed.
     """
 
     def __init__(self, budget: Budget, evicted: Evicted) -> None:
@@ -57,26 +57,26 @@ class Connections:
 
     @property
     def leaving(self) -> int:
-        """How many were closed whose descriptors are not free yet."""
+        """Number of closed connections whose descriptors are not free yet."""
         return len(self._leaving)
 
     def add(self, connection: Connection) -> None:
-        """Take in a new connection."""
+        """Add a new connection, closing another if necessary."""
         if sum(map(len, self._anonymous.values())) >= self._budget.anonymous:
             source = max(self._anonymous, key=lambda source: len(self._anonymous[source]))
             self._evict(next(iter(self._anonymous[source])), "too many anonymous connections")
         self._anonymous.setdefault(connection.source, {})[connection] = None
 
     def requested(self, connection: Connection) -> None:
-        """Note that a request has come, which makes a connection the last to go."""
+        """Record that a connection received a request, so that others are closed before it."""
         group = self._group(connection)
         if connection in group:
             group[connection] = group.pop(connection)
 
     def authenticated(self, connection: Connection) -> None:
-        """Note that a valid credential has come.
+        """Record that a connection sent a valid credential.
 
-        Where all authenticated connections are busy it stays anonymous.
+        It stays anonymous if there are too many authenticated connections and all are busy.
         """
         if connection in self._authenticated or connection not in self._group(connection):
             return
@@ -90,7 +90,7 @@ class Connections:
         self._authenticated[connection] = None
 
     def remove(self, connection: Connection) -> None:
-        """Forget a connection whose descriptor is free."""
+        """Remove a connection whose descriptor is free."""
         self._leaving.discard(connection)
         self._forget(connection)
 
@@ -113,9 +113,9 @@ class Connections:
 
 
 def source_of(peer: object) -> str:
-    """Return who is at the other end of a socket: an address, or an IPv6 network of 64 bits.
+    """Return the source of a connection: an IPv4 address, or the /64 of an IPv6 address.
 
-    Whoever has one IPv6 address has all of its network. Peers at a UNIX socket are one source.
+    A host with one IPv6 address can use its whole /64. All UNIX-socket clients are one source.
     """
     if not isinstance(peer, tuple):
         return "unix"

@@ -1,33 +1,33 @@
-"""What a client may take."""
+"""Limits on clients."""
 
 from dataclasses import dataclass
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Request line, header fields and trailer fields of one request."""
+"""Total size of request line, header and trailer fields of a request."""
 MAX_FIELDS = 100
-"""Header and trailer fields of one request."""
+"""Number of header and trailer fields of a request."""
 MAX_FRAMING_FACTOR = 8
-"""Bytes of chunk sizes and extensions for each byte of body: a chunk of one byte has five."""
+"""Bytes of chunk sizes and extensions per byte of body; a chunk of one byte has five."""
 PARSED_BYTES = 16 * 1024
-"""Data is parsed in parts of this size, after each of which what is unfinished is counted."""
+"""Data is parsed in parts of this size, so that unfinished elements can be counted in between."""
 MAX_PIPELINED = 8
-"""Requests that may wait for the answer to the one before them."""
+"""Requests that may wait for the response to an earlier one."""
 PIECE_BYTES = 64 * 1024
-"""An answer is handed to the connection in pieces of this size, each when the last has gone."""
+"""Responses are written in pieces of this size, each when the one before has been sent."""
 
 HEAD_S = 10.0
-"""From the connection, or the first byte of a later request, to the end of the head."""
+"""Time from the connection, or a later request's first byte, to the end of the head."""
 BODY_S = 60.0
-"""From the end of the head to the end of the body."""
+"""Time from the end of the head to the end of the body."""
 UNREAD_S = 30.0
-"""How long a client may read nothing of an answer."""
+"""Time that a client may read nothing of a response."""
 ANONYMOUS_IDLE_S = 10.0
 AUTHENTICATED_IDLE_S = 75.0
 """Longer than clients keep unused connections: the client should be the one to close."""
 LINGER_S = 2.0
 LINGER_BYTES = 1024 * 1024
-"""How long, and how much, input is dropped after a refusal: a client whose data is unread may not
-see the answer."""
+"""How long, and how much, input is discarded after a refusal: if data is left unread, the kernel
+resets the connection, and the client may not see the response."""
 
 MAX_ANONYMOUS = 512
 MAX_AUTHENTICATED = 8192
@@ -35,11 +35,11 @@ MAX_AUTHENTICATED = 8192
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How many connections there may be.
+    """Maximum numbers of connections.
 
     Attributes:
-        anonymous: On which no valid credential was seen yet.
-        authenticated: The others.
+        anonymous: Connections without a valid credential so far.
+        authenticated: Other connections.
     """
 
     anonymous: int
@@ -49,7 +49,7 @@ class Budget:
 def budget(descriptors: int) -> Budget:
     """Divide file descriptors among connections.
 
-    An anonymous one counts double: it may hold open a file of the documentation.
+    Anonymous connections count twice, as each may also have a file of the documentation open.
     """
     anonymous = max(1, min(MAX_ANONYMOUS, descriptors // 8))
     return Budget(anonymous, max(1, min(MAX_AUTHENTICATED, descriptors - 2 * anonymous)))

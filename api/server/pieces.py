@@ -1,4 +1,4 @@
-"""Large answers in pieces, so that a client that does not read holds one of them only."""
+"""Sends large responses in pieces, so that a client that does not read buffers only one piece."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -6,17 +6,17 @@ from api.server.limits import PIECE_BYTES
 
 
 class InPieces:
-    """Sends each piece of a body when the connection has room for it.
+    """Middleware that splits large response bodies.
 
     Args:
-        app: Whose answers they are.
+        app: The app.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
+        """Handle a request."""
 
         async def send_in_pieces(message: Message) -> None:
             body = message.get("body", b"")

@@ -1,7 +1,8 @@
-"""HTTP on one connection: uvicorn's protocol, with bounds on what the client sends and takes."""
+"""HTTP on one connection: uvicorn's protocol, with limits on the client."""
 
 import asyncio
 import re
+import socket
 from collections.abc import Iterable
 from enum import Enum, auto
 
@@ -16,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
-from api.access import AUTHENTICATED
+from api.access import AUTHENTICATED, PEER_UID
 from api.problems import BAD_REQUEST, TOO_SLOW, RequestRefused, problem_response
 from api.server.connections import Connections
 from api.server.limits import (
@@ -32,14 +33,15 @@ from api.server.limits import (
 )
 from api.server.refusals import RefusalLog
 from api.server.request_size import RequestSize
+from lvsctl.director.access.unix_socket import peer_of
 
 ABSOLUTE_TARGET = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://(?P<authority>[^/?#]*)")
-"""Its authority replaces the field Host (RFC 9112, 3.2.2)."""
+"""Request target in absolute form; its authority replaces the field Host (RFC 9112, 3.2.2)."""
 NEVER_S = float("inf")
 
 
 class Awaited(Enum):
-    """What a connection waits for, and the deadline is about."""
+    """What a connection waits for until its deadline."""
 
     REQUEST = auto()
     HEAD = auto()
@@ -49,20 +51,20 @@ class Awaited(Enum):
 
 
 class TooManyPipelined(Exception):
-    """The client sends requests without waiting for answers."""
+    """The client sends requests without waiting for responses."""
 
 
 class HttpProtocol(HttpToolsProtocol):
     """One connection.
 
-    Deadlines are looked at by the server once a second: a timer for each request would cost more.
+    The server checks deadlines once a second, which costs less than a timer per request.
 
     Args:
-        config: Of uvicorn.
-        server_state: Of uvicorn.
-        connections: All of them, with this one once it is made.
-        refusals: Where refusals are counted.
-        source: Who is at the other end.
+        config: uvicorn's configuration.
+        server_state: uvicorn's state.
+        connections: All connections, including this one.
+        refusals: Counts refusals.
+        source: Source of the connection.
     """
 
     def __init__(
@@ -88,41 +90,44 @@ class HttpProtocol(HttpToolsProtocol):
     # --- the connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin, unless it had to go before."""
+        """Start, unless the connection has been evicted already."""
         super().connection_made(transport)
+        peer = transport.get_extra_info("socket")
+        if peer is not None and peer.family == socket.AF_UNIX:
+            _, self.app_state[PEER_UID] = peer_of(peer)
         if self._aborted:
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End, with the answer that is being made."""
+        """Stop, and abandon the request being handled."""
         self._all.remove(self)
         self._disconnect()
         super().connection_lost(exc)
-        # They refer to this: what lived for long is rarely collected otherwise.
+        # Break reference cycles: the garbage collector rarely visits old objects.
         self.app_state.clear()
         self.pipeline.clear()
         self.scope = self.cycle = self._answering = None  # type: ignore[assignment]
 
     @property
     def is_idle(self) -> bool:
-        """Whether no request is under way."""
+        """Whether it waits for a request."""
         return self._awaited is Awaited.REQUEST
 
     def abort(self) -> None:
-        """Close it now; it is removed once its descriptor is free."""
+        """Close the connection; it is removed once its descriptor is free."""
         self._aborted = True
         if self.transport is not None:
             self.transport.abort()
 
     def authenticated(self) -> None:
-        """Note that a valid credential has come."""
+        """Record that the client sent a valid credential."""
         self._idle_s = AUTHENTICATED_IDLE_S
         self._all.authenticated(self)
 
-    # --- what the client sends
+    # --- input
 
     def data_received(self, data: bytes) -> None:
-        """Parse what has come, unless nothing more is taken."""
+        """Parse input, or discard it after a refusal."""
         if self._input_ended:
             self._drop(data)
             return
@@ -135,7 +140,7 @@ class HttpProtocol(HttpToolsProtocol):
         except HttpParserError as error:
             self._cannot_parse(error)
         except HttpParserUpgrade:
-            # What follows is in another protocol, which is not spoken here.
+            # What follows is in another protocol.
             self._close_after_answers()
 
     def _drop(self, data: bytes) -> None:
@@ -145,7 +150,7 @@ class HttpProtocol(HttpToolsProtocol):
                 self.abort()
 
     def on_message_begin(self) -> None:
-        """Begin to take a request."""
+        """Start a request."""
         if len(self.pipeline) >= MAX_PIPELINED:
             raise TooManyPipelined
         super().on_message_begin()
@@ -154,13 +159,13 @@ class HttpProtocol(HttpToolsProtocol):
             self._await(Awaited.HEAD, HEAD_S)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header field, and drop a trailer field, which is no header (RFC 9110, 6.5.1)."""
+        """Add a header field; discard trailer fields, which are not headers (RFC 9110, 6.5.1)."""
         self._size.field(name, value)
         if not self._in_body:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Have the app answer, after the requests before it."""
+        """Pass the request to the app, after those before it."""
         self._size.target(self.url)
         absolute = ABSOLUTE_TARGET.match(self.url)
         if absolute:
@@ -172,12 +177,12 @@ class HttpProtocol(HttpToolsProtocol):
         self._await(Awaited.BODY, BODY_S)
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of the body."""
+        """Add a part of the body."""
         self._size.body(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Wait for the app."""
+        """Wait for the app's response."""
         super().on_message_complete()
         self._in_body = False
         if not self.cycle.response_complete:
@@ -187,41 +192,41 @@ class HttpProtocol(HttpToolsProtocol):
         return False
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Leave it out of the log: anybody can ask for it."""
+        """Log nothing, as any client can cause this."""
 
-    # --- what the app answers
+    # --- output
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answering = cycle
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
-        """Go on with the next request."""
+        """Continue with the next request."""
         if self.pipeline and not self.transport.is_closing():
             self._start_asgi_task(*self.pipeline.pop())
             return
-        # Also where it is being closed: the client may leave the end of the answer unread.
+        # Even if it is being closed: the client may leave the end of the response unread.
         self._await(Awaited.REQUEST, self._idle_s)
         self.flow.resume_reading()
 
     def pause_writing(self) -> None:
-        """Wait for the client to read."""
+        """Start the deadline for the client to read."""
         super().pause_writing()
         self._unread_deadline_s = self.loop.time() + UNREAD_S
 
     def resume_writing(self) -> None:
-        """Go on, as the client has read."""
+        """Clear the deadline, as the client has read."""
         super().resume_writing()
         self._unread_deadline_s = NEVER_S
 
-    # --- time
+    # --- deadlines
 
     def _await(self, awaited: Awaited, within_s: float) -> None:
         self._awaited = awaited
         self._deadline_s = self.loop.time() + within_s
 
     def enforce_deadlines(self, now_s: float) -> None:
-        """Close it if the client has taken too long."""
+        """Close the connection if the client has taken too long."""
         if now_s >= self._unread_deadline_s:
             self._refusals.record("answer not read")
             self.abort()
@@ -230,7 +235,7 @@ class HttpProtocol(HttpToolsProtocol):
         elif self._awaited is Awaited.BODY and self._holds_up_the_client():
             self._await(Awaited.BODY, BODY_S)
         elif self._awaited in {Awaited.HEAD, Awaited.BODY}:
-            detail = f"the head has to come within {HEAD_S:g} s, the body within {BODY_S:g} s more"
+            detail = f"send the head within {HEAD_S:g} s, and then the body within {BODY_S:g} s"
             self._refuse(RequestRefused(TOO_SLOW, detail))
         else:
             self.abort()
@@ -255,18 +260,18 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(RequestRefused(BAD_REQUEST, f"this is not HTTP/1.1: {error}"))
 
     def _refuse(self, refused: RequestRefused) -> None:
-        self._refusals.record(refused.kind.title)
+        self._refusals.record(refused.problem_type.title)
         unanswered = self._answering is not None and not self._answering.response_complete
         if not unanswered:
-            # A body that nobody waits for any more has had its answer.
-            self._say_and_close(None if self._in_body else problem_response(refused))
+            # If a body is still arriving, its request has already been answered.
+            self._respond_and_close(None if self._in_body else problem_response(refused))
         elif not self._in_body:
             self._close_after_answers()
         elif self._answering is not self.cycle or self.cycle.response_started:
             self.abort()
         else:
             self._disconnect()
-            self._say_and_close(problem_response(refused))
+            self._respond_and_close(problem_response(refused))
 
     def _close_after_answers(self) -> None:
         self._input_ended = True
@@ -277,7 +282,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._answering.disconnected = True
             self._answering.message_event.set()
 
-    def _say_and_close(self, response: Response | None) -> None:
+    def _respond_and_close(self, response: Response | None) -> None:
         self._input_ended = True
         if self.transport.is_closing():
             return

@@ -1,4 +1,4 @@
-"""What is logged of clients that were refused: a line a minute, however many there are."""
+"""Logs refused clients, at most once a minute."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -11,7 +11,7 @@ LOG_EVERY_S = 60.0
 
 
 class RefusalLog:
-    """Counts refusals, and logs the first at once and the others together.
+    """Counts refusals; logs the first at once and later ones together.
 
     Args:
         now_s: A monotonic clock.
@@ -23,12 +23,12 @@ class RefusalLog:
         self._next_s = now_s()
 
     def record(self, reason: str) -> None:
-        """Count one."""
+        """Count a refusal."""
         self._counts[reason] += 1
         self.flush()
 
     def flush(self) -> None:
-        """Log what was counted, if the last line is long enough ago."""
+        """Log the counts, unless the last line was less than a minute ago."""
         if self._counts and self._now_s() >= self._next_s:
             log.warning("HTTP clients refused or cut off", counts=dict(self._counts))
             self._counts.clear()

@@ -1,4 +1,4 @@
-"""How large a request is beside its body, counted while it is parsed."""
+"""Measures the size of a request without its body, while it is parsed."""
 
 from api.problems import HEAD_TOO_LARGE, RequestRefused
 from api.server.limits import MAX_FIELDS, MAX_FRAMING_FACTOR, MAX_HEAD_BYTES
@@ -7,10 +7,11 @@ FIELD_OVERHEAD = len(": \r\n")
 
 
 class RequestSize:
-    """Counts one request of a connection after another, and refuses what is too large.
+    """Measures the requests of a connection one after the other; refuses those that are too large.
 
-    The target, a field or a part of the body is reported once it is complete. What is not, and
-    chunk extensions, which are never reported, are counted as bytes since the last report.
+    The parser reports the target, a field or a part of the body once it is complete. Unfinished
+    elements, and chunk extensions, which are never reported, are counted as the bytes since the
+    last report.
     """
 
     def __init__(self) -> None:
@@ -22,12 +23,12 @@ class RequestSize:
         self._begun = self._reported = False
 
     def begin(self) -> None:
-        """Begin a request."""
+        """Start a request."""
         self._fields = self._head_bytes = self._body_bytes = 0
         self._begun = self._reported = True
 
     def target(self, target: bytes) -> None:
-        """Count the request's target."""
+        """Count the request target."""
         self._reported = True
         self._add_to_head(len(target))
 
@@ -46,9 +47,9 @@ class RequestSize:
         self._body_bytes += len(part)
 
     def fed(self, data: bytes | memoryview) -> None:
-        """Count what the parser was fed, after it has reported what was complete in it."""
+        """Count data fed to the parser, after it has reported the elements completed by it."""
         self._unreported_bytes = 0 if self._reported else self._unreported_bytes + len(data)
-        # The end of the request before it may be in the same data.
+        # The data may begin with the end of the previous request.
         self._fed_bytes = 0 if self._begun else self._fed_bytes + len(data)
         self._begun = self._reported = False
         allowed_bytes = MAX_HEAD_BYTES + (1 + MAX_FRAMING_FACTOR) * self._body_bytes
@@ -64,6 +65,6 @@ class RequestSize:
 def _too_large() -> RequestRefused:
     return RequestRefused(
         HEAD_TOO_LARGE,
-        "the request is too large beside its body; send a target, header fields, chunk extensions "
-        f"and trailer fields of up to {MAX_HEAD_BYTES} bytes in all",
+        "the request is too large, not counting its body; send a target, header fields, chunk "
+        f"extensions and trailer fields of up to {MAX_HEAD_BYTES} bytes in all",
     )

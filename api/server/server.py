@@ -1,4 +1,4 @@
-"""The server: uvicorn's, which accepts connections in a way of its own."""
+"""The server: uvicorn's, with its own way of accepting connections."""
 
 import asyncio
 import contextlib
@@ -17,18 +17,18 @@ from api.server.protocol import HttpProtocol
 from api.server.refusals import RefusalLog
 
 CLOSE_S = 2
-"""How long open requests (an agent's long poll) may hold up a stop."""
+"""Time that open requests (an agent's long poll) may delay a shutdown."""
 TICKS_PER_S = 10
-"""Of uvicorn, which looks so often whether it should end."""
+"""How often uvicorn calls ``on_tick``."""
 
 
 class Server(uvicorn.Server):
-    """Serves an app over sockets, and leaves signals to its owner.
+    """Serves an app over sockets; leaves signals to the caller.
 
     Args:
-        app: What answers.
-        budget: How many connections there may be.
-        on_started: Called when connections are accepted.
+        app: The app.
+        budget: Maximum numbers of connections.
+        on_started: Called once connections are accepted.
     """
 
     def __init__(
@@ -52,11 +52,11 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone: uvicorn would die of the one that stopped it."""
+        """Leave signals alone: uvicorn would raise the one that stopped it again."""
         yield
 
     async def startup(self, sockets: Sequence[socket.socket] | None = None) -> None:
-        """Accept connections."""
+        """Start accepting connections."""
         loop = asyncio.get_running_loop()
         self._refusals = RefusalLog(loop.time)
         self._open = Connections(self._budget, self._refusals.record)
@@ -66,12 +66,12 @@ class Server(uvicorn.Server):
         ]
         for acceptor in acceptors:
             acceptor.start()
-        self.servers = acceptors  # type: ignore[assignment] # all that it does is close them
+        self.servers = acceptors  # type: ignore[assignment] # uvicorn only closes them
         self.started = True
         self._on_started()
 
     async def on_tick(self, counter: int) -> bool:
-        """Close what takes too long."""
+        """Enforce deadlines."""
         if counter % TICKS_PER_S == 0:
             now_s = asyncio.get_running_loop().time()
             for connection in self._open:

@@ -7,7 +7,9 @@ import resource
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http import HTTPStatus
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +30,7 @@ from lvsctl.director.main import DirectorConfig
 
 API_PORT = 8080
 READY_WITHIN_S = 60.0
+FAR_FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
 
 Json = dict[str, object]
 
@@ -35,6 +38,8 @@ Json = dict[str, object]
 # after 0.3 s instead of 2.5 s.
 uvicorn.Config(prepared_app(), lifespan="off", log_config=None).load()
 httpx.AsyncClient()
+for loaded_late in ("api.server.server", "anyio._backends._asyncio", "re2"):
+    import_module(loaded_late)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +210,7 @@ class FarmDaemons:
             listen_port=API_PORT,
             state_dir=self.director_state,
             token_file=self.token_file(),
+            shared_token_until=FAR_FUTURE,
             **changes,  # type: ignore[arg-type]
         )
         node = self.network[self.director_on]

@@ -279,6 +279,8 @@ class Agent:
             self._check_due.set()
 
     def _record_contact(self, director: DirectorClient) -> None:
+        if self._contact.problem:
+            self._report_due.set()  # the status on disk still tells of it
         self._contact = Contact(director.url, utc(self._now()))
 
     def _record_failure(self, problem: str) -> None:

@@ -169,6 +169,20 @@ def remove(client: "DirectorClient", name: str, form: Format) -> None:
     show_written(answer, form)
 
 
+@agent.command()
+@click.argument("name")
+@asks_director
+def revoke(client: "DirectorClient", name: str, form: Format) -> None:
+    """Revoke an agent's credential: its server keeps serving and gets nothing new."""
+    found = client.get("v1", "tokens", name).document
+    if found["role"] != "agent":
+        raise click.ClickException(
+            f"the token {name} is not an agent's, it has the role {found['role']}; to revoke it: "
+            f"lvsctl token revoke {name}"
+        )
+    show_written(client.delete("v1", "tokens", name).document, form)
+
+
 def _row(agent: Json) -> tuple[object, ...]:
     return (
         agent["name"],

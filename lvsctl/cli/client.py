@@ -1,6 +1,5 @@
 """Client of the director's REST API."""
 
-import getpass
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,10 +9,11 @@ from urllib.parse import quote
 
 import httpx
 
+from lvsctl.cli.words import words_of
 from lvsctl.client.address import socket_of
 from lvsctl.client.unix import base_url_of, unix_transport
 from lvsctl.errors import ConfigurationError, DirectorUnreachable, LvsctlError, Problem
-from lvsctl.farm.rules.farm import NAME_ALLOWED
+from lvsctl.farm.rules.fields import NAME_ALLOWED
 
 Json = Any
 """A JSON value as :mod:`json` reads it."""
@@ -87,7 +87,7 @@ class DirectorClient:
         self, url: str, token: str | None, transport: httpx.BaseTransport | None = None
     ) -> None:
         self._url = url.rstrip("/")
-        headers = {b"Accept": b"application/json", b"X-Lvsctl-User": _user().encode()}
+        headers = {b"Accept": b"application/json"}
         if token:
             headers[b"Authorization"] = f"Bearer {token}".encode()
         try:
@@ -105,9 +105,9 @@ class DirectorClient:
         """Close the connection."""
         self._client.close()
 
-    def get(self, *path: str) -> Answer:
+    def get(self, *path: str, parameters: Mapping[str, str] | None = None) -> Answer:
         """Read a resource; the parts of its path are quoted here."""
-        return self._ask("GET", path)
+        return self._ask("GET", path, None, parameters)
 
     def put(
         self,
@@ -223,7 +223,7 @@ class DirectorClient:
                 Problem(each["pointer"], each["detail"], each.get("allowed", ""))
                 for each in document.get("errors", ())
             ]
-            detail, plan = str(document["detail"]), document.get("plan", ())
+            detail, plan = words_of(document, str(document["detail"])), document.get("plan", ())
         except (ValueError, LookupError, TypeError, AttributeError):
             return DirectorUnreachable(
                 f"{self._url} is not a director: it sent status {response.status_code} without "
@@ -253,11 +253,3 @@ def _segment(name: str) -> str:
             HTTPStatus.NOT_FOUND, f"{name!r} is not a name (allowed: {NAME_ALLOWED})"
         )
     return quote(name, safe="")
-
-
-def _user() -> str:
-    """Return the user's name, for the director's history."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # in a container the user may not have a name
-        return ""

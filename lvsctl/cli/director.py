@@ -1,13 +1,16 @@
 """``lvsctl director``: the director daemon."""
 
+from datetime import datetime
 from pathlib import Path
+from typing import Unpack
 
 import click
 
 from lvsctl.cli.config_file import reads_config
 from lvsctl.cli.options import host_and_port, read_by
+from lvsctl.cli.store import StoreOptions, location, store_options
 from lvsctl.errors import ConfigurationError
-from lvsctl.times import parse_duration
+from lvsctl.times import parse_duration, parse_moment
 
 
 @click.group()
@@ -23,7 +26,7 @@ def director() -> None:
     default="127.0.0.1:8080",
     envvar="LVSCTL_LISTEN",
     show_default=True,
-    help="Address of the REST API over TCP; requires --token-file.",
+    help="Address of the REST API over TCP.",
 )
 @click.option(
     "--host-name",
@@ -54,7 +57,15 @@ def director() -> None:
     "--token-file",
     type=click.Path(path_type=Path),
     envvar="LVSCTL_TOKEN_FILE",
-    help="File with the bearer token that requests over TCP must carry; no other user may read it.",
+    help="File with one token for everybody; it is accepted only with --shared-token-until.",
+)
+@click.option(
+    "--shared-token-until",
+    metavar="DATE",
+    callback=read_by(parse_moment),
+    envvar="LVSCTL_SHARED_TOKEN_UNTIL",
+    help="Accept the token in --token-file until this date, in UTC. It gives everybody every "
+    "right: create tokens instead (lvsctl token create).",
 )
 @click.option(
     "--socket",
@@ -88,6 +99,7 @@ def director() -> None:
     envvar="LVSCTL_EXEC_SOCKET",
     help="Socket of lvsctl-exec, which runs the programs as a separate user; replaces --exec-dir.",
 )
+@store_options
 @click.option(
     "--restore-farm",
     metavar="CODE",
@@ -127,6 +139,7 @@ def run(
     token_file: Path | None,
     name: str,
     *,
+    shared_token_until: datetime | None,
     host_names: tuple[str, ...],
     socket: Path | None,
     exec_dir: Path | None,
@@ -137,6 +150,7 @@ def run(
     take_sysctls: bool,
     restore_farm: str | None,
     accept_new_farm: str | None,
+    **options: Unpack[StoreOptions],
 ) -> None:
     """Run the director until SIGTERM.
 
@@ -153,6 +167,7 @@ def run(
         ipvs=ipvs,
         host_names=host_names,
         token_file=token_file,
+        shared_token_until=shared_token_until,
         socket=socket,
         observe=observe,
         take_sysctls=take_sysctls,
@@ -163,6 +178,7 @@ def run(
         accept_new_farm=accept_new_farm,
         history_age_s=history_age,
         history_commits=history_commits,
+        store=location(options),
     )
     try:
         status = run_director(config)

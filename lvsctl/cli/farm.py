@@ -1,12 +1,19 @@
-"""``lvsctl apply`` and ``lvsctl diff``: apply a farm file, or compare it with the farm."""
+"""``lvsctl apply``, ``diff`` and ``export``: the farm file, and the farm."""
 
 from typing import TYPE_CHECKING
 
 import click
 
-from lvsctl.cli.mode import mode_line
+from lvsctl.cli.farm_change import (
+    Change,
+    dry_run_option,
+    force_option,
+    operations_option,
+    past_farm,
+    wait_options,
+)
 from lvsctl.cli.options import asks_director
-from lvsctl.cli.output import Format, Json, sections, show
+from lvsctl.cli.output import Format, show
 from lvsctl.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -22,30 +29,72 @@ farm_file = click.option(
 
 @click.command()
 @farm_file
-@click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
-@click.option("--force", is_flag=True, help="Apply it even if it removes most of the farm.")
+@dry_run_option
+@force_option
+@wait_options
+@operations_option
 @asks_director
-def apply(client: "DirectorClient", path: str, form: Format, *, dry_run: bool, force: bool) -> None:
+def apply(
+    client: "DirectorClient",
+    path: str,
+    form: Format,
+    *,
+    dry_run: bool,
+    force: bool,
+    wait_s: int,
+    no_wait: bool,
+    all_operations: bool,
+) -> None:
     """Make the farm match a file.
 
     Objects that are not in the file are removed; administrative states and agents are kept.
+    If somebody changes the farm between what is shown and what is stored, nothing is stored.
+
+    Exit status: 1 if the kernel has not applied it in time, with the reason.
     """
-    answer = _put(client, _read(path), dry_run=dry_run, force=force)
-    mode = client.get("v1", "mode").document
-    show(answer, form, lambda: _changes(answer) if dry_run else _written(answer, mode))
+    change = Change(client, _read(path), form, force=force, all_operations=all_operations)
+    if dry_run:
+        change.show()
+    else:
+        change.carry_out(None if no_wait else wait_s)
 
 
 @click.command()
-@farm_file
+@click.option("-f", "--file", "path", help="Farm file; - for standard input.")
+@click.option("--revision", type=click.IntRange(min=0), help="Compare with rollback instead.")
+@operations_option
 @asks_director
-def diff(client: "DirectorClient", path: str, form: Format) -> None:
-    """Show what apply would change.
+def diff(
+    client: "DirectorClient",
+    path: str | None,
+    revision: int | None,
+    form: Format,
+    *,
+    all_operations: bool,
+) -> None:
+    """Show what apply, or with --revision rollback, would change, field by field.
 
     Exit status 3 if it would change something.
     """
-    answer = _put(client, _read(path), dry_run=True, force=True)
-    show(answer, form, lambda: _changes(answer))
-    click.get_current_context().exit(FOUND_SOMETHING if answer["changes"] else 0)
+    if (path is None) == (revision is None):
+        raise click.UsageError("give either --file or --revision")
+    file = _read(path) if path is not None else past_farm(client, revision or 0)
+    change = Change(client, file, form, force=True, all_operations=all_operations)
+    change.show()
+    click.get_current_context().exit(FOUND_SOMETHING if change.planned.document["changes"] else 0)
+
+
+@click.command()
+@click.option("--revision", type=click.IntRange(min=0), help="As it was at this revision.")
+@asks_director
+def export(client: "DirectorClient", revision: int | None, form: Format) -> None:
+    """Print the farm as a farm file, which apply takes back.
+
+    Administrative states and agents are not part of it.
+    """
+    parameters = {} if revision is None else {"revision": str(revision)}
+    answer = client.get("v1", "farm", parameters=parameters).document
+    show(answer, Format.YAML if form is Format.TABLE else form, str)
 
 
 def _read(path: str) -> "FarmFile":
@@ -56,30 +105,3 @@ def _read(path: str) -> "FarmFile":
             f"reading a farm file needs {error.name}: pip install 'lvsctl[director]'"
         ) from error
     return read_farm_file(path)
-
-
-def _put(client: "DirectorClient", file: "FarmFile", *, dry_run: bool, force: bool) -> Json:
-    from lvsctl.cli.client import DirectorRefused  # noqa: PLC0415 - as in options.director
-
-    flags = {"dry_run": dry_run, "force": force}
-    asked = {name: "true" for name, given in flags.items() if given}
-    try:
-        return client.put("v1", "farm", body=file.farm, parameters=asked).document
-    except DirectorRefused as error:
-        if error.problems:
-            raise file.explain(error.problems) from error
-        raise
-
-
-def _written(answer: Json, mode: Json) -> str:
-    stored = f"stored as revision {answer['revision']}" if answer["changes"] else ""
-    return sections(_changes(answer), stored, "" if mode["mode"] == "enforce" else mode_line(mode))
-
-
-def _changes(answer: Json) -> str:
-    if not answer["changes"]:
-        return "nothing to change"
-    operations = "\n".join(f"  {operation}" for operation in answer["operations"])
-    return sections(
-        "\n".join(answer["changes"]), f"in the kernel:\n{operations}" if operations else ""
-    )

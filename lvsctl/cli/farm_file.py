@@ -8,8 +8,8 @@ from pathlib import Path
 from lvsctl.cli.yaml12 import Document, Json, Located, WrongYaml, read
 from lvsctl.errors import ConfigurationError, InvalidInput, Problem
 
-MAX_BYTES = 4 * 1024 * 1024
-"""Ten thousand real servers need a fifth of it; the director accepts no larger body."""
+MAX_BYTES = 32 * 1024 * 1024
+"""A hundred thousand real servers need a fifth of it; the director accepts no larger farm."""
 
 
 class WrongFarmFile(InvalidInput):

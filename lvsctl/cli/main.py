@@ -30,8 +30,12 @@ COMMANDS: Mapping[str, Entry] = {
     "agent": Entry(
         "agent", "agent", "Run the agent on a real server; list, show and remove agents."
     ),
+    "store": Entry("store", "store", "Move the farm between a file and etcd."),
     "apply": Entry("farm", "apply", "Make the farm match a file."),
     "diff": Entry("farm", "diff", "Show what apply would change."),
+    "history": Entry("history", "history", "Show who changed the farm and when."),
+    "rollback": Entry("history", "rollback", "Make the farm what it was at a revision."),
+    "export": Entry("farm", "export", "Print the farm as a farm file."),
     "status": Entry("kernel", "status", "Show the state of the director, services and agents."),
     "service": Entry("service", "service", "List, show and change services; adopt them."),
     "pool": Entry("pool", "pool", "List, show and change pools."),
@@ -39,6 +43,10 @@ COMMANDS: Mapping[str, Entry] = {
     "tunnel": Entry("tunnel", "tunnel", "Add and remove tunnels between this host and another."),
     "table": Entry("kernel", "table", "Show the kernel's IPVS table."),
     "plan": Entry("kernel", "plan", "Show how the kernel differs from the desired state."),
+    "connections": Entry("connections", "connections", "List the connections in the kernel."),
+    "explain": Entry("connections", "explain", "Say which real server a connection goes to."),
+    "token": Entry("token", "token", "Create, list, rotate and revoke tokens."),
+    "audit": Entry("audit", "audit", "Show who changed what, and who was refused."),
     "watch": Entry("watch", "watch", "Show events, live."),
     "doctor": Entry("doctor", "doctor", "Find what is wrong on this host."),
     "pause": Entry("mode", "pause", "Stop writing to the kernel."),

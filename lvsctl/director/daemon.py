@@ -1,7 +1,8 @@
 """The director at run time, put together from parts that each do one thing.
 
-Everything here runs on the event loop and nothing here blocks it: the store and the kernel each
-have one worker thread, which made what it uses, and only frozen values cross.
+Everything here runs on the event loop and nothing here blocks it: the store, the kernel and the
+readings for people each have one worker thread, which made what it uses, and only frozen values
+cross.
 """
 
 import asyncio
@@ -12,19 +13,26 @@ from datetime import datetime
 
 import structlog
 
+from lvsctl.director.access.acts import Acts
+from lvsctl.director.access.credentials import Credentials
+from lvsctl.director.access.refusals import Refusals
 from lvsctl.director.agents.edits import LatchReady
 from lvsctl.director.agents.sessions import AgentSessions
 from lvsctl.director.applied_farm import AppliedFarm
+from lvsctl.director.checks.announcer import Announcer
 from lvsctl.director.checks.health_checks import HealthChecks
+from lvsctl.director.checks.verdicts import Verdicts
 from lvsctl.director.clock import Clock, ClockJump
+from lvsctl.director.cycles import Cycles
 from lvsctl.director.drains.drains import Drains
 from lvsctl.director.events.cycle import stored_events
-from lvsctl.director.events.events import Events
+from lvsctl.director.explain import Explanation, Flow, ways_in
 from lvsctl.director.live_state import LiveState
 from lvsctl.director.loop import ReconcileLoop
 from lvsctl.director.mode import OperatingMode
 from lvsctl.director.problems import Component, DirectorProblem
 from lvsctl.director.reconcile.cycle import Cycle, TableReading
+from lvsctl.director.reconcile.readings import TableReader
 from lvsctl.director.reconcile.reconciler import Reconciler
 from lvsctl.director.self_check import SelfCheck
 from lvsctl.director.state import State
@@ -38,7 +46,10 @@ from lvsctl.events import Event, EventKind
 from lvsctl.health.prober import Probe
 from lvsctl.health.target import ProbeId, TargetId
 from lvsctl.health.verdict import KeptVerdict
+from lvsctl.ipvs.connections import Connection
 from lvsctl.ipvs.table import ServiceKey
+from lvsctl.net import IPAddress
+from lvsctl.reasons.director import ONLY_PLANNED
 from lvsctl.sd_notify import feed_watchdog
 from lvsctl.store.interface import LocalState, Mode
 from lvsctl.worker import Worker
@@ -61,6 +72,14 @@ class KernelThread:
     worker: Worker
     reconciler: Reconciler
     local: LocalState
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingThread:
+    """The thread that reads the kernel's table for people and drains, and what is used in it."""
+
+    worker: Worker
+    table: TableReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +116,9 @@ class DirectorDaemon:
     Attributes:
         name: Of this director.
         clock: The time of day, and the clock that only runs forward.
+        credentials: Who may use it.
+        refusals: Who was refused.
+        acts: What people did to this director alone.
         events: What has happened.
         self_check: Finds what is wrong with this director itself.
         mode: Whether it writes its kernel.
@@ -114,18 +136,23 @@ class DirectorDaemon:
         clock: Clock,
         store: StoreThread,
         kernel: KernelThread,
+        reading: ReadingThread,
         kept: KeptState,
         probing: Probing,
-        events: Events,
         self_check: SelfCheck,
     ) -> None:
         self.name = name
         self.clock = clock
-        self.events = events
+        self.credentials = Credentials(lambda: self._state.stored.tokens, clock.now)
+        self.refusals = Refusals(clock.now)
+        self.acts = Acts(clock.now)
+        self.events = events = self_check.events
         self.self_check = self_check
         self._problems = self_check.problems
         self._kernel = kernel
+        self._reading = reading
         run, reconciler = kernel.worker.run, kernel.reconciler
+        self._cycles = Cycles(kernel.worker, reconciler)
         self._state = LiveState(store.commits.state, lambda: self.health.verdicts.health, clock.now)
         self._applied_farm = AppliedFarm(kernel.local, kernel.worker, self._problems)
         self._follower = Follower(
@@ -141,7 +168,7 @@ class DirectorDaemon:
             store.commits, store.worker, self._follower, self._edit_context, self._problems
         )
         self.loop = ReconcileLoop(
-            lambda *asked: run(reconciler.cycle, *asked),
+            self._cycles,
             state=self._state,
             mode=self.mode,
             on_cycle=self._on_cycle,
@@ -152,25 +179,27 @@ class DirectorDaemon:
         self.agents = AgentSessions(
             state=self._state,
             write=self.writer.write,
-            wait_until=self.loop.wait_until,
-            connections=lambda address: run(reconciler.connections, address),
+            connections=lambda address: reading.worker.run(
+                reading.table.active_connections, address
+            ),
             emit=events.emit,
             clock=clock,
         )
         self.drains = Drains(
             state=lambda: self._state.stored,
-            count=lambda names: run(reconciler.open_connections, names),
+            count=lambda names: reading.worker.run(reading.table.open_connections, names),
             end=lambda edit: self.writer.write(edit, by=f"director {name}"),
             emit=events.emit,
             now=clock.now,
         )
+        verdicts = Verdicts(kept.verdicts)
         self.health = HealthChecks(
-            kept=kept.verdicts,
+            verdicts=verdicts,
+            announcer=Announcer(
+                verdicts, self._keep_verdicts, self._on_health_changed, events.emit
+            ),
             probe=probing.probe,
             look=lambda ways: run(reconciler.path_problems, self._state.stored, ways),
-            keep=self._keep_verdicts,
-            on_health_changed=self._on_health_changed,
-            emit=events.emit,
             findings=self.agents.findings,
             now=clock.now,
             random=probing.random,
@@ -204,6 +233,11 @@ class DirectorDaemon:
             tasks.create_task(self._follower.compact())
             tasks.create_task(self._applied_farm.run())
 
+    def wake_for_vips(self, vips: Collection[IPAddress]) -> None:
+        """Have the services of VIPs compared whose placement can go on."""
+        services = self._state.stored.index.vips
+        self.loop.wake(frozenset(name for vip in vips for name in services.get(vip, ())))
+
     async def close(self) -> None:
         """Keep what is not kept yet; once nothing runs any more."""
         with contextlib.suppress(StoreError):
@@ -215,7 +249,28 @@ class DirectorDaemon:
         Raises:
             KernelError: It could not be read.
         """
-        return await self._kernel.worker.run(self._kernel.reconciler.table)
+        return await self._reading.worker.run(self._reading.table.table)
+
+    async def explain(self, flow: Flow) -> Explanation:
+        """Return which real server a client's connection goes to.
+
+        Raises:
+            KernelError: The kernel could not be read.
+        """
+        state = self._state.stored
+        keys, weights = ways_in(state, flow)
+        return await self._reading.worker.run(self._reading.table.explain, flow, keys, weights)
+
+    async def connections(
+        self, wanted: Callable[[Connection], bool], offset: int, limit: int
+    ) -> tuple[Sequence[Connection], int | None]:
+        """Return a page of the kernel's connections, and where the next page begins.
+
+        Raises:
+            KernelError: The kernel could not be read.
+        """
+        read = self._reading.table.connections
+        return await self._reading.worker.run(read, wanted, offset, limit)
 
     async def plan(self) -> Cycle:
         """Compare everything now and write nothing.
@@ -223,8 +278,7 @@ class DirectorDaemon:
         Raises:
             KernelError: The kernel could not be read.
         """
-        cycle = self._kernel.reconciler.cycle
-        return await self._kernel.worker.run(cycle, self.state, None, "only looked at")
+        return await self._cycles.in_slices(lambda: self.state, ONLY_PLANNED)
 
     async def set_mode(self, mode: Mode) -> None:
         """Keep a mode, durably, and act on it.
@@ -236,7 +290,7 @@ class DirectorDaemon:
         self.loop.wake(None)
 
     async def adopt(
-        self, services: Collection[str] | None, *, force: bool, by: str
+        self, services: Collection[str] | None, *, force: bool, by: str, source: str = ""
     ) -> Sequence[ServiceKey]:
         """Take over virtual services that somebody else created and the farm wants.
 
@@ -247,6 +301,7 @@ class DirectorDaemon:
             services: Names of the farm's services; None for all.
             force: Also where the first edit removes destinations.
             by: Who asked for it.
+            source: Address that the request came from; empty if there was none.
 
         Raises:
             NotFound: A name is no service of the farm.
@@ -263,7 +318,7 @@ class DirectorDaemon:
         if not force:
             refuse_removals(adoption, latch, state)
         if latch.ready:
-            await self.writer.write(latch, by=by)
+            await self.writer.write(latch, by=by, source=source)
         await run(reconciler.adopt, adoption, state)
         log.info("adopted", keys=[*map(str, adoption.owners)], by=by)
         self.loop.wake(names)
@@ -272,11 +327,19 @@ class DirectorDaemon:
     def _on_advance(self, step: Advance) -> None:
         """Act on a step of the stored state, whoever made it."""
         self._state.stored = step.after
-        log.info("stored", revision=step.after.revision, by=step.by, objects=len(step.changes))
+        log.info(
+            "stored",
+            revision=step.after.revision,
+            by=step.by,
+            source=step.source,
+            objects=len(step.changes),
+            changed=step.changed,
+        )
         self.agents.on_advance(step)
         self.events.emit(*stored_events(step))
-        # A new path for probes is prepared by a look at everything only.
-        self.loop.wake(None if step.moves_probes else step.dirty)
+        self.loop.wake(step.dirty)
+        if step.moves_probes:  # a new path is prepared by a comparison of everything only
+            self.loop.wake(None)
         self.drains.wake()
 
     def _on_cycle(self, stored: State, cycle: Cycle | None) -> None:

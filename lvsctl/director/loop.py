@@ -5,10 +5,12 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import chain
 
 import structlog
 
 from lvsctl.director.clock import Clock
+from lvsctl.director.cycles import Cycles
 from lvsctl.director.events.cycle import cycle_events, view_events
 from lvsctl.director.events.events import Events
 from lvsctl.director.live_state import LiveState
@@ -19,15 +21,15 @@ from lvsctl.director.reconcile.statistics import CycleStatistics
 from lvsctl.director.state import State
 from lvsctl.director.write.committer import CommitResult
 from lvsctl.errors import BoundaryError, StoreError
+from lvsctl.reasons import services as reasons
+from lvsctl.reasons.general import INTERNAL_ERROR
+from lvsctl.reasons.reason import Reason
 from lvsctl.results import Done
 
 TIMER_S = 5.0
 """Drift that nobody announced is found within this time."""
 LOGGED_REFUSALS = 20
 """Of one cycle; of more only their number is logged."""
-
-RunCycle = Callable[[State, frozenset[str] | None, str], Awaitable[Cycle]]
-"""Compares a state with the kernel: which services (None: all), and why nothing may be written."""
 
 log = structlog.get_logger(__name__)
 
@@ -38,20 +40,41 @@ class Applied:
 
     Attributes:
         applied: Every key that it bears on is as it should be.
-        reason: Why not; empty where it has.
+        reason: Why not; None where it has.
+        key: The virtual service that the reason is about; empty if it is about all.
     """
 
     applied: bool
-    reason: str = ""
+    reason: Reason | None = None
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """How often cycles were asked for.
+
+    Attributes:
+        some: For some services.
+        everything: For everything.
+    """
+
+    some: int = 0
+    everything: int = 0
+
+    def up_to(self, other: "_Asked") -> "_Asked":
+        """Return what the one or the other answers."""
+        return _Asked(max(self.some, other.some), max(self.everything, other.everything))
 
 
 class ReconcileLoop:
-    """Runs cycles: at every wake what is dirty, at every timer everything.
+    """Runs cycles: at every wake for what is dirty, at every timer for everything.
 
-    Lives on the director's event loop.
+    Everything is compared in slices, and what is dirty goes before each of them: a change waits
+    for one slice at most, and a comparison of everything comes to its end whatever is changed.
+    Only the first cycle of a director is run in one go. Lives on the director's event loop.
 
     Args:
-        run: Runs one cycle in the kernel's thread.
+        cycles: Runs cycles in the kernel's thread.
         state: What should be.
         mode: Whether it may be made so.
         on_cycle: Told of each cycle with the stored state that it saw; of None where it failed.
@@ -62,7 +85,7 @@ class ReconcileLoop:
 
     def __init__(
         self,
-        run: RunCycle,
+        cycles: Cycles,
         *,
         state: LiveState,
         mode: OperatingMode,
@@ -73,7 +96,7 @@ class ReconcileLoop:
     ) -> None:
         self.view = KernelView()
         self.statistics = CycleStatistics()
-        self._run = run
+        self._cycles = cycles
         self._state = state
         self._mode = mode
         self._on_cycle = on_cycle
@@ -84,7 +107,9 @@ class ReconcileLoop:
         self._resync = True
         self._wake = asyncio.Event()
         self._next_resync_at = 0.0
-        self._asked = self._answered = 0
+        self._asked = _Asked()
+        self._answered = _Asked()
+        self._partial_cycles_s = 0.0
         self._cycle_ended = asyncio.Condition()
         self._cycle_ended_s: float | None = None
 
@@ -108,43 +133,99 @@ class ReconcileLoop:
         """Have services compared soon; None for everything."""
         if dirty is None:
             self._resync = True
+            self._asked = replace(self._asked, everything=self._asked.everything + 1)
         else:
             self._dirty |= dirty
-        self._asked += 1
+            self._asked = replace(self._asked, some=self._asked.some + 1)
         self._wake.set()
 
     async def run_cycle(self) -> None:
-        """Run one cycle for what is dirty by now, and tell everyone who waits for it."""
+        """Run one cycle for what is dirty by now, or for everything if that is due."""
         await self._mode.end_expired()
-        dirty = None if self._resync else frozenset(self._dirty)
-        if dirty is None:
-            self._next_resync_at = asyncio.get_running_loop().time() + TIMER_S
-        self._resync = False
-        self._dirty.clear()
         self._wake.clear()
-        asked, stored, state = self._asked, self._state.stored, self._state.current
+        if not self._resync:
+            await self._run_partial()
+        elif self.view.revision < 0:
+            await self._run_first()
+        else:
+            await self._run_resync()
+
+    async def _run_first(self) -> None:
+        asked = self._begin_resync()
+        self._dirty.clear()
+        state, why = self._state.current, self._mode.why_not_enforced
+        await self._account_for(
+            lambda: self._state.stored, self._cycles.at_once(state, None, why), asked
+        )
+
+    async def _run_partial(self) -> None:
+        dirty, asked = frozenset(self._dirty), self._asked.some
+        self._dirty.clear()
+        stored, state = self._state.stored, self._state.current
         began = asyncio.get_running_loop().time()
+        await self._account_for(
+            lambda: stored,
+            self._cycles.at_once(state, dirty, self._mode.why_not_enforced),
+            replace(self._answered, some=asked),
+        )
+        self._partial_cycles_s += asyncio.get_running_loop().time() - began
+
+    async def _run_resync(self) -> None:
+        asked = self._begin_resync()
+        stored = self._state.stored
+
+        def state() -> State:
+            nonlocal stored
+            stored = self._state.stored
+            return self._state.current
+
+        async def dirty_work() -> None:
+            if self._answered.some != self._asked.some:
+                await self._run_partial()
+
+        resync = self._cycles.in_slices(state, lambda: self._mode.why_not_enforced, dirty_work)
+        await self._account_for(lambda: stored, resync, asked)
+        if self._answered == self._asked:
+            self._wake.clear()
+
+    def _begin_resync(self) -> "_Asked":
+        self._next_resync_at = asyncio.get_running_loop().time() + TIMER_S
+        self._resync = False
+        return self._asked
+
+    async def _account_for(
+        self, stored: Callable[[], State], running: Awaitable[Cycle], asked: "_Asked"
+    ) -> None:
+        """Wait for a cycle, and tell everyone who waits for it.
+
+        Args:
+            stored: Returns the stored state that it saw, once it has ended.
+            running: The cycle.
+            asked: What it answers.
+        """
+        began, partial_cycles_s = asyncio.get_running_loop().time(), self._partial_cycles_s
         cycle: Cycle | None = None
         try:
-            cycle = await self._run(state, dirty, self._mode.why_not_enforced)
+            cycle = await running
         except BoundaryError as error:
             if isinstance(error, StoreError):
-                self._problems.report(Component.LOCAL_STATE, str(error))
-            self._failed(str(error))
+                self._problems.report(Component.LOCAL_STATE, error.reason)
+            self._failed(error.reason)
         except Exception as error:
             # A defect in lvsctl must leave the kernel serving and the API answering.
             log.exception("cycle failed")
-            self._failed(f"internal error: {error!r}; the journal has the details")
+            self._failed(INTERNAL_ERROR(error=repr(error)))
         else:
             now = self._clock.now()
             before, self.view = self.view, self.view.after(cycle, now)
             self._events.emit(*cycle_events(before, cycle, self.view))
             _log_cycle(cycle)
-        self._on_cycle(stored, cycle)
+        self._on_cycle(stored(), cycle)
         self._cycle_ended_s = self._clock.monotonic()
         took_s = asyncio.get_running_loop().time() - began
+        took_s -= self._partial_cycles_s - partial_cycles_s
         self.statistics = self.statistics.after(cycle, took_s)
-        self._answered = asked
+        self._answered = self._answered.up_to(asked)
         async with self._cycle_ended:
             self._cycle_ended.notify_all()
 
@@ -156,24 +237,26 @@ class ReconcileLoop:
 
     async def applied(self, written: CommitResult, timeout_s: float) -> Applied:
         """Wait until a cycle that saw an edit left its keys as they should be in this kernel."""
-        asked = self._asked
+        asked = _Asked(some=self._asked.some)
+        if written.dirty is None:
+            asked = _Asked(everything=self._asked.everything)
         await self.wait_until(lambda: self._verdict(written, asked).applied, timeout_s)
         return self._verdict(written, asked)
 
-    def _verdict(self, written: CommitResult, asked: int) -> Applied:
+    def _verdict(self, written: CommitResult, asked: "_Asked") -> Applied:
         if self.view.error:
             return Applied(applied=False, reason=self.view.error)
-        if self._answered < asked:
-            return Applied(applied=False, reason="the reconciler has not come to it yet")
-        for key, view in self.view.services.items():
-            concerned = written.dirty is None or view.service in written.dirty
-            if concerned and view.state is not KeyState.APPLIED:
-                return Applied(applied=False, reason=f"{key}: {view.reason}")
+        if self._answered.up_to(asked) != self._answered:
+            return Applied(applied=False, reason=reasons.NOT_RECONCILED())
+        names = self.view.keys if written.dirty is None else written.dirty
+        for key, view in chain.from_iterable(map(self.view.of_service, names)):
+            if view.state is not KeyState.APPLIED:
+                return Applied(applied=False, reason=view.reason, key=str(key))
         return Applied(applied=True)
 
-    def _failed(self, why: str) -> None:
+    def _failed(self, why: Reason) -> None:
         if why != self.view.error:
-            log.error("the kernel could not be compared", reason=why)
+            log.error("the kernel could not be compared", reason=str(why))
         now = self._clock.now()
         before, self.view = self.view, replace(self.view, at=now, error=why)
         self._events.emit(*view_events(before, self.view))

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import structlog
 
+from lvsctl.director.access.shared_token import SharedToken, read_shared_token
 from lvsctl.director.access.unix_socket import default_path, unix_listener
 from lvsctl.director.clock import Clock
 from lvsctl.director.daemon import (
@@ -23,6 +24,7 @@ from lvsctl.director.daemon import (
     KeptState,
     KernelThread,
     Probing,
+    ReadingThread,
     StoreThread,
 )
 from lvsctl.director.descriptors import raise_descriptor_limit, reserved_descriptors
@@ -32,6 +34,7 @@ from lvsctl.director.kernel_lock import kernel_lock
 from lvsctl.director.path_mtus import path_mtus_learnt
 from lvsctl.director.problems import Component, Problems
 from lvsctl.director.reconcile.probe_services import ProbeServices
+from lvsctl.director.reconcile.readings import TableReader
 from lvsctl.director.reconcile.reconciler import Reconciler
 from lvsctl.director.self_check import SelfCheck, disk_problem
 from lvsctl.director.vips.neighbours import LinkNeighbours, Neighbours, NoNeighbours
@@ -51,16 +54,18 @@ from lvsctl.ipvs.factory import open_ipvs
 from lvsctl.ipvs.interface import Ipvs
 from lvsctl.logs import configure_logging
 from lvsctl.net import IPAddress
+from lvsctl.reasons import director as reasons
+from lvsctl.reasons.errors import STORE_NOT_CONTINUED
+from lvsctl.reasons.reason import Reason
 from lvsctl.sd_notify import notify_ready
 from lvsctl.store.commits import Retention
 from lvsctl.store.events import MemoryEventLog, OpenedHistory, open_history
+from lvsctl.store.factory import IN_A_FILE, StoreLocation, open_store
 from lvsctl.store.guarded import GuardedStore
 from lvsctl.store.interface import LocalState, Mode, ModeName, Store
 from lvsctl.store.local import SqliteLocalState
 from lvsctl.store.memory import MemoryLocalState
 from lvsctl.store.recovery import Recovery
-from lvsctl.store.sqlite import SqliteStore
-from lvsctl.token_file import read_token
 from lvsctl.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -79,7 +84,8 @@ class DirectorConfig:
         state_dir: Where the farm and this director's own state are kept.
         ipvs: Which backend: auto, netlink, ipvsadm or memory.
         host_names: Under which the REST API is reached, beside this host's names and addresses.
-        token_file: Holds the bearer token, which the REST API asks for.
+        token_file: Holds one token for everybody.
+        shared_token_until: When it is no longer accepted, in UTC; None does not accept it.
         socket: The UNIX socket, by which root needs no token; None for the usual place.
         observe: Look and plan, write nothing.
         take_sysctls: Write IPVS parameters even where foreign services feel them.
@@ -90,6 +96,7 @@ class DirectorConfig:
         accept_new_farm: Names a store to follow although it does not follow what was applied.
         history_age_s: How old the farm's history gets, in s.
         history_commits: How many commits it has at most.
+        store: Where the farm is kept.
     """
 
     listen_host: str = "127.0.0.1"
@@ -98,6 +105,7 @@ class DirectorConfig:
     ipvs: str = "auto"
     host_names: tuple[str, ...] = ()
     token_file: Path | None = None
+    shared_token_until: datetime | None = None
     socket: Path | None = None
     observe: bool = False
     take_sysctls: bool = False
@@ -108,6 +116,7 @@ class DirectorConfig:
     accept_new_farm: str | None = None
     history_age_s: int = 90 * 86400
     history_commits: int = 10_000
+    store: StoreLocation = IN_A_FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,18 +147,18 @@ def run(config: DirectorConfig) -> int:
     """Run the director until SIGTERM or SIGINT, which leave the kernel as it is.
 
     Raises:
-        ConfigurationError: The listening address or the token does not do.
+        ConfigurationError: The listening address or the shared token does not do.
         KernelLacks: The kernel has no IPVS.
         StoreError: The state folder cannot be used.
     """
     configure_logging()
-    token = _token(config)
+    shared = read_shared_token(config.token_file, config.shared_token_until)
     with contextlib.ExitStack() as stack:
         if config.ipvs != "memory":  # a table in memory is this process's own and sends no packets
             stack.enter_context(kernel_lock())
             stack.enter_context(path_mtus_learnt())
         listener = stack.enter_context(_listening(config))
-        return asyncio.run(_serve(config, token, listener))
+        return asyncio.run(_serve(config, shared, listener))
 
 
 @contextlib.asynccontextmanager
@@ -160,7 +169,7 @@ async def open_daemon(
     *,
     probe: Probe,
     open_events: Callable[[], OpenedHistory] = lambda: OpenedHistory(MemoryEventLog()),
-    disk_problem: Callable[[], str] = str,
+    disk_problem: Callable[[], Reason | None] = lambda: None,
     now: Callable[[], datetime] = utc_now,
     monotonic: Callable[[], float] = time.monotonic,
     recovery: Recovery | None = None,
@@ -183,9 +192,9 @@ async def open_daemon(
         mode: For this run, instead of the one that was kept.
     """
     async with contextlib.AsyncExitStack() as stack:
-        store_worker, kernel_worker = Worker("store"), Worker("kernel")
-        stack.callback(store_worker.close)
-        stack.callback(kernel_worker.close)
+        store_worker, kernel_worker, reading_worker = map(Worker, ("store", "kernel", "reading"))
+        for worker in (store_worker, kernel_worker, reading_worker):
+            stack.callback(worker.close)
         found, unusable = await store_worker.run(_opened, open_store)
         if found:
             stack.push_async_callback(store_worker.run, found.close)
@@ -197,22 +206,26 @@ async def open_daemon(
         problems = Problems(events.emit)
         if history.lost:
             events.emit(Event(EventKind.HISTORY_LOST, detail=history.lost))
-            problems.report(Component.EVENTS, history.lost, hinders=not history.durable, lasts=True)
+            lost = reasons.EVENTS_LOST(error=history.lost)
+            problems.report(Component.EVENTS, lost, hinders=not history.durable, lasts=True)
         kernel = await kernel_worker.run(open_kernel)
         for edge in (kernel.ipvs, kernel.host, kernel.local):
             stack.push_async_callback(kernel_worker.run, edge.close)
+        reader = await reading_worker.run(kernel.ipvs.reader)
+        stack.push_async_callback(reading_worker.run, reader.close)
         applied = await kernel_worker.run(kernel.local.remembered)
         store = await store_worker.run(GuardedStore, found, unusable, applied, recovery)
         commits = await store_worker.run(Committer, store)
         if store.begun:
             events.emit(Event(EventKind.NEW_EPOCH, detail=store.begun))
         if kernel.local_problem:
-            problems.report(Component.LOCAL_STATE, kernel.local_problem, lasts=True)
+            unusable_state = reasons.LOCAL_STATE_LOST(error=kernel.local_problem)
+            problems.report(Component.LOCAL_STATE, unusable_state, lasts=True)
         event_loop = asyncio.get_running_loop()
 
         def on_vips_changed(vips: Collection[IPAddress]) -> None:
             with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-                event_loop.call_soon_threadsafe(lambda: _wake_for_vips(daemon, vips))
+                event_loop.call_soon_threadsafe(lambda: daemon.wake_for_vips(vips))
 
         vips = await kernel_worker.run(
             open_placements,
@@ -242,29 +255,24 @@ async def open_daemon(
             clock=clock,
             store=StoreThread(store_worker, commits),
             kernel=KernelThread(kernel_worker, reconciler, kernel.local),
+            reading=ReadingThread(reading_worker, TableReader(reader, lambda: reconciler.claims)),
             kept=KeptState(
                 mode or kept_mode,
                 kept_verdicts,
                 kernel.local_problem or (store.refusal if store.is_blind else ""),
             ),
             probing=Probing(probe, random.random),
-            events=events,
             self_check=SelfCheck(
                 problems,
                 events,
                 partial(asyncio.to_thread, disk_problem),  # a disk may hang
-                lambda: store.refusal,
+                lambda: STORE_NOT_CONTINUED(error=store.refusal) if store.refusal else None,
                 writes,
             ),
         )
         stack.push_async_callback(daemon.close)
         await daemon.self_check.check()
         yield daemon
-
-
-def _wake_for_vips(daemon: DirectorDaemon, vips: Collection[IPAddress]) -> None:
-    services = daemon.state.index.vips
-    daemon.loop.wake(frozenset(name for vip in vips for name in services.get(vip, ())))
 
 
 def _opened(open_store: Callable[[], Store]) -> tuple[Store | None, str]:
@@ -277,7 +285,7 @@ def _opened(open_store: Callable[[], Store]) -> tuple[Store | None, str]:
         return None, str(error)
 
 
-async def _serve(config: DirectorConfig, token: str, listener: socket.socket) -> int:
+async def _serve(config: DirectorConfig, shared: SharedToken, listener: socket.socket) -> int:
     descriptors = raise_descriptor_limit()
     # The web framework takes a second to load, so only the daemon does.
     from api.app import create_app  # noqa: PLC0415
@@ -302,9 +310,12 @@ async def _serve(config: DirectorConfig, token: str, listener: socket.socket) ->
         # In the state folder, which the store has made and holds for this process alone.
         path = config.socket or default_path(config.state_dir)
         local = stack.enter_context(unix_listener(path))
-        app = create_app(
-            daemon, token, (socket.gethostname(), config.listen_host, *config.host_names)
-        )
+        if shared.until:
+            daemon.credentials.accept_shared(shared.token, shared.until)
+        if shared.problem:
+            denied = reasons.ACCESS_UNSAFE(error=shared.problem)
+            daemon.self_check.problems.report(Component.ACCESS, denied, hinders=False, lasts=True)
+        app = create_app(daemon, (socket.gethostname(), config.listen_host, *config.host_names))
         favour_the_event_loop()
         server = Server(app, budget(descriptors - reserved_descriptors(descriptors)), notify_ready)
 
@@ -331,7 +342,7 @@ async def _serve(config: DirectorConfig, token: str, listener: socket.socket) ->
 
 def _open_store(config: DirectorConfig) -> Store:
     retention = Retention(timedelta(seconds=config.history_age_s), config.history_commits)
-    return SqliteStore(config.state_dir / "farm.db", utc_now, retention)
+    return open_store(config.store, config.state_dir, utc_now, retention)
 
 
 def _open_kernel(config: DirectorConfig) -> Kernel:
@@ -371,16 +382,6 @@ def _programs(config: DirectorConfig) -> Iterator[Programs | None]:
             yield programs
     else:
         yield None
-
-
-def _token(config: DirectorConfig) -> str:
-    if config.token_file is None:
-        raise ConfigurationError(
-            f"--listen {config.listen_host}:{config.listen_port} needs --token-file, or every user "
-            "and every web page that reaches it could change the farm; make a token: "
-            "(umask 077; openssl rand -hex 32 > /etc/lvsctl/token)"
-        )
-    return read_token(config.token_file)
 
 
 def _listening(config: DirectorConfig) -> socket.socket:

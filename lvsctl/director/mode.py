@@ -9,6 +9,9 @@ import structlog
 from lvsctl.director.clock import ClockJump
 from lvsctl.errors import StoreError, StoreNotAccepted
 from lvsctl.events import Event, EventKind
+from lvsctl.reasons import services as reasons
+from lvsctl.reasons.errors import STORE_NOT_CONTINUED
+from lvsctl.reasons.reason import Reason
 from lvsctl.store.interface import Mode, ModeName
 
 log = structlog.get_logger(__name__)
@@ -56,15 +59,14 @@ class OperatingMode:
         return self._mode.until
 
     @property
-    def why_not_enforced(self) -> str:
-        """Why nothing may be written, for a person; empty where it may."""
+    def why_not_enforced(self) -> Reason | None:
+        """Why nothing may be written; None where it may."""
         if self._hands_off:
-            return self._hands_off
+            return STORE_NOT_CONTINUED(error=self._hands_off)
         if self._mode.name is ModeName.ENFORCE:
-            return ""
-        until = f" until {self._mode.until:%Y-%m-%dT%H:%M:%SZ}" if self._mode.until else ""
-        reason = f": {self._mode.reason}" if self._mode.reason else ""
-        return f"this director only observes{until}{reason}; lvsctl resume ends it"
+            return None
+        until = f"{self._mode.until:%Y-%m-%dT%H:%M:%SZ}" if self._mode.until else ""
+        return reasons.OBSERVING(until=until, note=self._mode.reason)
 
     async def set(self, mode: Mode) -> None:
         """Keep a mode, durably, and go by it.

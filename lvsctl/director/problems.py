@@ -9,6 +9,7 @@ import structlog
 
 from lvsctl.errors import StoreError
 from lvsctl.events import Event, EventKind
+from lvsctl.reasons.reason import Reason
 
 log = structlog.get_logger(__name__)
 
@@ -21,6 +22,7 @@ class Component(enum.StrEnum):
     LOCAL_STATE = "local-state"
     EVENTS = "events"
     DISK = "disk"
+    ACCESS = "access"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +30,12 @@ class DirectorProblem:
     """Something that is wrong with a part of the director.
 
     Attributes:
-        detail: What is wrong and the cure, for a person.
+        reason: What is wrong, and the cure.
         hinders: The director cannot do all of its work, so it is not ready.
         lasts: It stands until the director is started again.
     """
 
-    detail: str
+    reason: Reason
     hinders: bool = True
     lasts: bool = False
 
@@ -57,16 +59,16 @@ class Problems:
         return dict(self._standing)
 
     def report(
-        self, component: Component, detail: str, *, hinders: bool = True, lasts: bool = False
+        self, component: Component, reason: Reason, *, hinders: bool = True, lasts: bool = False
     ) -> None:
         """Note that a component has a problem; the same one again is no news."""
-        problem = DirectorProblem(detail, hinders, lasts)
+        problem = DirectorProblem(reason, hinders, lasts)
         before = self._standing.get(component)
         if before == problem or (before and before.lasts and before.hinders):
             return
         self._standing[component] = problem
-        log.error("director problem", component=str(component), reason=detail)
-        self._emit(Event(EventKind.DIRECTOR_PROBLEM, str(component), detail))
+        log.error("director problem", component=str(component), reason=str(reason))
+        self._emit(Event(EventKind.DIRECTOR_PROBLEM, str(component), str(reason), code=reason.code))
 
     def clear(self, component: Component) -> None:
         """Note that a component works."""
@@ -74,8 +76,8 @@ class Problems:
         if problem is not None and not problem.lasts:
             del self._standing[component]
             log.info("director problem is over", component=str(component))
-            over = f"no longer: {problem.detail}"
-            self._emit(Event(EventKind.DIRECTOR_PROBLEM_OVER, str(component), over))
+            over, code = f"no longer: {problem.reason}", problem.reason.code
+            self._emit(Event(EventKind.DIRECTOR_PROBLEM_OVER, str(component), over, code=code))
 
     @contextmanager
     def watching(self, component: Component) -> Iterator[None]:
@@ -83,6 +85,6 @@ class Problems:
         try:
             yield
         except StoreError as error:
-            self.report(component, str(error))
+            self.report(component, error.reason)
             raise
         self.clear(component)

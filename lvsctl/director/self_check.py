@@ -11,6 +11,8 @@ import structlog
 from lvsctl.director.events.events import Events
 from lvsctl.director.problems import Component, Problems
 from lvsctl.errors import StoreError
+from lvsctl.reasons import director as reasons
+from lvsctl.reasons.reason import Reason
 
 CHECK_EVERY_S = 5.0
 NEEDED_BYTES = 8 * 1024 * 1024
@@ -27,8 +29,8 @@ class SelfCheck:
     Args:
         problems: Where what is found is reported.
         events: The history, which writes what it has left by itself.
-        disk_problem: Says why the state folder's disk is not enough; empty where it is.
-        farm_problem: Says why the store is not followed; empty where it is.
+        disk_problem: Says why the state folder's disk is not enough; None where it is.
+        farm_problem: Says why the store is not followed; None where it is.
         writes: Tries a write, for each component that reports what the disk refuses.
     """
 
@@ -36,12 +38,12 @@ class SelfCheck:
         self,
         problems: Problems,
         events: Events,
-        disk_problem: Callable[[], Awaitable[str]],
-        farm_problem: Callable[[], str],
+        disk_problem: Callable[[], Awaitable[Reason | None]],
+        farm_problem: Callable[[], Reason | None],
         writes: Mapping[Component, Callable[[], Awaitable[None]]],
     ) -> None:
         self.problems = problems
-        self._events = events
+        self.events = events
         self._disk_problem = disk_problem
         self._farm_problem = farm_problem
         self._writes = writes
@@ -60,33 +62,30 @@ class SelfCheck:
         """Look at the disk, and try again what it has refused."""
         self._note(Component.FARM, self._farm_problem())
         self._note(Component.DISK, await self._disk_problem())
-        if self._events.problem:
+        if self.events.problem:
             with contextlib.suppress(StoreError):
-                await self._events.write()
-        self._note(Component.EVENTS, self._events.problem)
+                await self.events.write()
+        self._note(Component.EVENTS, self.events.problem)
         for component in self.problems.standing.keys() & self._writes.keys():
             with contextlib.suppress(StoreError), self.problems.watching(component):
                 await self._writes[component]()
 
-    def _note(self, component: Component, problem: str) -> None:
+    def _note(self, component: Component, problem: Reason | None) -> None:
         if problem:
             self.problems.report(component, problem)
         else:
             self.problems.clear(component)
 
 
-def disk_problem(folder: Path) -> str:
-    """Return why the disk under a folder has no room; empty where it has."""
+def disk_problem(folder: Path) -> Reason | None:
+    """Return why the disk under a folder has no room; None where it has."""
     try:
         found = os.statvfs(folder)
     except OSError as error:
-        return f"{folder}: {error.strerror}; the director needs its state folder back as it was"
+        return reasons.STATE_FOLDER_LOST(folder, error=error.strerror)
     free = found.f_bavail * found.f_frsize
     if free < NEEDED_BYTES:
-        return (
-            f"{folder}: {free // 1024} KiB are free, {NEEDED_BYTES // 1024} are needed; see what "
-            f"fills the disk: du -xh {folder} | sort -h"
-        )
+        return reasons.DISK_FULL(folder, free_kib=free // 1024, needed_kib=NEEDED_BYTES // 1024)
     if found.f_files and not found.f_favail:
-        return f"{folder}: the file system has no inode free; see where files pile up: df -i"
-    return ""
+        return reasons.NO_INODE(folder)
+    return None

@@ -1,13 +1,14 @@
 """What the director knows at one revision of its store, as one frozen value."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import TypeVar
 
 from lvsctl.director.agents.requirements import AgentRequirements
 from lvsctl.director.checks.paths import paths_of_pool
+from lvsctl.farm.access import Token
 from lvsctl.farm.index import Index, pools_of
 from lvsctl.farm.model import Farm, Pool, Service, Settings
 from lvsctl.farm.objects import Changes, Directors, Kind, ObjectId, StoredObject
@@ -35,6 +36,7 @@ class State:
         revisions: At which revision each object got its present value.
         farm: What people declared.
         status: Administrative states, agents, health.
+        tokens: Who may use the director, by name.
     """
 
     farm_id: str
@@ -43,6 +45,7 @@ class State:
     revisions: Mapping[ObjectId, int]
     farm: Farm
     status: Status
+    tokens: Mapping[str, Token] = field(default_factory=dict)
 
     @property
     def position(self) -> Position:
@@ -87,6 +90,8 @@ class State:
                 return self.status.overrides.get(server_id(name))
             case Kind.AGENT:
                 return self.status.agents.get(name)
+            case Kind.TOKEN:
+                return self.tokens.get(name)
 
     def after(self, changes: Changes, revision: int) -> "State":
         """Return the state that a commit of ``changes`` at ``revision`` leads to."""
@@ -111,6 +116,7 @@ class State:
             revisions=revisions,
             farm=_farm(self.farm, by_kind),
             status=_status(self.status, by_kind),
+            tokens=_updated(self.tokens, Token, by_kind[Kind.TOKEN]),
         )
         then._derive(self, {object_id for changes, _ in steps for object_id in changes})  # noqa: SLF001 - another of this class
         return then
@@ -170,6 +176,8 @@ class State:
             yield override_id(server), override
         for agent in self.status.agents.values():
             yield ObjectId(Kind.AGENT, agent.name), agent
+        for token in self.tokens.values():
+            yield ObjectId(Kind.TOKEN, token.name), token
 
 
 _ByKind = Mapping[Kind, Sequence[tuple[str, StoredObject | None]]]
@@ -257,6 +265,7 @@ def state_of(contents: Contents) -> State:
         {object_id: stored.revision for object_id, stored in contents.objects.items()},
         _farm(Farm(), by_kind),
         _status(Status(), by_kind),
+        _updated({}, Token, by_kind[Kind.TOKEN]),
     )
 
 

@@ -1,1 +1,1 @@
-"""``lvsctl doctor``: looks at a real server or a director, says what is wrong, changes nothing."""
+"""``lvsctl doctor``: finds what is wrong on a real server or a director, and changes nothing."""

@@ -1,4 +1,4 @@
-"""What the director's own API says, where it was named."""
+"""Asks the director's API, if doctor was given its URL."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,16 +10,16 @@ import httpx
 from lvsctl.client.unix import base_url_of, unix_transport
 from lvsctl.net import IPAddress
 
-_PATIENCE_S = 5
+_TIMEOUT_S = 5
 
 
 @dataclass(frozen=True, slots=True)
 class ApiAnswer:
-    """What it says.
+    """The state of the API, and the path MTUs configured in the pools.
 
     Attributes:
-        problem: Why it is not ready; empty for nothing.
-        path_mtus: Largest outer packet by real server, as the pools say; 0 where one says nothing.
+        problem: Why the director is not ready; empty if it is.
+        path_mtus: Largest outer packet by real server; 0 if its pool sets none.
     """
 
     problem: str = ""
@@ -27,13 +27,13 @@ class ApiAnswer:
 
 
 def ask(url: str, token: str | None) -> ApiAnswer:
-    """Ask whether it is ready, and for the pools."""
+    """Query ``/readyz`` and ``/v1/pools``."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         with httpx.Client(
             base_url=base_url_of(url.rstrip("/")),
             headers=headers,
-            timeout=_PATIENCE_S,
+            timeout=_TIMEOUT_S,
             transport=unix_transport(url),
             trust_env=False,
         ) as client:

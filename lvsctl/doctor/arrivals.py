@@ -1,29 +1,29 @@
-"""Which tunnelled packets for a VIP arrive while doctor looks."""
+"""Watches for tunnelled packets that arrive for a VIP."""
 
 from collections.abc import Collection
 
+from lvsctl.doctor.capture import PacketCapture
 from lvsctl.doctor.facts import Arrival
-from lvsctl.doctor.listening import Listener
 from lvsctl.doctor.packets import GRE, IPIP, IPV6, UDP, parse_arrival
 from lvsctl.net import IPAddress
 
 PROTOCOLS = frozenset({IPIP, IPV6, GRE, UDP})
-ENOUGH = 20_000
+MAX_PACKETS = 20_000
 
 
-def watch(listener: Listener, vips: Collection[IPAddress], until: float) -> frozenset[Arrival]:
-    """Return the kinds of tunnelled packets that arrive for a VIP.
+def watch(capture: PacketCapture, vips: Collection[IPAddress], until: float) -> frozenset[Arrival]:
+    """Return the distinct kinds of tunnelled packets that arrive for a VIP.
 
     Args:
-        listener: For :data:`PROTOCOLS`.
+        capture: Opened for :data:`PROTOCOLS`.
         vips: Inner destinations of interest.
-        until: When to end, on the monotonic clock.
+        until: When to stop, on the monotonic clock.
     """
     found: set[Arrival] = set()
-    for number, data in enumerate(listener.packets(until)):
+    for number, data in enumerate(capture.packets(until)):
         arrival = parse_arrival(data)
         if arrival is not None and arrival.vip in vips:
             found.add(arrival)
-        if number >= ENOUGH:
+        if number >= MAX_PACKETS:
             break
     return frozenset(found)

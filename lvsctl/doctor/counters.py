@@ -1,4 +1,4 @@
-"""The kernel's counters, from /proc/net."""
+"""Reads the kernel's counters from /proc/net."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from lvsctl.doctor.facts import Counters
 
 PROC = Path("/proc/thread-self/net")
-"""That of the thread's network namespace, which /proc/net need not be."""
+"""/proc/net is that of the process's main thread, which may be in another network namespace."""
 
 DEVICE_COLUMNS: Mapping[str, int] = {
     "received": 1,
@@ -16,11 +16,11 @@ DEVICE_COLUMNS: Mapping[str, int] = {
     "transmit errors": 10,
     "transmit drops": 11,
 }
-"""By column of /proc/net/dev."""
+"""Columns of /proc/net/dev."""
 
 
 def read_counters(folder: Path = PROC) -> Counters:
-    """Read them; files that this kernel does not have count nothing."""
+    """Read all counters; a file that this kernel does not have contributes none."""
     values = {
         **parse_pairs(_text(folder / "snmp")),
         **parse_pairs(_text(folder / "netstat")),
@@ -30,7 +30,7 @@ def read_counters(folder: Path = PROC) -> Counters:
 
 
 def parse_pairs(text: str) -> Mapping[str, int]:
-    """Read /proc/net/snmp or netstat: a line of names, then a line of values."""
+    """Parse /proc/net/snmp or netstat: a line of names, then a line of values."""
     lines = text.splitlines()
     values: dict[str, int] = {}
     for names, numbers in zip(lines[::2], lines[1::2], strict=False):
@@ -43,12 +43,12 @@ def parse_pairs(text: str) -> Mapping[str, int]:
 
 
 def parse_lines(text: str) -> Mapping[str, int]:
-    """Read /proc/net/snmp6: a name and its value in each line."""
+    """Parse /proc/net/snmp6: a name and a value per line."""
     return {f"Ip6 {name}": int(number) for name, number in map(str.split, text.splitlines())}
 
 
 def parse_devices(text: str) -> Mapping[str, Mapping[str, int]]:
-    """Read /proc/net/dev: two lines of headings, then one for each device."""
+    """Parse /proc/net/dev: two header lines, then a line per device."""
     devices = {}
     for line in text.splitlines()[2:]:
         name, _, rest = line.partition(":")

@@ -1,4 +1,4 @@
-"""What doctor sees before it judges: frozen values, gathered once. Pure."""
+"""Everything that doctor's checks are based on: frozen values, gathered once. Pure."""
 
 import enum
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from lvsctl.net import IPAddress, family_of
 
 
 class Role(enum.StrEnum):
-    """What a host is in a farm; it may be both."""
+    """What a host is in a farm; one host may be both."""
 
     REAL_SERVER = "real-server"
     DIRECTOR = "director"
@@ -22,29 +22,29 @@ class Role(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RealServer:
-    """What a real server is to be.
+    """What this host should be as a real server.
 
     Attributes:
-        task: What it is to serve.
-        directors: Addresses of its directors, as far as they are known.
-        path_mtu: Largest outer packet that the pool says the network lets through; None where it
-            says nothing.
-        agent_runs: Whether its agent does; None for a server without one.
+        spec: What it should serve.
+        directors: Known addresses of its directors.
+        path_mtu: Largest outer packet that the network carries, according to the pool; None if the
+            pool sets none.
+        agent_runs: Whether its agent is running; None for a server without one.
     """
 
-    task: ServingSpec
+    spec: ServingSpec
     directors: tuple[IPAddress, ...] = ()
     path_mtu: int | None = None
     agent_runs: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Way:
-    """One tunnel through which one VIP is reached.
+class TunnelPath:
+    """A tunnel from the director to a real server, for one VIP.
 
     Attributes:
-        vip: The VIP.
-        rip: The real server's address.
+        vip: Inner destination.
+        rip: Outer destination, the real server's address.
         encapsulation: The outer header.
     """
 
@@ -58,14 +58,14 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Director:
-    """What a director forwards.
+    """What this host does as a director.
 
     Attributes:
         table: The kernel's IPVS table.
-        daemon_runs: Whether lvsctl's daemon does; None where this host never had one.
-        api: What is wrong with the daemon's API; empty for nothing, None where it was not asked.
-        path_mtus: Largest outer packet, by real server, where its pool says one; 0 for those
-            whose pool says none. Empty where the API did not tell.
+        daemon_runs: Whether lvsctl's daemon is running; None if it never ran on this host.
+        api: What is wrong with the daemon's API; empty if nothing is, None if it was not asked.
+        path_mtus: Largest outer packet by real server; 0 if its pool sets none. Empty if the API
+            did not answer.
     """
 
     table: IpvsTable
@@ -74,28 +74,28 @@ class Director:
     path_mtus: Mapping[IPAddress, int] = field(default_factory=dict)
 
     @property
-    def ways(self) -> Sequence[Way]:
-        """Every tunnel that new connections take, sorted; not those of firewall marks."""
+    def tunnel_paths(self) -> Sequence[TunnelPath]:
+        """Every tunnel that new connections may take, sorted; without firewall-mark services."""
         return sorted(
             {
-                Way(key.vip, destination.address, config.encapsulation)
+                TunnelPath(key.vip, destination.address, config.encapsulation)
                 for key, service in self.table.items()
                 if isinstance(key, ServiceAddress)
                 for destination, config in service.destinations.items()
                 if config.encapsulation is not None and config.weight > 0
             },
-            key=lambda way: (
-                family_of(way.vip),
-                int(way.vip),
-                family_of(way.rip),
-                int(way.rip),
-                way.encapsulation,
+            key=lambda tunnel_path: (
+                family_of(tunnel_path.vip),
+                int(tunnel_path.vip),
+                family_of(tunnel_path.rip),
+                int(tunnel_path.rip),
+                tunnel_path.encapsulation,
             ),
         )
 
     @property
     def vips(self) -> Sequence[IPAddress]:
-        """The VIPs of services that are tunnelled, sorted."""
+        """VIPs of services with tunnelled destinations, sorted."""
         vips = {
             key.vip
             for key, service in self.table.items()
@@ -113,9 +113,9 @@ class Modules:
     """Kernel modules.
 
     Attributes:
-        release: Of the running kernel.
-        loaded: Those that are loaded or built in.
-        installed: Those on the disk; None where there is no list for this kernel.
+        release: Release of the running kernel.
+        loaded: Modules that are loaded or built in.
+        installed: Modules on disk; None if there is no modules.dep for this kernel.
     """
 
     release: str
@@ -124,13 +124,13 @@ class Modules:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class SysctlSetting:
     """A line of a sysctl.d file.
 
     Attributes:
-        file: Where it is.
-        pattern: The parameter's parts; one may hold a ``*``.
-        value: What it is set to; None for an exception from patterns (``-net.ipv4…``).
+        file: The file's path.
+        pattern: The components of the parameter's name; each may contain ``*``.
+        value: What it is set to; None for an exclusion from globs (``-net.ipv4…``).
     """
 
     file: str
@@ -143,10 +143,10 @@ class Route:
     """Where the kernel would send a packet.
 
     Attributes:
-        link: The device.
-        source: The source that it would choose.
-        gateway: The next hop, None for on-link.
-        mtu: Bytes that the device takes.
+        link: The outgoing device.
+        source: The source address that the kernel would choose.
+        gateway: The next hop; None if the destination is on-link.
+        mtu: The device's MTU.
     """
 
     link: str
@@ -157,22 +157,22 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class NoRoute:
-    """The kernel would not send it.
+    """The kernel has no route.
 
     Attributes:
-        reason: Its words.
+        reason: The kernel's error, as strerror(3) words it.
     """
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Journey:
-    """The ends of a packet.
+class RouteQuery:
+    """A route lookup (``ip route get``).
 
     Attributes:
-        destination: Where to.
-        source: From which address; None for what the kernel chooses.
+        destination: The destination address.
+        source: The source address; None to let the kernel choose.
     """
 
     destination: IPAddress
@@ -180,13 +180,13 @@ class Journey:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """An ICMP error that answered a probe.
+class IcmpError:
+    """An ICMP error in reply to a probe.
 
     Attributes:
-        sender: Who sent it.
-        what: What it says.
-        mtu: Bytes that would pass, where it says so; else 0.
+        sender: The router or host that sent it.
+        what: Type and code, in words.
+        mtu: The next hop's MTU in a "too big" error; else 0.
     """
 
     sender: IPAddress
@@ -195,27 +195,32 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Probed:
-    """What became of probes with the don't-fragment flag on one way.
+class ProbeResult:
+    """The outcome of probes with the don't-fragment flag over one path.
 
     Attributes:
-        answered: A small one came through, and its answer back.
-        refusals: ICMP errors to the small one.
-        asked: Bytes of the largest outer packet that was tried; 0 where none was.
-        passed: Bytes of the largest that was answered.
-        too_big: ICMP errors that said a probe was too big.
+        answered: Whether a small probe was answered.
+        icmp_errors: ICMP errors in reply to the small probe.
+        asked: Size in bytes of the largest outer packet tried; 0 if sizes were not tried.
+        passed: Size in bytes of the largest outer packet that was answered.
+        too_big: "Too big" errors in reply to any probe.
     """
 
     answered: bool
-    refusals: tuple[Refusal, ...] = ()
+    icmp_errors: tuple[IcmpError, ...] = ()
     asked: int = 0
     passed: int = 0
-    too_big: tuple[Refusal, ...] = ()
+    too_big: tuple[IcmpError, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """The kernel's counters at one time, by their names, such as ``TcpExt IPReversePathFilter``."""
+    """The kernel's counters at one time.
+
+    Attributes:
+        values: By group and name, such as ``TcpExt IPReversePathFilter``.
+        devices: By device and :data:`lvsctl.doctor.counters.DEVICE_COLUMNS`.
+    """
 
     values: Mapping[str, int]
     devices: Mapping[str, Mapping[str, int]]
@@ -223,13 +228,13 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A kind of packet for a VIP that arrived in a tunnel.
+    """A kind of tunnelled packet for a VIP that arrived.
 
     Attributes:
-        tunnel: What it was wrapped in; checksum only says that a GRE header had one.
-        sender: Who wrapped it.
-        outer: Its outer destination.
-        vip: Its inner destination.
+        tunnel: The encapsulation; ``checksum`` is true only for GRE with a checksum.
+        sender: Outer source.
+        outer: Outer destination.
+        vip: Inner destination.
     """
 
     tunnel: Tunnel
@@ -243,26 +248,26 @@ _NO_COUNTERS = Counters({}, {})
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything that was seen on one host.
+    """Everything that was gathered on one host.
 
     Attributes:
-        host: Its name.
-        real_server: What it is to be as a real server; None where it is none.
-        director: What it forwards; None where it is none.
+        host: Host name.
+        real_server: The host as a real server; None if it is not one.
+        director: The host as a director; None if it is not one.
         modules: Kernel modules.
-        state: Devices, sysctls, fou ports, rules and routes that were looked at.
+        state: The devices, sysctls and fou ports that the checks need.
         links: Names of all devices.
         addresses: All addresses.
-        settings: What sysctl.d sets, in the order in which it is applied.
-        tables: The packet filter's.
-        routes: Where packets would go.
-        probed: What became of probes through tunnels, and of plain ones to directors.
-        owners: Who else answers for a VIP.
-        before: Counters before the look.
+        settings: Lines of sysctl.d files, in the order in which they are applied.
+        tables: Tables of the packet filters.
+        routes: Results of route lookups.
+        probed: Outcome of probes through tunnels, and of plain probes to directors.
+        owners: Link-layer address of another host that answers for a VIP.
+        before: Counters at the start.
         after: Counters about a second later.
-        arrivals: Tunnelled packets that arrived meanwhile.
-        clients: Clients that were named.
-        not_looked: What could not be looked at, and why.
+        arrivals: Tunnelled packets that arrived in between.
+        clients: Client addresses given with ``--client``.
+        not_looked: What could not be checked, and why.
     """
 
     host: str
@@ -272,10 +277,10 @@ class Facts:
     state: HostState = field(default_factory=dict)
     links: tuple[str, ...] = ()
     addresses: tuple[AddressKey, ...] = ()
-    settings: tuple[Setting, ...] = ()
+    settings: tuple[SysctlSetting, ...] = ()
     tables: tuple[Table, ...] = ()
-    routes: Mapping[Journey, Route | NoRoute] = field(default_factory=dict)
-    probed: Mapping[Way | IPAddress, Probed] = field(default_factory=dict)
+    routes: Mapping[RouteQuery, Route | NoRoute] = field(default_factory=dict)
+    probed: Mapping[TunnelPath | IPAddress, ProbeResult] = field(default_factory=dict)
     owners: Mapping[IPAddress, str] = field(default_factory=dict)
     before: Counters = _NO_COUNTERS
     after: Counters = _NO_COUNTERS
@@ -284,13 +289,13 @@ class Facts:
     not_looked: tuple[str, ...] = ()
 
     def sysctl(self, *path: str) -> int | None:
-        """Return a numeric parameter, None where it is not there."""
+        """Return the value of a numeric parameter, None if it does not exist."""
         config = self.state.get(SysctlKey(path))
         return int(config.value) if isinstance(config, SysctlConfig) else None
 
     @property
     def roles(self) -> tuple[Role, ...]:
-        """What this host is."""
+        """The roles that were found."""
         return tuple(
             role
             for role, there in (
@@ -302,7 +307,7 @@ class Facts:
 
     @property
     def rise(self) -> Counters:
-        """How far each counter rose while doctor looked."""
+        """By how much each counter rose between ``before`` and ``after``."""
         return Counters(
             {
                 name: value - self.before.values.get(name, value)

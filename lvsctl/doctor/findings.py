@@ -1,14 +1,14 @@
-"""What doctor finds. Pure."""
+"""A finding of doctor, and how severe it is. Pure."""
 
 import enum
 from dataclasses import dataclass
 
 
 class Severity(enum.StrEnum):
-    """How a finding bears on service.
+    """How a finding affects service.
 
-    BROKEN keeps packets from arriving or being answered. WARNING does so under conditions that
-    were not met, or could not be seen, while doctor looked.
+    BROKEN: packets do not arrive, or are not answered. WARNING: the same, but under conditions
+    that did not hold, or could not be verified, while doctor ran.
     """
 
     BROKEN = "broken"
@@ -20,11 +20,11 @@ class Finding:
     """One thing that is wrong.
 
     Attributes:
-        severity: How bad it is.
-        subject: The thing, as ip(8), sysctl(8) or ipvsadm(8) names it.
-        what: What is seen.
+        severity: How it affects service.
+        subject: The object, as ip(8), sysctl(8) or ipvsadm(8) names it.
+        what: What was observed.
         why: Why it matters.
-        cure: The command that mends it.
+        cure: The command that fixes it.
     """
 
     severity: Severity
@@ -35,10 +35,10 @@ class Finding:
 
 
 def broken(subject: str, what: str, why: str, cure: str) -> Finding:
-    """Return a finding that stops service."""
+    """Return a finding of severity BROKEN."""
     return Finding(Severity.BROKEN, subject, what, why, cure)
 
 
 def warning(subject: str, what: str, why: str, cure: str) -> Finding:
-    """Return a finding that may stop service."""
+    """Return a finding of severity WARNING."""
     return Finding(Severity.WARNING, subject, what, why, cure)

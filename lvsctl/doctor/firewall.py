@@ -1,8 +1,8 @@
-"""Whether a packet filter drops a packet, as far as its rules can be read. Pure.
+"""Decides whether a packet filter drops a packet, as far as its rules are understood. Pure.
 
-A rule set is read into one form, whichever program showed it, and a packet is led through it. What
-is not understood (an ipset, a mark, a rate) is neither true nor false: a verdict that depends on it
-is not given. So "dropped" is certain, and "not dropped" is not: only a packet can show that.
+Rule sets of nftables and iptables are parsed into one form, through which a packet is traced. A
+match that is not understood (an ipset, a mark, a rate limit) is neither true nor false, and a
+verdict that depends on it is not given. So "dropped" is certain, and "not dropped" is not.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from ipaddress import ip_network
 from lvsctl.net import Family, IPAddress, family_of
 
 Values = tuple[str | int | tuple[int, int], ...]
-"""Names, networks as text, numbers, and ranges of numbers with both ends."""
+"""Names, networks as text, numbers, and inclusive ranges of numbers."""
 
 PROTOCOLS: Mapping[str, int] = {
     "icmp": 1,
@@ -26,7 +26,7 @@ PROTOCOLS: Mapping[str, int] = {
     "ipv6-icmp": 58,
     "sctp": 132,
 }
-"""As iptables and nft write them, after /etc/protocols."""
+"""Protocol names in the output of iptables and nft (/etc/protocols)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class Match:
     """A condition on a packet.
 
     Attributes:
-        field: protocol, source, destination, in, out, dport, state; another one is not understood.
-        values: Of which one must hold.
-        negated: Of which none may hold.
+        field: protocol, source, destination, in, out, dport or state; any other is not understood.
+        values: The alternatives, one of which must match.
+        negated: None of the values may match.
     """
 
     field: str
@@ -49,11 +49,11 @@ class Rule:
     """A rule.
 
     Attributes:
-        matches: All must hold.
-        verdict: accept, drop, return, jump, goto; empty where the next rule follows; another one
+        matches: All must match.
+        verdict: accept, drop, return, jump or goto; empty to continue with the next rule; any other
             is not understood.
         target: The chain of a jump or goto.
-        text: The rule as its program shows it.
+        text: The rule as nft or iptables prints it.
     """
 
     matches: tuple[Match, ...]
@@ -68,8 +68,8 @@ class Chain:
 
     Attributes:
         rules: In order.
-        hook: prerouting, input, forward, output, postrouting; empty for a chain that is jumped to.
-        policy: What happens to a packet that no rule decides on.
+        hook: prerouting, input, forward, output or postrouting; empty for a regular chain.
+        policy: The verdict on packets that reach the end.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -82,11 +82,11 @@ class Table:
     """A table of chains.
 
     Attributes:
-        name: As its program names it.
-        families: Of the packets it sees.
+        name: As nft or iptables names it.
+        families: Address families of the packets it sees.
         chains: By name.
-        remove: Command that takes a rule away; chain and rule follow.
-        allow: Command that lets a ``{protocol}`` pass ``{chain}``.
+        remove: Command that deletes a rule; chain and rule are appended.
+        allow: Command that accepts ``{protocol}`` in ``{chain}``.
     """
 
     name: str
@@ -102,11 +102,11 @@ class Packet:
 
     Attributes:
         protocol: IP protocol number.
-        source: Its source.
-        destination: Its destination.
-        dport: Destination port; 0 where its protocol has none.
-        in_link: Device that it arrives on, empty for none.
-        out_link: Device that it leaves by, empty for none.
+        source: Source address.
+        destination: Destination address.
+        dport: Destination port; 0 if the protocol has none.
+        in_link: Incoming device; empty for locally generated packets.
+        out_link: Outgoing device; empty for packets to this host.
     """
 
     protocol: int
@@ -119,7 +119,7 @@ class Packet:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Where a packet ends."""
+    """Where a packet is dropped: by a rule, or by the chain's policy if ``rule`` is None."""
 
     table: Table
     chain: str
@@ -139,13 +139,13 @@ class Drop:
 
 
 def dropped(tables: tuple[Table, ...], hooks: frozenset[str], packet: Packet) -> Drop | None:
-    """Return where a packet certainly ends in one of the hooks, None where that is not certain."""
+    """Return where a packet is certainly dropped in one of the hooks, None if that is unknown."""
     for table in tables:
         if family_of(packet.destination) not in table.families:
             continue
         for name, chain in table.chains.items():
             if chain.hook in hooks:
-                drop = _through(table, name, packet, frozenset())
+                drop = _traverse(table, name, packet, frozenset())
                 if isinstance(drop, Drop):
                     return drop
                 if drop is None and chain.policy == "drop":
@@ -153,11 +153,11 @@ def dropped(tables: tuple[Table, ...], hooks: frozenset[str], packet: Packet) ->
     return None
 
 
-def _through(table: Table, name: str, packet: Packet, above: frozenset[str]) -> Drop | str | None:
-    """Lead a packet through a chain.
+def _traverse(table: Table, name: str, packet: Packet, above: frozenset[str]) -> Drop | str | None:
+    """Trace a packet through a chain.
 
     Returns:
-        Where it is dropped; ``accept``; ``unsure``; or None where the chain ends undecided.
+        Where it is dropped; ``accept``; ``unsure``; or None if it reaches the end of the chain.
     """
     chain = table.chains.get(name)
     if chain is None or name in above:
@@ -169,7 +169,7 @@ def _through(table: Table, name: str, packet: Packet, above: frozenset[str]) -> 
             continue
         outcome = _outcome(table, name, rule, packet, above | {name})
         if holds is None:
-            # Whatever it would do to the packet, other than drop it, may spare it from the rest.
+            # It may or may not match. Unless it drops, it may take the packet past a later drop.
             unsure = unsure or not isinstance(outcome, Drop)
             continue
         if outcome == "return":
@@ -188,9 +188,9 @@ def _outcome(
         case "drop":
             return Drop(table, chain, rule, packet.protocol)
         case "jump":
-            return _through(table, rule.target, packet, above)
+            return _traverse(table, rule.target, packet, above)
         case "goto":
-            return _through(table, rule.target, packet, above) or "return"
+            return _traverse(table, rule.target, packet, above) or "return"
         case _:
             return "unsure"
 
@@ -220,7 +220,7 @@ def _holds(match: Match, packet: Packet) -> bool | None:
                 return False
             found = packet.dport
         case "state":
-            found = "new"  # nothing ever answers a tunnelled packet, so its flow stays new
+            found = "new"  # tunnelled flows are one-way, so conntrack never sees a reply
         case _:
             return None
     equal = [_equals(value, found) for value in match.values]
@@ -251,7 +251,7 @@ def _equals(value: str | int | tuple[int, int], found: str | int | IPAddress) ->
 
 
 def protocol_values(words: Iterator[str] | list[str]) -> Values:
-    """Return protocols as numbers, those that have no name here as they are."""
+    """Return protocols as numbers, and unknown names unchanged."""
     return tuple(
         int(word) if word.isdigit() else PROTOCOLS.get(word.lower(), word) for word in words
     )

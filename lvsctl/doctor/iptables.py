@@ -1,4 +1,4 @@
-"""What iptables-save prints, as tables. Pure."""
+"""Parses the output of iptables-save. Pure."""
 
 import shlex
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ _FIELDS: Mapping[str, str] = {
     "--ctstate": "state",
     "--state": "state",
 }
-_SAYS_NOTHING = frozenset({"--comment", "-m", "--reject-with", "--log-prefix", "--log-level"})
+_IGNORED = frozenset({"--comment", "-m", "--reject-with", "--log-prefix", "--log-level"})
 _VERDICTS: Mapping[str, str] = {
     "ACCEPT": "accept",
     "DROP": "drop",
@@ -34,12 +34,13 @@ _PROGRAMS = {Family.IPV4: "iptables", Family.IPV6: "ip6tables"}
 
 
 def parse_iptables(text: str, family: Family, program: str = "") -> tuple[Table, ...]:
-    """Read the output of iptables-save or ip6tables-save.
+    """Parse the output of iptables-save or ip6tables-save.
 
     Args:
         text: The output.
-        family: Of the packets that the tables see.
-        program: Changes these tables: of several that are installed, only one does.
+        family: Address family of the tables.
+        program: The command that changes these tables; the legacy and the nft variant each see
+            only their own.
     """
     tables: dict[str, dict[str, Chain]] = {}
     chains: dict[str, Chain] = {}
@@ -75,12 +76,12 @@ def _rule(words: list[str], text: str) -> Rule:
         if option in {"-j", "-g"} and arguments:
             known = _VERDICTS.get(arguments[0])
             jump = "jump" if option == "-j" else "goto"
-            # A chain of one's own, or an extension: the former is among the chains.
+            # A user-defined chain or an unknown target: only the former is among the chains.
             verdict, target = (jump, arguments[0]) if known is None else (known, "")
         elif option in _FIELDS and arguments:
             name = _FIELDS[option]
             matches.append(Match(name, _values(name, arguments[0]), negated))
-        elif option not in _SAYS_NOTHING:
+        elif option not in _IGNORED:
             matches.append(Match("?", (option,)))
     return Rule(tuple(matches), verdict, target, text)
 

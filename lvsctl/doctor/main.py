@@ -1,4 +1,4 @@
-"""Looks at this host and says what is wrong with it."""
+"""Examines this host and returns the diagnosis."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from typing import Any
 from lvsctl.agent.sysctls import PARAMETERS
 from lvsctl.doctor.checks import judge
 from lvsctl.doctor.checks.sysctls import effective
-from lvsctl.doctor.facts import Facts, Probed, Way
+from lvsctl.doctor.facts import Facts, ProbeResult, TunnelPath
 from lvsctl.doctor.findings import Finding
 from lvsctl.doctor.gather import gather
 from lvsctl.doctor.roles import Options
 
 Json = Any
-_TOLD_COUNTERS = (
+_REPORTED_COUNTERS = (
     "TcpExt IPReversePathFilter",
     "Icmp OutDestUnreachs",
     "Ip InNoRoutes",
@@ -24,11 +24,11 @@ _TOLD_COUNTERS = (
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What doctor saw and found.
+    """What doctor gathered and found.
 
     Attributes:
-        facts: What was seen.
-        findings: What is wrong, each with the name of its check.
+        facts: What was gathered.
+        findings: Each with the name of its check.
     """
 
     facts: Facts
@@ -36,13 +36,13 @@ class Diagnosis:
 
 
 def examine(options: Options) -> Diagnosis:
-    """Look at this host; see :func:`lvsctl.doctor.gather.gather` for what it raises."""
+    """Examine this host; raises what :func:`lvsctl.doctor.gather.gather` raises."""
     facts = gather(options)
     return Diagnosis(facts, tuple(judge(facts)))
 
 
 def document(diagnosis: Diagnosis) -> Json:
-    """Return a diagnosis for programs."""
+    """Return the JSON document of ``lvsctl doctor -o json``."""
     facts = diagnosis.facts
     return {
         "host": facts.host,
@@ -62,7 +62,7 @@ def document(diagnosis: Diagnosis) -> Json:
         "paths": [_path(what, probed) for what, probed in facts.probed.items() if probed.asked],
         "counters": {
             name: {"total": facts.after.values[name], "rise": facts.rise.values[name]}
-            for name in _TOLD_COUNTERS
+            for name in _REPORTED_COUNTERS
             if name in facts.after.values
         },
         "not_looked": list(facts.not_looked),
@@ -70,7 +70,7 @@ def document(diagnosis: Diagnosis) -> Json:
 
 
 def _sysctls(facts: Facts) -> Iterator[Json]:
-    """Yield what the reverse path filter and ARP go by on each device, and where it comes from."""
+    """Yield the effective rp_filter and ARP sysctls of each device, and what sets them."""
     for link in facts.links:
         for parameter in PARAMETERS:
             found = effective(facts, link, parameter)
@@ -84,10 +84,10 @@ def _sysctls(facts: Facts) -> Iterator[Json]:
                 }
 
 
-def _path(what: object, probed: Probed) -> Json:
+def _path(what: object, probed: ProbeResult) -> Json:
     return {
-        "to": str(what.rip if isinstance(what, Way) else what),
-        "tunnel": str(what.encapsulation) if isinstance(what, Way) else None,
+        "to": str(what.rip if isinstance(what, TunnelPath) else what),
+        "tunnel": str(what.encapsulation) if isinstance(what, TunnelPath) else None,
         "bytes": probed.passed,
         "device": probed.asked,
         "told": [{"by": str(each.sender), "mtu": each.mtu} for each in probed.too_big],

@@ -1,4 +1,4 @@
-"""Which kernel modules are loaded, built in, or on the disk."""
+"""Finds out which kernel modules are loaded, built in, or on disk."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ FOLDER = Path("/lib/modules")
 
 
 def read_modules(proc: Path = PROC, folder: Path = FOLDER) -> Modules:
-    """Look; nothing is loaded."""
+    """Read /proc/modules and /lib/modules; loads nothing."""
     release = os.uname().release
     here = folder / release
     loaded = {line.split()[0] for line in _lines(proc)}

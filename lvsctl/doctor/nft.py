@@ -1,4 +1,4 @@
-"""What ``nft -j list ruleset`` prints, as tables. Pure."""
+"""Parses the output of ``nft -j list ruleset``. Pure."""
 
 import json
 from collections.abc import Mapping
@@ -33,14 +33,14 @@ _FIELDS: Mapping[tuple[str, str], str] = {
     ("ct", "state"): "state",
 }
 _VERDICTS = ("accept", "drop", "return")
-_SAYS_NOTHING = frozenset({"counter", "log", "comment", "mangle", "notrack"})
+_IGNORED = frozenset({"counter", "log", "comment", "mangle", "notrack"})
 
 
 def parse_nft(text: str) -> tuple[Table, ...]:
-    """Read the rule set.
+    """Parse a rule set.
 
     Raises:
-        MalformedMessage: It is no rule set.
+        MalformedMessage: The text is not a rule set.
     """
     try:
         entries = json.loads(text)["nftables"]
@@ -89,7 +89,7 @@ def _rule(found: Json) -> Rule:
                 verdict, target = kind, body["target"]
             elif kind == "xt" and not (isinstance(body, dict) and body.get("type") == "match"):
                 verdict = "?"
-            elif kind not in _SAYS_NOTHING:
+            elif kind not in _IGNORED:
                 matches.append(Match("?", (kind,)))
     return Rule(tuple(matches), verdict, target, f"handle {found['handle']}")
 

@@ -1,8 +1,8 @@
-"""The bytes of probes, and of what answers them. Pure.
+"""Builds probes and parses what comes back. Pure.
 
-A probe is an ICMP echo request to a VIP inside a tunnel's headers, as IPVS writes them. The real
-server unwraps it and answers from the VIP to whoever sent it, past the tunnel, as it answers a
-client. Sources: RFC 791, 792, 4443, 8200, 2003, 2784, draft-ietf-intarea-gue.
+A probe is an ICMP echo request to a VIP, encapsulated as IPVS does it. The real server decapsulates
+it and replies from the VIP directly, outside the tunnel, as it replies to a client. Sources:
+RFC 791, 792, 4443, 8200, 2003, 2784, draft-ietf-intarea-gue.
 """
 
 import struct
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from types import MappingProxyType
 
-from lvsctl.doctor.facts import Arrival, Refusal
+from lvsctl.doctor.facts import Arrival, IcmpError
 from lvsctl.ipvs.table import Encapsulation, TunnelFlag, TunnelType
 from lvsctl.messages.model import Tunnel
 from lvsctl.net import Family, IPAddress, family_of
@@ -27,7 +27,7 @@ _ECHO_REQUEST = {Family.IPV4: 8, Family.IPV6: 128}
 _ECHO_REPLY = {Family.IPV4: 0, Family.IPV6: 129}
 _LATER_FRAGMENT = 0x1FFF
 
-_REFUSALS: Mapping[tuple[Family, int, int], str] = {
+_ICMP_ERRORS: Mapping[tuple[Family, int, int], str] = {
     (Family.IPV4, 3, 0): "network unreachable",
     (Family.IPV4, 3, 1): "host unreachable",
     (Family.IPV4, 3, 2): "protocol unreachable",
@@ -53,9 +53,9 @@ class Reply:
     """An echo reply.
 
     Attributes:
-        sender: Who answered.
-        identifier: Of the request.
-        sequence: Of the request.
+        sender: The host that replied.
+        identifier: Identifier of the request.
+        sequence: Sequence number of the request.
     """
 
     sender: IPAddress
@@ -68,13 +68,13 @@ class Error:
     """An ICMP error about a packet that this host sent.
 
     Attributes:
-        refusal: What it says.
-        destination: Of the packet.
-        protocol: Of the packet.
-        length: Of the packet, in bytes.
+        icmp_error: The error.
+        destination: Destination of that packet.
+        protocol: IP protocol of that packet.
+        length: Length of that packet in bytes.
     """
 
-    refusal: Refusal
+    icmp_error: IcmpError
     destination: IPAddress
     protocol: int
     length: int
@@ -97,7 +97,7 @@ def echo(
 
 
 def ip_packet(source: IPAddress, destination: IPAddress, protocol: int, payload: bytes) -> bytes:
-    """Return an IP packet that may not be fragmented."""
+    """Return an IP packet with the don't-fragment flag."""
     if family_of(destination) is Family.IPV6:
         start = struct.pack("!IHBB", 0x60000000, len(payload), protocol, 64)
         return start + source.packed + destination.packed + payload
@@ -113,12 +113,12 @@ def ip_packet(source: IPAddress, destination: IPAddress, protocol: int, payload:
 def wrap(
     encapsulation: Encapsulation, inner: bytes, source: IPAddress, destination: IPAddress
 ) -> tuple[int, bytes]:
-    """Return the outer packet's protocol, and its payload.
+    """Return the outer packet's protocol and payload.
 
     Args:
-        encapsulation: The tunnel's kind.
-        inner: The packet inside.
-        source: Outer source, for UDP's checksum over IPv6.
+        encapsulation: The outer header.
+        inner: The inner packet.
+        source: Outer source, for the UDP checksum.
         destination: Outer destination.
     """
     family = Family.IPV4 if inner[0] >> 4 == 4 else Family.IPV6  # noqa: PLR2004
@@ -178,7 +178,7 @@ class _Ip:
 
 
 def _ip(data: bytes) -> _Ip | None:
-    """Read an IP packet; None for a later fragment and for what is none."""
+    """Parse an IP packet; None if it is not one, or not the first fragment of one."""
     version = data[0] >> 4 if data else 0
     if version == 4 and len(data) >= IP_HEADER[Family.IPV4]:  # noqa: PLR2004
         (length, _, fragment) = struct.unpack_from("!HHH", data, 2)
@@ -200,7 +200,7 @@ def _ip(data: bytes) -> _Ip | None:
 
 
 def parse_answer(data: bytes) -> Reply | Error | None:
-    """Read an IP packet that may answer a probe; None for any other."""
+    """Parse an IP packet that may be the answer to a probe; None for any other."""
     packet = _ip(data)
     if packet is None or packet.protocol not in {ICMP, ICMPV6} or len(packet.payload) < ECHO_HEADER:
         return None
@@ -208,19 +208,21 @@ def parse_answer(data: bytes) -> Reply | Error | None:
     kind, code, _, identifier, sequence = struct.unpack_from("!BBHHH", packet.payload)
     if kind == _ECHO_REPLY[family]:
         return Reply(packet.source, identifier, sequence)
-    what = _REFUSALS.get((family, kind, code))
+    what = _ICMP_ERRORS.get((family, kind, code))
     about = _ip(packet.payload[ECHO_HEADER:])
     if what is None or about is None:
         return None
     mtu = (sequence if family is Family.IPV4 else identifier << 16 | sequence) * (what == TOO_BIG)
-    return Error(Refusal(packet.source, what, mtu), about.destination, about.protocol, about.length)
+    return Error(
+        IcmpError(packet.source, what, mtu), about.destination, about.protocol, about.length
+    )
 
 
 def parse_arrival(data: bytes) -> Arrival | None:
-    """Read an IP packet that a tunnel may have brought; None for any other.
+    """Parse a tunnelled IP packet; None for any other.
 
-    A UDP datagram is taken for one in a tunnel when a GUE header and an IP header fit behind it;
-    that its inner destination is a VIP is for the caller to see.
+    A UDP datagram counts as tunnelled if what follows can be a GUE header and an IP header. The
+    caller has to check whether the inner destination is a VIP.
     """
     outer = _ip(data)
     if outer is None:

@@ -1,4 +1,4 @@
-"""Sends probes with the don't-fragment flag and tells what became of each."""
+"""Sends probes with the don't-fragment flag and collects the answers."""
 
 import contextlib
 import errno
@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lvsctl.doctor.facts import Probed, Refusal, Way
-from lvsctl.doctor.listening import Listener
+from lvsctl.doctor.capture import PacketCapture
+from lvsctl.doctor.facts import IcmpError, ProbeResult, TunnelPath
 from lvsctl.doctor.packets import (
     ICMP,
     ICMPV6,
@@ -26,14 +26,14 @@ from lvsctl.packet_size import IP_HEADER, overhead
 
 WAIT_S = 0.5
 TRIES = 3
-SMALL = 64
-"""Bytes of a small probe's IP packet, without the tunnel's."""
-FAN = 16
-"""How many sizes are tried at once."""
-AT_ONCE = 200
-"""Probes that are sent before their answers are waited for."""
+SMALL_SIZE = 64
+"""Size in bytes of a small probe's IP packet, without the tunnel's overhead."""
+SIZES_AT_ONCE = 16
+"""Packet sizes tried in one round of the search for the path MTU."""
+PROBES_AT_ONCE = 200
+"""Small probes sent in one round."""
 
-_PMTUDISC_PROBE = 3  # linux/in.h: DF is set, and what was learnt about the path is not heeded
+_PMTUDISC_PROBE = 3  # linux/in.h: set DF, ignore the path MTU that the kernel has learnt
 _IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER = 10, 23
 _MAY_BE_REFUSED = frozenset(
     {errno.EMSGSIZE, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EPERM, errno.EINVAL, errno.EACCES}
@@ -42,41 +42,42 @@ _MAY_BE_REFUSED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is to be probed.
+    """What to probe.
 
     Attributes:
-        what: A tunnel, or the address of a host for plain probes.
-        outer_source: Source towards the real server or host.
-        inner_source: Source of the packet inside, where its answer goes; None for plain ones.
-        mtu: Bytes that the device takes.
+        what: A tunnel, or the address of a host for plain pings.
+        outer_source: Source address of the packets sent.
+        inner_source: Source address of the inner packet, which the reply goes to; None for plain
+            pings.
+        mtu: The outgoing device's MTU.
     """
 
-    what: Way | IPAddress
+    what: TunnelPath | IPAddress
     outer_source: IPAddress
     inner_source: IPAddress | None
     mtu: int
 
     @property
     def destination(self) -> IPAddress:
-        """Where packets are sent."""
-        return self.what.rip if isinstance(self.what, Way) else self.what
+        """Destination of the packets sent."""
+        return self.what.rip if isinstance(self.what, TunnelPath) else self.what
 
     @property
     def smallest(self) -> int:
-        """Bytes of a small probe."""
-        if not isinstance(self.what, Way):
-            return SMALL
-        return SMALL + overhead(self.what.encapsulation, family_of(self.destination))
+        """Size in bytes of a small probe."""
+        if not isinstance(self.what, TunnelPath):
+            return SMALL_SIZE
+        return SMALL_SIZE + overhead(self.what.encapsulation, family_of(self.destination))
 
     @property
     def protocol(self) -> int:
-        """IP protocol of the packets."""
+        """IP protocol of the packets sent."""
         return self.packet(self.smallest, 0, 0)[0]
 
     def packet(self, size: int, identifier: int, sequence: int) -> tuple[int, bytes]:
         """Return protocol and payload of a probe whose IP packet has ``size`` bytes."""
         outer = family_of(self.destination)
-        if not isinstance(self.what, Way) or self.inner_source is None:
+        if not isinstance(self.what, TunnelPath) or self.inner_source is None:
             protocol = ICMP if outer is Family.IPV4 else ICMPV6
             content = size - IP_HEADER[outer]
             return protocol, echo(
@@ -90,59 +91,59 @@ class Target:
         return wrap(self.what.encapsulation, packet, self.outer_source, self.destination)
 
 
-def probe(targets: Sequence[Target]) -> Mapping[Way | IPAddress, Probed]:
-    """Probe every target with a small packet, and the size of each path that answered.
+def probe(targets: Sequence[Target]) -> Mapping[TunnelPath | IPAddress, ProbeResult]:
+    """Probe every target with a small packet, then measure the MTU of each path that answered.
 
-    Of several VIPs at one real server over one tunnel, the first that answers measures the path.
+    If several VIPs share a real server and a tunnel, the path is measured once.
 
     Raises:
-        KernelLacks: The process may not.
+        KernelLacks: The process lacks CAP_NET_RAW.
     """
-    found: dict[Way | IPAddress, Probed] = {}
-    with contextlib.closing(Listener({ICMP, ICMPV6})) as listener:
-        for start in range(0, len(targets), AT_ONCE):
-            some = targets[start : start + AT_ONCE]
-            answers = _ask(listener, [(target, target.smallest) for target in some])
+    found: dict[TunnelPath | IPAddress, ProbeResult] = {}
+    with contextlib.closing(PacketCapture({ICMP, ICMPV6})) as capture:
+        for start in range(0, len(targets), PROBES_AT_ONCE):
+            some = targets[start : start + PROBES_AT_ONCE]
+            answers = _ask(capture, [(target, target.smallest) for target in some])
             for target in some:
-                found[target.what] = Probed(
+                found[target.what] = ProbeResult(
                     answered=(target, target.smallest) in answers.answered,
-                    refusals=answers.refusals(target, target.smallest),
+                    icmp_errors=answers.icmp_errors(target, target.smallest),
                 )
         for target in _one_for_each_path(targets, found):
-            found[target.what] = _measure(listener, target, found[target.what])
+            found[target.what] = _measure(capture, target, found[target.what])
     return found
 
 
 def _one_for_each_path(
-    targets: Sequence[Target], found: Mapping[Way | IPAddress, Probed]
+    targets: Sequence[Target], found: Mapping[TunnelPath | IPAddress, ProbeResult]
 ) -> Iterator[Target]:
     seen = set()
     for target in targets:
-        kind = target.what.encapsulation if isinstance(target.what, Way) else None
+        kind = target.what.encapsulation if isinstance(target.what, TunnelPath) else None
         path = (target.destination, kind)
         if path not in seen and found[target.what].answered:
             seen.add(path)
             yield target
 
 
-def _measure(listener: Listener, target: Target, small: Probed) -> Probed:
+def _measure(capture: PacketCapture, target: Target, small: ProbeResult) -> ProbeResult:
     passed, refused = target.smallest, target.mtu + 1
-    too_big: set[Refusal] = set()
+    too_big: set[IcmpError] = set()
     sizes = [target.mtu]
     while sizes:
-        answers = _ask(listener, [(target, size) for size in sizes])
+        answers = _ask(capture, [(target, size) for size in sizes])
         passing = [size for size in sizes if (target, size) in answers.answered]
         passed = max([passed, *passing])
         refused = min([refused, *(size for size in sizes if size > passed)])
         too_big |= {
-            refusal
+            icmp_error
             for size in sizes
-            for refusal in answers.refusals(target, size)
-            if refusal.what == TOO_BIG
+            for icmp_error in answers.icmp_errors(target, size)
+            if icmp_error.what == TOO_BIG
         }
-        step = max((refused - passed) // FAN, 1)
+        step = max((refused - passed) // SIZES_AT_ONCE, 1)
         sizes = list(range(passed + step, refused, step))
-    ordered = tuple(sorted(too_big, key=lambda refusal: refusal.mtu))
+    ordered = tuple(sorted(too_big, key=lambda icmp_error: icmp_error.mtu))
     return replace(small, asked=target.mtu, passed=passed, too_big=ordered)
 
 
@@ -159,25 +160,25 @@ class _Answers:
             case Error():
                 self._errors.add(answer)
 
-    def refusals(self, target: Target, size: int) -> tuple[Refusal, ...]:
+    def icmp_errors(self, target: Target, size: int) -> tuple[IcmpError, ...]:
         protocol = target.protocol
         return tuple(
-            error.refusal
+            error.icmp_error
             for error in sorted(self._errors, key=str)
             if (error.destination, error.protocol, error.length)
             == (target.destination, protocol, size)
         )
 
 
-def _ask(listener: Listener, asked: Sequence[tuple[Target, int]]) -> _Answers:
-    """Send a probe of each size, again to those that do not answer, and wait for the answers."""
+def _ask(capture: PacketCapture, asked: Sequence[tuple[Target, int]]) -> _Answers:
+    """Send probes, given as (target, size), and wait for the answers; retry unanswered ones."""
     identifier = int.from_bytes(os.urandom(2))
     answers = _Answers()
     for _ in range(TRIES):
         for number, each in enumerate(asked):
             if each not in answers.answered:
                 _send(*each, identifier, number)
-        for data in listener.packets(time.monotonic() + WAIT_S):
+        for data in capture.packets(time.monotonic() + WAIT_S):
             answer = parse_answer(data)
             if answer is not None:
                 answers.note(answer, asked, identifier)
@@ -197,6 +198,6 @@ def _send(target: Target, size: int, identifier: int, sequence: int) -> None:
         try:
             sending.sendto(payload, (str(target.destination), 0))
         except OSError as error:
-            # Not sent is not answered; the route and this host's own firewall are checked by name.
+            # Counts as unanswered; other checks name the missing route or the firewall.
             if error.errno not in _MAY_BE_REFUSED:
                 raise

@@ -1,4 +1,4 @@
-"""What this host is, from what lvsctl and the kernel keep here. Only looks."""
+"""Finds out what this host is, from the state folders of agent and director; changes nothing."""
 
 import socket
 from collections.abc import Iterable, Iterator
@@ -24,19 +24,19 @@ _LOCKS = Path("/proc/locks")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a person tells doctor.
+    """Options of ``lvsctl doctor``.
 
     Attributes:
-        role: What to look at this host as; None to find out.
+        role: The role to check; None for all that the host has.
         state_dir: The agent's state folder.
-        director_state_dir: The director's.
-        vips: Of a real server without an agent.
-        tunnels: The same.
-        address: The same: where tunnelled packets go (RIP).
-        directors: The same: addresses of its directors.
-        clients: Addresses of clients that must be reached.
-        url: Of the director's API; None not to ask it.
-        token: The API's bearer token.
+        director_state_dir: The director's state folder.
+        vips: VIPs of a real server without an agent.
+        tunnels: Tunnels of a real server without an agent.
+        address: Address (RIP) of a real server without an agent.
+        directors: Addresses of directors that send tunnelled packets here.
+        clients: Addresses of clients that must be reachable.
+        url: URL of the director's API; None not to ask it.
+        token: Bearer token for the API.
     """
 
     role: Role | None = None
@@ -52,10 +52,10 @@ class Options:
 
 
 def find_real_server(options: Options) -> RealServer | None:
-    """Return what this host is to be as a real server, None where nothing says that it is one.
+    """Return what this host should be as a real server, None if nothing says that it is one.
 
     Raises:
-        ConfigurationError: The role was asked for and nothing says what to look for.
+        ConfigurationError: ``--role real-server`` was given, and nothing says what it serves.
         StoreError: The agent's state folder cannot be read.
     """
     if options.role is Role.DIRECTOR:
@@ -92,18 +92,18 @@ def _addresses(urls: Iterable[str]) -> Iterator[IPAddress]:
         try:
             found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
         except OSError:
-            continue  # an unknown name: its routes and paths are not looked at
+            continue  # does not resolve: its route and path are not checked
         for *_, (address, *_) in found:
             yield ip_address(str(address).partition("%")[0])
 
 
 def director_was_here(folder: Path) -> bool:
-    """Tell whether lvsctl's director has kept a farm in a folder."""
+    """Tell whether a director's state folder holds a farm."""
     return (folder / _FARM).exists()
 
 
 def director_runs(folder: Path, locks: Path = _LOCKS) -> bool:
-    """Tell whether a daemon holds the farm's lock; the lock itself is not touched."""
+    """Tell whether a daemon holds the store's lock, without trying to take it."""
     try:
         number = (folder / _FARM_LOCK).stat().st_ino
         lines = locks.read_text().splitlines()

@@ -1,4 +1,4 @@
-"""Where the kernel would send a packet; a question only, nothing is sent."""
+"""Asks the kernel for routes (``ip route get``)."""
 
 import os
 import socket
@@ -8,18 +8,18 @@ from typing import Any
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from lvsctl.doctor.facts import Journey, NoRoute, Route
+from lvsctl.doctor.facts import NoRoute, Route, RouteQuery
 from lvsctl.net import family_of
 
 
-def find_route(rtnetlink: IPRoute, journey: Journey) -> Route | NoRoute:
-    """Ask the kernel for the route of a packet that this host sends."""
+def find_route(rtnetlink: IPRoute, query: RouteQuery) -> Route | NoRoute:
+    """Return the route that a locally generated packet would take."""
     request: dict[str, Any] = {
-        "dst": str(journey.destination),
-        "family": int(family_of(journey.destination)),
+        "dst": str(query.destination),
+        "family": int(family_of(query.destination)),
     }
-    if journey.source is not None:
-        request["src"] = str(journey.source)
+    if query.source is not None:
+        request["src"] = str(query.source)
     try:
         found = tuple(rtnetlink.route("get", **request))
     except NetlinkError as error:

@@ -1,8 +1,8 @@
-"""The files that set kernel parameters (sysctl.d(5))."""
+"""Reads the files that set kernel parameters (sysctl.d(5))."""
 
 from pathlib import Path
 
-from lvsctl.doctor.facts import Setting
+from lvsctl.doctor.facts import SysctlSetting
 from lvsctl.doctor.sysctl_settings import parse_settings
 
 FOLDERS = (
@@ -12,13 +12,13 @@ FOLDERS = (
     "/usr/lib/sysctl.d",
     "/lib/sysctl.d",
 )
-"""Of two files with one name, the one in the folder named first counts."""
+"""By precedence: a file replaces those of the same name in later folders."""
 LAST = "/etc/sysctl.conf"
-"""What sysctl --system reads after all others."""
+"""Read last by sysctl --system."""
 
 
-def read_settings(root: Path = Path("/")) -> tuple[Setting, ...]:
-    """Read every line that sets a parameter, in the order in which they are applied."""
+def read_settings(root: Path = Path("/")) -> tuple[SysctlSetting, ...]:
+    """Return every line that sets a parameter, in the order in which they are applied."""
     files: dict[str, Path] = {}
     for folder in FOLDERS:
         for path in root.joinpath(folder[1:]).glob("*.conf"):

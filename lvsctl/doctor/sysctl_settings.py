@@ -1,14 +1,14 @@
-"""Which line of which file sets a kernel parameter (sysctl.d(5)). Pure."""
+"""Finds the line in sysctl.d files that sets a kernel parameter (sysctl.d(5)). Pure."""
 
 import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 
-from lvsctl.doctor.facts import Setting
+from lvsctl.doctor.facts import SysctlSetting
 from lvsctl.host.interface import SysctlKey
 
 
-def parse_settings(file: str, text: str) -> Sequence[Setting]:
-    """Read the lines of one file; what is no setting is passed over."""
+def parse_settings(file: str, text: str) -> Sequence[SysctlSetting]:
+    """Parse one file; anything that is not a setting is ignored."""
     settings = []
     for raw in text.splitlines():
         line = raw.strip()
@@ -17,15 +17,17 @@ def parse_settings(file: str, text: str) -> Sequence[Setting]:
             continue
         exception = not equals
         settings.append(
-            Setting(file, _parts(name.strip().lstrip("-")), None if exception else value.strip())
+            SysctlSetting(
+                file, _parts(name.strip().lstrip("-")), None if exception else value.strip()
+            )
         )
     return settings
 
 
-def set_by(key: SysctlKey, settings: Iterable[Setting]) -> Setting | None:
-    """Return the line that had the last word on a parameter.
+def set_by(key: SysctlKey, settings: Iterable[SysctlSetting]) -> SysctlSetting | None:
+    """Return the line that determines a parameter's value, None if there is none.
 
-    A line that names it goes before all patterns; an exception takes it out of all patterns.
+    A line with its exact name overrides all globs; an exclusion exempts it from all globs.
     """
     matching = [setting for setting in settings if _matches(setting.pattern, key.path)]
     named = [setting for setting in matching if setting.pattern == key.path]
@@ -43,7 +45,7 @@ _SWAPPED: Mapping[int, int] = {ord("."): ord("/"), ord("/"): ord(".")}
 
 
 def _parts(name: str) -> tuple[str, ...]:
-    # sysctl(8): the first separator says which one separates; the other stands for itself.
+    # sysctl.d(5): the first separator in the name decides; the other one is then literal.
     slash, dot = name.find("/"), name.find(".")
     if slash >= 0 and (dot < 0 or slash < dot):
         return tuple(name.split("/"))

@@ -1,19 +1,18 @@
 """From the farm to the IPVS table: which virtual services a service is. Pure.
 
-Its laws are in ``tests/unit/test_plan.py``.
+Its properties are in ``tests/unit/ipvs/test_diff.py``.
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from lvsctl.farm.members import SORRY_WEIGHT, ServiceState, service_state
+from lvsctl.farm.members import SORRY_WEIGHT, ServerState, ServiceState, service_state
 from lvsctl.farm.model import Farm, Pool, Service
 from lvsctl.farm.status import Status
 from lvsctl.ipvs.table import (
     AddressKey,
     DestinationConfig,
     DestinationKey,
-    Encapsulation,
     FwmarkKey,
     IpvsTable,
     ServiceFlag,
@@ -23,6 +22,7 @@ from lvsctl.ipvs.table import (
     VirtualService,
     VirtualServiceConfig,
 )
+from lvsctl.latest import latest
 from lvsctl.net import IPAddress, family_of
 
 SERVICE_FLAGS: Mapping[str, ServiceFlag] = {
@@ -61,9 +61,7 @@ def compile_state(service: Service, pool: Pool, stands: ServiceState) -> IpvsTab
     destinations = [
         (
             member.address,
-            _destination_config(
-                part.weight, part.encapsulation, member.upper_threshold, member.lower_threshold
-            ),
+            _destination_config(part)(member.upper_threshold, member.lower_threshold),
         )
         for member in stands.members
         if (part := stands.parts[member.id.server]).weight is not None
@@ -86,16 +84,25 @@ def compile_state(service: Service, pool: Pool, stands: ServiceState) -> IpvsTab
     return table
 
 
-@functools.lru_cache(maxsize=4096)  # most destinations of a farm have the same
-def _destination_config(
-    weight: int, encapsulation: Encapsulation | None, upper_threshold: int, lower_threshold: int
-) -> DestinationConfig:
-    return DestinationConfig(
-        weight,
-        encapsulation=encapsulation,
-        upper_threshold=upper_threshold,
-        lower_threshold=lower_threshold,
-    )
+@latest
+@functools.lru_cache(maxsize=1024)
+def _destination_config(part: ServerState) -> Callable[[int, int], DestinationConfig]:
+    """Return what makes the configuration of a destination by its server's thresholds.
+
+    Most destinations of a farm share one.
+    """
+    weight = part.weight
+    assert weight is not None  # noqa: S101 - it is in the table
+
+    def config(upper_threshold: int, lower_threshold: int) -> DestinationConfig:
+        return DestinationConfig(
+            weight,
+            encapsulation=part.encapsulation,
+            upper_threshold=upper_threshold,
+            lower_threshold=lower_threshold,
+        )
+
+    return functools.lru_cache(maxsize=1024)(config)
 
 
 def _by_address(destination: tuple[IPAddress, DestinationConfig]) -> tuple[int, int]:

@@ -132,27 +132,41 @@ def _regrouped(
 ) -> Mapping[KeyT, Names]:
     """Return groups of names by key once objects have other keys; the same where none has."""
     left: dict[KeyT, set[str]] = {}
-    joined: dict[KeyT, set[str]] = {}
+    joined: dict[KeyT, Names] = {}
+    more: dict[KeyT, set[str]] = {}  # beside the one that is in joined
     for old, new in changes:
-        before = frozenset(keys(old)) if old else frozenset[KeyT]()
-        after = frozenset(keys(new)) if new else frozenset[KeyT]()
+        before, after = _moved(old, new, keys)
         if old:
-            for key in before - after:
+            for key in before:
                 left.setdefault(key, set()).add(old.name)
-        if new:
-            for key in after - before:
-                joined.setdefault(key, set()).add(new.name)
+        name = (new.name,) if new else ()
+        for key in after:
+            # Hashing an address is slow and most groups have one name, so this is done once.
+            if joined.setdefault(key, name) is not name:
+                more.setdefault(key, set()).update(name)
     if not left and not joined:
         return groups
-    found = dict(groups)
-    for key in left.keys() | joined.keys():
-        stays = set(found.get(key, ())) - left.get(key, set())
-        names = stays | joined.get(key, set())
+    found = {**groups, **joined}
+    in_both = groups.keys() & joined.keys()
+    for key in left.keys() | more.keys() | in_both:
+        stays = set(groups.get(key, ())) - left.get(key, set())
+        names = stays.union(joined.get(key, ()), more.get(key, ()))
         if names:
             found[key] = tuple(sorted(names))
         else:
             del found[key]
     return found
+
+
+def _moved(
+    old: ObjectT | None, new: ObjectT | None, keys: Callable[[ObjectT], Collection[KeyT]]
+) -> tuple[Collection[KeyT], Collection[KeyT]]:
+    """Return the keys that only the old object has, and those that only the new one has."""
+    before: Collection[KeyT] = keys(old) if old else ()
+    after: Collection[KeyT] = keys(new) if new else ()
+    if before and after:
+        return frozenset(before).difference(after), frozenset(after).difference(before)
+    return before, after
 
 
 def _counted(

@@ -2,7 +2,7 @@
 
 import enum
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -26,8 +26,11 @@ from lvsctl.health.weights import (
     effective_weights,
 )
 from lvsctl.ipvs.table import Encapsulation
+from lvsctl.latest import latest
 from lvsctl.messages.model import Membership
 from lvsctl.net import IPAddress
+from lvsctl.reasons import servers as reasons
+from lvsctl.reasons.reason import Reason, Reasons
 
 SORRY_WEIGHT = 100
 """Weight of a sorry server; arbitrary, since it is the only destination."""
@@ -110,14 +113,14 @@ class ServerState:
 
     Attributes:
         weight: In the table; None if it is not in the table.
-        reason: Why, for a person; empty if it serves as declared.
+        reasons: Why, the decisive one first; empty if it serves as declared.
         encapsulation: Of packets to it; None if it is not in the table.
         pending: Waiting for its agent to report it ready over the desired tunnel.
         unchecked: Kept out until it first passes its health checks.
     """
 
     weight: int | None
-    reason: str = ""
+    reasons: Reasons = ()
     encapsulation: Encapsulation | None = None
     pending: bool = False
     unchecked: bool = False
@@ -141,47 +144,49 @@ def server_state(member: PoolMember, vip: IPAddress, status: Status) -> ServerSt
 
     Cases are in order of precedence.
     """
-    agent, override = member.agent, status.overrides.get(member.id)
+    agent = member.agent
+    override = status.overrides.get(member.id) if status.overrides else None
     if agent is None and override is None:
-        return _as_declared(member.weight, member.encapsulation)
+        return _as_declared(member.encapsulation)(member.weight)
     state = override.state if override else AdministrativeState.ENABLED
-    because = f": {override.reason}" if override and override.reason else ""
+    note = override.reason if override else ""
     if agent and agent.membership is Membership.LEFT:
-        return ServerState(
-            None, f"agent {agent.name} has left; it returns when the agent joins again"
-        )
+        return ServerState(None, (reasons.AGENT_LEFT(agent.name),))
     if state is AdministrativeState.DISABLED:
-        return ServerState(None, f"disabled{because}")
+        return ServerState(None, (reasons.DISABLED(member.id, note=note),))
     used = usable_encapsulation(member, vip)
-    awaited = ""
+    awaited: Reasons = ()
     if agent and used != member.encapsulation:
-        awaited = f"agent {agent.name} has not yet reported {vip} ready over {member.encapsulation}"
+        awaited = (reasons.AGENT_NOT_READY(agent.name, vip=vip, tunnel=member.encapsulation),)
     if used is None:
         return ServerState(None, awaited, pending=True)
-    weight, why = member.weight, ""
+    weight: int = member.weight
+    why: Reasons = ()
     if agent and agent.membership is Membership.LEAVING:
-        weight, why = 0, f"agent {agent.name} is leaving"
+        weight, why = 0, (reasons.AGENT_LEAVING(agent.name),)
     elif state is AdministrativeState.DRAINING:
-        weight, why = 0, f"draining{_until(override)}{because}"
+        weight, why = 0, (_draining(member.id, override, note),)
     elif override and override.weight is not None:
-        weight, why = override.weight, f"weight set at run time{because}"
+        weight, why = override.weight, (reasons.WEIGHT_OVERRIDDEN(member.id, note=note),)
     if not awaited:
         return ServerState(weight, why, used)
-    pending = f"pending: {awaited}; still over {used}"
-    return ServerState(weight, f"{why}; {pending}" if why else pending, used, pending=True)
+    pending = reasons.TUNNEL_PENDING(member.id, why=awaited, tunnel=used)
+    return ServerState(weight, (*why, pending), used, pending=True)
 
 
-@functools.lru_cache(maxsize=4096)  # most servers of a farm share one value
-def _as_declared(weight: int, encapsulation: Encapsulation) -> ServerState:
-    return ServerState(weight, "", encapsulation)
+@latest
+@functools.lru_cache(maxsize=1024)
+def _as_declared(encapsulation: Encapsulation) -> Callable[[int], ServerState]:
+    """Return what makes the state of a server by its weight; most servers share one."""
+    return functools.lru_cache(maxsize=1024)(lambda weight: ServerState(weight, (), encapsulation))
 
 
-def _until(override: Override | None) -> str:
-    """Return when a drain ends and what then happens to connections, in words."""
-    if override is None or override.deadline is None:
-        return ""
-    then = {AtDeadline.CUT: "are then cut", AtDeadline.KEEP: "are kept"}[override.deadline.then]
-    return f" until {override.deadline.at:%Y-%m-%dT%H:%M:%SZ}, remaining connections {then}"
+def _draining(server: ServerId, override: Override | None, note: str) -> Reason:
+    deadline = override.deadline if override else None
+    if deadline is None:
+        return reasons.DRAINING(server, until="", then="", note=note)
+    then = {AtDeadline.CUT: "are then cut", AtDeadline.KEEP: "are kept"}[deadline.then]
+    return reasons.DRAINING(server, until=f"{deadline.at:%Y-%m-%dT%H:%M:%SZ}", then=then, note=note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +197,7 @@ class ServiceState:
         members: Its servers, declared ones first.
         parts: State of each server, by name.
         sorry: The sorry server takes the new connections.
-        panic: Why unhealthy servers serve, for a person; empty if none does.
+        panic: Why unhealthy servers serve; None if none does.
         healthy: Number of healthy servers that take new connections.
         next_change: When slow start next changes a weight, in UTC; None if it does not.
     """
@@ -200,7 +205,7 @@ class ServiceState:
     members: Sequence[PoolMember]
     parts: Mapping[str, ServerState]
     sorry: bool = False
-    panic: str = ""
+    panic: Reason | None = None
     healthy: int = 0
     next_change: datetime | None = None
 
@@ -242,8 +247,8 @@ def service_state(service: Service, pool: Pool, status: Status) -> ServiceState:
 
 def _with_health(part: ServerState, effective: Effective, health: Health) -> ServerState:
     """Apply the effective weight to the state of a server."""
-    reason = "; ".join(filter(None, (effective.reason, part.reason)))
+    both = (*effective.reasons, *part.reasons)
     if effective.weight is None:
         unchecked = part.weight is not None and health.healthy is None
-        return replace(part, weight=None, reason=reason, encapsulation=None, unchecked=unchecked)
-    return replace(part, weight=effective.weight, reason=reason)
+        return replace(part, weight=None, reasons=both, encapsulation=None, unchecked=unchecked)
+    return replace(part, weight=effective.weight, reasons=both)

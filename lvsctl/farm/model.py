@@ -4,6 +4,7 @@ Values only; what a farm must keep to is in :mod:`lvsctl.farm.rules.farm`.
 """
 
 import enum
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -90,8 +91,12 @@ class PoolTunnel:
     @property
     def encapsulation(self) -> Encapsulation:
         """What the director's kernel wraps packets in."""
-        flags = TunnelFlag.CHECKSUM if self.checksum else TunnelFlag(0)
-        return Encapsulation(self.type, self.port, flags)
+        return _encapsulation(self.type, self.port, self.checksum)
+
+
+@functools.lru_cache(maxsize=1024)  # pools share them, so that what follows is shared as well
+def _encapsulation(kind: TunnelType, port: int, checksum: bool) -> Encapsulation:  # noqa: FBT001
+    return Encapsulation(kind, port, TunnelFlag.CHECKSUM if checksum else TunnelFlag(0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,18 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lvsctl.farm.access import Token
 from lvsctl.farm.model import Director, Pool, Service, Settings
 from lvsctl.farm.status import Agent, Override
 from lvsctl.farm.tunnels import Tunnel
 
 
 class Kind(enum.StrEnum):
-    """Kinds of stored objects. The first five make the farm, the others its status."""
+    """Kinds of stored objects.
+
+    The first five make the farm, the next two its status; tokens are neither, and no rule of the
+    farm is about them.
+    """
 
     SERVICE = "service"
     POOL = "pool"
@@ -19,6 +24,7 @@ class Kind(enum.StrEnum):
     SETTINGS = "settings"
     OVERRIDE = "override"
     AGENT = "agent"
+    TOKEN = "token"  # noqa: S105 - the kind's name
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -45,7 +51,7 @@ class Directors:
     directors: tuple[Director, ...] = ()
 
 
-StoredObject = Service | Pool | Tunnel | Directors | Settings | Override | Agent
+StoredObject = Service | Pool | Tunnel | Directors | Settings | Override | Agent | Token
 
 Changes = Mapping[ObjectId, StoredObject | None]
 """New values of objects; None deletes."""

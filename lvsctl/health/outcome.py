@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from lvsctl.reasons.reason import Reason, Reasons
+
 
 @dataclass(frozen=True, slots=True)
 class Passed:
@@ -15,21 +17,21 @@ class Failed:
     """The server did not answer as expected.
 
     Attributes:
-        reason: For a person: "192.0.2.11:80 refused the connection".
+        reason: "192.0.2.11:80 refused the connection".
         took_s: From the start of the probe to its failure.
         silent: No packet came back.
-        meaning: Likely cause, for a person; may be empty.
+        meaning: What that points to; may be empty.
     """
 
-    reason: str
+    reason: Reason
     took_s: float
     silent: bool = False
-    meaning: str = ""
+    meaning: Reasons = ()
 
     @property
-    def why(self) -> str:
+    def why(self) -> Reasons:
         """Reason and likely cause."""
-        return f"{self.reason}; {self.meaning}" if self.meaning else self.reason
+        return (self.reason, *self.meaning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +39,10 @@ class Inconclusive:
     """The probe says nothing about the server: a local fault, or its path was not in place.
 
     Attributes:
-        reason: Why the probe does not count, for a person.
+        reason: Why the probe does not count.
     """
 
-    reason: str
+    reason: Reason
 
 
 Outcome = Passed | Failed | Inconclusive

@@ -22,6 +22,8 @@ from lvsctl.host.interface import (
 )
 from lvsctl.ipvs.table import IpvsTable
 from lvsctl.net import Family, IPAddress, IPNetwork, family_of
+from lvsctl.reasons import probes as reasons
+from lvsctl.reasons.reason import Reason
 
 LOCAL_TABLE = 255
 """The routing table of the kernel's own addresses."""
@@ -196,64 +198,49 @@ def _of_link(link: str, name: str) -> SysctlKey:
     return SysctlKey(("net", "ipv4", "conf", link, name))
 
 
-def path_problem(probe: TunnelProbe, *observations: PathFacts) -> str:
-    """Return why the result of a probe does not count; empty if it counts.
+def path_problem(probe: TunnelProbe, *observations: PathFacts) -> Reason | None:
+    """Return why the result of a probe does not count; None if it counts.
 
     Args:
         probe: The probe.
         observations: Made before and after it.
     """
-    return next((why for facts in observations for why in _problems(probe, facts)), "")
+    return next((why for facts in observations for why in _problems(probe, facts)), None)
 
 
-def _problems(probe: TunnelProbe, facts: PathFacts) -> Iterator[str]:
+def _problems(probe: TunnelProbe, facts: PathFacts) -> Iterator[Reason]:
     ((key, wanted),) = mark_table({probe.path: probe.mark}).items()
     found = facts.services.get(key)
     if found is None:
-        yield (
-            f"{key} has no virtual service, so any server could answer; the director restores it "
-            "within 5 s. ipvsadm -C deletes it, and so does ipvsadm -R"
-        )
+        yield reasons.NO_PROBE_SERVICE(key)
     elif found != wanted:
-        yield (
-            f"{key} does not lead to {probe.path} alone, with weight 1; the director repairs it "
-            "within 5 s"
-        )
+        yield reasons.PROBE_SERVICE_DIFFERS(key, path=probe.path)
     if not facts.is_local(probe.vip) and probe.vip not in facts.elsewhere:
-        yield f"{probe.vip} is not on this director; lvsctl plan show says why"
+        yield reasons.PROBE_VIP_ABSENT(probe.vip)
     if probe.egress.source not in facts.links_of:
-        yield f"its source {probe.egress.source} is no longer an address of this director"
+        yield reasons.SOURCE_GONE(probe.egress.source)
     route = facts.route_to(probe.path.server)
     if route is None:
-        yield f"this director has no route to {probe.path.server}: ip route get {probe.path.server}"
+        yield reasons.NO_ROUTE(probe.path.server)
     elif route.link != probe.egress.link:
-        yield f"{probe.path.server} is now reached by {route.link} instead of {probe.egress.link}"
+        yield reasons.ROUTE_MOVED(probe.path.server, link=route.link, before=probe.egress.link)
     yield from _sysctl_problems(probe, facts)
 
 
-def _sysctl_problems(probe: TunnelProbe, facts: PathFacts) -> Iterator[str]:
+def _sysctl_problems(probe: TunnelProbe, facts: PathFacts) -> Iterator[Reason]:
     """Yield sysctls that drop the answers, or let an old connection capture the next probe."""
     reuse_mode = _value(REUSE_MODE, facts)
     if reuse_mode != 1:
-        yield (
-            f"{REUSE_MODE} is {reuse_mode}, so old connections capture probes: "
-            f"sysctl -w {REUSE_MODE}=1"
-        )
+        yield reasons.REUSE_MODE(REUSE_MODE, value=reuse_mode)
     if probe.path.family is Family.IPV6:
         return
     link = probe.egress.link
     if not max(_value(_of_link(each, "accept_local"), facts) for each in ("all", link)):
-        yield (
-            f"{accept_local(link)} is 0, so answers from {probe.vip} are dropped; the director "
-            "sets it to 1 within 5 s"
-        )
+        yield reasons.ACCEPT_LOCAL_OFF(accept_local(link), vip=probe.vip)
     # The kernel uses the maximum of "all" and the device (ip-sysctl.rst).
     strict = max(_value(_of_link(each, "rp_filter"), facts) for each in ("all", link)) == 1
     if strict and link not in facts.links_of.get(probe.vip, ()):
-        yield (
-            f"rp_filter is 1 on {link}, so answers from {probe.vip} are dropped: "
-            f"sysctl -w {_of_link(link, 'rp_filter')}=2"
-        )
+        yield reasons.STRICT_RP_FILTER(_of_link(link, "rp_filter"), link=link, vip=probe.vip)
 
 
 def _value(key: SysctlKey, facts: PathFacts) -> int:

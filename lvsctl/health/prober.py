@@ -14,6 +14,7 @@ from lvsctl.health.limiter import ProbeLimiter
 from lvsctl.health.outcome import Failed, Inconclusive, Outcome
 from lvsctl.health.target import PlannedProbe, ProbeId, Target
 from lvsctl.health.verdict import Verdict, first_due_s, next_due_s
+from lvsctl.reasons import probes as reasons
 
 log = structlog.get_logger(__name__)
 
@@ -180,7 +181,7 @@ class Prober:
             return await self._probe(check.request, key.target, check.timeout_s)
         except Exception as error:  # a bug in a probe must not stop the checking of a server
             log.exception("probe_broke", target=str(key.target), check=check.kind)
-            return Inconclusive(f"the probe raised {error!r}")
+            return Inconclusive(reasons.PROBE_DEFECT(error=repr(error)))
 
     def _report_outcome(
         self, series: _Series, outcome: Outcome, began_s: float, due_s: float

@@ -10,13 +10,15 @@ from datetime import datetime, timedelta
 
 from lvsctl.farm.checks import HealthCheck
 from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
+from lvsctl.reasons import servers
+from lvsctl.reasons.reason import Reason, Reasons
 
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
     """Why the latest probes did not count, and since when."""
 
-    reason: str
+    reason: Reason
     since: datetime
 
 
@@ -26,7 +28,7 @@ class KeptVerdict:
 
     healthy: bool | None
     since: datetime | None
-    reason: str
+    reasons: Reasons
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Verdict:
     Attributes:
         healthy: None until the first pass, or until it is down.
         since: When it last changed; None if it was so before checking began.
-        reason: Why, for a person.
+        reasons: Why.
         against: Consecutive outcomes that contradict it; without a verdict, failures.
         starting: When checking began; None once a probe has passed.
         frozen: Set while the latest probes do not count.
@@ -45,7 +47,7 @@ class Verdict:
 
     healthy: bool | None
     since: datetime | None
-    reason: str
+    reasons: Reasons
     against: int = 0
     starting: datetime | None = None
     frozen: Frozen | None = None
@@ -59,12 +61,12 @@ class Verdict:
     @property
     def kept(self) -> KeptVerdict:
         """The part that survives a restart of the director."""
-        return KeptVerdict(self.healthy, self.since, self.reason)
+        return KeptVerdict(self.healthy, self.since, self.reasons)
 
 
 def unchecked(at: datetime) -> Verdict:
     """Return the initial verdict of a target that does not serve yet."""
-    return Verdict(healthy=None, since=at, reason="not checked yet", starting=at)
+    return Verdict(healthy=None, since=at, reasons=(servers.NOT_CHECKED(),), starting=at)
 
 
 def assumed_healthy(at: datetime) -> Verdict:
@@ -73,13 +75,13 @@ def assumed_healthy(at: datetime) -> Verdict:
     It was in the kernel's table when the director started, or served before its pool got this
     check, and stays in service until it fails.
     """
-    reason = "in service before checking began"
-    return Verdict(healthy=True, since=None, reason=reason, starting=at)
+    reasons = (servers.ASSUMED_HEALTHY(),)
+    return Verdict(healthy=True, since=None, reasons=reasons, starting=at)
 
 
 def resumed(kept: KeptVerdict) -> Verdict:
     """Return the verdict of a target from before a restart of the director."""
-    return Verdict(kept.healthy, kept.since, kept.reason)
+    return Verdict(kept.healthy, kept.since, kept.reasons)
 
 
 def moved(verdict: Verdict, move: Callable[[datetime], datetime]) -> Verdict:
@@ -117,28 +119,25 @@ def _passed(verdict: Verdict, check: HealthCheck, at: datetime) -> Verdict:
         return replace(verdict, against=0)
     passes = verdict.against + 1
     if verdict.healthy is None:
-        return replace(verdict, healthy=True, since=at, reason="the first probe passed", against=0)
+        first = (servers.FIRST_PROBE_PASSED(),)
+        return replace(verdict, healthy=True, since=at, reasons=first, against=0)
     if passes < check.rise:
         return replace(verdict, against=passes)
-    reason = _in_a_row(passes, "probe passed", "probes passed")
-    return replace(verdict, healthy=True, since=at, reason=reason, against=0)
+    enough = servers.PROBE_PASSED() if passes == 1 else servers.PROBES_PASSED(count=passes)
+    return replace(verdict, healthy=True, since=at, reasons=(enough,), against=0)
 
 
 def _failed(verdict: Verdict, failure: Failed, check: HealthCheck, at: datetime) -> Verdict:
     if verdict.healthy is False:
-        return replace(verdict, reason=failure.why, against=0)
+        return replace(verdict, reasons=failure.why, against=0)
     if verdict.healthy is None:
-        verdict = replace(verdict, reason=f"not up yet: {failure.why}")
+        verdict = replace(verdict, reasons=(servers.NOT_UP_YET(why=failure.why),))
     if verdict.starting and at < verdict.starting + timedelta(seconds=check.grace_s):
         return verdict
     failures = verdict.against + 1
     if failures < check.fall:
         return replace(verdict, against=failures)
-    return replace(verdict, healthy=False, since=at, reason=failure.why, against=0)
-
-
-def _in_a_row(count: int, one: str, several: str) -> str:
-    return f"a {one}" if count == 1 else f"{count} {several} in a row"
+    return replace(verdict, healthy=False, since=at, reasons=failure.why, against=0)
 
 
 def interval_s(check: HealthCheck, verdict: Verdict, random: Callable[[], float]) -> float:

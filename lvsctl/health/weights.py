@@ -12,6 +12,8 @@ from datetime import datetime
 
 from lvsctl.farm.policy import HealthPolicy, OnDown, Quorum, SlowStart
 from lvsctl.health.verdict import Verdict
+from lvsctl.reasons import servers as reasons
+from lvsctl.reasons.reason import Reason, Reasons
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +23,12 @@ class Health:
     Attributes:
         healthy: True if all checks pass; None if none is down and one has no verdict yet.
         since: When it last changed; None if it was so before checking began.
-        reason: Why it is not healthy, or why its verdict is frozen, for a person; else empty.
+        reasons: Why it is not healthy, and why its verdict is frozen.
     """
 
     healthy: bool | None
     since: datetime | None = None
-    reason: str = ""
+    reasons: Reasons = ()
 
 
 UNCHECKED_POOL = Health(healthy=True)
@@ -35,26 +37,24 @@ UNCHECKED_POOL = Health(healthy=True)
 ASSUMED_HEALTHY = Health(healthy=True)
 """A server that was in service before checking began."""
 
-NOT_CHECKED = Health(healthy=None, reason="not checked yet")
+NOT_CHECKED = Health(healthy=None, reasons=(reasons.NOT_CHECKED(),))
 """A server whose first probe has not ended."""
 
 
 def health_of(verdicts: Collection[Verdict]) -> Health:
     """Combine the verdicts of all checks of one server for one VIP."""
     frozen = dict.fromkeys(
-        f"its probes do not count at present: {verdict.frozen.reason}"
-        for verdict in verdicts
-        if verdict.frozen
+        reasons.PROBES_FROZEN(why=verdict.frozen.reason) for verdict in verdicts if verdict.frozen
     )
     for healthy, earliest in ((False, True), (None, False)):
         said = [verdict for verdict in verdicts if verdict.healthy is healthy]
         if said:
             times = [verdict.since for verdict in said if verdict.since]
             since = (min if earliest else max)(times, default=None)
-            reasons = dict.fromkeys(verdict.reason for verdict in said)
-            return Health(healthy, since, "; ".join([*reasons, *frozen]))
+            why = dict.fromkeys(reason for verdict in said for reason in verdict.reasons)
+            return Health(healthy, since, (*why, *frozen))
     rose = [verdict.since for verdict in verdicts if verdict.since]
-    return Health(healthy=True, since=max(rose, default=None), reason="; ".join(frozen))
+    return Health(healthy=True, since=max(rose, default=None), reasons=tuple(frozen))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +77,11 @@ class Effective:
 
     Attributes:
         weight: None if it is not in the table.
-        reason: How its health affects the weight, for a person; empty if it does not.
+        reasons: How its health affects the weight; empty if it does not.
     """
 
     weight: int | None
-    reason: str = ""
+    reasons: Reasons = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +92,14 @@ class Weights:
         servers: By name.
         healthy: Number of healthy servers that take new connections.
         sorry: The sorry server takes the new connections.
-        panic: Why unhealthy servers serve, for a person; empty if none does.
+        panic: Why unhealthy servers serve; None if none does.
         next_change: When slow start next changes a weight, in UTC; None if it does not.
     """
 
     servers: Mapping[str, Effective]
     healthy: int
     sorry: bool
-    panic: str
+    panic: Reason | None
     next_change: datetime | None
 
 
@@ -122,7 +122,7 @@ def effective_weights(
     healthy = eligible.count(True)
     down = eligible.count(False)
     sorry = has_sorry_server and not healthy
-    panic = "" if sorry else _panic(healthy, down, policy.panic_below)
+    panic = None if sorry else _panic(healthy, down, policy.panic_below)
     ramps = {
         name: _ramp(server, policy.slow_start, now)
         for name, server in servers.items()
@@ -140,20 +140,17 @@ def effective_weights(
     )
 
 
-def _panic(healthy: int, down: int, below_percent: int) -> str:
-    """Return why servers that are down serve; empty if they do not.
+def _panic(healthy: int, down: int, below_percent: int) -> Reason | None:
+    """Return why servers that are down serve; None if they do not.
 
     Servers without a verdict do not count: they are out until their first pass.
     """
     judged = healthy + down
     if not down or (healthy and healthy * 100 >= below_percent * judged):
-        return ""
+        return None
     if not healthy:
-        return f"panic: none of {judged} servers is healthy, so all of them serve"
-    return (
-        f"panic: {healthy} of {judged} servers are healthy, less than {below_percent} %, "
-        "so all of them serve"
-    )
+        return reasons.PANIC(judged=judged)
+    return reasons.PANIC_BELOW(healthy=healthy, judged=judged, below=below_percent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,22 +172,24 @@ def _ramp(server: Server, slow_start: SlowStart | None, now: datetime) -> _Ramp 
     return _Ramp(step, slow_start.steps, rose + step * length)
 
 
-def _effective(server: Server, ramp: _Ramp | None, on_down: OnDown, panic: str) -> Effective:
+def _effective(
+    server: Server, ramp: _Ramp | None, on_down: OnDown, panic: Reason | None
+) -> Effective:
     weight, health = server.weight, server.health
     if not weight:
         return Effective(weight)
     if health.healthy is None:
-        return Effective(None, health.reason)
+        return Effective(None, health.reasons)
     if health.healthy:
         if ramp is None:
-            return Effective(weight, health.reason)
+            return Effective(weight, health.reasons)
         least = max(1, weight * ramp.step // ramp.steps)
-        step = f"slow start, step {ramp.step} of {ramp.steps}"
-        return Effective(least, "; ".join(filter(None, (step, health.reason))))
-    why = f"down: {health.reason}"
+        step = reasons.SLOW_START(step=ramp.step, steps=ramp.steps)
+        return Effective(least, (step, *health.reasons))
+    down = reasons.DOWN(why=health.reasons)
     if panic:
-        return Effective(weight, f"{panic}; this one is {why}")
-    return Effective(0 if on_down is OnDown.QUIESCE else None, why)
+        return Effective(weight, (reasons.SERVES_IN_PANIC(panic=panic, down=down),))
+    return Effective(0 if on_down is OnDown.QUIESCE else None, (down,))
 
 
 def has_quorum(quorum: Quorum, healthy: int, *, had_quorum: bool | None) -> bool:

@@ -1,1 +1,1 @@
-"""The kernel's IPVS table behind one Protocol: netlink, ipvsadm, memory."""
+"""The kernel's IPVS table behind one Protocol, implemented with netlink, ipvsadm and in memory."""

@@ -1,8 +1,9 @@
-"""Which operations may be sent together.
+"""Splits operations into batches.
 
-A batch goes on after a refused message. Were a service's add refused because a foreign service
-of that key stands (EEXIST), destinations in the same batch would enter the foreign service. So
-they are sent in a later round, after the add was confirmed, and skipped where it was not.
+The kernel carries on with a batch after it refused one of its messages. If it refused to add a
+service because a foreign one with the same key exists (EEXIST), destinations in the same batch
+would be added to the foreign service. So they are sent in a later batch, once the service's add
+was confirmed, and skipped if it was not.
 """
 
 from collections import defaultdict
@@ -17,25 +18,25 @@ from lvsctl.ipvs.table import (
     ServiceKey,
     service_of,
 )
-from lvsctl.ipvs.validation import refusal
+from lvsctl.ipvs.validation import validate
 from lvsctl.results import Done, Result, Skipped, Unknown
 
 Send = Callable[[Sequence[Operation]], Sequence[Result]]
 
-_NOT_SENT = Unknown("it was not sent")
+_NOT_SENT = Unknown("not sent")
 
 
-def rounds(operations: Sequence[Operation]) -> list[list[int]]:
-    """Split operations into rounds; return the indexes of each in ascending order.
+def batches(operations: Sequence[Operation]) -> list[list[int]]:
+    """Split operations into batches; return the indexes of each in ascending order.
 
-    Operations keep their order, but for one thing: services are added as early as what came
-    before on the same key allows. So a plan of any size needs two rounds, not one per service.
+    Operations keep their order, with one exception: services are added as early as preceding
+    operations on the same key allow. So a plan of any size needs two batches, not one per service.
     """
     placed: defaultdict[int, list[int]] = defaultdict(list)
-    floor = 0  # of everything but adding services
+    floor = 0  # earliest batch for anything but adding a service
     last: dict[ServiceKey, int] = {}
     added: dict[ServiceKey, int] = {}
-    run: ServiceKey | None = None  # whose operations, other than adding it, follow each other
+    run: ServiceKey | None = None  # service of the current run of other operations
     for index, operation in enumerate(operations):
         key = service_of(operation)
         if isinstance(operation, AddService):
@@ -43,7 +44,7 @@ def rounds(operations: Sequence[Operation]) -> list[list[int]]:
             last[operation.key] = added[operation.key] = chosen
             run = None
         else:
-            # Looked up once for a run, as that is dear: plans have them service by service.
+            # Hashing keys is expensive, and plans are ordered by service: look up once per run.
             if key is not None and key is not run:
                 floor = max(floor, added.get(key, -1) + 1)
                 last[key] = floor
@@ -53,28 +54,28 @@ def rounds(operations: Sequence[Operation]) -> list[list[int]]:
 
 
 class _Outcome:
-    """Results so far, and the services whose adding was not confirmed."""
+    """Results so far, and the services whose add was not confirmed."""
 
     def __init__(self, operations: Sequence[Operation]) -> None:
         self.operations = operations
         self.results: list[Result] = [_NOT_SENT] * len(operations)
         self._unconfirmed: dict[ServiceKey, str] = {}
 
-    def settle_unsent(self, index: int) -> bool:
-        """Give an operation that must not be sent its result; return whether it was one."""
+    def must_send(self, index: int) -> bool:
+        """Tell whether to send an operation; if not, record its result."""
         operation = self.operations[index]
-        refused = refusal(operation)
-        if refused:
-            self.record(index, refused)
-            return True
+        invalid = validate(operation)
+        if invalid:
+            self.record(index, invalid)
+            return False
         if (
             self._unconfirmed
             and isinstance(operation, AddDestination | EditDestination | DeleteDestination)
             and operation.service in self._unconfirmed
         ):
             self.record(index, Skipped(self._unconfirmed[operation.service]))
-            return True
-        return False
+            return False
+        return True
 
     def record(self, index: int, result: Result) -> None:
         self.results[index] = result
@@ -86,16 +87,16 @@ class _Outcome:
                 self._unconfirmed[operation.key] = f"{operation}: {result}"
 
 
-def apply_in_rounds(operations: Sequence[Operation], send: Send) -> list[Result]:
+def apply_in_batches(operations: Sequence[Operation], send: Send) -> list[Result]:
     """Carry out operations through ``send`` and return one result for each, in the same order.
 
     Args:
-        operations: What is to be done.
-        send: Carries out operations that need not know each other's results, in order.
+        operations: The operations.
+        send: Carries out a batch in order and returns one result for each operation.
     """
     outcome = _Outcome(operations)
-    for indexes in rounds(operations):
-        sendable = [index for index in indexes if not outcome.settle_unsent(index)]
+    for indexes in batches(operations):
+        sendable = [index for index in indexes if outcome.must_send(index)]
         for index, result in zip(sendable, send(_pick(operations, sendable)), strict=True):
             outcome.record(index, result)
     return outcome.results

@@ -1,7 +1,6 @@
-"""From one IPVS table to another.
+"""Compares the desired IPVS table with the observed one. Pure.
 
-:func:`diff` says which operations lead from the table as it is to the table as it should be. Pure;
-its laws are in ``tests/unit/test_plan.py``.
+The properties of :func:`diff` are in ``tests/unit/ipvs/test_diff.py``.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -23,12 +22,12 @@ from lvsctl.ipvs.table import (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What leads from one table to another.
+    """The difference between two tables.
 
     Attributes:
-        operations: In the order in which they are to be done.
-        conflicts: Wanted keys that stand already and are not ours.
-        foreign: Keys that stand, are not ours and are not wanted.
+        operations: What makes the observed table the desired one, in order.
+        conflicts: Desired keys that exist already, but are not claimed by lvsctl.
+        foreign: Other keys that exist and are not claimed by lvsctl.
     """
 
     operations: Sequence[Operation]
@@ -36,32 +35,31 @@ class Plan:
     foreign: Sequence[ServiceKey]
 
 
-def diff(wanted: IpvsTable, observed: IpvsTable, claimed: Collection[ServiceKey]) -> Plan:
-    """Return what leads from ``observed`` to ``wanted``, touching only what is ours.
+def diff(desired: IpvsTable, observed: IpvsTable, claimed: Collection[ServiceKey]) -> Plan:
+    """Return the operations that turn ``observed`` into ``desired``; they touch only claimed keys.
 
-    New services come first and services no longer wanted last, so that a changed VIP serves
-    before the old one is gone. Within a service destinations are added, then edited, then
-    deleted: one that stays is never taken out, and there is never a moment with fewer servers
-    than necessary.
+    Services are added first and deleted last, so that when a VIP changes, the new one serves before
+    the old one is gone. Within a service, destinations are added, then edited, then deleted, so
+    that there are never fewer servers than necessary.
 
     Args:
-        wanted: The table as it should be.
+        desired: The table as it should be.
         observed: The table as it is.
-        claimed: Keys that are ours; every destination of such a service is.
+        claimed: Keys owned by lvsctl, with all of their destinations.
     """
     added: list[Operation] = []
     edited: list[Operation] = []
     deleted: list[Operation] = []
     conflicts: list[ServiceKey] = []
-    for key in sorted(wanted, key=lambda key: key.sort_key):
+    for key in sorted(desired, key=lambda key: key.sort_key):
         if key not in observed:
-            added += _add(key, wanted[key])
+            added += _add(key, desired[key])
         elif key in claimed:
-            edited += _edit(key, wanted[key], observed[key])
+            edited += _edit(key, desired[key], observed[key])
         else:
             conflicts.append(key)
     foreign: list[ServiceKey] = []
-    for key in sorted(observed.keys() - wanted.keys(), key=lambda key: key.sort_key):
+    for key in sorted(observed.keys() - desired.keys(), key=lambda key: key.sort_key):
         if key in claimed:
             deleted.append(DeleteService(key))
         else:
@@ -75,17 +73,19 @@ def _add(key: ServiceKey, service: VirtualService) -> Iterator[Operation]:
         yield AddDestination(key, destination, config)
 
 
-def _edit(key: ServiceKey, wanted: VirtualService, observed: VirtualService) -> Iterator[Operation]:
-    if wanted.config != observed.config:
-        yield EditService(key, wanted.config)
-    if wanted.destinations == observed.destinations:
+def _edit(
+    key: ServiceKey, desired: VirtualService, observed: VirtualService
+) -> Iterator[Operation]:
+    if desired.config != observed.config:
+        yield EditService(key, desired.config)
+    if desired.destinations == observed.destinations:
         return
-    for destination, config in wanted.destinations.items():
+    for destination, config in desired.destinations.items():
         if destination not in observed.destinations:
             yield AddDestination(key, destination, config)
-    for destination, config in wanted.destinations.items():
+    for destination, config in desired.destinations.items():
         if destination in observed.destinations and observed.destinations[destination] != config:
             yield EditDestination(key, destination, config)
     for destination in observed.destinations:
-        if destination not in wanted.destinations:
+        if destination not in desired.destinations:
             yield DeleteDestination(key, destination)

@@ -1,4 +1,4 @@
-"""Choosing what drives the kernel's IPVS table."""
+"""Opens the IPVS backend of the option ``--ipvs``."""
 
 from lvsctl.errors import ConfigurationError, KernelLacks
 from lvsctl.ipvs.interface import Ipvs
@@ -13,11 +13,11 @@ def open_ipvs(choice: str = "auto") -> Ipvs:
     """Open the IPVS table of the calling thread's network namespace.
 
     Args:
-        choice: One of :data:`CHOICES`; ``auto`` takes netlink where it can be used, else ipvsadm.
+        choice: One of :data:`CHOICES`; ``auto`` takes netlink if it can be used, else ipvsadm.
 
     Raises:
-        KernelLacks: What was asked for cannot be used; says why and what would help.
-        ConfigurationError: There is no such choice.
+        KernelLacks: The backend cannot be used; says why, and the cure.
+        ConfigurationError: The choice is unknown.
     """
     match choice:
         case "auto":
@@ -35,9 +35,9 @@ def open_ipvs(choice: str = "auto") -> Ipvs:
 def _first_usable() -> Ipvs:
     try:
         return NetlinkIpvs()
-    except KernelLacks as of_netlink:
+    except KernelLacks as netlink_error:
         try:
             return IpvsadmIpvs()
-        except KernelLacks as of_ipvsadm:
-            reasons = dict.fromkeys([str(of_netlink), str(of_ipvsadm)])
-            raise KernelLacks("; ".join(reasons)) from of_netlink
+        except KernelLacks as ipvsadm_error:
+            reasons = dict.fromkeys([str(netlink_error), str(ipvsadm_error)])
+            raise KernelLacks("; ".join(reasons)) from netlink_error

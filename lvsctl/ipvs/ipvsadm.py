@@ -1,20 +1,24 @@
-"""The IPVS table through the program ipvsadm, where netlink cannot be used."""
+"""The IPVS table through ipvsadm(8), for hosts where netlink cannot be used."""
 
 import errno
 import os
 import subprocess
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from lvsctl.errors import KernelError, KernelLacks
-from lvsctl.ipvs.batching import apply_in_rounds
+from lvsctl.ipvs.batching import apply_in_batches
+from lvsctl.ipvs.connection_file import read_connections
+from lvsctl.ipvs.connections import Connection
 from lvsctl.ipvs.errors import NO_IPVSADM, NO_MODULE, NO_PRIVILEGE
+from lvsctl.ipvs.interface import IpvsReader, Sweep
 from lvsctl.ipvs.listing import Listed, parse_listing, parse_timeouts
-from lvsctl.ipvs.restore import took_effect, traceable_runs
+from lvsctl.ipvs.restore import split_verifiable, took_effect
 from lvsctl.ipvs.save_format import operation_arguments
 from lvsctl.ipvs.save_parser import parse_table
 from lvsctl.ipvs.table import (
     DestinationCounters,
+    DestinationKey,
     IpvsTable,
     Operation,
     ServiceCounters,
@@ -28,7 +32,7 @@ from lvsctl.results import Done, Failed, Result, Unknown
 _FEW_OPERATIONS = 4
 _UNINITIALISED = "Can't initialize ipvs"
 _UNPRIVILEGED = "Permission denied"
-# ipvsadm's own words for what the kernel said; for any other errno it takes those of the C library.
+# ipvsadm's own messages for errnos of the kernel; for others it prints strerror(3).
 _ERRNOS: Mapping[str, int] = {os.strerror(number): number for number in errno.errorcode} | {
     "Service already exists": errno.EEXIST,
     "Destination already exists": errno.EEXIST,
@@ -41,28 +45,42 @@ _ERRNOS: Mapping[str, int] = {os.strerror(number): number for number in errno.er
     "Operation not supported with IPv6": errno.EOPNOTSUPP,
     "Operation not supported with specified address family": errno.EAFNOSUPPORT,
 }
-_ZEROS = (0, 0, 0, 0, 0)  # of a destination that came between two listings
+_ZEROS = (0, 0, 0, 0, 0)  # of a destination that was added between two listings
 _NOTHING_LISTED = Listed((), {})
 
 
 class IpvsadmIpvs:
-    """The IPVS table of the network namespace of the thread that calls."""
+    """The IPVS table of the calling thread's network namespace."""
 
     def __init__(self) -> None:
-        """Find out whether ipvsadm can be used.
+        """Check that ipvsadm can be used.
 
         Raises:
             KernelLacks: It is not installed, the kernel has no IPVS, or a privilege is missing.
         """
+        self._swept: dict[ServiceKey, VirtualService] = {}
         self.timeouts()
 
     def close(self) -> None:
-        """Do nothing, as nothing is held open."""
+        """Do nothing, as nothing is open."""
+
+    def reader(self) -> IpvsReader:
+        """Return this, as nothing is held open."""
+        return self
+
+    def sweep(self) -> Sweep:
+        """Read all virtual services at once: each run of the program lists them all."""
+        table = self.snapshot()
+        self._swept = {
+            key: before if (before := self._swept.get(key)) == service else service
+            for key, service in table.items()
+        }
+        return Sweep(table, iter(self._swept.items()))
 
     def snapshot(self, keys: Collection[ServiceKey] | None = None) -> IpvsTable:
-        """Return the virtual services that stand now; only those of ``keys`` where given.
+        """Return the kernel's virtual services, only those of ``keys`` if given.
 
-        Local delivery, which lvsctl never asks for, is shown as direct routing, as ipvsadm does.
+        Local delivery, which lvsctl never uses, appears as direct routing, as ipvsadm prints it.
         """
         table = parse_table(_read("-Sn"))
         thresholds = parse_listing(_read("-Ln", "--thresholds"))
@@ -91,23 +109,32 @@ class IpvsadmIpvs:
         return self.snapshot(), self.counters()
 
     def timeouts(self) -> Timeouts:
-        """Return the idle times that are in force."""
+        """Return the connections' idle timeouts."""
         return parse_timeouts(_read("-Ln", "--timeout"))
+
+    def scheduling_order(self, key: ServiceKey) -> Sequence[DestinationKey]:
+        """Return a service's destinations in the kernel's own order, the newest first."""
+        listed = parse_listing(_read("-Ln", "--thresholds", "--nosort"))
+        return list(listed.get(key, _NOTHING_LISTED).destinations)
+
+    def connection_entries(self) -> Iterator[Connection]:
+        """Yield all connections as they are read."""
+        return read_connections()
 
     def apply(self, operations: Sequence[Operation]) -> Sequence[Result]:
         """Carry out operations and return one result for each, in the same order."""
-        return apply_in_rounds(operations, self._send)
+        return apply_in_batches(operations, self._send)
 
     def _send(self, operations: Sequence[Operation]) -> Sequence[Result]:
         if len(operations) <= _FEW_OPERATIONS:
             return [_carry_out(operation) for operation in operations]
-        return [result for run in traceable_runs(operations) for result in self._restore(run)]
+        return [result for group in split_verifiable(operations) for result in self._restore(group)]
 
     def _restore(self, operations: Sequence[Operation]) -> Sequence[Result]:
-        """Carry out operations that touch different things, all by one ipvsadm.
+        """Carry out operations on distinct objects with one ``ipvsadm -R``.
 
-        It goes on after most refusals and does not say what was refused. So the table is looked
-        at, and what it does not show is tried again on its own.
+        It carries on after most errors and does not say which line failed. So the table is read
+        afterwards, and operations that it does not show are repeated one by one.
         """
         before = parse_table(_read("-Sn"))
         lines = [" ".join(operation_arguments(operation)) + "\n" for operation in operations]

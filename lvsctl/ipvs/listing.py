@@ -1,4 +1,4 @@
-"""Reading the tables of numbers that ``ipvsadm -Ln`` prints, and its timeouts."""
+"""Parses the output of ``ipvsadm -Ln``: counters, connections, thresholds and timeouts."""
 
 import re
 from collections.abc import Mapping
@@ -21,19 +21,19 @@ Numbers = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """The numbers beside one service and beside each of its destinations."""
+    """The columns of numbers of one service and of each of its destinations."""
 
     numbers: Numbers
     destinations: Mapping[DestinationKey, Numbers]
 
 
 def parse_listing(text: str) -> Mapping[ServiceKey, Listed]:
-    """Read the output of ``-Ln`` with one of its options that add columns.
+    """Parse the output of ``-Ln`` with one of the options that change its columns.
 
-    Where words stand beside a service instead of numbers, as with ``--thresholds``, it has none.
+    A service whose columns are not numbers, as with ``--thresholds``, gets none.
 
     Raises:
-        MalformedMessage: A line is not what ipvsadm prints.
+        MalformedMessage: A line is not in ipvsadm's format.
     """
     listed: dict[ServiceKey, Listed] = {}
     destinations: dict[DestinationKey, Numbers] = {}
@@ -65,10 +65,10 @@ def _numbers(columns: list[str]) -> Numbers:
 
 
 def parse_timeouts(text: str) -> Timeouts:
-    """Read the output of ``-Ln --timeout``.
+    """Parse the output of ``-Ln --timeout``.
 
     Raises:
-        MalformedMessage: It is not what ipvsadm prints.
+        MalformedMessage: It is not in ipvsadm's format.
     """
     found = _TIMEOUTS.fullmatch(text)
     if not found:

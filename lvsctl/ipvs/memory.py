@@ -1,12 +1,14 @@
-"""An IPVS table in memory, as strict as the kernel: for tests and for trying things out."""
+"""An IPVS table in memory that refuses what the kernel refuses, for tests and demonstrations."""
 
 import errno
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
-from lvsctl.ipvs.batching import apply_in_rounds
+from lvsctl.ipvs.batching import apply_in_batches
+from lvsctl.ipvs.connections import Connection
+from lvsctl.ipvs.interface import IpvsReader, Sweep
 from lvsctl.ipvs.save_format import format_table
 from lvsctl.ipvs.table import (
     AddDestination,
@@ -49,7 +51,7 @@ class _Service:
 
 
 class MemoryKernel:
-    """What a kernel would hold; several :class:`MemoryIpvs` may look at one, from any thread."""
+    """The state of a kernel; several :class:`MemoryIpvs` may share one, from any thread."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -57,23 +59,21 @@ class MemoryKernel:
         self.timeouts = DEFAULT_TIMEOUTS
 
     def table(self) -> IpvsTable:
-        """Return the table as it stands, in the order of every snapshot."""
+        """Return the table, ordered like every snapshot."""
         with self.lock:
             return {
-                key: VirtualService(
-                    service.config,
-                    {
-                        destination: service.destinations[destination]
-                        for destination in sorted(
-                            service.destinations, key=lambda destination: destination.sort_key
-                        )
-                    },
-                )
+                key: _frozen(service)
                 for key, service in sorted(self.services.items(), key=lambda item: item[0].sort_key)
             }
 
+    def service(self, key: ServiceKey) -> VirtualService | None:
+        """Return a virtual service as it is, None if it is missing."""
+        with self.lock:
+            found = self.services.get(key)
+            return _frozen(found) if found else None
+
     def carry_out(self, operation: Operation) -> Result:
-        """Carry out one operation, or refuse it with the kernel's error number."""
+        """Carry out one operation, or refuse it with the kernel's errno."""
         with self.lock:
             error = self._carry_out(operation)
         return Failed(error) if error else Done()
@@ -112,13 +112,18 @@ class MemoryKernel:
         self.services[key] = _Service(config)
         return 0
 
-    def _set_timeouts(self, asked: Timeouts) -> int:
-        """Set what is not 0, which stands for no change."""
-        now = self.timeouts
+    def _set_timeouts(self, new: Timeouts) -> int:
+        """Set the timeouts; 0 means no change."""
+        old = self.timeouts
         self.timeouts = Timeouts(
-            asked.tcp_s or now.tcp_s, asked.tcp_fin_s or now.tcp_fin_s, asked.udp_s or now.udp_s
+            new.tcp_s or old.tcp_s, new.tcp_fin_s or old.tcp_fin_s, new.udp_s or old.udp_s
         )
         return 0
+
+
+def _frozen(service: _Service) -> VirtualService:
+    destinations = sorted(service.destinations.items(), key=lambda item: item[0].sort_key)
+    return VirtualService(service.config, dict(destinations))
 
 
 def _exists(config: VirtualServiceConfig) -> bool:
@@ -154,7 +159,7 @@ def _edit_destination(service: _Service, key: DestinationKey, config: Destinatio
 
 
 def _may_be_destination(address: IPAddress) -> bool:
-    """Return whether an address is unicast to a kernel without addresses and routes of its own."""
+    """Tell whether the kernel accepts an address, assuming it has no addresses and routes."""
     if address.version == 4:  # noqa: PLR2004
         return not (address.is_multicast or address in _NEVER_UNICAST)
     return not (
@@ -166,11 +171,12 @@ def _may_be_destination(address: IPAddress) -> bool:
 
 
 class MemoryIpvs:
-    """A table in memory with the results of the kernel; nothing balances anything."""
+    """An IPVS table in memory that returns the kernel's results; it forwards nothing."""
 
     def __init__(self, kernel: MemoryKernel | None = None) -> None:
-        """Look at ``kernel``, or at a fresh one of its own."""
+        """Use ``kernel``, or a new one."""
         self._kernel = kernel or MemoryKernel()
+        self._swept: dict[ServiceKey, VirtualService] = {}
 
     def __str__(self) -> str:
         return format_table(self._kernel.table())
@@ -178,18 +184,36 @@ class MemoryIpvs:
     def close(self) -> None:
         """Do nothing; the table stays as it is."""
 
+    def reader(self) -> IpvsReader:
+        """Return this instance, which any thread may use."""
+        return self
+
+    def sweep(self) -> Sweep:
+        """List all virtual services, to read them one at a time."""
+        table = self.snapshot()
+        return Sweep(table, self._each(table))
+
+    def _each(self, keys: Collection[ServiceKey]) -> Iterator[tuple[ServiceKey, VirtualService]]:
+        for key in keys:
+            found = self._kernel.service(key)
+            if found is None:
+                continue
+            if self._swept.get(key) != found:
+                self._swept[key] = found
+            yield key, self._swept[key]
+
     def snapshot(self, keys: Collection[ServiceKey] | None = None) -> IpvsTable:
-        """Return the virtual services that stand now; only those of ``keys`` where given."""
-        table = self._kernel.table()
+        """Return the virtual services that exist now; only those of ``keys`` if given."""
         if keys is None:
-            return table
-        wanted = frozenset(keys)
-        return {key: service for key, service in table.items() if key in wanted}
+            return self._kernel.table()
+        wanted = sorted(frozenset(keys), key=lambda key: key.sort_key)
+        with self._kernel.lock:
+            return {key: found for key in wanted if (found := self._kernel.service(key))}
 
     def counters(
         self, keys: Collection[ServiceKey] | None = None
     ) -> Mapping[ServiceKey, ServiceCounters]:
-        """Return counters that are all 0, as no packet comes here."""
+        """Return counters that are all 0."""
         return {
             key: ServiceCounters(Traffic(), dict.fromkeys(service.destinations, _NO_TRAFFIC))
             for key, service in self.snapshot(keys).items()
@@ -200,12 +224,22 @@ class MemoryIpvs:
         return self.snapshot(), self.counters()
 
     def timeouts(self) -> Timeouts:
-        """Return the idle times that are in force."""
+        """Return the connections' idle timeouts."""
         return self._kernel.timeouts
+
+    def scheduling_order(self, key: ServiceKey) -> Sequence[DestinationKey]:
+        """Return a service's destinations, the newest first."""
+        with self._kernel.lock:
+            service = self._kernel.services.get(key)
+            return [*service.destinations][::-1] if service else []
+
+    def connection_entries(self) -> Iterator[Connection]:
+        """Yield none, as nothing is forwarded."""
+        return iter(())
 
     def apply(self, operations: Sequence[Operation]) -> Sequence[Result]:
         """Carry out operations and return one result for each, in the same order."""
-        return apply_in_rounds(operations, self._send)
+        return apply_in_batches(operations, self._send)
 
     def _send(self, operations: Sequence[Operation]) -> Sequence[Result]:
         return [self._kernel.carry_out(operation) for operation in operations]

@@ -2,11 +2,10 @@
 
 import errno
 import subprocess
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from lvsctl.errors import KernelError, KernelLacks
-from lvsctl.ipvs.batching import apply_in_rounds
+from lvsctl.errors import KernelLacks
+from lvsctl.ipvs.batching import apply_in_batches
 from lvsctl.ipvs.codec.commands import FAMILY_NAME
 from lvsctl.ipvs.codec.destination import (
     parse_counted_destination,
@@ -26,7 +25,12 @@ from lvsctl.ipvs.codec.service import (
     parse_service_traffic,
 )
 from lvsctl.ipvs.codec.timeouts import parse_timeouts
+from lvsctl.ipvs.connection_file import read_connections
+from lvsctl.ipvs.connections import Connection
+from lvsctl.ipvs.dumps import Key, Of, Parse, dump_until_agreed, keyed
 from lvsctl.ipvs.errors import NO_MODULE, NO_PRIVILEGE
+from lvsctl.ipvs.interface import IpvsReader, Sweep
+from lvsctl.ipvs.netlink_sweep import NetlinkSweeps
 from lvsctl.ipvs.table import (
     DestinationKey,
     IpvsTable,
@@ -41,25 +45,21 @@ from lvsctl.netlink.messages import Ack
 from lvsctl.results import Done, Failed, Result, Unknown
 
 _FEW_KEYS = 32
-_DUMP_ATTEMPTS = 10
 _DONE = Done()
 _LOST = Unknown("the kernel's answers did not fit into the receive buffer (ENOBUFS)")
 
-_Of = TypeVar("_Of")
-_Key = TypeVar("_Key", ServiceKey, DestinationKey)
-Parse = Callable[[bytes], tuple[_Key, _Of] | None]
-
 
 class NetlinkIpvs:
-    """The IPVS table of the network namespace of the thread that makes this."""
+    """The IPVS table of the network namespace of the thread that creates the instance."""
 
     def __init__(self) -> None:
-        """Open the socket; load the module ip_vs where the kernel has no IPVS yet.
+        """Open the socket; load the module ip_vs if necessary.
 
         Raises:
-            KernelLacks: The kernel has no IPVS, or this process no CAP_NET_ADMIN.
+            KernelLacks: The kernel has no IPVS, or this process lacks CAP_NET_ADMIN.
         """
         self._socket = _open_socket()
+        self._sweeps = NetlinkSweeps(self._socket)
         try:
             self.timeouts()
         except BaseException:
@@ -70,8 +70,16 @@ class NetlinkIpvs:
         """Close the socket; the table stays as it is."""
         self._socket.close()
 
+    def reader(self) -> IpvsReader:
+        """Open another socket, for the calling thread."""
+        return NetlinkIpvs()
+
+    def sweep(self) -> Sweep:
+        """List all virtual services, to read them one at a time."""
+        return self._sweeps.begin()
+
     def snapshot(self, keys: Collection[ServiceKey] | None = None) -> IpvsTable:
-        """Return the virtual services that stand now; only those of ``keys`` where given."""
+        """Return the kernel's virtual services, only those of ``keys`` if given."""
         return {
             key: VirtualService(config, self._destinations(key, parse_destination))
             for key, config in self._services(keys, parse_service).items()
@@ -97,7 +105,7 @@ class NetlinkIpvs:
         return table, counters
 
     def timeouts(self) -> Timeouts:
-        """Return the idle times that are in force."""
+        """Return the connections' idle timeouts."""
         try:
             return parse_timeouts(self._socket.request(timeouts_request()))
         except RequestRefused as refused:
@@ -105,21 +113,30 @@ class NetlinkIpvs:
                 raise KernelLacks(NO_PRIVILEGE) from None
             raise
 
+    def scheduling_order(self, key: ServiceKey) -> Sequence[DestinationKey]:
+        """Return a service's destinations in the kernel's own order, the newest first."""
+        answers = self._socket.dump(destinations_request(key)).answers
+        return [key for key, _ in map(parse_destination, answers)]
+
+    def connection_entries(self) -> Iterator[Connection]:
+        """Yield all connections as they are read."""
+        return read_connections()
+
     def apply(self, operations: Sequence[Operation]) -> Sequence[Result]:
         """Carry out operations in batches and return one result for each, in the same order."""
-        return apply_in_rounds(operations, self._send)
+        return apply_in_batches(operations, self._send)
 
     def _send(self, operations: Sequence[Operation]) -> Sequence[Result]:
         acks = self._socket.batch(map(encode_operation, operations))
         return [_result(ack) for ack in acks]
 
     def _services(
-        self, keys: Collection[ServiceKey] | None, parse: Parse[ServiceKey, _Of]
-    ) -> dict[ServiceKey, _Of]:
+        self, keys: Collection[ServiceKey] | None, parse: Parse[ServiceKey, Of]
+    ) -> dict[ServiceKey, Of]:
         if keys is None:
             return self._dump(services_request(), parse)
         if len(keys) <= _FEW_KEYS:
-            return _keyed(self._each_service(keys), parse)
+            return keyed(self._each_service(keys), parse)
         wanted = frozenset(keys)
         standing = self._dump(services_request(), parse)
         return {key: value for key, value in standing.items() if key in wanted}
@@ -135,24 +152,12 @@ class NetlinkIpvs:
         return payloads
 
     def _destinations(
-        self, service: ServiceKey, parse: Parse[DestinationKey, _Of]
-    ) -> dict[DestinationKey, _Of]:
+        self, service: ServiceKey, parse: Parse[DestinationKey, Of]
+    ) -> dict[DestinationKey, Of]:
         return self._dump(destinations_request(service), parse)
 
-    def _dump(self, request: bytes, parse: Parse[_Key, _Of]) -> dict[_Key, _Of]:
-        """Dump until it came in one piece, or twice with the same keys."""
-        keys: Collection[_Key] | None = None
-        for _ in range(_DUMP_ATTEMPTS):
-            dump = self._socket.dump(request)
-            found = _keyed(dump.answers, parse)
-            if dump.single_pass or found.keys() == keys:
-                return found
-            keys = found.keys()
-        raise KernelError(f"{_DUMP_ATTEMPTS} dumps of the IPVS table differed, as others change it")
-
-
-def _keyed(payloads: Iterable[bytes], parse: Parse[_Key, _Of]) -> dict[_Key, _Of]:
-    return dict(sorted(filter(None, map(parse, payloads)), key=lambda item: item[0].sort_key))
+    def _dump(self, request: bytes, parse: Parse[Key, Of]) -> dict[Key, Of]:
+        return dump_until_agreed(self._socket, request, parse)[0]
 
 
 def _result(ack: Ack | None) -> Result:

@@ -1,6 +1,6 @@
-"""Which operations of a batch took effect, judged by the table before and after.
+"""Finds out which operations of ``ipvsadm -R`` took effect.
 
-For ``ipvsadm -R``, which does not say which of its lines was refused.
+ipvsadm does not say which of its lines failed, so the tables before and after are compared.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,13 +22,13 @@ from lvsctl.ipvs.table import (
 )
 
 
-def traceable_runs(operations: Sequence[Operation]) -> Iterator[list[Operation]]:
-    """Split operations so that what a run leaves undone can be seen, and tried again, at its end.
+def split_verifiable(operations: Sequence[Operation]) -> Iterator[list[Operation]]:
+    """Split operations into groups after which each failed operation can be seen and repeated.
 
-    So nothing is touched twice in a run, and a service neither appears nor disappears before or
-    after another operation on it: that one, tried again, would meet something else.
+    Within a group, no object is touched twice, and the add or delete of a service is the only
+    operation on it: otherwise a repeated operation would find another state than the first time.
     """
-    run: list[Operation] = []
+    group: list[Operation] = []
     subjects: set[object] = set()
     services: set[ServiceKey | None] = set()
     changing: set[ServiceKey | None] = set()
@@ -36,15 +36,15 @@ def traceable_runs(operations: Sequence[Operation]) -> Iterator[list[Operation]]
         subject, service = _subject(operation), service_of(operation)
         changes = isinstance(operation, AddService | DeleteService)
         if subject in subjects or service in changing or (changes and service in services):
-            yield run
-            run, subjects, services, changing = [], set(), set(), set()
-        run.append(operation)
+            yield group
+            group, subjects, services, changing = [], set(), set(), set()
+        group.append(operation)
         subjects.add(subject)
         services.add(service)
         if changes:
             changing.add(service)
-    if run:
-        yield run
+    if group:
+        yield group
 
 
 def _subject(operation: Operation) -> object:
@@ -60,9 +60,9 @@ def _subject(operation: Operation) -> object:
 
 
 def took_effect(operation: Operation, before: IpvsTable, after: IpvsTable) -> bool:
-    """Return whether two tables show that an operation of one run was carried out.
+    """Tell whether the tables before and after a group show that an operation was carried out.
 
-    Not shown is what leaves no trace: it may be carried out once more without harm.
+    False also for an operation that leaves no trace; repeating it does no harm.
     """
     match operation:
         case AddService(key):

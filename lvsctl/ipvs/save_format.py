@@ -1,7 +1,7 @@
-"""The table and its operations in the words of ipvsadm(8).
+"""Formats tables and operations as options of ipvsadm(8).
 
-``ipvsadm -Sn`` prints what ``ipvsadm -R`` reads, but for two things: connection thresholds are
-never printed, and firewall marks from 2**31 come out negative.
+``ipvsadm -Sn`` prints what ``ipvsadm -R`` reads, with two exceptions: connection thresholds are
+never printed, and firewall marks from 2**31 on are printed as negative numbers.
 """
 
 import ctypes
@@ -63,7 +63,7 @@ _FLAGS_OF_OTHERS = {
 
 
 def scheduler_flags(scheduler: str) -> Mapping[str, ServiceFlag]:
-    """Return the names of a scheduler's flags, in the order in which they are printed."""
+    """Return a scheduler's flags by name, in the order in which ipvsadm prints them."""
     return _FLAGS_OF.get(scheduler, _FLAGS_OF_OTHERS)
 
 
@@ -72,7 +72,7 @@ def _endpoint(address: IPAddress, port: int) -> str:
 
 
 def service_arguments(key: ServiceKey) -> list[str]:
-    """Return the options that name a service."""
+    """Return the options that identify a service."""
     match key:
         case AddressKey(protocol=protocol, vip=vip, port=port):
             return [SERVICE_OPTIONS[protocol], _endpoint(vip, port)]
@@ -121,7 +121,7 @@ def _threshold_arguments(config: DestinationConfig) -> list[str]:
 
 
 def operation_arguments(operation: Operation) -> list[str]:
-    """Return the command line, without the program's name, that carries out an operation."""
+    """Return the arguments with which ipvsadm carries out an operation."""
     match operation:
         case AddService(key, config):
             return ["-A", *service_arguments(key), *_service_config_arguments(key.family, config)]
@@ -150,7 +150,7 @@ def _destination_arguments(
 
 
 def format_table(table: IpvsTable) -> str:
-    """Return what ``ipvsadm -Sn`` would print of a table."""
+    """Return a table as ``ipvsadm -Sn`` prints it."""
     lines = []
     for key in sorted(table, key=cmp_to_key(_compare_services)):
         service = table[key]
@@ -172,7 +172,7 @@ def _printed(key: ServiceKey) -> list[str]:
 
 
 def _compare_services(one: ServiceKey, other: ServiceKey) -> int:
-    """Compare as ipvsadm does, whose differences of marks and addresses wrap at 32 bits."""
+    """Compare as ipvsadm does: it subtracts marks and addresses as 32-bit integers, which wrap."""
     pairs = zip(_order(one), _order(other), strict=False)
     return next((_int32(mine - theirs) for mine, theirs in pairs if mine != theirs), 0)
 

@@ -1,4 +1,4 @@
-"""Reading what ``ipvsadm -Sn`` prints."""
+"""Parses the output of ``ipvsadm -Sn``."""
 
 from collections.abc import Mapping
 from ipaddress import IPv4Address, ip_address
@@ -28,7 +28,7 @@ from lvsctl.net import Family, IPAddress
 
 _PROTOCOLS = {option: protocol for protocol, option in SERVICE_OPTIONS.items()}
 _UNKNOWN_PROTOCOL = "--xxx-service"
-# -g is printed for LOCAL too; read back, it is what the later entry says: direct routing.
+# -g is printed for LOCAL too; the later entry wins, so it is parsed as direct routing.
 _FORWARDING = {option: method for method, option in FORWARDING_OPTIONS.items()}
 _TUNNEL_FLAGS = {option: flags for flags, option in TUNNEL_FLAG_OPTIONS.items()}
 _TUNNEL_TYPES = {str(kind): kind for kind in TunnelType}
@@ -37,26 +37,26 @@ _MARK_MASK = 0xFFFFFFFF
 
 
 def parse_endpoint(text: str) -> tuple[IPAddress, int]:
-    """Read ``192.0.2.11:80`` or ``[2001:db8::11]:80``.
+    """Parse ``192.0.2.11:80`` or ``[2001:db8::11]:80``.
 
     Raises:
-        ValueError: It is neither.
+        ValueError: The text is neither.
     """
     host, _, port = text.rpartition(":")
     return ip_address(host.strip("[]")), int(port)
 
 
 def parse_mark(text: str) -> int:
-    """Read a firewall mark, which ipvsadm prints with a sign.
+    """Parse a firewall mark, which ipvsadm prints as a signed number.
 
     Raises:
-        ValueError: It is no number.
+        ValueError: The text is not a number.
     """
     return int(text) & _MARK_MASK
 
 
 def _prefix_length(family: Family, netmask: str) -> int:
-    """Return the mask's length; -1, which fits no wish, where it is not a prefix at all."""
+    """Return the mask's length; -1, which equals no desired value, if it is not contiguous."""
     if family is Family.IPV6:
         return int(netmask)
     bits = f"{int(IPv4Address(netmask)):032b}"
@@ -64,7 +64,7 @@ def _prefix_length(family: Family, netmask: str) -> int:
 
 
 def _options(words: list[str]) -> dict[str, str]:
-    """Pair every option with its value, which is empty for those that have none."""
+    """Map every option to its value; empty for options without one."""
     rest = iter(words)
     return {word: "" if word in _WITHOUT_VALUE else next(rest, "") for word in rest}
 
@@ -108,12 +108,12 @@ def _encapsulation(options: Mapping[str, str]) -> Encapsulation | None:
 
 
 def parse_table(text: str) -> dict[ServiceKey, VirtualService]:
-    """Read a whole table; thresholds come out as 0, as they are not printed.
+    """Parse a whole table; thresholds are 0, as they are not printed.
 
     Services of a protocol that IPVS does not balance are left out.
 
     Raises:
-        MalformedMessage: A line is not what ipvsadm prints.
+        MalformedMessage: A line is not in ipvsadm's format.
     """
     configs: dict[ServiceKey, VirtualServiceConfig] = {}
     destinations: dict[ServiceKey, dict[DestinationKey, DestinationConfig]] = {}

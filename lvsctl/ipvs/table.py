@@ -1,7 +1,7 @@
-"""The IPVS table in the kernel's own words: virtual services and their destinations.
+"""The IPVS table as the kernel has it: virtual services, destinations, and operations on them.
 
-A key says which one, a configuration what may be changed about it in place. Counters stand
-beside them and never inside, so that two tables are equal exactly when they forward alike.
+A key identifies an object, a configuration is what can be changed in place. Counters are separate
+values, so that two tables are equal exactly when they forward alike.
 
 Source: ``include/uapi/linux/ip_vs.h``.
 """
@@ -16,11 +16,11 @@ from lvsctl.net import Family, IPAddress, IpProtocol, family_of
 
 
 class ServiceFlag(enum.IntFlag):
-    """Flags of a virtual service (``IP_VS_SVC_F_*``) that may be asked for.
+    """Flags of a virtual service (``IP_VS_SVC_F_*``) that can be set.
 
-    PERSISTENT (0x1) is not among them, as :class:`Persistence` says it, nor HASHED (0x2),
-    which is the kernel's private mark. What SCHED1 and SCHED2 mean is the scheduler's affair:
-    fallback and port for both ``sh`` and ``mh``.
+    PERSISTENT (0x1) is left out, as :class:`Persistence` implies it, and so is HASHED (0x2), which
+    is internal to the kernel. SCHED1 to SCHED3 depend on the scheduler: for ``sh`` and ``mh``,
+    SCHED1 is fallback and SCHED2 is port.
     """
 
     ONE_PACKET = 0x04
@@ -59,10 +59,10 @@ class TunnelFlag(enum.IntFlag):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Encapsulation:
-    """What a tunnelled packet is wrapped in.
+    """The encapsulation of tunnelled packets.
 
     Attributes:
-        type: The kind of the outer header.
+        type: The kind of outer header.
         port: UDP port of GUE; 0 for the others.
         flags: Checksum options of GUE and GRE.
     """
@@ -79,7 +79,7 @@ class Encapsulation:
 
 @dataclass(frozen=True, slots=True)
 class AddressKey:
-    """A virtual service that is known by protocol, VIP and port."""
+    """A virtual service identified by protocol, VIP and port."""
 
     protocol: IpProtocol
     vip: IPAddress
@@ -92,18 +92,18 @@ class AddressKey:
 
     @property
     def sort_key(self) -> tuple[int, int, int, int]:
-        """A total order over all service keys: by family, address, protocol, port."""
+        """Key for a total order of all services: by family, address, protocol, port."""
         return (self.family, int(self.vip), self.protocol, self.port)
 
     def __hash__(self) -> int:
-        # ipaddress hashes by way of a hexadecimal string; tables of ten thousands feel that.
+        # ipaddress formats a hexadecimal string to hash, which is slow in large tables.
         return hash((int(self.vip), self.port))
 
     def __str__(self) -> str:
         return _address_key_text(self)
 
 
-@functools.lru_cache(maxsize=1024)  # said of every destination of a service
+@functools.lru_cache(maxsize=1024)  # formatted for every destination of a service
 def _address_key_text(key: AddressKey) -> str:
     host = f"[{key.vip}]" if key.family is Family.IPV6 else str(key.vip)
     return f"{key.protocol} {host}:{key.port}"
@@ -111,14 +111,14 @@ def _address_key_text(key: AddressKey) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FwmarkKey:
-    """A virtual service that is known by the firewall mark of its packets."""
+    """A virtual service identified by the firewall mark of its packets."""
 
     family: Family
     mark: int
 
     @property
     def sort_key(self) -> tuple[int, int, int, int]:
-        """A total order over all service keys: marks of a family come before its addresses."""
+        """Key for a total order of all services: marks come before addresses of the same family."""
         return (self.family, -1, 0, self.mark)
 
     def __str__(self) -> str:
@@ -130,12 +130,12 @@ ServiceKey = AddressKey | FwmarkKey
 
 @dataclass(frozen=True, slots=True)
 class Persistence:
-    """Clients of one network stay with one destination.
+    """Clients from the same network go to the same destination.
 
     Attributes:
-        timeout_s: How long after the last connection, in seconds.
-        prefix_length: Size of the client network, 32 or 128 for single clients.
-        engine: Name of a persistence engine (``sip``); empty for the client's address.
+        timeout_s: Seconds after the last connection until persistence ends.
+        prefix_length: Prefix length of the client network; 32 or 128 for single clients.
+        engine: Name of a persistence engine (``sip``); empty to use the client's address.
     """
 
     timeout_s: int
@@ -145,7 +145,7 @@ class Persistence:
 
 @dataclass(frozen=True, slots=True)
 class VirtualServiceConfig:
-    """What may be changed in place about a virtual service."""
+    """What can be changed in place about a virtual service."""
 
     scheduler: str
     flags: ServiceFlag = ServiceFlag(0)
@@ -159,7 +159,7 @@ class DestinationKey:
     Attributes:
         address: Address of the real server (RIP).
         port: Port at the real server. With the tunnel method packets keep the service's port
-            whatever is written here, so lvsctl always writes the service's; 0 under a mark.
+            whatever this says, so lvsctl sets it to the service's; 0 in firewall-mark services.
     """
 
     address: IPAddress
@@ -167,11 +167,11 @@ class DestinationKey:
 
     @property
     def sort_key(self) -> tuple[int, int, int]:
-        """A total order: by family, address, port."""
+        """Key for a total order: by family, address, port."""
         return (family_of(self.address), int(self.address), self.port)
 
     def __hash__(self) -> int:
-        # As that of AddressKey, for the same reason.
+        # For the same reason as in AddressKey.
         return hash((int(self.address), self.port))
 
     def __str__(self) -> str:
@@ -181,14 +181,15 @@ class DestinationKey:
 
 @dataclass(frozen=True, slots=True)
 class DestinationConfig:
-    """What may be changed in place about a destination.
+    """What can be changed in place about a destination.
 
     Attributes:
         weight: 0 (no new connections) to 65535.
-        forwarding: How packets reach it.
-        encapsulation: The outer header; only the tunnel method has one.
-        upper_threshold: No new connections above this many; 0 for no limit.
-        lower_threshold: New connections again below this many; 0 for three quarters of the upper.
+        forwarding: The forwarding method.
+        encapsulation: The outer header; None unless the method is tunnel.
+        upper_threshold: Number of connections above which it gets no new ones; 0 for no limit.
+        lower_threshold: Number of connections below which it gets new ones again; 0 for three
+            quarters of the upper threshold.
     """
 
     weight: int
@@ -203,7 +204,7 @@ _NO_DESTINATIONS: Mapping[DestinationKey, DestinationConfig] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class VirtualService:
-    """A virtual service with its destinations; their order is that of adding."""
+    """A virtual service with its destinations, in the order in which they are to be added."""
 
     config: VirtualServiceConfig
     destinations: Mapping[DestinationKey, DestinationConfig] = field(
@@ -216,7 +217,7 @@ IpvsTable = Mapping[ServiceKey, VirtualService]
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Idle times of connections, in seconds, for the whole network namespace."""
+    """Idle timeouts of connections in seconds, for the whole network namespace."""
 
     tcp_s: int
     tcp_fin_s: int
@@ -225,7 +226,7 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Counters since creation, and rates over the last seconds as the kernel estimates them."""
+    """Totals since creation, and the kernel's estimated rates."""
 
     connections: int = 0
     in_packets: int = 0
@@ -241,7 +242,7 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class DestinationCounters:
-    """Traffic of one destination, and its connections at this moment."""
+    """Traffic of one destination, and its current connections."""
 
     traffic: Traffic
     active_connections: int
@@ -259,7 +260,7 @@ class ServiceCounters:
 
 @dataclass(frozen=True, slots=True)
 class AddService:
-    """Create a virtual service without destinations. EEXIST where it exists."""
+    """Add a virtual service without destinations; EEXIST if it exists."""
 
     key: ServiceKey
     config: VirtualServiceConfig
@@ -270,7 +271,7 @@ class AddService:
 
 @dataclass(frozen=True, slots=True)
 class EditService:
-    """Change a virtual service in place. ENOENT (ESRCH in the kernel) where it is missing."""
+    """Change a virtual service in place; ESRCH if it does not exist."""
 
     key: ServiceKey
     config: VirtualServiceConfig
@@ -303,7 +304,7 @@ class AddDestination:
 
 @dataclass(frozen=True, slots=True)
 class EditDestination:
-    """Change a destination in place; its connections live on."""
+    """Change a destination in place; its connections are kept."""
 
     service: ServiceKey
     key: DestinationKey
@@ -326,7 +327,7 @@ class DeleteDestination:
 
 @dataclass(frozen=True, slots=True)
 class SetTimeouts:
-    """Set the idle times of connections."""
+    """Set the idle timeouts of connections; 0 leaves one unchanged."""
 
     timeouts: Timeouts
 
@@ -347,11 +348,11 @@ Operation = (
 
 
 def service_of(operation: Operation) -> ServiceKey | None:
-    """Return the virtual service that an operation belongs to, None for namespace-wide ones."""
+    """Return the virtual service that an operation is about, None if it is namespace-wide."""
     match operation:
-        case AddService(key=key) | EditService(key=key) | DeleteService(key=key):
-            return key
+        case AddDestination() | EditDestination() | DeleteDestination():  # most, so they are first
+            return operation.service
         case SetTimeouts():
             return None
         case _:
-            return operation.service
+            return operation.key

@@ -27,6 +27,7 @@ from lvsctl.netlink.messages import (
     Message,
     family_request,
     frame,
+    last_message,
     parse_ack,
     parse_family,
     parse_messages,
@@ -46,6 +47,7 @@ _BUFFER_BYTES = CHUNK_BYTES // _SMALLEST_MESSAGE_BYTES * _ERROR_IN_BUFFER_BYTES
 _RECEIVE_BYTES = 64 * 1024
 _ANSWER_TIMEOUT_S = 5  # for an answer that should be there already
 _DUMP_ATTEMPTS = 5
+_INTERRUPTED = f"{_DUMP_ATTEMPTS} dumps in a row were interrupted by changes"
 _MAX_SEQUENCE = 0x7FFFFFFF
 
 
@@ -66,12 +68,14 @@ class Dump:
     """The answers to one dump.
 
     Attributes:
+        datagrams: As they came, without the end of the dump where that came by itself.
         answers: Their payloads.
         single_pass: Whether all came in one datagram, which the kernel fills in one pass. Between
             datagrams it resumes by position: if an entry is deleted meanwhile, another that still
             exists may be left out.
     """
 
+    datagrams: Sequence[bytes]
     answers: list[bytes]
     single_pass: bool
 
@@ -141,26 +145,46 @@ class GenericNetlinkSocket:
             KernelError: It did not answer, or every attempt was interrupted.
         """
         for _ in range(_DUMP_ATTEMPTS):
-            dump, interrupted = self._dump_once(payload)
-            if not interrupted:
-                return dump
-        raise KernelError(f"{_DUMP_ATTEMPTS} dumps in a row were interrupted by changes")
+            datagrams = self.dump_datagrams(payload)
+            messages = [*chain.from_iterable(map(parse_messages, datagrams))]
+            if not any(message.flags & NLM_F_DUMP_INTR for message in messages):
+                answers = [each.payload for each in messages if each.type == self._family]
+                return Dump(datagrams, answers, single_pass=len(datagrams) <= 1)
+        raise KernelError(_INTERRUPTED)
 
-    def _dump_once(self, payload: bytes) -> tuple[Dump, bool]:
-        answers: list[bytes] = []
-        pieces = 0
-        interrupted = False
-        sequence = self._send([payload], NLM_F_DUMP)
-        for messages in self._answers(sequence):
-            found = [message.payload for message in messages if message.type == self._family]
-            answers += found
-            pieces += bool(found)
-            for message in messages:
-                interrupted = interrupted or bool(message.flags & NLM_F_DUMP_INTR)
-                _raise_if_refused(message)
-            if messages[-1].type == NLMSG_DONE:
-                return Dump(answers, single_pass=pieces <= 1), interrupted
-        raise AssertionError  # answers end by raising only
+    def dump_datagrams(self, payload: bytes) -> Sequence[bytes]:
+        """Send one request and return all its answers as they came, none of them decoded.
+
+        Messages may still be marked as interrupted by a change.
+
+        Raises:
+            RequestRefused: The kernel answered with an error.
+            KernelError: It did not answer, or every attempt was interrupted.
+        """
+        for _ in range(_DUMP_ATTEMPTS):
+            sequence = self._send([payload], NLM_F_DUMP)
+            datagrams, end = self._received_until_end(sequence)
+            _raise_if_refused(end)
+            if not end.flags & NLM_F_DUMP_INTR:
+                return datagrams
+        raise KernelError(_INTERRUPTED)
+
+    def _received_until_end(self, sequence: int) -> tuple[Sequence[bytes], Message]:
+        datagrams: list[bytes] = []
+        try:
+            while True:
+                datagram = self._socket.recv(_RECEIVE_BYTES)
+                at, end = last_message(datagram)
+                if end.sequence != sequence:
+                    continue
+                if end.type not in (NLMSG_DONE, NLMSG_ERROR):
+                    datagrams.append(datagram)
+                    continue
+                if at:
+                    datagrams.append(datagram)
+                return datagrams, end
+        except OSError as error:
+            raise KernelError(f"the kernel's answer over netlink was lost: {error}") from error
 
     def batch(self, payloads: Iterable[bytes]) -> list[Ack | None]:
         """Send many requests and return the kernel's answer to each, in the same order.

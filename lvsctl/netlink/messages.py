@@ -93,6 +93,27 @@ def parse_messages(datagram: bytes) -> Iterator[Message]:
         offset += padded(length)
 
 
+def last_message(datagram: bytes) -> tuple[int, Message]:
+    """Return the last message of a datagram, and where it begins, without decoding the others.
+
+    Raises:
+        MalformedMessage: A message's length does not fit.
+    """
+    at, following, size = 0, 0, len(datagram)
+    unpack = U32.unpack_from
+    while following < size:
+        if following + HEADER.size > size:
+            raise MalformedMessage("a netlink datagram ends within a header")
+        at = following
+        length: int = unpack(datagram, at)[0]
+        if length < HEADER.size or at + length > size:
+            raise MalformedMessage(f"a netlink message at byte {at} has length {length}")
+        following += (length + 3) & ~3
+    for message in parse_messages(datagram[at:]):
+        return at, message
+    raise MalformedMessage("a netlink datagram is empty")
+
+
 def parse_ack(message: Message) -> Ack:
     """Decode the payload of an NLMSG_ERROR or NLMSG_DONE.
 

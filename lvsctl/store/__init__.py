@@ -1,6 +1,6 @@
-"""What outlives the director: the farm (shared), and this director's own state and events.
+"""Persistence: the farm (shared by directors), and this director's own state and events.
 
-Here belong the interfaces of both, their implementations on a disk and in memory, and the form in
-which values are kept. What a change of the farm may be is decided elsewhere: a store refuses only
-what was judged by another state than its own.
+This package has the interfaces, their implementations on disk and in memory, and the format of
+stored values. Which changes are valid is decided elsewhere: a store refuses a commit only if it is
+based on another state than the store's.
 """

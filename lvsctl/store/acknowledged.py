@@ -1,8 +1,8 @@
-"""What a store has acknowledged, in a small file beside its database.
+"""Records the latest acknowledged commit of a store, in a small file beside the database.
 
-SQLite takes a damaged or missing journal for the end of the log and goes on with an older state,
-without a word. What is written here after each commit tells the two apart. It is not synchronised:
-it outlives a kill, and what a power cut takes of it only makes it say less.
+SQLite treats a damaged or missing journal as the end of the log and silently continues with an
+older state. The record, written after each commit, reveals that. It is not synced: it survives a
+kill, and if it is stale after a power cut, it only detects less.
 """
 
 import errno
@@ -20,16 +20,16 @@ import structlog
 from lvsctl.store.position import Position
 
 SIZE = 512
-"""One sector, which a disk writes whole."""
+"""One sector, which disks write atomically."""
 
 log = structlog.get_logger(__name__)
 
 
 class Acknowledged:
-    """The file of one store. It is for safety only: where the disk refuses it, less is known.
+    """The record of one store. Disk errors are logged and ignored, as the record is not essential.
 
     Args:
-        path: The file. Made where it is missing.
+        path: The file; created if missing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -39,7 +39,7 @@ class Acknowledged:
             self._file = FileIO(path, "r+", opener=_open)
 
     def read(self) -> tuple[Position, str] | None:
-        """Return the latest position with its commit's id; None where nothing tells."""
+        """Return the recorded position and commit id; None if there is no readable record."""
         content = b""
         with self._tolerated():
             content = os.pread(self._descriptor, SIZE, 0)
@@ -48,22 +48,22 @@ class Acknowledged:
         try:
             text, found = content.rstrip(b" \n").rsplit(b" ", 1)
             if int(found) != zlib.crc32(text):
-                raise ValueError("its checksum is another")
+                raise ValueError("wrong checksum")
             position, commit_id = json.loads(text)
             return Position(**position), str(commit_id)
         except (ValueError, TypeError) as error:
-            log.warning("note is unreadable", file=str(self._path), reason=str(error))
+            log.warning("unreadable record", file=str(self._path), reason=str(error))
             return None
 
     def write(self, position: Position, commit_id: str) -> None:
-        """Note a position that is acknowledged from now on."""
+        """Record a position that is being acknowledged."""
         text = json.dumps([asdict(position), commit_id]).encode()
         record = b"%s %d" % (text, zlib.crc32(text))
         with self._tolerated():
             os.pwrite(self._descriptor, record.ljust(SIZE - 1) + b"\n", 0)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._file:
             self._file.close()
 
@@ -78,7 +78,7 @@ class Acknowledged:
         try:
             yield
         except OSError as error:
-            log.warning("note is not kept", file=str(self._path), reason=error.strerror)
+            log.warning("record cannot be used", file=str(self._path), reason=error.strerror)
 
 
 def _open(path: str, _: int) -> int:

@@ -1,46 +1,46 @@
-"""The rows of the local state that hold the farm which was applied last."""
+"""The rows of the local state that hold the last applied farm."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from lvsctl.farm.objects import Kind, ObjectId
 from lvsctl.store.database import Database
-from lvsctl.store.digest import as_text, digest, moved
+from lvsctl.store.digest import digest, digest_text, updated_digest
 from lvsctl.store.documents import decode_object, encode_object
 from lvsctl.store.interface import Contents, Stored
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """What memory holds of a row."""
+class _RowState:
+    """What is cached about a row."""
 
     place: int
     digest: int
 
 
 class AppliedRows:
-    """Keeps one farm; what is written grows with what has changed.
+    """Keeps one farm; a write costs what has changed.
 
     Args:
-        database: Has the tables ``applied`` and ``applied_position``.
+        database: The database, with the tables ``applied`` and ``applied_position``.
 
     Raises:
-        ValueError: A row is not what lvsctl writes.
+        ValueError: A row is not valid.
         StoreError: It cannot be read.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._rows: dict[ObjectId, _Known] = {}
+        self._rows: dict[ObjectId, _RowState] = {}
         objects: dict[ObjectId, Stored] = {}
         rows = database.rows("applied")
         for row in rows:
             place, kind, name, revision, document = row
             object_id = ObjectId(Kind(kind), name)
-            self._rows[object_id] = _Known(place, digest(row))
+            self._rows[object_id] = _RowState(place, digest(row))
             objects[object_id] = Stored(decode_object(object_id.kind, document), revision)
         self.contents: Contents | None = None
-        """The farm; None before the first."""
+        """The farm; None if none was ever applied."""
         positions = database.rows("applied_position")
         if rows and not positions:
             raise ValueError("its table applied_position is empty")
@@ -51,10 +51,10 @@ class AppliedRows:
             self.contents = Contents(farm_id, epoch, revision, objects)
 
     def replace(self, contents: Contents) -> None:
-        """Write what differs, durably and at once.
+        """Write the differences, durably, in one transaction.
 
         Raises:
-            StoreError: The disk refuses it; what was kept before stays.
+            StoreError: The disk failed; the previous farm is kept.
         """
         known = self.contents.objects if self.contents else {}
         before = self._rows
@@ -67,7 +67,7 @@ class AppliedRows:
             for document in [encode_object(key.kind, each.value)]
         }
         after = {
-            key: _Known(place, digest(rows[key])) if key in rows else before[key]
+            key: _RowState(place, digest(rows[key])) if key in rows else before[key]
             for key, place in places.items()
         }
         position = (0, contents.farm_id, contents.epoch, contents.revision, _digest(after))
@@ -80,7 +80,7 @@ class AppliedRows:
         self.contents = replace(contents, objects=dict(contents.objects))
 
     def _placed(self, contents: Contents) -> dict[ObjectId, int]:
-        """Give every object a place in its order; those that have one keep it where they can."""
+        """Assign ascending places in the order of objects; they keep theirs if possible."""
         places: dict[ObjectId, int] = {}
         last = 0
         for object_id in contents.objects:
@@ -89,5 +89,5 @@ class AppliedRows:
         return places
 
 
-def _digest(rows: Mapping[ObjectId, _Known]) -> str:
-    return as_text(moved(0, added=sum(known.digest for known in rows.values())))
+def _digest(rows: Mapping[ObjectId, _RowState]) -> str:
+    return digest_text(updated_digest(0, added=sum(known.digest for known in rows.values())))

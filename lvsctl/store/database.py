@@ -1,8 +1,8 @@
-"""One SQLite file of lvsctl: made whole, locked, checked, written all or nothing.
+"""One SQLite file: created atomically, locked, checked, and written in transactions.
 
-Both the store and the local state keep their rows in such a file, so what a disk can do to them
-is dealt with here, once. A file appears under its name only when it is complete, so that one
-which is empty or lacks its tables is always damage and never a beginning.
+Store, local state and event log all keep their rows in such a file, so disk errors and damage are
+handled here once. A file gets its name only when it is complete, so that a file that is empty or
+lacks tables is always damaged, and never a new one.
 """
 
 import os
@@ -20,7 +20,7 @@ from lvsctl.store.digest import Row, checksum
 from lvsctl.store.lock import take_lock
 
 _META = {"meta": "key TEXT PRIMARY KEY, value TEXT NOT NULL"}
-# Our statements are right, so where SQLite finds fault with one (ERROR), the file is not.
+# lvsctl's statements are valid, so if SQLite rejects one (SQLITE_ERROR), the file is damaged.
 _DAMAGED = {
     sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_NOTADB,
@@ -29,28 +29,28 @@ _DAMAGED = {
 }
 _CURES = {
     sqlite3.SQLITE_FULL: "free some space there",
-    sqlite3.SQLITE_IOERR: "look for errors of the disk in the kernel's log, and for free space",
+    sqlite3.SQLITE_IOERR: "look for disk errors in the kernel's log, and check for free space",
     sqlite3.SQLITE_READONLY: "make the file and its folder writable for this user",
     sqlite3.SQLITE_PERM: "make the file and its folder writable for this user",
     sqlite3.SQLITE_CANTOPEN: "make the file and its folder readable and writable for this user",
-    sqlite3.SQLITE_BUSY: "end the other process that works on the file",
+    sqlite3.SQLITE_BUSY: "end the other process that uses the file",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """What a database file holds.
+    """The schema of a database file.
 
     Attributes:
         what: Its purpose, for messages.
-        application_id: Mark in the file's header that tells this format from any other.
-        version: Of the tables; a file with a higher one is refused.
-        tables: Name and columns of each; a checksum over each row is kept beside them.
-        cure: What to do about a damaged file, for a person; never what would take traffic away.
-        since: The version in which a table came, for those that the first did not have.
-        older: All tables of an older version, where this one has others in their place.
-        upgrade: Fills the tables that came in place of others, before those are dropped.
-        read_in_part: Tables without a limit, of which opening the file checks nothing.
+        application_id: SQLite's application id of this format.
+        version: Version of the schema; files with a higher one are refused.
+        tables: Columns of each table, by name; a column with a checksum of the row is added.
+        cure: How to recover from a damaged file, for messages; nothing that affects traffic.
+        since: The version that introduced a table, for tables that version 1 did not have.
+        older: All tables of an older version, if this version replaces them.
+        upgrade: Fills the tables that replace those of an older version, before these are dropped.
+        read_in_part: Unbounded tables, which are not checked when the file is opened.
     """
 
     what: str
@@ -64,7 +64,7 @@ class Format:
     read_in_part: frozenset[str] = frozenset()
 
     def statements(self, version: int) -> Mapping[str, str]:
-        """Return the statement that makes each table of a version."""
+        """Return the statement that creates each table of a version."""
         tables = self.older.get(version, self.tables)
         return {
             table: f"CREATE TABLE {table} (checksum INTEGER NOT NULL, {columns})"
@@ -74,18 +74,18 @@ class Format:
 
 
 class Database:
-    """An open file, held by one process and used by the thread that opened it.
+    """An open file, locked by one process and used by the thread that opened it.
 
     Args:
-        path: The file. It and its folder are made where they are missing.
-        form: What it holds.
-        meta: First entries of the table ``meta`` of a new file.
-        rows: First rows of its other tables.
+        path: The file; it and its folder are created if missing.
+        form: Its schema.
+        meta: Initial entries of the table ``meta``.
+        rows: Initial rows of other tables.
 
     Raises:
-        StoreCorrupt: The file is damaged, or is something else.
+        StoreCorrupt: The file is damaged, or is another kind of file.
         StoreTooNew: A newer lvsctl wrote it.
-        StoreError: The disk refuses, or another process holds the file.
+        StoreError: The disk failed, or another process has locked the file.
     """
 
     def __init__(
@@ -110,27 +110,27 @@ class Database:
             raise
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file and release its lock."""
         with self._translated():
             self._connection.close()
             self._lock.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make everything that is written inside durable at once, or nothing of it."""
+        """Make all writes in the block durable, or none of them."""
         with self._translated():
-            self._check_place()
+            self._check_identity()
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
                 self._connection.execute("COMMIT")
             finally:
-                # Some failures of the disk have ended the transaction already, others have not.
+                # Some disk errors have already ended the transaction, others have not.
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
 
     def write(self, table: str, rows: Iterable[Row]) -> None:
-        """Write rows, given without their checksum; one with a present primary key replaces."""
+        """Insert rows, given without checksums; replace those with the same primary key."""
         _write(self._connection, table, rows)
 
     def delete(self, sql: str, *values: str | int) -> None:
@@ -138,21 +138,21 @@ class Database:
         self._connection.execute(sql, values)
 
     def query(self, sql: str, *values: str | int) -> Sequence[Row]:
-        """Return the rows of an SQL statement."""
+        """Return the result rows of an SQL statement."""
         with self._translated():
             return self._connection.execute(sql, values).fetchall()
 
     def rows(self, table: str, clause: str = "ORDER BY rowid", *values: str | int) -> Sequence[Row]:
-        """Return rows of a table, all in the order of writing or those of an SQL clause.
+        """Return the rows of a table: all of them in insertion order, or as an SQL clause says.
 
         Raises:
-            StoreCorrupt: A row is not as it was written.
+            StoreCorrupt: A row's checksum is wrong.
         """
         return list(self.each(table, clause, *values))
 
     def each(self, table: str, clause: str = "ORDER BY rowid", *values: str | int) -> Iterator[Row]:
-        """Yield what :meth:`rows` returns, for a table that is too long for memory."""
-        query = f"SELECT * FROM {table} {clause}"  # noqa: S608 - our own words
+        """Like :meth:`rows`, as an iterator, for tables too large for memory."""
+        query = f"SELECT * FROM {table} {clause}"  # noqa: S608 - constants of lvsctl
         with self._translated():
             for found, *cells in self._connection.execute(query, values):
                 row = tuple(cells)
@@ -164,7 +164,7 @@ class Database:
         """Return an entry of the table ``meta``.
 
         Raises:
-            StoreCorrupt: It is not there, or not as it was written.
+            StoreCorrupt: It is missing, or its checksum is wrong.
         """
         entries: dict[str, str] = dict(self.rows("meta"))
         if key not in entries:
@@ -172,29 +172,29 @@ class Database:
         return entries[key]
 
     def corrupt(self, cause: object) -> Never:
-        """Refuse the file.
+        """Report the file as damaged.
 
         Raises:
             StoreCorrupt: Always.
         """
         raise StoreCorrupt(
-            f"{self._path}: {self._form.what} is damaged: {cause}. What the kernel forwards stays "
-            f"as it is. {self._form.cure}"
+            f"{self._path}: {self._form.what} is damaged: {cause}. Forwarding in the kernel is "
+            f"not affected. {self._form.cure}"
         )
 
     def check_writable(self) -> None:
-        """Write what is there already, durably.
+        """Durably write something that changes nothing.
 
         Raises:
-            StoreError: The disk refuses it.
+            StoreError: The disk failed.
         """
         with self.transaction():
             self.write("meta", [("written_by", version("lvsctl"))])
 
-    def _check_place(self) -> None:
-        """Refuse to write a file that nobody would find again.
+    def _check_identity(self) -> None:
+        """Refuse to write if the open file is no longer the one at its path.
 
-        Another process could have opened what is under its name now.
+        Nobody would find it again, and another process may use the file that is there now.
         """
         try:
             found = _identity(self._path)
@@ -203,15 +203,15 @@ class Database:
         if found != self._identity:
             raise StoreError(
                 f"{self._path} is not the file that this process ({os.getpid()}) has open: it or "
-                "its folder was moved or replaced; nothing was stored. Move it back, or end this "
-                "process and start it with the --state-dir that is meant"
+                "its folder was moved or replaced; nothing was stored. Move it back, or restart "
+                "this process with the right --state-dir"
             )
 
     def _create(self, rows: Mapping[str, Sequence[Row]]) -> None:
-        """Make the file under another name, and rename it once it is complete on the disk."""
+        """Create the file under another name, and rename it once it is complete and on disk."""
         journal = self._path.with_name(self._path.name + "-wal")
         if journal.exists():
-            self.corrupt(f"its journal {journal.name} is there, the file itself is not")
+            self.corrupt(f"its journal {journal.name} exists, but the file itself does not")
         unfinished = self._path.with_name(self._path.name + ".new")
         unfinished.unlink(missing_ok=True)
         with closing(sqlite3.connect(unfinished, isolation_level=None)) as connection:
@@ -240,9 +240,9 @@ class Database:
         )
 
     def _prepare(self) -> None:
-        """Check the file that was opened, and bring it to this version."""
+        """Check the opened file, and upgrade it to this version."""
         try:
-            # Without it SQLite needs a file of shared memory, for which a full disk has no room.
+            # Otherwise SQLite needs a shared-memory file, which cannot be created on a full disk.
             self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             found = self._check()
             self._connection.execute("PRAGMA journal_mode = WAL")
@@ -254,7 +254,7 @@ class Database:
             raise
 
     def _upgrade(self, found: int) -> None:
-        """Give a file of an older version the tables of this one, all at once."""
+        """Convert a file of an older version, in one transaction."""
         old, new = self._form.statements(found), self._form.statements(self._form.version)
         with self.transaction():
             for table in new.keys() - old.keys():
@@ -267,23 +267,23 @@ class Database:
             self._connection.execute(f"PRAGMA user_version = {self._form.version}")
 
     def _check(self) -> int:
-        """Refuse a file that is not ours or not whole, and return its version."""
+        """Refuse a file of another kind or a damaged one; return its version."""
         (application_id,) = self._connection.execute("PRAGMA application_id").fetchone()
         if application_id != self._form.application_id:
-            self.corrupt("it is no file of lvsctl, or one of another purpose")
+            self.corrupt("it was not written by lvsctl, or is another of its files")
         (found,) = self._connection.execute("PRAGMA user_version").fetchone()
         writer = self.meta("written_by")
         if found > self._form.version:
             raise StoreTooNew(
                 f"{self._path}: {self._form.what} has format {found}, written by lvsctl {writer}; "
-                f"this is lvsctl {version('lvsctl')}, which knows format {self._form.version}. "
-                "Install that version again, or restore a copy from before the upgrade"
+                f"this is lvsctl {version('lvsctl')}, which supports format {self._form.version}. "
+                "Install the newer version again, or restore a backup from before the upgrade"
             )
         statements = self._connection.execute(
             "SELECT name, sql FROM sqlite_schema WHERE type = 'table'"
         )
         if dict(statements) != self._form.statements(found):
-            self.corrupt("its tables are not as they were made")
+            self.corrupt("its tables were altered")
         for what in self._checked_tables(found):
             for (finding,) in self._connection.execute(f"PRAGMA integrity_check({what})"):
                 if finding != "ok":
@@ -291,20 +291,20 @@ class Database:
         return int(found)
 
     def _checked_tables(self, found: int) -> Iterable[str]:
-        """Return what to check the structure of: everything, or all tables that have a limit."""
+        """Return the arguments for integrity_check: the whole file, or all bounded tables."""
         if not self._form.read_in_part:
             return ("1",)
         return self._form.statements(found).keys() - self._form.read_in_part
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        """Turn what SQLite and the file system raise into lvsctl's errors."""
+        """Translate errors of SQLite and the file system to lvsctl's."""
         try:
             yield
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", None)
             if code is None and isinstance(error, sqlite3.OperationalError):
-                self.corrupt(error)  # text that is not UTF-8: the one such error without a code
+                self.corrupt(error)  # text that is not UTF-8: the only such error without a code
             if code is not None and code & 0xFF in _DAMAGED:
                 self.corrupt(error)
             cure = _CURES.get(code & 0xFF) if code is not None else None
@@ -318,18 +318,18 @@ class Database:
 
 
 def _write(connection: sqlite3.Connection, table: str, rows: Iterable[Row]) -> None:
-    """Write rows one after the other, so that a long text need not outlast its own row."""
+    """Write rows lazily, so that only one row at a time has to be in memory."""
     following = iter(rows)
     first = next(following, None)
     if first is not None:
         marks = ",".join("?" * (1 + len(first)))
         connection.executemany(
-            f"INSERT OR REPLACE INTO {table} VALUES ({marks})",  # noqa: S608 - our own name
+            f"INSERT OR REPLACE INTO {table} VALUES ({marks})",  # noqa: S608 - a constant of lvsctl
             ((checksum(row), *row) for row in chain([first], following)),
         )
 
 
 def _identity(path: Path) -> tuple[int, int]:
-    """Return what tells a file from every other, whatever its name."""
+    """Return device and inode of a file."""
     found = path.stat()
     return found.st_dev, found.st_ino

@@ -1,11 +1,11 @@
-"""Checksums over rows: SQLite guards its own structure, not what the cells hold."""
+"""Checksums over rows: SQLite checks the structure of its file, not the contents of cells."""
 
 import zlib
 from hashlib import blake2b
 from typing import Any
 
 Row = tuple[Any, ...]
-"""Cells of a row: str, int, bytes or None, as its table says."""
+"""Cells of a row: str, int, bytes or None."""
 
 _MODULUS = 2**256
 
@@ -16,18 +16,18 @@ def checksum(row: Row) -> int:
 
 
 def digest(row: Row) -> int:
-    """Return a row's part in the digest of a table."""
+    """Return a row's contribution to the digest of its table."""
     return int.from_bytes(blake2b(ascii(row).encode(), digest_size=32).digest())
 
 
-def moved(total: int, *, added: int = 0, removed: int = 0) -> int:
-    """Return the digest of a table after rows came and went.
+def updated_digest(total: int, *, added: int = 0, removed: int = 0) -> int:
+    """Return the digest of a table after rows were added and removed.
 
-    It is the sum of the rows' digests, so that keeping it costs what changes, in any order.
+    It is the sum of the rows' digests, so it can be updated row by row, in any order.
     """
     return (total + added - removed) % _MODULUS
 
 
-def as_text(total: int) -> str:
-    """Write the digest of a table in 64 hexadecimal digits."""
+def digest_text(total: int) -> str:
+    """Return the digest of a table as 64 hexadecimal digits."""
     return f"{total:064x}"

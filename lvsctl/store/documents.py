@@ -8,6 +8,7 @@ what somebody stored. Reading is strict, since what does not fit was not written
 import enum
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from datetime import datetime
 from functools import partial
 from ipaddress import (
@@ -17,14 +18,17 @@ from ipaddress import (
     IPv6Interface,
     ip_interface,
 )
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import cattrs
+from cattrs.gen import make_dict_structure_fn
 from cattrs.strategies import configure_tagged_union
 
 from lvsctl.events import RecordedEvent
+from lvsctl.farm.access import Token
 from lvsctl.farm.checks import Request
-from lvsctl.farm.model import Pool, Service, Settings
+from lvsctl.farm.model import Pool, RealServer, Service, Settings
 from lvsctl.farm.objects import Directors, Kind, StoredObject
 from lvsctl.farm.status import Agent, Override
 from lvsctl.farm.tunnels import Tunnel
@@ -32,7 +36,9 @@ from lvsctl.health.marks import ProbeMark, TunnelPath
 from lvsctl.health.target import ProbeId
 from lvsctl.health.verdict import KeptVerdict
 from lvsctl.ipvs.table import ServiceKey
-from lvsctl.net import parse_address
+from lvsctl.net import address_text, parse_address
+from lvsctl.reasons.documents import read_reason, reason_document
+from lvsctl.reasons.reason import Reason
 from lvsctl.store.interface import HostClaim, Mode
 
 T = TypeVar("T")
@@ -47,6 +53,7 @@ TYPES: Mapping[Kind, type[StoredObject]] = {
     Kind.SETTINGS: Settings,
     Kind.OVERRIDE: Override,
     Kind.AGENT: Agent,
+    Kind.TOKEN: Token,
 }
 
 
@@ -156,8 +163,14 @@ def decode_kept_verdict(text: str) -> KeptVerdict:
     Raises:
         UnreadableDocument: It is none.
     """
-    verdict: KeptVerdict = _decode(text, KeptVerdict)
+    verdict: KeptVerdict = _decode(text, KeptVerdict, _verdict_with_codes)
     return verdict
+
+
+def _verdict_with_codes(document: dict[str, Any]) -> None:
+    """Give a verdict that was kept with one reason, as text, a list of reasons."""
+    if "reason" in document:
+        document["reasons"] = [document.pop("reason")]
 
 
 def encode_mode(mode: Mode) -> str:
@@ -194,11 +207,16 @@ def _encode(value: object) -> str:
     return _JSON.encode(_CONVERTER.unstructure(value))
 
 
-def _decode(text: str, form: Any) -> Any:  # noqa: ANN401 - cattrs' own signature; typed above
+def _decode(
+    text: str,
+    form: Any,  # noqa: ANN401 - cattrs' own signature; typed above
+    upgrade: Callable[[dict[str, Any]], None] = lambda _: None,
+) -> Any:  # noqa: ANN401
     try:
         document = json.loads(text)
         if not isinstance(document, dict):
             raise UnreadableDocument(f"{text[:40]!r} is no JSON object")
+        upgrade(document)
         return _CONVERTER.structure(document, form)
     except cattrs.BaseValidationError as error:
         reasons = cattrs.transform_error(error, format_exception=_why)
@@ -220,9 +238,11 @@ def _converter() -> cattrs.Converter:
     converter.register_unstructure_hook(enum.IntEnum, _name_of)
     converter.register_structure_hook(enum.IntFlag, _flags_by_name)
     converter.register_unstructure_hook(enum.IntFlag, _names_of)
-    for address in (IPv4Address, IPv6Address, IPv4Interface, IPv6Interface):
-        converter.register_unstructure_hook(address, str)
-    converter.register_unstructure_hook(IPv4Address | IPv6Address, str)
+    for address in (IPv4Address, IPv6Address):
+        converter.register_unstructure_hook(address, address_text)
+    for interface in (IPv4Interface, IPv6Interface):
+        converter.register_unstructure_hook(interface, str)
+    converter.register_unstructure_hook(IPv4Address | IPv6Address, address_text)
     converter.register_structure_hook(
         IPv4Address | IPv6Address, lambda text, _: parse_address(_exactly(text, str))
     )
@@ -240,11 +260,8 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook(
         datetime, lambda text, _: datetime.fromisoformat(_exactly(text, str))
     )
-    converter.register_structure_hook_func(
-        lambda form: _origin(form) in (tuple, frozenset),
-        lambda values, form: _origin(form)(
-            converter.structure(value, form.__args__[0]) for value in _exactly(values, list)
-        ),
+    converter.register_structure_hook_factory(
+        lambda form: _origin(form) in (tuple, frozenset), partial(_reader_of_several, converter)
     )
     converter.register_unstructure_hook_factory(
         lambda form: _origin(form) is tuple, partial(_writer_of_tuples, converter)
@@ -253,13 +270,50 @@ def _converter() -> cattrs.Converter:
         lambda form: _origin(form) is frozenset,
         lambda values: sorted(map(converter.unstructure, values), key=json.dumps),
     )
+    converter.register_unstructure_hook(Reason, reason_document)
+    converter.register_structure_hook(Reason, lambda document, _: read_reason(document))
     configure_tagged_union(
         Request,
         converter,
         tag_name="kind",
         tag_generator=lambda form: form.__name__.removesuffix("Request").lower(),
     )
+    converter.register_structure_hook(RealServer, _reader_of_real_servers(converter))
     return converter
+
+
+def _reader_of_real_servers(
+    converter: cattrs.Converter,
+) -> Callable[[object, type[RealServer]], RealServer]:
+    """Return what reads servers, of which a farm has tens of thousands.
+
+    What is not as they are usually written is left to cattrs, which also says what is wrong.
+    """
+    read_any = make_dict_structure_fn(RealServer, converter)
+    names = [field.name for field in fields(RealServer)]
+    fields_of = itemgetter(*names)
+
+    def read(document: Any, form: type[RealServer]) -> RealServer:  # noqa: ANN401 - any JSON
+        try:
+            name, address, weight, upper, lower, tunnel = fields_of(document)
+            usual = type(weight) is type(upper) is type(lower) is int and type(name) is str
+            if usual and tunnel is None and len(document) == len(names):
+                return RealServer(name, parse_address(address), weight, upper, lower)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            pass
+        return read_any(document, form)
+
+    return read
+
+
+def _reader_of_several(
+    converter: cattrs.Converter,
+    form: Any,  # noqa: ANN401 - typing has no type for types
+) -> Callable[[object, object], tuple[object, ...] | frozenset[object]]:
+    """Return what reads tuples or sets of one type, which is looked up once, not for each value."""
+    origin, kind = _origin(form), form.__args__[0]
+    read = converter.get_structure_hook(kind)
+    return lambda values, _: origin([read(value, kind) for value in _exactly(values, list)])
 
 
 def _writer_of_tuples(

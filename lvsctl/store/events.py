@@ -1,4 +1,4 @@
-"""The history of events, kept over restarts."""
+"""Persistent storage of events."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -20,58 +20,58 @@ FORMAT = Format(
     application_id=0x4C56_5365,
     version=1,
     tables={"events": "id INTEGER PRIMARY KEY, document TEXT NOT NULL"},
-    cure="The history begins anew; nothing else depends on it",
+    cure="A new history is begun; nothing else depends on it",
 )
 
 
 class EventLog(Protocol):
-    """Keeps events until they are forgotten; an instance belongs to the thread that made it."""
+    """Stores events; an instance belongs to the thread that created it."""
 
     def load(self) -> Sequence[RecordedEvent]:
-        """Return the events that are kept, the oldest first."""
+        """Return the stored events, oldest first."""
         ...
 
     def append(self, events: Sequence[RecordedEvent], forget: Collection[int] = ()) -> None:
-        """Keep events, durably, in place of others; their ids follow on those before.
+        """Durably store new events and delete others, in one transaction.
 
         Args:
-            events: The new ones.
-            forget: Ids of those to forget; one that is not kept is no error.
+            events: New events, with ids above all earlier ones.
+            forget: Ids of events to delete; unknown ids are ignored.
 
         Raises:
-            StoreError: The disk failed; all is as before.
+            StoreError: The disk failed; nothing has changed.
         """
         ...
 
     def close(self) -> None:
-        """Let go of the disk."""
+        """Close files."""
         ...
 
 
 class SqliteEventLog:
-    """The history in a file of its own, so that it is never in the way of the farm's.
+    """Events in an SQLite file of their own, so that they never affect the farm's store.
 
     Args:
-        path: The file, ``events.db`` in the state folder. Made where it is missing.
+        path: The file, ``events.db`` in the state folder; created if missing.
 
     Raises:
-        StoreCorrupt: The file is damaged, or is something else.
+        StoreCorrupt: The file is damaged, or is another kind of file.
         StoreTooNew: A newer lvsctl wrote it.
-        StoreError: The disk refuses, or another process holds the file.
+        StoreError: The disk failed, or another process has locked the file.
     """
 
     def __init__(self, path: Path) -> None:
         self._database = Database(path, FORMAT, {})
 
     def load(self) -> Sequence[RecordedEvent]:
-        """Return the events that are kept, the oldest first."""
+        """Return the stored events, oldest first."""
         try:
             return [decode_event(document) for _, document in self._database.rows("events")]
         except ValueError as error:
             self._database.corrupt(error)
 
     def append(self, events: Sequence[RecordedEvent], forget: Collection[int] = ()) -> None:
-        """Keep events in place of others."""
+        """Store new events and delete others."""
         if not events and not forget:
             return
         with self._database.transaction():
@@ -80,39 +80,39 @@ class SqliteEventLog:
             self._database.write("events", [(each.id, encode_event(each)) for each in events])
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._database.close()
 
 
 class MemoryEventLog:
-    """The history without a disk, gone with the process."""
+    """Events in memory, lost when the process ends."""
 
     def __init__(self) -> None:
         self._documents: dict[int, str] = {}
 
     def load(self) -> Sequence[RecordedEvent]:
-        """Return the events that are kept, the oldest first."""
+        """Return the stored events, oldest first."""
         return [decode_event(document) for document in self._documents.values()]
 
     def append(self, events: Sequence[RecordedEvent], forget: Collection[int] = ()) -> None:
-        """Keep events in place of others."""
+        """Store new events and delete others."""
         for number in forget:
             self._documents.pop(number, None)
         self._documents |= {each.id: encode_event(each) for each in events}
 
     def close(self) -> None:
-        """Keep nothing open."""
+        """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedHistory:
-    """A history that is ready for use, whatever was on the disk.
+    """An event log that can be used, whatever state the disk is in.
 
     Attributes:
-        log: Where events are kept.
-        recorded: Those that are kept already.
-        lost: What became of an older history that cannot be used; empty where none was lost.
-        durable: Events outlive the process.
+        log: The log.
+        recorded: Events that are stored already.
+        lost: What happened to an earlier log that cannot be read; empty if there was none.
+        durable: Whether events survive a restart.
     """
 
     log: EventLog
@@ -122,10 +122,10 @@ class OpenedHistory:
 
 
 def open_history(path: Path, now: Callable[[], datetime]) -> OpenedHistory:
-    """Open the history in a file; nothing that is wrong with it is in a director's way.
+    """Open the event log; no damage to it keeps a director from starting.
 
-    A damaged file is set aside, and a new one begun. Where the disk refuses even that, the
-    history is in memory alone.
+    A damaged file is renamed and a new one is created. If that fails too, events are kept in
+    memory only.
     """
     try:
         return _opened(path)
@@ -139,12 +139,12 @@ def open_history(path: Path, now: Callable[[], datetime]) -> OpenedHistory:
     except (OSError, StoreError) as error:
         return _in_memory(f"{reason} It cannot be set aside either: {error}")
     log.error("the history of events was set aside", file=str(aside), reason=reason)
-    lost = f"the history of events could not be read and begins anew; what was there is {aside}"
+    lost = f"the history of events could not be read and begins anew; the old file is {aside}"
     return OpenedHistory(opened.log, lost=lost)
 
 
 def _in_memory(reason: str) -> OpenedHistory:
-    lost = f"events are kept in memory alone, until the director is started again: {reason}"
+    lost = f"events are kept in memory only, until the director is restarted: {reason}"
     return OpenedHistory(MemoryEventLog(), lost=lost, durable=False)
 
 
@@ -158,7 +158,7 @@ def _opened(path: Path) -> OpenedHistory:
 
 
 def _set_aside(path: Path, now: datetime) -> Path:
-    """Rename a database with its journal, and return the new name."""
+    """Rename a database and its journal; return the new name."""
     aside = path.with_name(f"{path.name}.damaged-{now:%Y%m%dT%H%M%SZ}")
     for suffix in ("", "-wal", "-shm"):
         found = path.with_name(path.name + suffix)

@@ -1,8 +1,8 @@
-"""A store whose contents are an order only where they follow what was applied last.
+"""A store that is followed only if its contents succeed the farm that was applied last.
 
-A disk may lose a file or go back to an older one, and a person may put another in its place.
-None of that says that a service should go. So a director remembers which farm it has applied, and
-goes on with that one until a person decides.
+A file may be lost, revert to an older state, or be replaced by another. None of that means that
+services should be removed. So a director remembers the farm that it has applied, and continues with
+it until the operator decides.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,25 +13,25 @@ import structlog
 
 from lvsctl.errors import StoreError, StoreNotAccepted
 from lvsctl.farm.objects import Changes, ObjectId
-from lvsctl.store.commits import Batch, Commit, Reload
+from lvsctl.store.commits import AuditRecord, Batch, Commit, Reload
 from lvsctl.store.interface import Contents, Store
 from lvsctl.store.position import Position
 from lvsctl.store.recovery import Recovery, advice, recover, recovery_code, why_not_followed
 
 EMPTY = Contents("", 0, 0, {})
-"""What is known where neither the store nor the local state can be read."""
+"""Stands for an unknown farm, if neither the store nor the local state can be read."""
 
 log = structlog.get_logger(__name__)
 
 
 class GuardedStore:
-    """A store, or what was applied last in its place; lives in the store's thread.
+    """A store, or in its place the farm that was applied last. Used in the store's thread.
 
     Args:
-        store: The store; None where it cannot be opened.
-        unusable: Why it cannot; empty where it can.
-        applied: The farm that was applied last; None where that is not known.
-        recovery: What a person decided; None where nobody did.
+        store: The store; None if it cannot be opened.
+        unusable: Why it cannot be opened; empty if it can.
+        applied: The farm that was applied last; None if unknown.
+        recovery: The operator's decision; None if there is none.
     """
 
     def __init__(
@@ -45,9 +45,9 @@ class GuardedStore:
         self._followed = applied
         self._position = applied.position if applied else EMPTY.position
         self.begun = ""
-        """Which epoch a person has begun at this start; empty where nobody has."""
+        """The epoch that the operator began with this start, in words; empty if none."""
         self.refusal = ""
-        """Why the store is not followed, and the cure; empty where it is."""
+        """Why the store is not followed, and the cure; empty if it is."""
         if store is None:
             self._refuse(unusable)
             return
@@ -58,19 +58,19 @@ class GuardedStore:
 
     @property
     def is_blind(self) -> bool:
-        """Whether no farm is known at all, so that nothing may be written to the kernel."""
+        """Whether no farm is known at all, so that the kernel must not be written."""
         return bool(self.refusal) and self._followed is None
 
     def _judge(self, store: Store, recovery: Recovery | None) -> None:
         found = store.load()
-        # Where nothing is remembered, what a store has left is all that is known of the farm.
+        # With no applied farm to compare with, the store's contents are all that is known.
         applied = self._followed or replace(found, lost=None)
         why = why_not_followed(found, applied)
         if why:
             code = recovery_code(found, applied)
             if recovery is None or recovery.code != code:
                 if recovery:
-                    log.error("the code is of another store", given=recovery.code, needed=code)
+                    log.error("recovery code of another store", given=recovery.code, needed=code)
                 self._followed = applied
                 self._refuse(
                     f"the store (farm.db) is not followed: {why}. It is at {found.position}. "
@@ -85,8 +85,8 @@ class GuardedStore:
     def _refuse(self, why: str) -> None:
         if self._followed is None:
             goes_on = (
-                "Which farm was applied last is not known either. The director only observes: the "
-                "kernel stays as it is, and writes are refused."
+                "The farm that was applied last is not known either. The director only observes: "
+                "the kernel stays as it is, and writes are refused."
             )
         else:
             goes_on = (
@@ -112,18 +112,18 @@ class GuardedStore:
         by: str,
         commit_id: str,
     ) -> int:
-        """Store changes where the store is followed."""
+        """Commit to a store that is followed."""
         store = self._accepted()
         revision = store.commit(changes, base=base, expect=expect, by=by, commit_id=commit_id)
         self._position = replace(base, revision=revision)
         return revision
 
     def find_commit(self, commit_id: str, base: Position) -> int | None:
-        """Return the revision that a commit made; one that was refused has made none."""
+        """Return the revision that a commit created; None if the store is not followed."""
         return None if self.refusal else self._accepted().find_commit(commit_id, base)
 
     def changes_after(self, position: Position, limit: int) -> Batch | Reload:
-        """Return what was committed after a position; nothing of a store that went back."""
+        """Return the commits after a position; none of a store that reverted to an older state."""
         if self._store is None or self.refusal:
             return ()
         found = self._store.changes_after(position, limit)
@@ -136,34 +136,38 @@ class GuardedStore:
         if there.holds(self._position):
             return found
         self._refuse(
-            f"the store (farm.db) is not followed any more: it has come to {there}. End the "
-            "director, put the file back that it has worked on, and start it again."
+            f"the store (farm.db) is not followed any more: it is at {there} now. Stop the "
+            "director, put back the file that it was using, and start it again."
         )
         return ()
 
     def subscribe(self, announce: Callable[[], None]) -> Callable[[], None]:
-        """Have a function called whenever somebody has committed."""
+        """Call a function after every commit."""
         return self._store.subscribe(announce) if self._store else lambda: None
 
     def history(self, limit: int, before: int | None = None) -> Sequence[Commit]:
-        """Return the latest commits of a store that is followed."""
+        """Return the latest commits, none of a store that is not followed."""
         return () if self.refusal else self._accepted().history(limit, before)
 
+    def audit(self, limit: int, before: int | None = None) -> Sequence[AuditRecord]:
+        """Return who made the latest commits, newest first."""
+        return () if self.refusal else self._accepted().audit(limit, before)
+
     def compact(self) -> bool:
-        """Forget a part of the history of a store that is followed."""
+        """Delete a part of the history, unless the store is not followed."""
         return False if self.refusal else self._accepted().compact()
 
     def begin_epoch(self, farm_id: str, epoch: int, by: str) -> Position:
-        """Begin an epoch where the store is followed."""
+        """Begin an epoch in a store that is followed."""
         self._position = self._accepted().begin_epoch(farm_id, epoch, by)
         return self._position
 
     def check_writable(self) -> None:
-        """Try a write where the store is followed."""
+        """Try a write to a store that is followed."""
         self._accepted().check_writable()
 
     def close(self) -> None:
-        """Let go of the disk."""
+        """Close the store."""
         if self._store is not None:
             self._store.close()
 

@@ -1,4 +1,4 @@
-"""What every store does."""
+"""Interfaces of the farm's store and of the local state."""
 
 import enum
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -13,13 +13,13 @@ from lvsctl.health.target import ProbeId
 from lvsctl.health.verdict import KeptVerdict
 from lvsctl.host.interface import AddressKey, LinkKey
 from lvsctl.ipvs.table import ServiceKey
-from lvsctl.store.commits import Batch, Commit, Reload
+from lvsctl.store.commits import AuditRecord, Batch, Commit, Reload
 from lvsctl.store.position import Position
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An object and the revision of the whole store at which it got this value."""
+    """An object, and the store's revision at which it got this value."""
 
     value: StoredObject
     revision: int
@@ -30,13 +30,13 @@ class Contents:
     """The live objects of a store.
 
     Attributes:
-        farm_id: Made with the store; tells one farm from another.
-        epoch: Rises when a person restores a store or puts another in its place.
-        revision: Of the latest commit; 0 in a new store.
-        objects: In creation order; a new value keeps an object's place.
-        lost: The latest position that the store had acknowledged, where it holds it no longer:
-            its file went back to an older state, or another was put in its place. None where
-            nothing is lost. Such a store takes no commit until a person begins a new epoch.
+        farm_id: Identifies the farm; generated with the store.
+        epoch: Incremented when an operator restores or replaces a store.
+        revision: Revision of the latest commit; 0 in a new store.
+        objects: In creation order; an object that is changed keeps its place.
+        lost: The latest position that the store acknowledged, if it no longer has it because its
+            file reverted to an older state or was replaced; else None. Such a store accepts no
+            commits until an operator begins a new epoch.
     """
 
     farm_id: str
@@ -47,12 +47,12 @@ class Contents:
 
     @property
     def position(self) -> Position:
-        """Which state of which farm this is."""
+        """The farm, and the state of it."""
         return Position(self.farm_id, self.epoch, self.revision)
 
 
 def check_expected(expect: Mapping[ObjectId, int], present: Mapping[ObjectId, int]) -> None:
-    """Compare the revisions that a writer had seen with those that stand; 0 is for none.
+    """Compare the revisions that a writer expects with the present ones; 0 means no object.
 
     Raises:
         StaleRevision: They differ.
@@ -74,7 +74,7 @@ def check_expected(expect: Mapping[ObjectId, int], present: Mapping[ObjectId, in
 def changed_verdicts(
     known: Mapping[ProbeId, KeptVerdict], changes: Mapping[ProbeId, KeptVerdict | None]
 ) -> dict[ProbeId, KeptVerdict]:
-    """Return what is known after changes, in which None forgets."""
+    """Return the verdicts after changes; None deletes."""
     after = {**known, **changes}
     return {probe: verdict for probe, verdict in after.items() if verdict is not None}
 
@@ -82,9 +82,9 @@ def changed_verdicts(
 class Store(Protocol):
     """The farm and its status: live objects, and a log of the commits that led to them.
 
-    An instance belongs to the thread that made it. What fails on the disk raises
-    :class:`lvsctl.errors.StoreError`, and then nothing of the call was stored, except that after
-    one from :meth:`commit` only :meth:`find_commit` can tell.
+    An instance belongs to the thread that created it. Disk errors raise
+    :class:`lvsctl.errors.StoreError`; nothing was stored then, except that after an error of
+    :meth:`commit` only :meth:`find_commit` can tell.
     """
 
     def load(self) -> Contents:
@@ -100,54 +100,53 @@ class Store(Protocol):
         by: str,
         commit_id: str,
     ) -> int:
-        """Store all changes at once, durably, and return the new revision.
+        """Durably store all changes in one transaction, and return the new revision.
 
-        Deleting an object that does not exist is no error and stores nothing for it. A commit
-        that stores nothing at all makes no revision and returns the present one.
+        Deleting an object that does not exist is ignored. A commit that stores nothing creates no
+        revision and returns the present one.
 
         Args:
             changes: New values; None deletes.
-            base: Where the store was when the changes were judged. Compared in the transaction
-                that writes: two changes that are each right alone may be wrong together.
+            base: The position at which the changes were validated. It is compared within the
+                transaction, as two changes that are each valid may be invalid together.
             expect: Revisions that objects must still be at; 0 for an object that must not exist.
-            by: Who asked for it, for the history.
-            commit_id: Made for this commit, to find it by.
+            by: Who made the change, for the history.
+            commit_id: Unique id, to look up the commit by.
 
         Raises:
-            StaleBase: The store has moved on. From now on :meth:`changes_after` leads on to where
-                it is.
+            StaleBase: The store is at another position; :meth:`changes_after` now leads there.
             StaleRevision: An object is at another revision.
             StoreBehind: The store has lost commits.
         """
         ...
 
     def find_commit(self, commit_id: str, base: Position) -> int | None:
-        """Return the revision that a commit made; None where it was not stored.
+        """Return the revision that a commit created; None if it was not stored.
 
-        For a commit whose answer was lost. It must not be repeated before this was asked.
+        For a commit whose result was lost, which must not be repeated before it was looked up.
 
         Args:
-            commit_id: Of the commit.
-            base: That it was made with.
+            commit_id: The commit's id.
+            base: The commit's base.
         """
         ...
 
     def changes_after(self, position: Position, limit: int) -> Batch | Reload:
-        """Return what was committed after a position, without waiting for more.
+        """Return the commits after a position, without waiting for any.
 
         Args:
-            position: Where the follower is.
-            limit: How many commits at most.
+            position: The follower's position.
+            limit: Maximum number of commits.
         """
         ...
 
     def subscribe(self, announce: Callable[[], None]) -> Callable[[], None]:
-        """Have a function called whenever somebody has committed, in whichever thread.
+        """Call a function after every commit, in any thread.
 
         It must return at once and must not use the store.
 
         Returns:
-            What ends it.
+            A function that ends the subscription.
         """
         ...
 
@@ -155,45 +154,54 @@ class Store(Protocol):
         """Return the latest commits, newest first.
 
         Args:
-            limit: How many at most.
-            before: Only those of revisions below this one.
+            limit: Maximum number of commits.
+            before: Return only commits of revisions below this one.
+        """
+        ...
+
+    def audit(self, limit: int, before: int | None = None) -> Sequence[AuditRecord]:
+        """Return who made the latest commits and what they changed, newest first.
+
+        Args:
+            limit: Maximum number of commits.
+            before: Only return commits of lower revisions.
         """
         ...
 
     def compact(self) -> bool:
-        """Forget a bounded part of the history that is beyond what is kept.
+        """Delete a bounded part of the history that is past its retention.
 
         Returns:
-            Whether there is more to forget.
+            Whether there is more to delete.
         """
         ...
 
     def begin_epoch(self, farm_id: str, epoch: int, by: str) -> Position:
-        """Let the store go on as that farm in that epoch, durably, and return where it is then.
+        """Durably begin an epoch of a farm, and return the new position.
 
-        The objects stay as they are, with their revisions. It makes a revision of its own, so
-        that nobody takes the states before and after it for the same. What was lost is given up.
+        Objects and their revisions do not change. The epoch begins with a revision of its own, so
+        that the states before and after it differ. Lost commits are given up.
 
         Raises:
-            Conflict: The epoch is not above the present one of that farm.
+            Conflict: The farm is already in this epoch or a later one.
         """
         ...
 
     def check_writable(self) -> None:
-        """Write something that changes nothing, durably.
+        """Durably write something that changes nothing.
 
         Raises:
-            StoreError: The disk refuses it.
+            StoreError: The disk failed.
         """
         ...
 
     def close(self) -> None:
-        """Let go of the disk."""
+        """Close files."""
         ...
 
 
 class ModeName(enum.StrEnum):
-    """Whether the director writes its kernel (ENFORCE) or only looks (OBSERVE)."""
+    """Whether the director writes its kernel (ENFORCE) or only reads it (OBSERVE)."""
 
     ENFORCE = "enforce"
     OBSERVE = "observe"
@@ -205,10 +213,10 @@ class Mode:
 
     Attributes:
         name: The mode.
-        reason: Why, in a person's words.
-        until: When it goes back to enforce, in UTC; None stays until it is changed.
+        reason: Why, as given by the operator.
+        until: When it reverts to enforce, in UTC; None for never.
         by: Who set it.
-        since: When it was set, in UTC; None where nobody did.
+        since: When it was set, in UTC; None if it is the default.
     """
 
     name: ModeName = ModeName.ENFORCE
@@ -222,15 +230,15 @@ HostClaim = LinkKey | AddressKey
 
 
 class LocalState(Protocol):
-    """What only this director knows, on its own disk, never shared.
+    """State of this director alone, on its own disk, never shared.
 
-    Claims are bound to the boot in which they were made: after a reboot the kernel is empty, so
-    what stands there under a wanted key is somebody else's. Every call is durable when it returns.
-    An instance belongs to the thread that made it.
+    Claims are valid for the boot in which they were made: after a reboot the kernel's table is
+    empty, so anything in it with a claimed key is foreign. Writes are durable when they return. An
+    instance belongs to the thread that created it.
     """
 
     def claims(self) -> Mapping[ServiceKey, str]:
-        """Return the keys of our virtual services, with the farm's service that each is for."""
+        """Return the claimed keys of virtual services, each with the name of its service."""
         ...
 
     def claim(self, keys: Mapping[ServiceKey, str]) -> None:
@@ -238,11 +246,11 @@ class LocalState(Protocol):
         ...
 
     def release(self, keys: Collection[ServiceKey]) -> None:
-        """Give up keys that a snapshot has shown gone."""
+        """Release keys that a snapshot has shown to be gone."""
         ...
 
     def host_claims(self) -> Collection[HostClaim]:
-        """Return the devices and addresses that we added to this host."""
+        """Return the devices and addresses that lvsctl added to this host."""
         ...
 
     def claim_host(self, keys: Collection[HostClaim]) -> None:
@@ -250,49 +258,49 @@ class LocalState(Protocol):
         ...
 
     def release_host(self, keys: Collection[HostClaim]) -> None:
-        """Give up devices and addresses that are gone."""
+        """Release devices and addresses that are gone."""
         ...
 
     def probe_marks(self) -> ProbeMarks:
-        """Return the marks and source ports of probes, over reboots too."""
+        """Return the marks and source ports of probes; they survive reboots."""
         ...
 
     def keep_probe_marks(self, marks: ProbeMarks) -> None:
-        """Replace all marks and source ports, before the kernel gets one."""
+        """Replace all marks and source ports, before they are used in the kernel."""
         ...
 
     def verdicts(self) -> Mapping[ProbeId, KeptVerdict]:
-        """Return the verdicts on all targets, over reboots too."""
+        """Return the verdicts on all targets; they survive reboots."""
         ...
 
     def keep_verdicts(self, changes: Mapping[ProbeId, KeptVerdict | None]) -> None:
-        """Keep what became of some verdicts; None forgets one."""
+        """Store changed verdicts; None deletes one."""
         ...
 
     def remembered(self) -> Contents | None:
-        """Return the farm that was applied last; None in a new state folder."""
+        """Return the last applied farm; None in a new state folder."""
         ...
 
     def remember(self, contents: Contents) -> None:
-        """Keep the farm that was applied, in place of the one before."""
+        """Replace the last applied farm."""
         ...
 
     def mode(self) -> Mode:
-        """Return the mode that was set last; enforce in a new state folder."""
+        """Return the mode; enforce in a new state folder."""
         ...
 
     def set_mode(self, mode: Mode) -> None:
-        """Keep a mode, over restarts and reboots."""
+        """Set the mode; it survives reboots."""
         ...
 
     def check_writable(self) -> None:
-        """Write something that changes nothing, durably.
+        """Durably write something that changes nothing.
 
         Raises:
-            StoreError: The disk refuses it.
+            StoreError: The disk failed.
         """
         ...
 
     def close(self) -> None:
-        """Let go of the disk."""
+        """Close files."""
         ...

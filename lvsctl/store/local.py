@@ -29,36 +29,36 @@ from lvsctl.store.interface import Contents, HostClaim, Mode, changed_verdicts
 FORMAT = Format(
     what="this director's local state",
     application_id=0x4C56_536C,
-    version=4,
+    version=5,
     tables={
         "claims": "key TEXT PRIMARY KEY, service TEXT NOT NULL",
         "host_claims": "key TEXT PRIMARY KEY",
         "probe_marks": "path TEXT PRIMARY KEY, mark TEXT NOT NULL",
         "verdicts": "probe TEXT PRIMARY KEY, verdict TEXT NOT NULL",
-        # The farm that was applied last, its objects in their order.
+        # The last applied farm; places are in the order of its objects.
         "applied": "place INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL,"
         " revision INTEGER NOT NULL, document TEXT NOT NULL",
         "applied_position": "id INTEGER PRIMARY KEY, farm_id TEXT NOT NULL,"
         " epoch INTEGER NOT NULL, revision INTEGER NOT NULL, digest TEXT NOT NULL",
     },
     since={"probe_marks": 2, "verdicts": 3, "applied": 4, "applied_position": 4},
-    cure="Stop the director, move it aside and start anew; then adopt the farm's services as they "
-    "are in the kernel (lvsctl service adopt --all)",
+    cure="Stop the director, move the file away and start the director again; then adopt the "
+    "farm's services as they are in the kernel (lvsctl service adopt --all)",
 )
 
 
 class SqliteLocalState:
-    """What only this director knows, in a file.
+    """The local state in an SQLite file.
 
     Args:
-        path: The file, ``local.db`` in the state folder. Made where it is missing.
-        boot_id: Which kernel and network namespace the claims are about. Those of another are
-            void and dropped here; probe marks, verdicts and the mode stay.
+        path: The file, ``local.db`` in the state folder; created if missing.
+        boot_id: Identifies the booted kernel and the network namespace. Claims of another are void
+            and are deleted here; probe marks, verdicts and the mode stay.
 
     Raises:
-        StoreCorrupt: The file is damaged, or is something else.
+        StoreCorrupt: The file is damaged, or is another kind of file.
         StoreTooNew: A newer lvsctl wrote it.
-        StoreError: The disk refuses, or another process holds the file.
+        StoreError: The disk failed, or another process has locked the file.
     """
 
     def __init__(self, path: Path, boot_id: str) -> None:
@@ -79,7 +79,7 @@ class SqliteLocalState:
             self._database.write("meta", [("boot_id", boot_id)])
 
     def _read(self) -> None:
-        """Read it all once; from here on memory follows the disk."""
+        """Read everything once; later reads are from memory."""
         try:
             self._claims: dict[ServiceKey, str] = {
                 decode_service_key(key): service for key, service in self._database.rows("claims")
@@ -101,18 +101,18 @@ class SqliteLocalState:
             self._database.corrupt(error)
 
     def claims(self) -> Mapping[ServiceKey, str]:
-        """Return the keys of our virtual services, with the service that each is for."""
+        """Return the claimed keys of virtual services, each with the name of its service."""
         return dict(self._claims)
 
     def claim(self, keys: Mapping[ServiceKey, str]) -> None:
-        """Claim keys for services; those claimed already cost nothing."""
+        """Claim keys for services; those already claimed are not written."""
         new = {key: name for key, name in keys.items() if self._claims.get(key) != name}
         with self._database.transaction():
             self._database.write("claims", [(encode_key(key), name) for key, name in new.items()])
         self._claims.update(new)
 
     def release(self, keys: Collection[ServiceKey]) -> None:
-        """Give up keys."""
+        """Release keys."""
         with self._database.transaction():
             for key in keys:
                 self._database.delete("DELETE FROM claims WHERE key = ?", encode_key(key))
@@ -120,7 +120,7 @@ class SqliteLocalState:
             self._claims.pop(key, None)
 
     def host_claims(self) -> Collection[HostClaim]:
-        """Return the devices and addresses that we added to this host."""
+        """Return the devices and addresses that lvsctl added to this host."""
         return tuple(self._host_claims)
 
     def claim_host(self, keys: Collection[HostClaim]) -> None:
@@ -131,7 +131,7 @@ class SqliteLocalState:
         self._host_claims.update(dict.fromkeys(new))
 
     def release_host(self, keys: Collection[HostClaim]) -> None:
-        """Give up devices and addresses."""
+        """Release devices and addresses."""
         with self._database.transaction():
             for key in keys:
                 self._database.delete("DELETE FROM host_claims WHERE key = ?", encode_key(key))
@@ -143,7 +143,7 @@ class SqliteLocalState:
         return dict(self._probe_marks)
 
     def keep_probe_marks(self, marks: ProbeMarks) -> None:
-        """Replace all marks and source ports; only what differs is written."""
+        """Replace all marks and source ports; only differences are written."""
         known = self._probe_marks
         rows = [
             (encode_tunnel_path(path), encode_probe_mark(mark))
@@ -162,7 +162,7 @@ class SqliteLocalState:
         return dict(self._verdicts)
 
     def keep_verdicts(self, changes: Mapping[ProbeId, KeptVerdict | None]) -> None:
-        """Keep what became of some verdicts; None forgets one."""
+        """Store changed verdicts; None deletes one."""
         with self._database.transaction():
             for probe, verdict in changes.items():
                 if verdict is None:
@@ -175,27 +175,27 @@ class SqliteLocalState:
         self._verdicts = changed_verdicts(self._verdicts, changes)
 
     def remembered(self) -> Contents | None:
-        """Return the farm that was applied last."""
+        """Return the last applied farm."""
         return self._applied.contents
 
     def remember(self, contents: Contents) -> None:
-        """Keep the farm that was applied; only what differs is written."""
+        """Replace the last applied farm; only differences are written."""
         self._applied.replace(contents)
 
     def mode(self) -> Mode:
-        """Return the mode that was set last."""
+        """Return the mode."""
         return self._mode
 
     def set_mode(self, mode: Mode) -> None:
-        """Keep a mode, over restarts and reboots."""
+        """Set the mode."""
         with self._database.transaction():
             self._database.write("meta", [("mode", encode_mode(mode))])
         self._mode = mode
 
     def check_writable(self) -> None:
-        """Write what is there already, durably."""
+        """Durably write something that changes nothing."""
         self._database.check_writable()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._database.close()

@@ -1,4 +1,4 @@
-"""One process at a time for one database."""
+"""Locks a database for one process at a time."""
 
 import fcntl
 import os
@@ -10,13 +10,13 @@ from lvsctl.errors import StoreError, StoreInUse
 
 
 def take_lock(database: Path) -> FileIO:
-    """Lock a file beside a database, until what is returned is closed.
+    """Lock a file beside a database, until the returned file is closed.
 
-    Not the database itself: on that, SQLite's own locks would end with any descriptor of it that
-    this process closes.
+    The database itself is not locked, because closing any descriptor of it would release SQLite's
+    own POSIX locks.
 
     Raises:
-        StoreInUse: Another process holds it.
+        StoreInUse: Another process holds the lock.
         StoreError: The folder cannot be used.
     """
     path = database.with_name(database.name + ".lock")
@@ -25,8 +25,8 @@ def take_lock(database: Path) -> FileIO:
         lock = FileIO(path, "a+")
     except OSError as error:
         raise StoreError(
-            f"cannot make {error.filename}: {error.strerror}; the state folder must be a "
-            "folder that is writable for the user that runs this"
+            f"cannot make {error.filename}: {error.strerror}; the state folder must be writable "
+            "for the user that runs this process"
         ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -37,10 +37,10 @@ def take_lock(database: Path) -> FileIO:
         if not isinstance(error, BlockingIOError):
             raise StoreError(f"cannot lock {path}: {error.strerror}") from error
         raise StoreInUse(
-            f"{database} is in use by process {holder}: a state folder serves one director "
-            "at a time. End that process, or choose another folder with --state-dir"
+            f"{database} is in use by process {holder}: only one director can use a state folder "
+            "at a time. End that process, or use another folder with --state-dir"
         ) from error
-    with suppress(OSError):  # a full disk: the lock holds, only its holder is not named
+    with suppress(OSError):  # disk full: the lock holds, but messages cannot name the holder
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n".encode())
     return lock

@@ -1,15 +1,16 @@
-"""The log of commits in the file of a store: its history, bounded."""
+"""The log of commits in a store's file: its bounded history."""
 
 from datetime import datetime
 
-from lvsctl.store.commits import Commit
+from lvsctl.store.authorship import read_authorship
+from lvsctl.store.commits import AuditRecord, Commit
 from lvsctl.store.database import Database
 from lvsctl.store.log_entries import Documents, pack, unpack
 from lvsctl.store.schema import Head
 
 
 class CommitLog:
-    """The table ``log``: one row for each commit, the revisions without a gap.
+    """The table ``log``: one row per commit, with consecutive revisions.
 
     Args:
         database: The open file.
@@ -19,13 +20,13 @@ class CommitLog:
         self._database = database
 
     def append(self, head: Head, at: datetime, by: str, documents: Documents) -> None:
-        """Write the commit that leads to a head, inside a transaction."""
+        """Append the commit that a head is at, inside a transaction."""
         position = head.position
         row = (position.revision, head.commit_id, position.epoch, at.isoformat(), by)
         self._database.write("log", [(*row, pack(documents))])
 
     def revision_of(self, commit_id: str, revision: int) -> int | None:
-        """Return a revision where it was made by this commit."""
+        """Return the revision if this commit created it, else None."""
         rows = self._database.rows("log", "WHERE revision = ? AND id = ?", revision, commit_id)
         return revision if rows else None
 
@@ -33,12 +34,12 @@ class CommitLog:
         """Return the commits of a range of revisions, oldest first.
 
         Raises:
-            StoreCorrupt: One is missing, or not as it was written.
+            StoreCorrupt: One is missing or damaged.
         """
         clause = "WHERE revision BETWEEN ? AND ? ORDER BY revision"
         rows = self._database.rows("log", clause, first, last)
         if [row[0] for row in rows] != list(range(first, last + 1)):
-            self._database.corrupt(f"commits between revisions {first} and {last} are not there")
+            self._database.corrupt(f"commits between revisions {first} and {last} are missing")
         try:
             return [
                 Commit(commit_id, epoch, revision, datetime.fromisoformat(at), by, unpack(entry))
@@ -47,8 +48,16 @@ class CommitLog:
         except ValueError as error:
             self._database.corrupt(error)
 
+    def authors(self, first: int, last: int) -> list[AuditRecord]:
+        """Return who made the commits of a range of revisions, oldest first."""
+        sql = "SELECT revision, at, by FROM log WHERE revision BETWEEN ? AND ? ORDER BY revision"
+        return [
+            AuditRecord(int(revision), datetime.fromisoformat(at), read_authorship(by))
+            for revision, at, by in self._database.query(sql, first, last)
+        ]
+
     def first_since(self, moment: datetime, first: int, last: int) -> int:
-        """Return the first revision of a range that was made since a moment, or the next one."""
+        """Return the first revision of a range created since a time, else the one after it."""
         sql = "SELECT revision, at FROM log WHERE revision BETWEEN ? AND ? ORDER BY revision"
         for revision, at in self._database.query(sql, first, last):
             if datetime.fromisoformat(at) >= moment:

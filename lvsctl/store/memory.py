@@ -1,4 +1,4 @@
-"""Store and local state without a disk, as strict as those on one: for tests and for a look."""
+"""Store and local state in memory, as strict as those on disk, for tests and demonstrations."""
 
 import threading
 import uuid
@@ -12,7 +12,8 @@ from lvsctl.health.marks import ProbeMarks
 from lvsctl.health.target import ProbeId
 from lvsctl.health.verdict import KeptVerdict
 from lvsctl.ipvs.table import ServiceKey
-from lvsctl.store.commits import Batch, Commit, Reload, Retention, reason_to_reload
+from lvsctl.store.authorship import read_authorship
+from lvsctl.store.commits import AuditRecord, Batch, Commit, Reload, Retention, reason_to_reload
 from lvsctl.store.documents import decode_object
 from lvsctl.store.interface import (
     Contents,
@@ -27,34 +28,34 @@ from lvsctl.store.position import FIRST_EPOCH, Position, check_base, check_later
 
 
 class _OneThread:
-    """Refuses what SQLite refuses: use from another thread, use after the end."""
+    """Refuses what SQLite refuses: use from another thread, or after closing."""
 
     def __init__(self) -> None:
         self._thread = threading.get_ident()
         self._open = True
 
     def check_writable(self) -> None:
-        """Take every write."""
+        """Succeed, as memory is always writable."""
         self._check()
 
     def close(self) -> None:
-        """Refuse every use from now on."""
+        """Refuse further use."""
         self._open = False
 
     def _check(self) -> None:
         if threading.get_ident() != self._thread:
-            raise StoreError("a store can be used only in the thread that made it")
+            raise StoreError("a store can be used only in the thread that created it")
         if not self._open:
             raise StoreError("the store is closed")
 
 
 class MemoryStore(_OneThread):
-    """The farm and its status, gone with the process.
+    """The farm's store in memory.
 
-    It keeps documents rather than values, so that what cannot be stored cannot be kept here.
+    It keeps documents rather than values, so that it refuses values that cannot be stored.
 
     Args:
-        clock: The time of day, in UTC; for the history.
+        clock: Returns the time in UTC, for the history.
         retention: How much history is kept.
     """
 
@@ -89,7 +90,7 @@ class MemoryStore(_OneThread):
         by: str,
         commit_id: str,
     ) -> int:
-        """Keep all changes at once and return the new revision."""
+        """Store all changes and return the new revision."""
         self._check()
         documents = encode_changes(changes)
         check_base(base, self._head)
@@ -107,13 +108,13 @@ class MemoryStore(_OneThread):
         return self._head.revision
 
     def find_commit(self, commit_id: str, base: Position) -> int | None:
-        """Return the revision that a commit made; None where it was not stored."""
+        """Return the revision that a commit created; None if it was not stored."""
         self._check()
         following = self._log[self._place_after(base) :][:1]
         return next((each.revision for each, _ in following if each.id == commit_id), None)
 
     def changes_after(self, position: Position, limit: int) -> Batch | Reload:
-        """Return what was committed after a position."""
+        """Return the commits after a position."""
         self._check()
         reason = reason_to_reload(position, self._head, self._oldest)
         if reason:
@@ -122,7 +123,7 @@ class MemoryStore(_OneThread):
         return [_read(each) for each in self._log[place : place + limit]]
 
     def subscribe(self, announce: Callable[[], None]) -> Callable[[], None]:
-        """Have a function called whenever somebody has committed, and return what ends it."""
+        """Call a function after every commit; return a function that ends the subscription."""
         self._subscribers.append(announce)
         return lambda: self._subscribers.remove(announce)
 
@@ -132,8 +133,15 @@ class MemoryStore(_OneThread):
         end = len(self._log) if before is None else max(0, before - self._oldest)
         return [_read(each) for each in self._log[max(0, end - limit) : end][::-1]]
 
+    def audit(self, limit: int, before: int | None = None) -> Sequence[AuditRecord]:
+        """Return who made the latest commits, newest first."""
+        return [
+            AuditRecord(each.revision, each.at, read_authorship(each.by))
+            for each in self.history(limit, before)
+        ]
+
     def compact(self) -> bool:
-        """Forget the history that is beyond what is kept."""
+        """Delete the history that is past its retention."""
         self._check()
         since = self._clock() - self._retention.age
         first = self._head.revision - self._retention.commits + 1
@@ -143,7 +151,7 @@ class MemoryStore(_OneThread):
         return False
 
     def begin_epoch(self, farm_id: str, epoch: int, by: str) -> Position:
-        """Go on as that farm in that epoch."""
+        """Begin an epoch of a farm."""
         self._check()
         check_later_epoch(self._head, farm_id, epoch)
         self._advance(farm_id, epoch, by, uuid.uuid4().hex, {})
@@ -151,11 +159,11 @@ class MemoryStore(_OneThread):
 
     @property
     def _oldest(self) -> int:
-        """Revision of the oldest commit in the log; one above the head where it is empty."""
+        """Revision of the oldest commit in the log; one above the head if the log is empty."""
         return self._head.revision - len(self._log) + 1
 
     def _place_after(self, position: Position) -> int:
-        """Return where in the log the commit after a position is: revisions have no gap."""
+        """Return the index in the log of the commit after a position; revisions have no gaps."""
         return max(0, position.revision + 1 - self._oldest)
 
     def _advance(
@@ -180,7 +188,7 @@ def _read(entry: tuple[Commit, bytes]) -> Commit:
 
 
 class MemoryLocalState(_OneThread):
-    """What only this director knows, gone with the process."""
+    """The local state in memory."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -192,7 +200,7 @@ class MemoryLocalState(_OneThread):
         self._remembered: Contents | None = None
 
     def claims(self) -> Mapping[ServiceKey, str]:
-        """Return the keys of our virtual services, with the service that each is for."""
+        """Return the claimed keys of virtual services, each with the name of its service."""
         self._check()
         return dict(self._claims)
 
@@ -202,13 +210,13 @@ class MemoryLocalState(_OneThread):
         self._claims.update(keys)
 
     def release(self, keys: Collection[ServiceKey]) -> None:
-        """Give up keys."""
+        """Release keys."""
         self._check()
         for key in keys:
             self._claims.pop(key, None)
 
     def host_claims(self) -> Collection[HostClaim]:
-        """Return the devices and addresses that we added to this host."""
+        """Return the devices and addresses that lvsctl added to this host."""
         self._check()
         return tuple(self._host_claims)
 
@@ -218,7 +226,7 @@ class MemoryLocalState(_OneThread):
         self._host_claims.update(dict.fromkeys(keys))
 
     def release_host(self, keys: Collection[HostClaim]) -> None:
-        """Give up devices and addresses."""
+        """Release devices and addresses."""
         self._check()
         for key in keys:
             self._host_claims.pop(key, None)
@@ -239,26 +247,26 @@ class MemoryLocalState(_OneThread):
         return dict(self._verdicts)
 
     def keep_verdicts(self, changes: Mapping[ProbeId, KeptVerdict | None]) -> None:
-        """Keep what became of some verdicts; None forgets one."""
+        """Store changed verdicts; None deletes one."""
         self._check()
         self._verdicts = changed_verdicts(self._verdicts, changes)
 
     def remembered(self) -> Contents | None:
-        """Return the farm that was applied last."""
+        """Return the last applied farm."""
         self._check()
         return self._remembered
 
     def remember(self, contents: Contents) -> None:
-        """Keep the farm that was applied."""
+        """Replace the last applied farm."""
         self._check()
         self._remembered = replace(contents, objects=dict(contents.objects))
 
     def mode(self) -> Mode:
-        """Return the mode that was set last."""
+        """Return the mode."""
         self._check()
         return self._mode
 
     def set_mode(self, mode: Mode) -> None:
-        """Keep a mode."""
+        """Set the mode."""
         self._check()
         self._mode = mode

@@ -1,4 +1,4 @@
-"""Where a store is, and how the states of a store are ordered. Pure."""
+"""The position of a store, and the order of its states. Pure."""
 
 from dataclasses import dataclass
 
@@ -9,15 +9,15 @@ FIRST_EPOCH = 1
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Which state of which farm.
+    """Identifies a state of a farm.
 
-    Within one farm a state follows another when its (epoch, revision) is higher. States of two
-    farms have no order.
+    Within a farm, a state with a higher (epoch, revision) is later. States of different farms are
+    not ordered.
 
     Attributes:
-        farm_id: Made with the store; tells one farm from another.
-        epoch: Rises when a person restores a store or puts another in its place.
-        revision: Of the latest commit; 0 in a new store.
+        farm_id: Identifies the farm; generated with the store.
+        epoch: Incremented when an operator restores or replaces a store.
+        revision: Revision of the latest commit; 0 in a new store.
     """
 
     farm_id: str
@@ -25,7 +25,7 @@ class Position:
     revision: int
 
     def holds(self, other: "Position") -> bool:
-        """Return whether a store that is here has been at the other position before."""
+        """Tell whether this position is the other one or a later one of the same farm."""
         here, there = (self.epoch, self.revision), (other.epoch, other.revision)
         return self.farm_id == other.farm_id and here >= there
 
@@ -34,23 +34,23 @@ class Position:
 
 
 def check_base(base: Position, head: Position) -> None:
-    """Compare what a writer judged by with the head of the store.
+    """Compare the base of a commit with the head of the store.
 
     Raises:
         StaleBase: They differ.
     """
     if base != head:
-        raise StaleBase(f"the store is at {head}, the change was judged at {base}; judge it again")
+        raise StaleBase(f"the store is at {head}, but the change was validated at {base}")
 
 
 def check_later_epoch(head: Position, farm_id: str, epoch: int) -> None:
-    """Compare the epoch that is to begin with the present one of that farm.
+    """Check that an epoch is above the present one, if the farm is the same.
 
     Raises:
-        Conflict: It is not above it.
+        Conflict: It is not.
     """
     if farm_id == head.farm_id and epoch <= head.epoch:
         raise Conflict(
-            f"the store is in epoch {head.epoch} of farm {farm_id} already; "
-            f"a new epoch must be above it, {epoch} is not"
+            f"the store is already in epoch {head.epoch} of farm {farm_id}; "
+            f"a new epoch must be above that, but {epoch} is not"
         )

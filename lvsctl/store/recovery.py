@@ -1,4 +1,4 @@
-"""What a person may decide about a store that does not follow what was applied last."""
+"""Why a store is not followed, and what the operator can decide about it."""
 
 import hashlib
 import uuid
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from lvsctl.farm.objects import Changes, Kind
 from lvsctl.store.interface import Contents, Store
 
-NAMED = 5
-"""How many services a message names."""
+MAX_NAMED = 5
+"""Number of services that a message names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """A decision about a store that is not followed.
+    """The operator's decision about a store that is not followed.
 
     Attributes:
-        code: Names this store and what was applied last, as the alarm printed it. It fits once:
-            a flag that is left in a unit file decides nothing about a later store.
-        restore: Put the farm that was applied last into the store; else follow the store.
+        code: The code in the message, which identifies the states of the store and of the applied
+            farm. It is valid once: an option left in a unit file has no effect on a later store.
+        restore: Write the last applied farm to the store; otherwise follow the store.
     """
 
     code: str
@@ -26,7 +26,7 @@ class Recovery:
 
 
 def why_not_followed(found: Contents, applied: Contents) -> str:
-    """Return why the contents of a store are no order; empty where they are one."""
+    """Return why a store must not be followed; empty if it may be."""
     if found.lost:
         return f"it lost its latest commits, up to {found.lost}"
     if not applied.objects:
@@ -51,16 +51,16 @@ def _has_diverged(found: Contents, applied: Contents) -> bool:
 
 
 def recovery_code(found: Contents, applied: Contents) -> str:
-    """Return what names a store together with what was applied last."""
+    """Return a code that identifies the states of a store and of the applied farm."""
     named = f"{found.position}; {found.lost}; {applied.position}"
     digest = hashlib.sha256(named.encode()).hexdigest()
     return f"{found.farm_id[:8]}-{found.revision}-{digest[:8]}"
 
 
 def advice(found: Contents, applied: Contents, code: str) -> str:
-    """Return the commands that end it, in sentences; none of them loses traffic unsaid."""
+    """Return the options to choose from, in sentences, with the services that each removes."""
     restore = (
-        "To put what was applied last into the store, start the director once with "
+        "To restore the farm that was applied last, start the director once with "
         f"--restore-farm {code}."
     )
     if not found.objects:
@@ -70,22 +70,22 @@ def advice(found: Contents, applied: Contents, code: str) -> str:
         for object_id in applied.objects.keys() - found.objects.keys()
         if object_id.kind is Kind.SERVICE
     )
-    more = f" and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
-    removes = f", which removes {', '.join(lost[:NAMED])}{more}" if lost else ""
+    more = f" and {len(lost) - MAX_NAMED} more" if len(lost) > MAX_NAMED else ""
+    removes = f", which removes {', '.join(lost[:MAX_NAMED])}{more}" if lost else ""
     return f"{restore} To follow the store as it is{removes}: --accept-new-farm {code}."
 
 
 def recover(store: Store, found: Contents, applied: Contents, recovery: Recovery) -> str:
-    """Do what a person has decided, and return in words what has begun.
+    """Carry out the operator's decision, and return in words which epoch has begun.
 
-    Interrupted anywhere, the store is still one that is not followed: the epoch that makes it one
-    begins last. The farm keeps its id, so that agents follow the new epoch as they did the old.
+    If this is interrupted, the store is still not followed, as the new epoch begins last. The farm
+    keeps its id, so that agents follow the new epoch.
 
     Raises:
-        StoreError: The disk refuses it.
+        StoreError: The disk failed.
     """
     if recovery.restore:
-        if found.lost:  # it takes no commit before that is given up
+        if found.lost:  # a store that lost commits accepts none until a new epoch
             store.begin_epoch(uuid.uuid4().hex, 1, "lvsctl director run --restore-farm")
         store.commit(
             _changes(found, applied),
@@ -102,6 +102,6 @@ def recover(store: Store, found: Contents, applied: Contents, recovery: Recovery
 
 
 def _changes(found: Contents, wanted: Contents) -> Changes:
-    """Return what makes one store's objects another's."""
+    """Return the changes that turn one store's objects into another's."""
     gone = dict.fromkeys(found.objects.keys() - wanted.objects.keys())
     return {**gone, **{object_id: each.value for object_id, each in wanted.objects.items()}}

@@ -1,6 +1,6 @@
-"""The tables of the farm's store: head, live objects and log; and how older files become such.
+"""The tables of the farm's store (head, live objects, log), and the upgrade from version 1.
 
-Version 1 kept every value of every object in one table, which had to be read whole to start.
+Version 1 had every value of every object in one table, all of which had to be read at start.
 """
 
 import uuid
@@ -10,23 +10,23 @@ from operator import itemgetter
 
 from lvsctl.farm.objects import Kind, ObjectId
 from lvsctl.store.database import Database, Format
-from lvsctl.store.digest import Row, as_text, digest, moved
+from lvsctl.store.digest import Row, digest, digest_text, updated_digest
 from lvsctl.store.log_entries import Documents, pack
 from lvsctl.store.position import FIRST_EPOCH, Position
 
 KEPT_OF_VERSION_1 = 10_000
-"""How many of the latest commits of such a file are taken over."""
+"""Number of the latest commits that the upgrade from version 1 keeps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where a store is; written with every commit, in the same transaction.
+    """The state of a store; written with every commit, in the same transaction.
 
     Attributes:
-        position: With the latest commit.
-        commit_id: The latest commit's.
-        oldest: Revision of the oldest commit in the log; one above the head where it is empty.
-        digest: Over all live rows.
+        position: Position of the latest commit.
+        commit_id: Id of the latest commit.
+        oldest: Revision of the oldest commit in the log; one above the head if the log is empty.
+        digest: Digest of all live rows.
     """
 
     position: Position
@@ -42,14 +42,14 @@ class Head:
             self.position.epoch,
             self.position.revision,
         )
-        return 1, farm_id, epoch, revision, self.commit_id, self.oldest, as_text(self.digest)
+        return 1, farm_id, epoch, revision, self.commit_id, self.oldest, digest_text(self.digest)
 
 
 def read_head(database: Database) -> Head:
     """Return the head of a store.
 
     Raises:
-        StoreCorrupt: There is none, or it is not as it was written.
+        StoreCorrupt: It is missing or damaged.
     """
     rows = database.rows("head")
     if not rows:
@@ -59,12 +59,12 @@ def read_head(database: Database) -> Head:
 
 
 def new_head() -> Head:
-    """Return the head of a new store, of a new farm."""
+    """Return the head of a new store, with a new farm id."""
     return Head(Position(uuid.uuid4().hex, FIRST_EPOCH, 0), uuid.uuid4().hex, 1, 0)
 
 
 def _upgrade(database: Database) -> None:
-    """Fill the tables from those of version 1, which are dropped afterwards."""
+    """Fill the tables from those of version 1."""
     newest_first = "ORDER BY revision DESC LIMIT ?"
     commits = {
         revision: (at, by)
@@ -82,7 +82,7 @@ def _upgrade(database: Database) -> None:
     total = 0
     for place, (object_id, (revision, document)) in enumerate(live.items()):
         row = (place, object_id.kind.value, object_id.name, revision, document)
-        total = moved(total, added=digest(row))
+        total = updated_digest(total, added=digest(row))
         database.write("live", [row])
     newest = max(commits, default=0)
     position = Position(database.meta("farm_id"), FIRST_EPOCH, newest)
@@ -122,8 +122,7 @@ FORMAT = Format(
     },
     upgrade=_upgrade,
     read_in_part=frozenset({"log"}),
-    cure="Stop the director. Put a copy from a backup in its place, or move it aside with what "
-    "lies beside it. Then start the director with --observe, so that it writes nothing to the "
-    "kernel: it says whether it follows the store that it finds, and which command decides "
-    "otherwise",
+    cure="Stop the director. Restore the file from a backup, or move it and the files farm.db-* "
+    "and farm.db.* away. Then start the director with --observe, so that it writes nothing to the "
+    "kernel: it reports whether it follows the store, and the options to decide otherwise",
 )

@@ -1,7 +1,7 @@
 """The store in one SQLite file."""
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -9,32 +9,32 @@ from pathlib import Path
 from lvsctl.errors import StoreBehind
 from lvsctl.farm.objects import Changes, Kind, ObjectId
 from lvsctl.store.acknowledged import Acknowledged
-from lvsctl.store.commits import Batch, Commit, Reload, Retention, reason_to_reload
+from lvsctl.store.commits import AuditRecord, Batch, Commit, Reload, Retention, reason_to_reload
 from lvsctl.store.database import Database
 from lvsctl.store.documents import decode_object
 from lvsctl.store.interface import Contents, Stored, check_expected
 from lvsctl.store.live import LiveRows
 from lvsctl.store.log import CommitLog
-from lvsctl.store.log_entries import encode_changes
+from lvsctl.store.log_entries import Entry, Row, encode_changes
 from lvsctl.store.position import Position, check_base, check_later_epoch
 from lvsctl.store.schema import FORMAT, Head, new_head, read_head
 
 COMPACTED_AT_ONCE = 50
-"""How many commits one call of :meth:`SqliteStore.compact` forgets."""
+"""Number of commits that one call of :meth:`SqliteStore.compact` deletes at most."""
 
 
 class SqliteStore:
-    """The farm and its status in a file, with the history of every object.
+    """The farm's store in an SQLite file, with its history.
 
     Args:
-        path: The file, ``farm.db`` in the state folder. Made where it is missing.
-        clock: What time it is, in UTC; for the history.
+        path: The file, ``farm.db`` in the state folder; created if missing.
+        clock: Returns the time in UTC, for the history.
         retention: How much history is kept.
 
     Raises:
-        StoreCorrupt: The file is damaged, or is something else.
+        StoreCorrupt: The file is damaged, or is another kind of file.
         StoreTooNew: A newer lvsctl wrote it.
-        StoreError: The disk refuses, or another process holds the file.
+        StoreError: The disk failed, or another process has locked the file.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class SqliteStore:
         by: str,
         commit_id: str,
     ) -> int:
-        """Store all changes at once, durably, and return the new revision."""
+        """Durably store all changes in one transaction, and return the new revision."""
         self._refuse_if_behind()
         documents = encode_changes(changes)
         with self._database.transaction():
@@ -106,12 +106,56 @@ class SqliteStore:
         self._announce(after)
         return position.revision
 
+    @property
+    def head(self) -> tuple[Position, str]:
+        """Position and id of the latest commit."""
+        head = read_head(self._database)
+        return head.position, head.commit_id
+
+    def rows(self) -> Sequence[Row]:
+        """Return the live objects as they are stored, in creation order."""
+        return [
+            Row(ObjectId(Kind(kind), name), revision, document)
+            for _, kind, name, revision, document in self._live.read(read_head(self._database))
+        ]
+
+    def revisions(self, names: Collection[ObjectId]) -> Mapping[ObjectId, int]:
+        """Return the revisions of those of the objects that exist."""
+        self._live.refresh(read_head(self._database))
+        return self._live.revisions(names)
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Append commits that were made elsewhere and continue from this store's head."""
+        if not entries:
+            return
+        with self._database.transaction():
+            head = read_head(self._database)
+            self._live.refresh(head)
+            for entry in entries:
+                after = replace(head, position=entry.position, commit_id=entry.id)
+                head = self._live.write(entry.documents, after)
+                self._log.append(head, entry.at, entry.by, entry.documents)
+            self._database.write("head", [head.row])
+        self._announce(head)
+
+    def replace_all(self, position: Position, commit_id: str, rows: Sequence[Row]) -> None:
+        """Replace the contents by those of a store elsewhere, without its history."""
+        with self._database.transaction():
+            head = read_head(self._database)
+            self._log.forget_before(head.position.revision + 1)
+            oldest = position.revision + 1
+            after = replace(head, position=position, commit_id=commit_id, oldest=oldest)
+            head = self._live.replace_all(rows, after)
+            self._database.write("head", [head.row])
+        self._lost = None
+        self._announce(head)
+
     def find_commit(self, commit_id: str, base: Position) -> int | None:
-        """Return the revision that a commit made; None where it was not stored."""
+        """Return the revision that a commit created; None if it was not stored."""
         return self._log.revision_of(commit_id, base.revision + 1)
 
     def changes_after(self, position: Position, limit: int) -> Batch | Reload:
-        """Return what was committed after a position."""
+        """Return the commits after a position."""
         head = read_head(self._database)
         reason = reason_to_reload(position, head.position, head.oldest)
         if reason:
@@ -120,7 +164,7 @@ class SqliteStore:
         return self._log.between(position.revision + 1, last)
 
     def subscribe(self, announce: Callable[[], None]) -> Callable[[], None]:
-        """Have a function called whenever somebody has committed, and return what ends it."""
+        """Call a function after every commit; return a function that ends the subscription."""
         self._subscribers.append(announce)
         return lambda: self._subscribers.remove(announce)
 
@@ -130,8 +174,14 @@ class SqliteStore:
         last = head.position.revision if before is None else before - 1
         return self._log.between(max(head.oldest, last - limit + 1), last)[::-1]
 
+    def audit(self, limit: int, before: int | None = None) -> Sequence[AuditRecord]:
+        """Return who made the latest commits, newest first."""
+        head = read_head(self._database)
+        last = head.position.revision if before is None else before - 1
+        return self._log.authors(max(head.oldest, last - limit + 1), last)[::-1]
+
     def compact(self) -> bool:
-        """Forget a bounded part of the history that is beyond what is kept."""
+        """Delete a bounded part of the history that is past its retention."""
         head = read_head(self._database)
         revision = head.position.revision
         last = min(head.oldest + COMPACTED_AT_ONCE - 1, revision)
@@ -145,7 +195,7 @@ class SqliteStore:
         return last < revision and oldest > last
 
     def begin_epoch(self, farm_id: str, epoch: int, by: str) -> Position:
-        """Go on as that farm in that epoch, durably."""
+        """Durably begin an epoch of a farm."""
         with self._database.transaction():
             head = read_head(self._database)
             check_later_epoch(head.position, farm_id, epoch)
@@ -158,12 +208,12 @@ class SqliteStore:
         return position
 
     def check_writable(self) -> None:
-        """Write what is there already, durably."""
+        """Durably write something that changes nothing."""
         self._refuse_if_behind()
         self._database.check_writable()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the files."""
         self._database.close()
         self._acknowledged.close()
 
@@ -173,7 +223,7 @@ class SqliteStore:
             announce()
 
     def _what_is_lost(self, head: Head) -> Position | None:
-        """Return the position that was acknowledged and is not in the file any more."""
+        """Return the acknowledged position if the file no longer has it, else None."""
         acknowledged = self._acknowledged.read()
         if acknowledged is None:
             return None
@@ -186,7 +236,7 @@ class SqliteStore:
             position = read_head(self._database).position
             raise StoreBehind(
                 f"{self._path} is at {position}, but {self._lost} was acknowledged: its latest "
-                "commits are lost, or another file was put in its place; nothing was stored. "
-                "Restore the file that has them, or start the director again: it names the "
-                "commands that decide what to go on with"
+                "commits are lost, or the file was replaced by another; nothing was stored. "
+                "Restore the file that has them, or restart the director: it reports the options "
+                "to decide what to continue with"
             )

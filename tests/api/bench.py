@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import threading
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -13,10 +14,14 @@ import httpx
 from anyio.from_thread import BlockingPortal
 from fastapi import FastAPI
 
+from lvsctl.director.access.credentials import Credentials
+from lvsctl.director.access.principal import Principal
 from lvsctl.director.daemon import DirectorDaemon
 from lvsctl.director.main import IPVS_SYSCTLS, Kernel, open_daemon
 from lvsctl.director.vips.neighbours import Neighbours, NoNeighbours
+from lvsctl.farm.access import Role
 from lvsctl.host.memory import MemoryHost
+from lvsctl.ipvs.connections import Connection
 from lvsctl.ipvs.memory import MemoryIpvs, MemoryKernel
 from lvsctl.ipvs.table import (
     AddDestination,
@@ -31,8 +36,10 @@ from lvsctl.ipvs.table import (
     VirtualServiceConfig,
 )
 from lvsctl.net import IpProtocol
-from lvsctl.results import Done
+from lvsctl.results import Done, Result
 from lvsctl.store.memory import MemoryLocalState
+from tests.support.clocks import Clock
+from tests.support.reasons import because
 from tests.support.stores import BreakableStore
 from tests.unit.director.checked import Servers
 
@@ -96,30 +103,6 @@ class Sent(TypedDict, total=False):
     headers: Mapping[str, str] | Mapping[bytes, bytes] | Sequence[tuple[str, str]]
 
 
-class Clock:
-    """The time of day and a monotonic clock, which stand until they are moved."""
-
-    def __init__(self) -> None:
-        self.now = START
-        self.monotonic_s = 0.0
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def monotonic(self) -> float:
-        """Return the seconds that have passed."""
-        return self.monotonic_s
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass."""
-        self.now += timedelta(seconds=seconds)
-        self.monotonic_s += seconds
-
-    def set(self, by: timedelta) -> None:
-        """Set the time of day, as somebody does whose clock was wrong."""
-        self.now += by
-
-
 class BreakableIpvs(MemoryIpvs):
     """A table in memory that cannot be read while it is broken."""
 
@@ -128,11 +111,23 @@ class BreakableIpvs(MemoryIpvs):
     def __init__(self, kernel: MemoryKernel) -> None:
         super().__init__(kernel)
         self.connections: dict[str, int] = {}
+        self.entries: list[Connection] = []
+        self.takes_writes = threading.Event()
+        self.takes_writes.set()
+
+    def apply(self, operations: Sequence[Operation]) -> Sequence[Result]:
+        if operations:
+            self.takes_writes.wait()
+        return super().apply(operations)
 
     def snapshot(self, keys: Collection[ServiceKey] | None = None) -> IpvsTable:
         if self.broken:
             raise self.broken
         return super().snapshot(keys)
+
+    def connection_entries(self) -> Iterator[Connection]:
+        """Yield the connections that a test has set."""
+        return iter(self.entries)
 
     def counters(
         self, keys: Collection[ServiceKey] | None = None
@@ -148,6 +143,17 @@ class BreakableIpvs(MemoryIpvs):
             )
             for key, service in super().counters(keys).items()
         }
+
+
+class AnyName(Credentials):
+    """Accepts ``role/name`` as the token of somebody who has that role and that name."""
+
+    def __init__(self) -> None:
+        super().__init__(dict, lambda: START)
+
+    def of_token(self, text: str, source: str) -> Principal | None:
+        role, _, name = text.partition("/")
+        return Principal(Role(role), name, source) if role in [*Role] else None
 
 
 @dataclass
@@ -222,12 +228,18 @@ class Bench:
 
         return self.portal.call(together)
 
-    async def send(self, request: "Request") -> httpx.Response:
+    async def send(
+        self, request: "Request", headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
         """Send one request from within the event loop and return its answer."""
         transport = httpx.ASGITransport(
             self.app, raise_app_exceptions=False, client=(CLIENT, 40000)
         )
-        client = httpx.AsyncClient(transport=transport, base_url="http://lb1", headers=HEADERS)
+        client = httpx.AsyncClient(
+            transport=transport,
+            base_url="http://lb1",
+            headers=HEADERS if headers is None else headers,
+        )
         async with client:
             return await client.request(request.method, request.address, **request.sent)
 
@@ -259,7 +271,7 @@ class Request:
 @contextlib.contextmanager
 def open_bench(portal: BlockingPortal, neighbours: Neighbours | None = None) -> Iterator[Bench]:
     """Open a director that does not run yet; without neighbours it is alone on its links."""
-    clock, kernel = Clock(), MemoryKernel()
+    clock, kernel = Clock(START), MemoryKernel()
     ipvs = BreakableIpvs(kernel)
     made: list[BreakableStore] = []
     servers = Servers(dict)
@@ -278,11 +290,12 @@ def open_bench(portal: BlockingPortal, neighbours: Neighbours | None = None) -> 
         open_store,
         open_kernel,
         probe=servers.probe,
-        disk_problem=lambda: disk[0],
+        disk_problem=lambda: because(disk[0]) if disk[0] else None,
         now=clock,
         monotonic=clock.monotonic,
     )
     with portal.wrap_async_context_manager(daemon) as opened:
+        opened.credentials.accept_shared(TOKEN, START + timedelta(days=365))
         yield Bench(portal, opened, kernel, ipvs, made[0], clock, servers, disk)
 
 

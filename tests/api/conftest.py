@@ -26,7 +26,7 @@ def portal() -> Iterator[BlockingPortal]:
 def app(portal: BlockingPortal) -> Iterator[FastAPI]:
     """The app, made once as that takes a while; each test gives it a director of its own."""
     with open_bench(portal) as bench:
-        yield create_app(bench.daemon, TOKEN)
+        yield create_app(bench.daemon)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from lvsctl.messages.model import (
 )
 from lvsctl.net import IPAddress
 from tests.api.bench import TOKEN, Bench
-from tests.unit.agent.fake_director import FakeDirector
+from tests.support.fake_director import FakeDirector
 
 T = TypeVar("T")
 RIP = IPv4Address("192.0.2.13")

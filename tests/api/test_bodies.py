@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from api.bodies import MAX_BODY_BYTES, SMALL_BODY_BYTES
+from api.bodies import MAX_BODY_BYTES, MAX_FARM_BYTES, MAX_VALUES, SMALL_BODY_BYTES
 from api.json_text import MAX_DEPTH, MAX_KEYS
 from tests.api.bench import EXAMPLE, Bench, Request, Sent, json_of
 
@@ -100,31 +100,62 @@ def test_a_patch_is_taken_under_both_names(bench: Bench, content_type: str) -> N
     assert 200 == answer.status_code
 
 
-def test_a_body_of_ten_megabytes_is_refused(bench: Bench) -> None:
+POOL = b'{"real_servers": []}'
+SIZES = [("/v1/pools/new", POOL, MAX_BODY_BYTES), ("/v1/farm", GOOD, MAX_FARM_BYTES)]
+
+
+@pytest.mark.parametrize(("address", "good", "most"), SIZES)
+def test_a_body_of_more_megabytes_is_refused(
+    bench: Bench, address: str, good: bytes, most: int
+) -> None:
     """With the size that is taken."""
-    answer = bench.put("/v1/farm", content=b" " * 10_000_000, headers=JSON)
+    answer = bench.put(address, content=good + b" " * most, headers=JSON)
     assert 413 == answer.status_code
-    assert str(MAX_BODY_BYTES) in answer.json()["errors"][0]["allowed"]
+    assert str(most) in answer.json()["errors"][0]["allowed"]
 
 
-def test_a_body_is_counted_as_it_comes(bench: Bench) -> None:
+@pytest.mark.parametrize(("address", "good", "most"), SIZES)
+def test_a_body_is_counted_as_it_comes(bench: Bench, address: str, good: bytes, most: int) -> None:
     """Nothing announces the length of a body that is sent in chunks."""
 
     async def chunks() -> AsyncIterator[bytes]:
-        for _ in range(MAX_BODY_BYTES // 65536 + 1):
+        yield good
+        for _ in range(most // 65536):
             yield b" " * 65536
 
-    assert 413 == bench.put("/v1/farm", content=chunks(), headers=JSON).status_code
+    assert 413 == bench.put(address, content=chunks(), headers=JSON).status_code
 
 
-def test_a_body_of_just_the_size_is_read(bench: Bench) -> None:
-    """Four mebibytes are taken; what they hold is another question."""
-    assert (
-        200
-        == bench.put(
-            "/v1/farm", content=GOOD + b" " * (MAX_BODY_BYTES - len(GOOD)), headers=JSON
-        ).status_code
+@pytest.mark.parametrize(("address", "good", "most"), SIZES)
+def test_a_body_of_just_the_size_is_read(
+    bench: Bench, address: str, good: bytes, most: int
+) -> None:
+    """What it holds is another question."""
+    answer = bench.put(address, content=good + b" " * (most - len(good)), headers=JSON)
+    assert answer.is_success
+
+
+def test_a_farm_of_more_values_than_memory_has_room_for_is_refused(bench: Bench) -> None:
+    """In 32 MiB there may be ten million objects."""
+    body = b'{"services": [' + b"{}," * (MAX_VALUES // 2) + b'{}], "pools": []}'
+    answer = bench.put("/v1/farm", content=body, headers=JSON)
+    assert (413, f"up to {MAX_VALUES}") == (
+        answer.status_code,
+        answer.json()["errors"][0]["allowed"],
     )
+
+
+def test_a_farm_is_not_read_before_its_sender_is_known(bench: Bench) -> None:
+    """A stranger is refused before the first byte of the body is taken."""
+    taken: list[bytes] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        taken.append(GOOD)
+        yield GOOD
+
+    headers = {**JSON, "Authorization": "Bearer wrong"}
+    answer = bench.put("/v1/farm", content=body(), headers=headers)
+    assert (401, []) == (answer.status_code, taken)
 
 
 def test_large_bodies_are_read_one_at_a_time(bench: Bench) -> None:

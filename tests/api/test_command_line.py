@@ -1,5 +1,6 @@
 """The command line against the real app: what is asked, what is printed, what is changed."""
 
+import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from lvsctl.cli.client import Answer, DirectorClient
 from lvsctl.cli.main import lvsctl
 from lvsctl.farm.status import ServerId
 from lvsctl.store.interface import ModeName
@@ -53,17 +55,68 @@ def test_diff_finds_a_change_and_changes_nothing(
     """Status 3, with what it would do in the kernel; a drastic one too."""
     before = bench.revision
     shown = run("diff", "-f", farm_file(without("dns")), status=3).stdout
-    assert "remove service dns\n\nin the kernel:\n  delete service udp 198.51.100.53:53\n" == shown
+    in_short = "in the kernel: 1 operation (--operations lists them)\n"
+    assert f"- /services/dns\n\n{in_short}" == shown
+    listed = run("diff", "--operations", "-f", farm_file(without("dns")), status=3).stdout
+    assert listed.endswith("in the kernel:\n  delete service udp 198.51.100.53:53\n")
     drastic = run("diff", "-f", farm_file({"services": [], "pools": []}), status=3)
-    assert "remove service marked" in drastic.stdout
+    assert "- /services/marked" in drastic.stdout
     assert before == bench.revision
+
+
+def test_diff_goes_field_by_field(run: Run, farm_file: Callable) -> None:
+    """Old and new, by the names of the farm file; as a structure for scripts."""
+    farm = copy.deepcopy(dict(EXAMPLE))
+    farm["pools"][0]["real_servers"][1]["weight"] = 70
+    farm["pools"][0]["real_servers"].append({"name": "rs3", "address": "192.0.2.13"})
+    farm["services"][0]["ports"] = [80]
+    path = farm_file(farm)
+    farm["pools"][0]["health_checks"] = [{"type": "tcp", "port": 80}]
+    path = farm_file(farm)
+    assert [
+        "+ /pools/web/health_checks/0",
+        "~ /pools/web/real_servers/rs2/weight 50 → 70",
+        "+ /pools/web/real_servers/rs3",
+        "~ /services/web/ports [80, 443] → [80]",
+    ] == run("diff", "-f", path, status=3).stdout.splitlines()[:4]
+    answer = json.loads(run("diff", "-f", path, "-o", "json", status=3).stdout)
+    assert {
+        "op": "change",
+        "path": "/pools/web/real_servers/rs2/weight",
+        "old": 50,
+        "new": 70,
+    } in answer["differences"]
+
+
+def test_what_is_exported_is_taken_back(run: Run, bench: Bench, tmp_path: Path) -> None:
+    """Nothing is lost and nothing is added."""
+    path = tmp_path / "farm.yaml"
+    path.write_text(run("export").stdout)
+    assert "nothing to change\n" == run("diff", "-f", str(path)).stdout
+    assert bench.get("/v1/farm").json() == json.loads(run("export", "-o", "json").stdout)
+
+
+def test_apply_stores_only_what_it_has_shown(
+    run: Run, farm_file: Callable, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else's change in between is not undone."""
+    put = DirectorClient.put
+
+    def interrupted(client: DirectorClient, *path: str, **more: Any) -> Answer:  # noqa: ANN401
+        answer = put(client, *path, **more)
+        bench.patch("/v1/services/web", json={"scheduler": "lc"})
+        return answer
+
+    monkeypatch.setattr(DirectorClient, "put", interrupted)
+    assert "run it again" in run("apply", "-f", farm_file(without("dns")), status=1).stderr
+    assert "dns" in bench.daemon.state.farm.services
 
 
 def test_apply_makes_it_so(run: Run, farm_file: Callable, bench: Bench) -> None:
     """And says what it did, and under which revision."""
     shown = run("apply", "-f", farm_file(without("dns"))).stdout
     assert "dns" not in bench.daemon.state.farm.services
-    assert f"stored as revision {bench.revision}" in shown
+    assert f"stored as revision {bench.revision}, applied by the kernel" in shown
     assert "nothing to change\n" == run("apply", "-f", farm_file(without("dns"))).stdout
 
 
@@ -76,7 +129,7 @@ def test_apply_reads_the_standard_input(run: Run, bench: Bench) -> None:
 def test_a_dry_run_changes_nothing(run: Run, farm_file: Callable, bench: Bench) -> None:
     """It says the same as the apply would."""
     before = bench.revision
-    assert "remove service dns" in run("apply", "--dry-run", "-f", farm_file(without("dns"))).stdout
+    assert "- /services/dns" in run("apply", "--dry-run", "-f", farm_file(without("dns"))).stdout
     assert before == bench.revision
 
 
@@ -136,14 +189,15 @@ def test_a_farm_that_does_not_name_its_sections_is_refused(run: Run, farm_file: 
 
 def test_the_example_farm_is_accepted(run: Run, bench: Bench) -> None:
     """What is shipped as an example works."""
-    run("apply", "--force", "-f", str(EXAMPLES / "farm.yaml"))
+    run("apply", "--force", "--no-wait", "-f", str(EXAMPLES / "farm.yaml"))
     assert ["web", "dns", "ftp"] == list(bench.daemon.state.farm.services)
 
 
 def test_apply_says_when_the_director_only_observes(run: Run, farm_file: Callable) -> None:
-    """Or a person waits for what will not come."""
+    """Or a person waits for what will not come. It has not been done, which scripts must see."""
     run("pause", "--for", "30m", "--reason", "switch work")
-    shown = run("apply", "-f", farm_file(without("dns"))).stdout
+    run("apply", "--no-wait", "-f", farm_file(without("marked")))
+    shown = run("apply", "-f", farm_file(without("dns")), status=1).stderr
     assert "the director only observes until 2026-01-01T00:30:00Z" in shown
     assert ": switch work; to end that: lvsctl resume" in shown
 
@@ -203,7 +257,7 @@ def test_a_service_is_added_changed_and_removed(run: Run, bench: Bench) -> None:
         document["persistence"],
     )
     refused = run(*add, "--pool", "web", status=1).stderr
-    assert refused.startswith("lvsctl: service shop stands already")
+    assert refused.startswith("lvsctl: service shop already exists")
     run("service", "set", "shop", "--flags", "none", "--persistence", "none", "--ports", "8080")
     document = bench.get("/v1/services/shop").json()
     assert ([8080], [], "mh", None) == (
@@ -476,10 +530,3 @@ def test_a_token_may_be_in_a_file(bench: Bench, tmp_path: Path) -> None:
         obj=ThroughTheApp(bench),
     )
     assert 0 == result.exit_code, result.output
-
-
-def test_who_asks_is_kept(run: Run, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For the history: the name of the user, whatever letters it has."""
-    monkeypatch.setenv("LOGNAME", "jörg")
-    run("pool", "add", "mail")
-    assert "jörg" == bench.store.last_by

@@ -1,5 +1,6 @@
 """The installed commands as processes: a director is killed and comes back with its farm."""
 
+import json
 import os
 import signal
 import socket
@@ -10,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.director_process import LVSCTL, director_command, director_process
+from tests.support.director_process import director_command, director_process
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "examples" / "farm.yaml"
 KILLED = -signal.SIGKILL
@@ -68,14 +69,41 @@ def test_root_needs_no_token_over_the_unix_socket_and_everybody_does_over_tcp(
     assert not director.socket.exists()
 
 
-def test_a_director_without_a_token_does_not_start(tmp_path: Path) -> None:
-    """The message has the command that makes one."""
-    command = [LVSCTL, "director", "run", "--ipvs", "memory", "--state-dir", tmp_path]
-    refused = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (1, "") == (refused.returncode, refused.stdout)
-    assert refused.stderr.startswith("lvsctl: --listen 127.0.0.1:8080 needs --token-file")
-    assert "(umask 077; openssl rand -hex 32 > " in refused.stderr
-    assert [] == [*tmp_path.iterdir()]
+def test_a_new_director_takes_tokens_that_root_creates(tmp_path: Path) -> None:
+    """Over TCP nobody is let in before, and only the owner of a token after."""
+    with director_process(tmp_path, shared=False) as director:
+        farm = f"{director.url}/v1/farm"
+        assert 401 == httpx.get(farm, headers=director.headers).status_code
+        created = director.lvsctl("token", "create", "ci", "--role", "viewer", "-o", "json")[1]
+        own = {"Authorization": f"Bearer {json.loads(created)['token']}"}
+        assert 200 == httpx.get(farm, headers=own).status_code
+        assert 403 == httpx.put(farm, headers=own, json={}).status_code
+        assert 0 == director.lvsctl("token", "revoke", "ci")[0]
+        assert 401 == httpx.get(farm, headers=own).status_code
+
+
+def test_the_shared_token_of_earlier_versions_is_accepted_only_on_request(tmp_path: Path) -> None:
+    """A director that was upgraded starts without it, and says what to do."""
+    flags = ("--token-file", str(tmp_path / "token"))
+    with director_process(tmp_path, shared=False, flags=flags) as director:
+        printed = director.lvsctl("status")[1]
+        assert 401 == httpx.get(f"{director.url}/v1/farm", headers=director.headers).status_code
+        ready = httpx.get(f"{director.url}/readyz").json()
+    assert "is not accepted, as it gives everybody every right" in printed
+    assert "--shared-token-until DATE" in printed
+    assert ["access"] == [each["name"] for each in ready["checks"] if each["detail"]]
+
+
+@pytest.mark.parametrize(("until", "status"), [("2100-01-01", 200), ("2020-01-01", 401)])
+def test_the_shared_token_is_accepted_until_its_end(
+    tmp_path: Path, until: str, status: int
+) -> None:
+    """Then it is refused; the director itself goes on."""
+    flags = ("--token-file", str(tmp_path / "token"), "--shared-token-until", until)
+    with director_process(tmp_path, shared=False, flags=flags) as director:
+        answer = httpx.get(f"{director.url}/v1/farm", headers=director.headers)
+        assert f"is accepted only until {until}T00:00:00Z" in director.lvsctl("status")[1]
+    assert status == answer.status_code
 
 
 def test_a_socket_that_is_in_use_is_left_alone(tmp_path: Path) -> None:
@@ -98,7 +126,7 @@ def test_an_open_stream_of_events_ends_with_the_director(tmp_path: Path) -> None
                 httpx.stream("GET", events, headers=director.headers, timeout=60)
             )
             lines = stream.iter_lines()
-            assert "id: 0" == next(lines)
+            assert "id: 1" == next(lines)  # the shared token is a problem
             assert 0 == director.lvsctl("apply", "-f", EXAMPLE)[0]
         assert "event: stored" in list(lines)
 

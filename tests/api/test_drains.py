@@ -5,7 +5,8 @@ import json
 import pytest
 
 from lvsctl.cli import draining, server
-from tests.api.bench import CLIENT, Bench
+from lvsctl.director.access.credentials import SHARED
+from tests.api.bench import Bench
 from tests.api.command_line import Run
 
 SERVER = "/v1/pools/web/real-servers/rs1"
@@ -77,7 +78,7 @@ def test_at_the_deadline_the_server_is_out(bench: Bench) -> None:
     assert {
         "state": "disabled",
         "reason": "its drain is over: disk",
-        "by": CLIENT,
+        "by": SHARED,
         "since": "2026-01-01T00:01:00Z",
     } == shown
 

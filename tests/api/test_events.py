@@ -12,9 +12,10 @@ from api.routes import events as route
 from lvsctl.cli import watch
 from lvsctl.cli.client import DirectorClient
 from lvsctl.cli.main import lvsctl
+from lvsctl.director.access.credentials import SHARED
 from lvsctl.errors import DirectorUnreachable
 from lvsctl.events import Event, EventKind
-from tests.api.bench import CLIENT, HEADERS, TOKEN, Bench
+from tests.api.bench import HEADERS, TOKEN, Bench
 from tests.api.command_line import Run
 from tests.api.test_fuzz import served
 
@@ -69,7 +70,7 @@ def test_the_history_is_told_from_its_beginning(bench: Bench) -> None:
         "at": "2026-01-01T00:00:00Z",
         "kind": "stored",
         "subject": "revision 1",
-        "by": CLIENT,
+        "by": SHARED,
     } == {field: stored[field] for field in ("id", "at", "kind", "subject", "by")}
     assert "add service web" in stored["items"]
     assert (2, "kernel-changed") == (changed["id"], changed["kind"])
@@ -142,7 +143,7 @@ def test_the_history_on_the_command_line(run: Run, bench: Bench) -> None:
     shown = [json.loads(line) for line in run("watch", "--once", "-o", "json").stdout.splitlines()]
     assert expected == shown
     text = run("watch", "--once", "--after", "2").stdout
-    assert f"2026-01-01T00:00:00Z  server-state web/rs1: draining (by {CLIENT})\n" in text
+    assert f"2026-01-01T00:00:00Z  server-state web/rs1: draining (by {SHARED})\n" in text
     assert "    edit 192.0.2.11:80 weight 0 of tcp 198.51.100.10:80\n" in text
 
 

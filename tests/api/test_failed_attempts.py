@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from structlog.testing import capture_logs
 
-from api.failed_attempts import MAX_SOURCES, OTHERS, WINDOW_S, FailedAttempts
+from lvsctl.director.access.failed_attempts import MAX_SOURCES, OTHERS, WINDOW_S, FailedAttempts
 
 Log = list[tuple[str, str, int]]
 

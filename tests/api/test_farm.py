@@ -72,6 +72,7 @@ def test_a_drastic_change_is_made_when_it_is_forced(bench: Bench) -> None:
     refused = bench.put("/v1/farm", json=nothing)
     assert 409 == refused.status_code
     assert "delete service fwmark 7" in refused.json()["plan"]
+    assert "drastic-change" == refused.json()["code"]
     assert "force=true" in refused.json()["detail"]
 
     assert 200 == bench.put("/v1/farm?force=true&wait=10", json=nothing).status_code

@@ -24,7 +24,14 @@ from api.server.limits import Budget
 from api.server.server import Server
 from tests.api.bench import EXAMPLE, HEADERS, TUNNEL, Bench
 
-STANDING = {"service": "web", "pool": "web", "server": "rs1", "tunnel": "c2d", "agent": "rs3"}
+STANDING = {
+    "service": "web",
+    "pool": "web",
+    "server": "rs1",
+    "tunnel": "c2d",
+    "agent": "rs3",
+    "token": "ci",
+}
 MAX_WAIT_S = 0.2
 CHECKS = [
     not_a_server_error,
@@ -81,6 +88,7 @@ def fill(bench: Bench) -> None:
     """Give the director one object of each kind."""
     bench.put("/v1/farm?force=true", json={**EXAMPLE, "tunnels": [TUNNEL]})
     bench.put("/v1/agents/rs3", json={"address": "192.0.2.13", "pools": ["web"]})
+    bench.put("/v1/tokens/ci", json={"role": "viewer"})
 
 
 def assert_sound(bench: Bench) -> None:

@@ -30,6 +30,17 @@ def test_the_table_shows_everything_that_stands(bench: Bench) -> None:
     assert {"tcp": "15m", "tcp_fin": "2m", "udp": "5m"} == table["timeouts"]
 
 
+def test_the_table_and_metrics_do_not_wait_for_the_writer(bench: Bench) -> None:
+    """Both answer while a write to the kernel is under way."""
+    bench.ipvs.takes_writes.clear()
+    bench.patch("/v1/pools/web/real-servers/rs1", json={"weight": 7})
+    services = {item["key"]: item for item in bench.get("/v1/table").json()["services"]}
+    metrics = bench.get("/metrics").text
+    bench.ipvs.takes_writes.set()
+    assert [100, 50] == [each["weight"] for each in services["fwmark 7"]["destinations"]]
+    assert "lvsctl_ipvs_destination_weight{" in metrics
+
+
 def test_a_virtual_service_shows_all_it_has(bench: Bench) -> None:
     """In the words of ipvsadm."""
     services = {item["key"]: item for item in bench.get("/v1/table").json()["services"]}
@@ -89,6 +100,7 @@ def test_the_plan_is_empty_when_all_is_as_it_should_be(bench: Bench) -> None:
         "conflicts": [],
         "foreign": [],
         "problems": [],
+        "problem_reasons": [],
     } == plan
 
 

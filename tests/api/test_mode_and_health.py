@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from lvsctl.director.access.credentials import SHARED
 from lvsctl.errors import KernelError, StoreError
-from tests.api.bench import CLIENT, EXAMPLE, START, Bench
+from tests.api.bench import EXAMPLE, START, Bench
 from tests.api.command_line import Run
 
 
@@ -23,7 +24,7 @@ def test_a_paused_director_keeps_its_hands_off_the_kernel(bench: Bench) -> None:
         "mode": "observe",
         "reason": "switch work",
         "until": "2026-01-01T00:30:00Z",
-        "by": CLIENT,
+        "by": SHARED,
     }
     assert (200, paused) == (answer.status_code, answer.json())
     assert paused == bench.get("/v1/mode").json()
@@ -115,7 +116,8 @@ def test_a_director_that_cannot_write_is_not_ready_and_goes_on(bench: Bench, wha
         assert (503, full) == (answer.status_code, answer.json()["detail"])
     answer = bench.get("/readyz")
     assert (503, {what: "farm.db: disk full"}) == (answer.status_code, details(answer.json()))
-    problem = {"name": what, "detail": full, "ok": False}
+    code = {"disk": "recorded", "store": "store-failed"}[what]
+    problem = {"name": what, "detail": full, "code": code, "ok": False}
     assert {"problems": [problem]} == bench.get("/v1/problems").json()
     bench.portal.call(bench.daemon.loop.run_cycle)
     assert (before, {}) == (bench.kernel.table(), bench.daemon.loop.view.vips)

@@ -4,7 +4,7 @@ from anyio.from_thread import BlockingPortal
 from fastapi import FastAPI
 
 from lvsctl.director.reconcile.cycle import KeyState
-from lvsctl.director.vips.managed import ASKING
+from lvsctl.reasons.services import DUPLICATE_CHECK
 from tests.api.bench import EXAMPLE, Bench, open_bench
 from tests.support.neighbours import SlowNeighbours
 
@@ -13,7 +13,7 @@ LONGER_THAN_ANY_CYCLE_S = 4
 
 
 def until_all_are(bench: Bench, state: KeyState) -> set[tuple[KeyState, str]]:
-    """Wait until every virtual service is in a state; return states and reasons."""
+    """Wait until every virtual service is in a state; return states and codes of reasons."""
 
     async def wait() -> set[tuple[KeyState, str]]:
         loop = bench.daemon.loop
@@ -24,7 +24,10 @@ def until_all_are(bench: Bench, state: KeyState) -> set[tuple[KeyState, str]]:
             ),
             LONGER_THAN_ANY_CYCLE_S,
         )
-        return {(view.state, view.reason) for view in loop.view.services.values()}
+        return {
+            (view.state, view.reason.code if view.reason else "")
+            for view in loop.view.services.values()
+        }
 
     return bench.portal.call(wait)
 
@@ -38,7 +41,9 @@ def test_a_service_is_applied_as_soon_as_the_neighbours_have_answered(
         app.state.daemon, bench.app = bench.daemon, app
         with bench.running():
             bench.put("/v1/farm", json=EXAMPLE)
-            assert {(KeyState.PENDING, ASKING)} == until_all_are(bench, KeyState.PENDING)
+            assert {(KeyState.PENDING, DUPLICATE_CHECK.code)} == until_all_are(
+                bench, KeyState.PENDING
+            )
             assert {} == bench.daemon.loop.view.vips
 
             neighbours.answer()

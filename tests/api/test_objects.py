@@ -169,8 +169,8 @@ def test_a_service_shows_how_it_stands(bench: Bench) -> None:
     status = bench.get(SERVICE).json()["status"]
     assert ("applied", "") == (status["state"], status["reason"])
     assert [
-        {"key": "tcp 198.51.100.10:80", "state": "applied", "reason": ""},
-        {"key": "tcp 198.51.100.10:443", "state": "applied", "reason": ""},
+        {"key": "tcp 198.51.100.10:80", "state": "applied", **NOTHING},
+        {"key": "tcp 198.51.100.10:443", "state": "applied", **NOTHING},
     ] == status["keys"]
     assert [("rs1", 100, ""), ("rs2", 0, "draining: disk")] == [
         (item["server"], item["weight"], item["reason"]) for item in status["destinations"]
@@ -185,18 +185,19 @@ def test_a_service_that_is_not_in_the_kernel_yet_says_so(fresh: Bench) -> None:
     }
     assert 200 == fresh.put("/v1/farm", json=farm).status_code
     status = fresh.get(SERVICE).json()["status"]
-    assert ("pending", "no cycle has looked at it yet") == (status["state"], status["reason"])
+    assert ("pending", "not-observed-yet") == (status["state"], status["code"])
 
 
 def test_a_kernel_that_cannot_be_compared_shows_with_its_services(bench: Bench) -> None:
     """What was last seen is shown, with why it may be old."""
     bench.ipvs.broken = KernelError("ip_vs is not loaded")
     answer = bench.patch(f"{SERVICE}?wait=0.3", json={"scheduler": "rr"}).json()
-    assert (False, "ip_vs is not loaded") == (answer["applied"], answer["reason"])
-    assert "ip_vs is not loaded" == bench.get(SERVICE).json()["status"]["reason"]
+    assert (False, "kernel-refused") == (answer["applied"], answer["code"])
+    assert "kernel-refused" == bench.get(SERVICE).json()["status"]["code"]
 
 
-SERVING = {"weight": 100, "tunnel": "ipip", "pending": False, "reason": ""}
+NOTHING = {"reason": "", "code": "", "reasons": []}
+SERVING = {"weight": 100, "tunnel": "ipip", "pending": False, **NOTHING}
 
 
 def test_a_real_server_shows_its_part_in_each_service(bench: Bench) -> None:
@@ -217,7 +218,7 @@ def test_a_server_of_a_pool_that_nothing_uses_says_so(bench: Bench) -> None:
     """It is in no table, and that is no fault of it."""
     bench.put("/v1/pools/spare/real-servers/rs8", json={"address": "192.0.2.18"})
     status = bench.get("/v1/pools/spare/real-servers/rs8").json()["status"]
-    assert (None, "no service uses pool spare") == (status["weight"], status["reason"])
+    assert (None, "pool-unused") == (status["weight"], status["code"])
 
 
 def test_lists_are_empty_without_a_farm(empty: Bench) -> None:

@@ -34,7 +34,12 @@ class Operation(NamedTuple):
             for parameter in self.item.get("parameters", ())
             if parameter["in"] == "path"
         }
-        return self.path.format(**examples)
+        query = "&".join(
+            f"{parameter['name']}={parameter['schema']['examples'][0]}"
+            for parameter in self.item.get("parameters", ())
+            if parameter["in"] == "query" and parameter["required"]
+        )
+        return self.path.format(**examples) + (f"?{query}" if query else "")
 
 
 def operations(document: dict[str, Any]) -> Iterator[Operation]:
@@ -57,6 +62,7 @@ def test_the_surface_is_the_designs(document: dict[str, Any]) -> None:
         "/readyz": {"get"},
         "/metrics": {"get"},
         "/v1/farm": {"get", "put"},
+        "/v1/history": {"get"},
         "/v1/services": {"get"},
         "/v1/services/{service}": {"get", "put", "patch", "delete"},
         "/v1/services/{service}/adopt": {"post"},
@@ -74,9 +80,17 @@ def test_the_surface_is_the_designs(document: dict[str, Any]) -> None:
         "/v1/agents/{agent}/report": {"put"},
         "/v1/table": {"get"},
         "/v1/plan": {"get"},
+        "/v1/connections": {"get"},
+        "/v1/explain": {"get"},
         "/v1/mode": {"get", "put"},
         "/v1/problems": {"get"},
         "/v1/events": {"get"},
+        "/v1/audit": {"get"},
+        "/v1/agents/{agent}/credential": {"post"},
+        "/v1/join": {"post"},
+        "/v1/tokens": {"get"},
+        "/v1/tokens/{token}": {"get", "put", "delete"},
+        "/v1/tokens/{token}/rotate": {"post"},
     } == {path: set(item) for path, item in document["paths"].items()}
 
 
@@ -123,7 +137,8 @@ def test_every_answer_has_a_form_and_an_example(document: dict[str, Any]) -> Non
 def test_every_request_has_a_form_and_an_example(document: dict[str, Any]) -> None:
     """The example is of that form."""
     for method, path, item in operations(document):
-        assert (method in ("put", "patch")) == ("requestBody" in item), (method, path)
+        takes = method in ("put", "patch") or path == "/v1/join"
+        assert takes == ("requestBody" in item), (method, path)
         for content in item.get("requestBody", {}).get("content", {}).values():
             assert content["example"]
             if "$ref" in content["schema"]:
@@ -142,14 +157,18 @@ def test_every_example_is_accepted(bench: Bench) -> None:
     """Each request's, at the example of its address."""
     document = bench.get("/openapi.json").json()
     bench.put("/v1/agents/rs3", json={"address": "192.0.2.13", "pools": ["web"]})
+    to_join = bench.put("/v1/tokens/join", json={"role": "join"}).json()["token"]
     for operation in operations(document):
         for media_type, content in operation.item.get("requestBody", {}).get("content", {}).items():
             force = "?force=true" if operation.path.endswith(FORCIBLE) else ""
+            headers = {"Content-Type": media_type}
+            if operation.path == "/v1/join":
+                headers |= {"Authorization": f"Bearer {to_join}"}
             answer = bench.request(
                 operation.method.upper(),
                 f"{operation.address()}{force}",
                 json=content["example"],
-                headers={"Content-Type": media_type},
+                headers=headers,
             )
             assert answer.is_success, (operation.method, operation.path, answer.text)
 
@@ -160,6 +179,7 @@ def test_everything_can_be_read_at_its_example(bench: Bench) -> None:
     bench.put("/v1/agents/rs3", json={"address": "192.0.2.13", "pools": ["web"]})
     bench.put("/v1/pools/web/real-servers/rs1/override", json={"state": "draining"})
     bench.put("/v1/tunnels/c2d", json=TUNNEL)
+    bench.put("/v1/tokens/ci", json={"role": "viewer"})
     bench.occupy("198.51.100.77", "192.0.2.40")
     for operation in operations(document):
         if operation.method != "get":

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.api.bench import Bench
+from tests.api.bench import AnyName, Bench
 
 SERVER = "/v1/pools/web/real-servers/rs1"
 OVERRIDE = f"{SERVER}/override"
@@ -39,12 +39,15 @@ def test_an_override_is_in_the_kernel(
 
 def test_an_override_says_who_set_it_when_and_why(bench: Bench) -> None:
     """What is shown can be put back; then the other one has set it, later."""
+    bench.daemon.credentials = AnyName()
+    ada = {"Authorization": "Bearer admin/ada"}
+    bob = {"Authorization": "Bearer operator/bob"}
     bench.put(
         OVERRIDE,
         json={"state": "draining", "reason": "disk"},
-        headers={"X-Lvsctl-User": "ada"},
+        headers=ada,
     )
-    shown = bench.get(OVERRIDE).json()
+    shown = bench.get(OVERRIDE, headers=ada).json()
     assert {
         "state": "draining",
         "reason": "disk",
@@ -52,9 +55,12 @@ def test_an_override_says_who_set_it_when_and_why(bench: Bench) -> None:
         "since": "2026-01-01T00:00:00Z",
     } == shown
     bench.clock.advance(60)
-    answer = bench.put(OVERRIDE, json=shown, headers={"X-Lvsctl-User": "bob"})
+    answer = bench.put(OVERRIDE, json=shown, headers=bob)
     assert 200 == answer.status_code
-    assert shown | {"by": "bob", "since": "2026-01-01T00:01:00Z"} == bench.get(OVERRIDE).json()
+    assert (
+        shown | {"by": "bob", "since": "2026-01-01T00:01:00Z"}
+        == bench.get(OVERRIDE, headers=ada).json()
+    )
 
 
 def test_an_override_ends(bench: Bench) -> None:

@@ -1,5 +1,6 @@
 """Every error has one status, and none of them shows what it should not."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -36,7 +37,9 @@ def test_every_error_becomes_problem_details(error: type[LvsctlError]) -> None:
     answer = problem_response(raised)
     assert TYPES[error].status == answer.status_code
     assert "application/problem+json" == answer.headers["Content-Type"]
-    assert b"why" in bytes(answer.body)
+    document = json.loads(bytes(answer.body))
+    assert "why" in document["detail"]
+    assert error.kind.code == document["code"]
 
 
 def test_types_are_told_apart() -> None:

@@ -85,6 +85,8 @@ def test_a_server_whose_agent_is_silent_is_shown_pending(bench: Bench) -> None:
     assert {"192.0.2.11": "gue:6080", "192.0.2.12": "gue:6080", "192.0.2.13": "ipip"} == in_kernel(
         bench
     )
+    found = destinations(bench)["rs3"]
+    assert ["tunnel-pending"] == [each["code"] for each in found.pop("reasons")]
     assert {
         "server": "rs3",
         "address": "192.0.2.13",
@@ -94,7 +96,8 @@ def test_a_server_whose_agent_is_silent_is_shown_pending(bench: Bench) -> None:
         "health": None,
         "reason": "pending: agent rs3 has not yet reported 198.51.100.10 ready over gue:6080; "
         "still over ipip",
-    } == destinations(bench)["rs3"]
+        "code": "tunnel-pending",
+    } == found
     pool = bench.get(POOL).json()["status"]
     assert [("ipip", True)] == [
         (each["tunnel"], each["pending"]) for each in pool["real_servers"] if each["name"] == "rs3"

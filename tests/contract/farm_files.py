@@ -1,4 +1,4 @@
-"""Stores on a disk, as tests fill, close and open them."""
+"""Stores on disk: filling, closing and opening them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,12 +15,12 @@ POOLS_A_COMMIT = 20
 
 
 def pools(prefix: str, count: int = POOLS_A_COMMIT) -> Mapping[ObjectId, Pool]:
-    """Return changes that make pools."""
+    """Return changes that create pools."""
     return {ObjectId(Kind.POOL, f"{prefix}{n}"): Pool(f"{prefix}{n}") for n in range(count)}
 
 
 def fill(path: Path) -> list[Contents]:
-    """Make a store of three revisions and return what each left, the empty one first."""
+    """Create a store of three revisions; return the contents after each, the empty one first."""
     store = SqliteStore(path, clock)
     history = [store.load()]
     for prefix in "abc":
@@ -31,7 +31,7 @@ def fill(path: Path) -> list[Contents]:
 
 
 def reopened(path: Path) -> Contents:
-    """Return what a store holds."""
+    """Return the contents of a store."""
     store = SqliteStore(path, clock)
     try:
         return store.load()
@@ -40,7 +40,7 @@ def reopened(path: Path) -> Contents:
 
 
 def outcome(path: Path) -> Contents | type[StoreError]:
-    """Return what opening and loading a store gives, contents or the kind of refusal."""
+    """Open and load a store; return its contents, or the type of the error."""
     try:
         return reopened(path)
     except StoreError as refusal:
@@ -48,7 +48,7 @@ def outcome(path: Path) -> Contents | type[StoreError]:
 
 
 def copied(path: Path, folder: Path) -> Path:
-    """Copy a store with all that lies beside it, as it is at this moment, and return the copy."""
+    """Copy a store with the files beside it, and return the copy."""
     folder.mkdir()
     for file in path.parent.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())

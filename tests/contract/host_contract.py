@@ -1,4 +1,4 @@
-"""What every implementation of Host does; each runs these tests with a fresh namespace."""
+"""The contract of Host; each implementation runs these tests in a fresh namespace."""
 
 import errno
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
@@ -63,24 +63,24 @@ def refusal(host: Host, key: HostKey, config: Config | None) -> str:
 
 
 class HostContract:
-    """Subclasses give a fixture ``host``: a fresh network namespace with nothing but ``lo``."""
+    """Subclasses provide a fixture ``host``: a fresh network namespace with only ``lo``."""
 
     @pytest.fixture
     def eth0(self, host: Host) -> Host:
-        """Give the namespace a device that is up."""
+        """Add a device that is up."""
         done(host, ETH0, link())
         return host
 
     @pytest.fixture
     def rs(self, eth0: Host) -> Host:
-        """Give the device an address too."""
+        """Add an address to the device."""
         done(eth0, RIP, AddressConfig())
         return eth0
 
     # Links
 
     def test_link_that_is_absent(self, host: Host) -> None:
-        """An absent device is observed as None, and removing it is done already."""
+        """It is observed as None, and removing it succeeds."""
         assert observed(host, ETH0) is None
         done(host, ETH0, None)
 
@@ -97,8 +97,8 @@ class HostContract:
         assert observed(host, ETH0) is None
         assert "eth0" not in host.links()
 
-    def test_link_takes_what_it_had(self, eth0: Host) -> None:
-        """Setting a device as it is changes nothing."""
+    def test_link_set_to_its_present_state(self, eth0: Host) -> None:
+        """Changes nothing."""
         before = observed(eth0, ETH0)
         done(eth0, ETH0, link())
         assert before == observed(eth0, ETH0)
@@ -114,14 +114,14 @@ class HostContract:
             (LinkKey("lo"), None, "ENOTSUP"),
         ],
     )
-    def test_link_that_cannot_be(
+    def test_link_that_is_refused(
         self, eth0: Host, key: LinkKey, config: LinkConfig | None, expected: str
     ) -> None:
-        """Hardware is neither created nor deleted, and a kind neither changed nor invented."""
+        """Hardware cannot be created or deleted, and a kind cannot be changed or unknown."""
         assert expected == refusal(eth0, key, config)
 
-    def test_tunnel_knows_its_ends(self, rs: Host) -> None:
-        """A tunnel is observed with the ends that it was given; any end is None."""
+    def test_tunnel_has_its_ends(self, rs: Host) -> None:
+        """It is observed with the given ends; a wildcard end is None."""
         ends = {"local": IPv4Address("192.0.2.11"), "remote": IPv4Address("192.0.2.10")}
         for name, kind, mtu, given in (
             ("t0", "ipip", 1480, {"local": ends["local"]}),
@@ -140,13 +140,13 @@ class HostContract:
         assert "EEXIST" == refusal(rs, LinkKey("t0"), LinkConfig("ipip", up=True))
 
     def test_two_tunnels_with_the_same_ends(self, rs: Host) -> None:
-        """The kernel would not know which of them a packet is for."""
+        """Refused, as the kernel could not tell which of them a packet is for."""
         tunnel = LinkConfig("ipip", up=True, local=IPv4Address("192.0.2.11"))
         done(rs, LinkKey("t0"), tunnel)
         assert "EEXIST" == refusal(rs, LinkKey("t1"), tunnel)
 
-    def test_fallback_device_comes_and_stays(self, host: Host) -> None:
-        """A fallback device appears when wanted; removing leaves it down, without addresses."""
+    def test_fallback_device_cannot_be_removed(self, host: Host) -> None:
+        """It appears when its module is loaded; removing leaves it down, without addresses."""
         done(host, TUNL0, LinkConfig("ipip", up=False))
         assert LinkConfig("ipip", up=False, mtu=1480) == observed(host, TUNL0)
         done(host, TUNL0, LinkConfig("ipip", up=True))
@@ -159,12 +159,12 @@ class HostContract:
         assert observed(host, vip) is None
 
     def test_fallback_device_has_no_ends(self, host: Host) -> None:
-        """It takes packets from anywhere to anywhere, and that cannot be changed."""
+        """It accepts packets from and to any address, which cannot be changed."""
         wanted = LinkConfig("ipip", up=True, local=IPv4Address("192.0.2.11"))
         assert "EEXIST" == refusal(host, TUNL0, wanted)
 
     def test_link_that_goes_down(self, rs: Host) -> None:
-        """Routes and IPv6 addresses go with it, IPv4 addresses stay."""
+        """It loses its routes and IPv6 addresses, and keeps IPv4 addresses."""
         route = RouteKey(TABLE, ip_network("203.0.113.0/24"))
         done(rs, route, RouteConfig("eth0", scope=SCOPE_LINK))
         done(rs, VIP6, AddressConfig(nodad=True))
@@ -173,7 +173,7 @@ class HostContract:
         assert {RIP: AddressConfig(), VIP6: None, route: None} == after
 
     def test_link_that_is_deleted(self, rs: Host) -> None:
-        """Addresses, routes and sysctls go with it."""
+        """With its addresses, routes and sysctls."""
         route = RouteKey(TABLE, ip_network("203.0.113.0/24"))
         done(rs, route, RouteConfig("eth0", scope=SCOPE_LINK))
         keys: list[HostKey] = [RIP, route, conf("eth0", "rp_filter")]
@@ -183,8 +183,8 @@ class HostContract:
 
     # Addresses
 
-    def test_address_comes_and_goes(self, eth0: Host) -> None:
-        """An address is added once and removed once, however often that is asked."""
+    def test_address_is_added_and_removed(self, eth0: Host) -> None:
+        """Both are idempotent."""
         assert observed(eth0, VIP) is None
         for _ in range(2):
             done(eth0, VIP, AddressConfig())
@@ -194,8 +194,8 @@ class HostContract:
             done(eth0, VIP, None)
             assert observed(eth0, VIP) is None
 
-    def test_addresses_with_options_each_devices_oldest_first(self, eth0: Host) -> None:
-        """Whatever order the kernel has, a device's own address comes before one that joined it."""
+    def test_addresses_are_listed_oldest_first_per_device(self, eth0: Host) -> None:
+        """Whatever order the kernel lists them in."""
         wanted: dict[HostKey, Config] = {
             AddressKey("eth0", ip_interface("192.0.2.11/24")): AddressConfig(),
             VIP: AddressConfig(deprecated=True),
@@ -212,13 +212,13 @@ class HostContract:
         assert list(wanted) == [key for key in found if key in wanted]
 
     def test_address_on_a_device_that_is_absent(self, host: Host) -> None:
-        """It cannot be added, and counts as removed."""
+        """It cannot be added; removing it succeeds."""
         assert "ENODEV" == refusal(host, VIP, AddressConfig())
         done(host, VIP, None)
         assert observed(host, VIP) is None
 
-    def test_address_is_one_thing_on_two_devices(self, eth0: Host) -> None:
-        """The same address on another device is another key."""
+    def test_same_address_on_two_devices(self, eth0: Host) -> None:
+        """They are distinct keys."""
         done(eth0, LinkKey("eth1"), link())
         done(eth0, VIP, AddressConfig())
         other = AddressKey("eth1", VIP.address)
@@ -227,16 +227,16 @@ class HostContract:
         done(eth0, VIP, None)
         assert AddressConfig() == observed(eth0, other)
 
-    def test_ipv4_prefix_lengths_stand_side_by_side(self, eth0: Host) -> None:
-        """IPv4 knows an address by its prefix length too."""
+    def test_ipv4_addresses_that_differ_in_prefix_length(self, eth0: Host) -> None:
+        """For IPv4 they are distinct addresses."""
         wider = AddressKey("eth0", ip_interface("198.51.100.10/24"))
         done(eth0, VIP, AddressConfig())
         done(eth0, wider, AddressConfig())
         done(eth0, wider, None)
         assert {VIP: AddressConfig(), wider: None} == eth0.observe([VIP, wider])
 
-    def test_ipv6_prefix_lengths_exclude_each_other(self, eth0: Host) -> None:
-        """IPv6 does not, and says so rather than pretending."""
+    def test_ipv6_addresses_that_differ_in_prefix_length(self, eth0: Host) -> None:
+        """For IPv6 they are the same address, so the second is refused."""
         wider = AddressKey("eth0", ip_interface("2001:db8::10/64"))
         done(eth0, VIP6, AddressConfig(nodad=True))
         assert "EEXIST" == refusal(eth0, wider, AddressConfig(nodad=True))
@@ -246,7 +246,7 @@ class HostContract:
     def test_address_options_are_edited_in_place(
         self, eth0: Host, *, nodad: bool, deprecated: bool
     ) -> None:
-        """Both families can be deprecated; nodad means something to IPv6 only."""
+        """Deprecated for both families, nodad for IPv6 only."""
         wanted = AddressConfig(nodad=nodad, deprecated=deprecated)
         for first in (AddressConfig(), AddressConfig(nodad=True, deprecated=True)):
             done(eth0, VIP6, first)
@@ -259,7 +259,7 @@ class HostContract:
     # Routes
 
     def test_route_is_replaced_in_place(self, rs: Host) -> None:
-        """A route is known by table, destination and metric; the rest is changed in place."""
+        """A route is identified by table, destination and metric; the rest is changed in place."""
         key = RouteKey(TABLE, ip_network("203.0.113.0/24"))
         assert observed(rs, key) is None
         for wanted in (
@@ -277,7 +277,7 @@ class HostContract:
             assert observed(rs, key) is None
 
     def test_routes_of_every_kind(self, rs: Host) -> None:
-        """Local and throw routes, other metrics, tables above 255 and IPv6 are kept apart."""
+        """Local and throw routes, metrics, tables above 255, and IPv6."""
         done(rs, AddressKey("eth0", ip_interface("2001:db8:1::11/64")), AddressConfig(nodad=True))
         done(rs, LinkKey("lo"), LinkConfig("", up=True))
         network, network6 = ip_network("203.0.113.0/24"), ip_network("2001:db8:2::/64")
@@ -300,8 +300,8 @@ class HostContract:
             done(rs, key, None)
         assert dict.fromkeys(wanted) == rs.observe(wanted)
 
-    def test_route_that_cannot_be(self, rs: Host) -> None:
-        """A missing device, a device that is down, an unreachable hop, a foreign source."""
+    def test_route_that_is_refused(self, rs: Host) -> None:
+        """Missing device, device that is down, unreachable next hop, foreign source."""
         key = RouteKey(TABLE, ip_network("203.0.113.0/24"))
         done(rs, LinkKey("eth1"), link(up=False))
         hop, source = IPv4Address("100.64.0.1"), IPv4Address("192.0.2.12")
@@ -311,7 +311,7 @@ class HostContract:
         assert "EINVAL" == refusal(rs, key, RouteConfig("eth0", scope=SCOPE_LINK, source=source))
 
     def test_gateways(self, rs: Host) -> None:
-        """The next hops of default routes of the main table, and no others."""
+        """Next hops of default routes in the main table only."""
         gateway = IPv4Address("192.0.2.1")
         assert [] == rs.gateways()
         done(rs, RouteKey(TABLE, ip_network("0.0.0.0/0")), RouteConfig("eth0", gateway=gateway))
@@ -321,7 +321,7 @@ class HostContract:
 
     @pytest.mark.parametrize("gateway", ["192.0.2.1", "2001:db8:1::1"])
     def test_advertised_segment_is_changed_in_place(self, rs: Host, gateway: str) -> None:
-        """On a default route and on one on the link, of both families."""
+        """On a default route and an on-link route, for both families."""
         done(rs, AddressKey("eth0", ip_interface("2001:db8:1::11/64")), AddressConfig(nodad=True))
         hop = ip_address(gateway)
         default = RouteKey(TABLE, ip_network("0.0.0.0/0" if hop.version == 4 else "::/0"))
@@ -339,7 +339,7 @@ class HostContract:
             assert wanted == rs.routes(family_of(hop), TABLE)
 
     def test_routes_of_a_table(self, rs: Host) -> None:
-        """Those of one family and one table; of main where none is named."""
+        """Of one family and one table; by default main."""
         done(rs, AddressKey("eth0", ip_interface("2001:db8:1::11/64")), AddressConfig(nodad=True))
         network, network6 = ip_network("203.0.113.0/24"), ip_network("2001:db8:2::/64")
         here, here6 = RouteKey(MAIN_TABLE, network), RouteKey(MAIN_TABLE, network6)
@@ -360,8 +360,8 @@ class HostContract:
         assert (on_link6, None, None) == (main6.get(here6), main6.get(here), main6.get(there6))
 
     @pytest.mark.parametrize("gateway", ["100.64.0.1", "2001:db8:ffff::1"])
-    def test_gateway_that_no_route_leads_to(self, rs: Host, gateway: str) -> None:
-        """It is taken where the route says that it is on the link, as some hosters have it."""
+    def test_gateway_without_a_route_to_it(self, rs: Host, gateway: str) -> None:
+        """Accepted with the flag onlink, as some hosting providers need."""
         done(rs, AddressKey("eth0", ip_interface("2001:db8:1::11/64")), AddressConfig(nodad=True))
         hop = ip_address(gateway)
         default = RouteKey(TABLE, ip_network("0.0.0.0/0" if hop.version == 4 else "::/0"))
@@ -384,8 +384,8 @@ class HostContract:
         ],
         ids=str,
     )
-    def test_rule_comes_and_goes(self, host: Host, key: RuleKey) -> None:
-        """A rule is added once and removed once, however often that is asked."""
+    def test_rule_is_added_and_removed(self, host: Host, key: RuleKey) -> None:
+        """Adding and removing are idempotent."""
         assert observed(host, key) is None
         for _ in range(2):
             done(host, key, RuleConfig())
@@ -397,14 +397,14 @@ class HostContract:
     # Sysctls
 
     def test_sysctl_is_read_and_written(self, eth0: Host) -> None:
-        """A parameter has one value, and keeps the last one."""
+        """The last value written is read."""
         key = conf("all", "arp_announce")
         for value in ("2", "2", "0"):
             done(eth0, key, SysctlConfig(value))
             assert SysctlConfig(value) == observed(eth0, key)
 
-    def test_sysctl_that_cannot_be(self, host: Host) -> None:
-        """Absent, unfit values, removal, paths that lead elsewhere."""
+    def test_sysctl_that_is_refused(self, host: Host) -> None:
+        """Missing parameter, invalid value, removal, path outside /proc/sys."""
         absent = conf("eth7", "rp_filter")
         assert observed(host, absent) is None
         done(host, absent, None)
@@ -417,19 +417,19 @@ class HostContract:
         assert "ENOENT" == refusal(host, outside, SysctlConfig("x"))
 
     def test_sysctl_of_a_device_with_a_dot(self, host: Host) -> None:
-        """The dot belongs to the name."""
+        """The dot is part of the name."""
         done(host, LinkKey("eth0.5"), link())
         done(host, conf("eth0.5", "rp_filter"), SysctlConfig("1"))
         assert SysctlConfig("1") == observed(host, conf("eth0.5", "rp_filter"))
 
     def test_new_device_copies_default(self, host: Host) -> None:
-        """A device starts with what ``default`` says then."""
+        """With the values at the time of its creation."""
         done(host, conf("default", "rp_filter"), SysctlConfig("2"))
         done(host, ETH0, link())
         assert SysctlConfig("2") == observed(host, conf("eth0", "rp_filter"))
 
-    def test_default_reaches_devices_that_nobody_wrote(self, eth0: Host) -> None:
-        """Writing ``default`` changes the devices whose own value nobody ever wrote."""
+    def test_default_changes_devices_never_written(self, eth0: Host) -> None:
+        """Writing ``default`` changes devices whose own value was never written."""
         done(eth0, LinkKey("eth1"), link())
         done(eth0, conf("eth1", "rp_filter"), SysctlConfig("2"))
         done(eth0, conf("default", "rp_filter"), SysctlConfig("1"))
@@ -440,15 +440,15 @@ class HostContract:
         assert [SysctlConfig("0"), SysctlConfig("2"), SysctlConfig("1")] == values
 
     def test_writing_the_same_value_is_not_writing(self, eth0: Host) -> None:
-        """A device that is set to what it has keeps following ``default``."""
+        """A device set to its present value keeps following ``default``."""
         done(eth0, conf("eth0", "rp_filter"), SysctlConfig("0"))
         done(eth0, conf("default", "rp_filter"), SysctlConfig("1"))
         assert SysctlConfig("1") == observed(eth0, conf("eth0", "rp_filter"))
 
     # Sequences
 
-    def test_what_follows_a_failure_is_skipped(self, eth0: Host) -> None:
-        """The order of changes carries meaning: nothing is done after one that failed."""
+    def test_changes_after_a_failure_are_skipped(self, eth0: Host) -> None:
+        """As their order matters."""
         broken = AddressKey("eth7", VIP.address)
         results = eth0.apply(
             [
@@ -463,6 +463,6 @@ class HostContract:
         assert all("eth7" in result.because for result in results if isinstance(result, Skipped))
 
     def test_nothing_to_do(self, host: Host) -> None:
-        """No keys and no changes are fine."""
+        """No keys and no changes are allowed."""
         assert {} == host.observe([])
         assert [] == list(host.apply([]))

@@ -1,4 +1,4 @@
-"""What every implementation of Host does about tunnels."""
+"""The contract of Host for tunnels."""
 
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -41,15 +41,15 @@ def named(value: object) -> str | None:
 
 
 class HostTunnelsContract:
-    """Subclasses give a fixture ``host``: a fresh network namespace with nothing but ``lo``."""
+    """Subclasses provide a fixture ``host``: a fresh network namespace with only ``lo``."""
 
     def another_socket(self, host: Host, key: FouPortKey) -> AbstractContextManager[object]:
-        """Have another program use a UDP port."""
+        """Let another program use a UDP port."""
         raise NotImplementedError
 
     @pytest.fixture
     def ends(self, host: Host) -> Host:
-        """Give the namespace a device with an address of each family."""
+        """Add a device with an address of each family."""
         done(host, LinkKey("eth0"), link())
         done(host, RIP, AddressConfig())
         done(host, RIP6, AddressConfig(nodad=True))
@@ -83,7 +83,7 @@ class HostTunnelsContract:
         ids=named,
     )
     def test_tunnel_of_every_kind(self, ends: Host, wanted: LinkConfig, mtu: int) -> None:
-        """It is observed as it was asked for, with an MTU that its header fits beside."""
+        """It is observed as requested, with an MTU that leaves room for its header."""
         for up in (True, False, True):
             for _ in range(2):
                 done(ends, T0, replace(wanted, up=up))
@@ -93,8 +93,8 @@ class HostTunnelsContract:
             assert observed(ends, T0) is None
 
     @pytest.mark.parametrize("kind", ["ipip", "gre", "gretap", "sit", "ip6tnl", "ip6gre"])
-    def test_tunnel_fits_its_underlay(self, ends: Host, kind: str) -> None:
-        """The MTU that it starts with is that of the device it sends by, less its header."""
+    def test_initial_mtu_of_a_tunnel(self, ends: Host, kind: str) -> None:
+        """The MTU of its underlay device minus its header."""
         done(ends, T0, tunnel(kind, mtu=None))
         before = observed(ends, T0)
         done(ends, T0, None)
@@ -120,10 +120,10 @@ class HostTunnelsContract:
         ],
         ids=named,
     )
-    def test_tunnel_that_is_there_as_another(
+    def test_tunnel_whose_name_is_in_use(
         self, ends: Host, present: LinkConfig, wanted: LinkConfig
     ) -> None:
-        """Only state and MTU are changed in place; the refusal says what is there."""
+        """Only state and MTU are changed in place; the error names the existing device."""
         done(ends, T0, present)
         result = put(ends, T0, wanted)
         assert isinstance(result, Failed)
@@ -146,7 +146,7 @@ class HostTunnelsContract:
     def test_tunnels_that_cannot_be_told_apart(
         self, ends: Host, tunnels: tuple[LinkConfig, LinkConfig]
     ) -> None:
-        """Same kind, ends, underlay and key: the refusal names the one that is there."""
+        """Same kind, ends, underlay and key: the error names the existing one."""
         done(ends, T0, tunnels[0])
         result = put(ends, T1, tunnels[1])
         assert isinstance(result, Failed)
@@ -168,7 +168,7 @@ class HostTunnelsContract:
         ids=named,
     )
     def test_tunnels_side_by_side(self, ends: Host, tunnels: tuple[LinkConfig, LinkConfig]) -> None:
-        """One that differs in kind, end, underlay or key is another tunnel."""
+        """They differ in kind, end, underlay or key."""
         done(ends, T0, tunnels[0])
         done(ends, T1, tunnels[1])
         seen = [observed(ends, key) for key in (T0, T1)]
@@ -178,7 +178,7 @@ class HostTunnelsContract:
 
     @pytest.mark.parametrize("kind", ["ipip", "gre", "sit", "ip6tnl", "ip6gre"])
     def test_tunnel_without_ends(self, ends: Host, kind: str) -> None:
-        """The fallback device is that already."""
+        """Refused, as that is the fallback device."""
         assert "EEXIST" == refusal(ends, T0, LinkConfig(kind, up=True))
 
     @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ class HostTunnelsContract:
     def test_fallback_device_of_every_kind(
         self, host: Host, name: str, kind: str, mtu: int
     ) -> None:
-        """It comes when wanted, and has nothing that could be asked for but state and MTU."""
+        """It appears with its module; only state and MTU can be set."""
         key = LinkKey(name)
         for up in (True, False):
             done(host, key, LinkConfig(kind, up=up))
@@ -217,8 +217,8 @@ class HostTunnelsContract:
         ],
         ids=named,
     )
-    def test_tunnel_that_cannot_be(self, ends: Host, wanted: LinkConfig, expected: str) -> None:
-        """An absent underlay, ends of the other family, what the kind does not have."""
+    def test_tunnel_that_is_refused(self, ends: Host, wanted: LinkConfig, expected: str) -> None:
+        """Missing underlay, ends of the other family, options that the kind does not have."""
         assert expected == refusal(ends, T0, wanted)
         assert observed(ends, T0) is None
 
@@ -230,10 +230,10 @@ class HostTunnelsContract:
         [GUE, IPIP_IN_UDP, FouPortConfig(gue=False, protocol=41)],
         ids=["gue", "ipip", "ip6"],
     )
-    def test_fou_port_comes_and_goes(
+    def test_fou_port_is_opened_and_closed(
         self, host: Host, key: FouPortKey, config: FouPortConfig
     ) -> None:
-        """A port is opened once and closed once, however often that is asked."""
+        """Both are idempotent."""
         assert observed(host, key) is None
         for _ in range(2):
             done(host, key, config)
@@ -243,7 +243,7 @@ class HostTunnelsContract:
             assert observed(host, key) is None
 
     def test_fou_ports_side_by_side(self, host: Host) -> None:
-        """Each family has its own ports, and each number is another port."""
+        """Ports of different families and numbers are independent."""
         wanted = {
             PORTS[0]: GUE,
             PORTS[1]: IPIP_IN_UDP,
@@ -257,8 +257,8 @@ class HostTunnelsContract:
         assert {**wanted, PORTS[0]: None} == host.observe(wanted)
 
     @pytest.mark.parametrize("key", PORTS, ids=str)
-    def test_fou_port_that_is_there_as_another(self, host: Host, key: FouPortKey) -> None:
-        """What a port unwraps is not changed in place."""
+    def test_fou_port_with_another_encapsulation(self, host: Host, key: FouPortKey) -> None:
+        """It cannot be changed in place."""
         done(host, key, IPIP_IN_UDP)
         result = put(host, key, GUE)
         assert isinstance(result, Failed)
@@ -267,8 +267,8 @@ class HostTunnelsContract:
         assert IPIP_IN_UDP == observed(host, key)
 
     @pytest.mark.parametrize("key", PORTS, ids=str)
-    def test_fou_port_that_is_taken(self, host: Host, key: FouPortKey) -> None:
-        """A program's socket keeps its port, and the refusal says how to find it."""
+    def test_fou_port_in_use_by_a_program(self, host: Host, key: FouPortKey) -> None:
+        """Refused; the error says how to find the program."""
         with self.another_socket(host, key):
             result = put(host, key, GUE)
             assert isinstance(result, Failed)
@@ -286,8 +286,8 @@ class HostTunnelsContract:
             (6080, FouPortConfig(gue=False, protocol=256)),
         ],
     )
-    def test_fou_port_that_cannot_be(self, host: Host, port: int, config: FouPortConfig) -> None:
-        """The kernel would take port 0, and a direct port that never unwraps anything."""
+    def test_fou_port_that_is_refused(self, host: Host, port: int, config: FouPortConfig) -> None:
+        """The kernel would accept port 0, and a direct port that never decapsulates."""
         key = FouPortKey(Family.IPV4, port)
         assert "EINVAL" == refusal(host, key, config)
         assert observed(host, key) is None

@@ -1,4 +1,4 @@
-"""Two directors on one store: neither undoes what the other was promised."""
+"""Two directors on one store: neither breaks what the other committed."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -41,7 +41,7 @@ def put(
 
 
 class Interrupted(Edit):
-    """An edit that lets something happen while it is judged.
+    """An edit during whose validation something else happens.
 
     Args:
         edit: The edit.
@@ -62,7 +62,7 @@ class Interrupted(Edit):
 
 
 def once(act: Callable[[], object]) -> Callable[[], object]:
-    """Return what acts the first time only."""
+    """Return a function that acts only the first time."""
     left = [act]
     return lambda: left.pop()() if left else None
 
@@ -82,8 +82,8 @@ def second(first: Committer, store: Store) -> Committer:
     return Committer(store)
 
 
-def test_each_sees_what_the_other_has_committed(first: Committer, second: Committer) -> None:
-    """An edit is judged by what the store holds, not by what this director has seen of it."""
+def test_each_sees_commits_of_the_other(first: Committer, second: Committer) -> None:
+    """An edit is validated against the store, not against this director's replica."""
     put(first, DeleteObject(WEB_ID))
     put(second, DeleteObject(POOL_ID))
     put(first, PutObject(SPARE_ID, replace(SPARE, real_servers=())))
@@ -94,7 +94,7 @@ def test_each_sees_what_the_other_has_committed(first: Committer, second: Commit
 def test_a_pool_is_not_deleted_under_a_service_that_begins_to_use_it(
     first: Committer, second: Committer
 ) -> None:
-    """Each change is right alone, and neither touches the other's object."""
+    """Each change is valid by itself, and neither changes the other's object."""
     use = PutObject(WEB_ID, web(pool="spare"))
     with pytest.raises(Conflict, match="spare"):
         put(second, Interrupted(DeleteObject(SPARE_ID), once(lambda: put(first, use))))
@@ -106,15 +106,15 @@ def test_a_pool_is_not_deleted_under_a_service_that_begins_to_use_it(
 def test_a_service_does_not_begin_to_use_a_pool_that_is_deleted(
     first: Committer, second: Committer
 ) -> None:
-    """The other way round."""
+    """The reverse order."""
     use = PutObject(WEB_ID, web(pool="spare"))
     with pytest.raises(InvalidInput, match="spare"):
         put(second, Interrupted(use, once(lambda: put(first, DeleteObject(SPARE_ID)))))
     assert "web" == second.state.farm.services["web"].pool
 
 
-def test_two_services_do_not_take_one_vip(first: Committer, second: Committer) -> None:
-    """A rule about the farm as a whole is checked again on what the other has made of it."""
+def test_two_services_do_not_get_the_same_key(first: Committer, second: Committer) -> None:
+    """A rule about the whole farm is checked again on the other's commit."""
     other = ObjectId(Kind.SERVICE, "b")
     with pytest.raises(InvalidInput):
         put(
@@ -127,10 +127,8 @@ def test_two_services_do_not_take_one_vip(first: Committer, second: Committer) -
     assert ["web"] == [*second.state.farm.services]
 
 
-def test_an_edit_is_computed_again_on_what_the_other_made(
-    first: Committer, second: Committer
-) -> None:
-    """Both changes are there, and each was stored once."""
+def test_an_edit_is_computed_again_on_the_newer_state(first: Committer, second: Committer) -> None:
+    """Both changes are stored, each once."""
     override = PutOverride(ServerId("web", "rs1"), DRAINING)
     meanwhile = once(lambda: put(first, PutObject(WEB_ID, web(scheduler="lc"))))
     written = put(second, Interrupted(override, meanwhile))
@@ -141,8 +139,8 @@ def test_an_edit_is_computed_again_on_what_the_other_made(
     assert first.state == second.state
 
 
-def test_what_a_client_expects_is_checked_again(first: Committer, second: Committer) -> None:
-    """If-Match loses against the other director's write, though it was right when it came."""
+def test_if_match_is_checked_again(first: Committer, second: Committer) -> None:
+    """It fails after the other director's write, even if it matched before."""
     meanwhile = once(lambda: put(first, PutObject(WEB_ID, web(scheduler="lc"))))
     edit = Interrupted(PutObject(WEB_ID, web(scheduler="wrr")), meanwhile)
     with pytest.raises(StaleRevision, match="at revision 2, not 1"):
@@ -150,10 +148,8 @@ def test_what_a_client_expects_is_checked_again(first: Committer, second: Commit
     assert "lc" == second.state.farm.services["web"].scheduler
 
 
-def test_an_edit_that_loses_every_time_is_refused_in_the_end(
-    first: Committer, second: Committer
-) -> None:
-    """After a bounded number of times, with nothing stored."""
+def test_an_edit_that_keeps_losing_is_refused(first: Committer, second: Committer) -> None:
+    """After a bounded number of attempts, with nothing stored."""
     weights = iter(range(1, 100))
     edit = PutOverride(ServerId("web", "rs1"), DRAINING)
 
@@ -167,10 +163,10 @@ def test_an_edit_that_loses_every_time_is_refused_in_the_end(
     assert {} == first.state.status.overrides
 
 
-def test_an_unchanged_edit_is_compared_with_what_the_other_made(
+def test_an_edit_without_changes_is_compared_with_the_store(
     first: Committer, second: Committer
 ) -> None:
-    """What this director last saw is not what the store holds."""
+    """Not with this director's outdated replica."""
     put(first, PutObject(WEB_ID, web(scheduler="lc")))
     written = put(second, PutObject(WEB_ID, web()))
     assert (True, 3) == (written.changed, written.revision)
@@ -179,10 +175,10 @@ def test_an_unchanged_edit_is_compared_with_what_the_other_made(
 # --- following ------------------------------------------------------------------------------
 
 
-def test_own_commits_and_others_are_followed_by_one_path(
+def test_own_commits_and_others_are_followed_in_the_same_way(
     first: Committer, second: Committer
 ) -> None:
-    """What happened is told once, in order, with who did it and what it bears on."""
+    """Each is reported once, in order, with its author and the affected objects."""
     list(first.fetch())
     put(second, PutObject(WEB_ID, web(scheduler="lc")))
     put(first, PutOverride(ServerId("web", "rs1"), DRAINING))
@@ -197,7 +193,7 @@ def test_own_commits_and_others_are_followed_by_one_path(
 def test_own_values_are_not_decoded_again(
     first: Committer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They enter the replica as they are."""
+    """They enter the replica directly."""
     service = web(scheduler="lc")
     for module in ("lvsctl.store.memory", "lvsctl.store.sqlite", "lvsctl.store.log_entries"):
         monkeypatch.setattr(f"{module}.decode_object", None)
@@ -206,10 +202,8 @@ def test_own_values_are_not_decoded_again(
     assert service is first.state.farm.services["web"]
 
 
-def test_a_follower_that_was_away_takes_in_what_it_missed(
-    first: Committer, second: Committer
-) -> None:
-    """In one step; objects that came, changed and went in between leave what loading would."""
+def test_a_follower_that_was_away_catches_up(first: Committer, second: Committer) -> None:
+    """In one step, with the same result as loading everything."""
     list(second.fetch())
     for scheduler in ("lc", "wrr", "sed"):
         put(first, PutObject(WEB_ID, web(scheduler=scheduler)))
@@ -222,8 +216,8 @@ def test_a_follower_that_was_away_takes_in_what_it_missed(
     assert list(first.state.objects()) == list(second.state.objects())
 
 
-def test_a_follower_that_was_away_too_long_loads_anew(make_store: MakeStore) -> None:
-    """It then knows what changed, as if it had followed."""
+def test_a_follower_that_was_away_too_long_loads_everything(make_store: MakeStore) -> None:
+    """And still reports what changed."""
     store = make_store(retention=Retention(commits=1))
     first, second = Committer(store), Committer(store)
     put(first, PutFarm(FARM))
@@ -238,7 +232,7 @@ def test_a_follower_that_was_away_too_long_loads_anew(make_store: MakeStore) -> 
 
 
 def test_a_new_epoch_is_followed(first: Committer, store: Store) -> None:
-    """The next commit is judged in it."""
+    """The next commit is based on it."""
     store.begin_epoch("another", 7, "anna")
     put(first, PutObject(WEB_ID, web(scheduler="lc")))
     assert Position("another", 7, 3) == first.state.position == store.load().position
@@ -248,7 +242,7 @@ def test_a_new_epoch_is_followed(first: Committer, store: Store) -> None:
 
 
 class Forgetful(MemoryStore):
-    """A store whose answers to commits get lost.
+    """A store whose results of commits get lost.
 
     Attributes:
         stores: Whether what is asked for is done.
@@ -282,7 +276,7 @@ class Forgetful(MemoryStore):
 
 @pytest.fixture
 def forgetful() -> Iterator[Forgetful]:
-    """Return a store that holds a farm and loses answers from then on."""
+    """Return a store with a farm that loses results from now on."""
     store = Forgetful()
     put(Committer(store), PutFarm(FARM))
     store.loses = True
@@ -290,8 +284,8 @@ def forgetful() -> Iterator[Forgetful]:
     store.close()
 
 
-def test_a_commit_whose_answer_was_lost_is_looked_up(forgetful: Forgetful) -> None:
-    """It was stored once, and is answered as any other."""
+def test_a_commit_whose_result_was_lost_is_looked_up(forgetful: Forgetful) -> None:
+    """It was stored once, and succeeds like any other."""
     committer = Committer(forgetful)
     written = put(committer, PutObject(WEB_ID, web(scheduler="lc")))
     assert (True, 2) == (written.changed, written.revision)
@@ -299,7 +293,7 @@ def test_a_commit_whose_answer_was_lost_is_looked_up(forgetful: Forgetful) -> No
 
 
 def test_a_commit_that_failed_is_not_repeated(forgetful: Forgetful) -> None:
-    """The client hears why, and the state is as before."""
+    """The client gets the reason, and the state is unchanged."""
     forgetful.stores = False
     committer = Committer(forgetful)
     with pytest.raises(StoreError, match=r"the disk does not answer$"):
@@ -311,7 +305,7 @@ def test_a_commit_that_failed_is_not_repeated(forgetful: Forgetful) -> None:
 def test_a_commit_that_cannot_be_looked_up_is_left_to_the_client(
     forgetful: Forgetful, *, stores: bool
 ) -> None:
-    """Whatever became of it is taken in when the store answers again."""
+    """Its outcome is followed when the store answers again."""
     forgetful.stores, forgetful.finds = stores, False
     committer = Committer(forgetful)
     with pytest.raises(OutcomeUnknown, match="is not known"):

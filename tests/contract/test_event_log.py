@@ -1,4 +1,4 @@
-"""What every log of events keeps to, on a disk and in memory."""
+"""The contract of event logs, on disk and in memory."""
 
 import sqlite3
 from collections.abc import Callable
@@ -22,18 +22,18 @@ EVENTS = st.builds(
 
 
 def recorded(first: int, events: list[Event]) -> list[RecordedEvent]:
-    """Return events with ids that follow on each other."""
+    """Return events with consecutive ids."""
     return [RecordedEvent(number, AT, event) for number, event in enumerate(events, first)]
 
 
 def some(first: int, count: int) -> list[RecordedEvent]:
-    """Return so many events from an id on."""
+    """Return a number of events, starting with an id."""
     return recorded(first, [Event(EventKind.STORED, "revision 1")] * count)
 
 
 @pytest.fixture(params=["sqlite", "memory"])
 def make_log(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], EventLog]:
-    """Return what makes a new log."""
+    """Return a function that creates a log."""
     count = iter(range(10_000))
 
     def make() -> EventLog:
@@ -51,10 +51,10 @@ def make_log(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Eve
         max_size=4,
     )
 )
-def test_all_are_kept_in_their_order_but_those_to_forget(
+def test_events_are_kept_in_order_until_forgotten(
     make_log: Callable[[], EventLog], batches: list[tuple[list[Event], set[int]]]
 ) -> None:
-    """Whatever is in them, and however they came; one to come cannot be forgotten."""
+    """Whatever they contain; ids of future events are ignored."""
     log, kept, next_id = make_log(), list[RecordedEvent](), 1
     for batch, forget in batches:
         new = recorded(next_id, batch)
@@ -66,7 +66,7 @@ def test_all_are_kept_in_their_order_but_those_to_forget(
 
 
 def test_events_survive_a_restart(tmp_path: Path) -> None:
-    """With ids, times and all that they say."""
+    """With ids, times and all fields."""
     log = SqliteEventLog(tmp_path / "events.db")
     log.append(some(1, 3))
     log.close()
@@ -77,8 +77,8 @@ def test_events_survive_a_restart(tmp_path: Path) -> None:
     again.close()
 
 
-def test_an_event_that_was_changed_on_the_disk_is_refused(tmp_path: Path) -> None:
-    """The message says that nothing but the history is lost."""
+def test_an_event_that_was_changed_on_disk_is_refused(tmp_path: Path) -> None:
+    """The message says that only the history is lost."""
     path = tmp_path / "events.db"
     log = SqliteEventLog(path)
     log.append(some(1, 3))
@@ -93,10 +93,8 @@ def test_an_event_that_was_changed_on_the_disk_is_refused(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("damage", ["garbage", "a changed row", "empty", "a newer format"])
-def test_a_history_that_cannot_be_read_is_set_aside_and_begun_anew(
-    tmp_path: Path, damage: str
-) -> None:
-    """Under a name with the time; it is said which, and the new one is kept as ever."""
+def test_an_unreadable_history_is_set_aside(tmp_path: Path, damage: str) -> None:
+    """Under a name with the time, which is reported; a new one is begun."""
     path = tmp_path / "events.db"
     log = SqliteEventLog(path)
     log.append(some(1, 3))
@@ -125,11 +123,11 @@ def test_a_history_that_cannot_be_read_is_set_aside_and_begun_anew(
     assert (some(1, 2), "") == (list(again.recorded), again.lost)
 
 
-def test_a_history_that_cannot_be_made_is_kept_in_memory(tmp_path: Path) -> None:
-    """It is said why; a director goes on."""
+def test_a_history_that_cannot_be_created_is_kept_in_memory(tmp_path: Path) -> None:
+    """With the reason; the director starts all the same."""
     (tmp_path / "file").write_text("no folder")
     history = open_history(tmp_path / "file" / "events.db", lambda: AT)
     history.log.append(some(1, 1))
     assert (some(1, 1), False) == (list(history.log.load()), history.durable)
-    assert "in memory alone" in history.lost
+    assert "in memory only" in history.lost
     assert str(tmp_path / "file") in history.lost

@@ -1,4 +1,4 @@
-"""The host in memory keeps the contract of Host."""
+"""The host in memory fulfils the contract of Host."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -22,7 +22,7 @@ class TestMemoryHost(HostContract, HostTunnelsContract):
         return nullcontext()
 
 
-def test_fallback_device_that_does_not_come() -> None:
-    """Where the namespace gets no fallback devices, the refusal says why."""
+def test_fallback_device_that_does_not_appear() -> None:
+    """If the namespace gets no fallback devices, the error says why."""
     host = MemoryHost(loadable=FALLBACK_DEVICES.keys() - {"tunl0"})
     assert "ENODEV" == refusal(host, TUNL0, LinkConfig("ipip", up=True))

@@ -5,7 +5,8 @@ The error numbers are those of Linux 6.1.
 
 import errno
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -27,6 +28,7 @@ from lvsctl.ipvs.table import (
     Encapsulation,
     ForwardingMethod,
     FwmarkKey,
+    IpvsTable,
     Operation,
     Persistence,
     ServiceCounters,
@@ -78,6 +80,32 @@ def ipvs(request: pytest.FixtureRequest) -> Iterator[Ipvs]:
         opened = open_ipvs(request.param)
         stack.callback(opened.close)
         yield opened
+
+
+def test_another_thread_reads_the_same_table(ipvs: Ipvs) -> None:
+    """Through its own handle."""
+    done(ipvs, AddService(WEB, RR), AddDestination(WEB, RS1, ONE))
+
+    def read() -> IpvsTable:
+        with closing(ipvs.reader()) as reader:
+            return reader.snapshot()
+
+    with ThreadPoolExecutor(1) as other:
+        assert {WEB: VirtualService(RR, {RS1: ONE})} == other.submit(read).result()
+    assert [WEB] == [*ipvs.snapshot()]
+
+
+def test_the_kernels_own_order_is_told(ipvs: Ipvs) -> None:
+    """The newest destination first, whatever their addresses: hashing schedulers go by it."""
+    done(ipvs, AddService(WEB, RR))
+    done(ipvs, *(AddDestination(WEB, key, ONE) for key in (RS2, RS1, at("192.0.2.13"))))
+    assert [at("192.0.2.13"), RS1, RS2] == list(ipvs.scheduling_order(WEB))
+    assert [] == list(ipvs.scheduling_order(DNS))
+
+
+def test_a_table_without_connections_lists_none(ipvs: Ipvs) -> None:
+    """It can be read from the start."""
+    assert [] == list(ipvs.connection_entries())
 
 
 def persistent(
@@ -150,7 +178,7 @@ DESTINATIONS: dict[str, tuple[ServiceKey, DestinationKey, DestinationConfig]] = 
 
 
 @pytest.mark.parametrize("what", SERVICES)
-def test_a_service_comes_back_as_asked_for(ipvs: Ipvs, what: str) -> None:
+def test_a_service_survives_a_round_trip(ipvs: Ipvs, what: str) -> None:
     """Added, it is in the snapshot; edited from something else, too."""
     key, config = SERVICES[what]
     done(ipvs, AddService(key, config))
@@ -161,7 +189,7 @@ def test_a_service_comes_back_as_asked_for(ipvs: Ipvs, what: str) -> None:
 
 
 @pytest.mark.parametrize("what", DESTINATIONS)
-def test_a_destination_comes_back_as_asked_for(ipvs: Ipvs, what: str) -> None:
+def test_a_destination_survives_a_round_trip(ipvs: Ipvs, what: str) -> None:
     """Added, it is in the snapshot; edited from something else, too."""
     service, key, config = DESTINATIONS[what]
     done(ipvs, AddService(service, RR), AddDestination(service, key, config))
@@ -174,7 +202,7 @@ def test_a_destination_comes_back_as_asked_for(ipvs: Ipvs, what: str) -> None:
 
 
 def test_everything_about_a_service_can_be_edited(ipvs: Ipvs) -> None:
-    """In place: its destinations stay."""
+    """In place: its destinations are kept."""
     done(ipvs, AddService(WEB, RR), AddDestination(WEB, RS1, ONE))
     other = VirtualServiceConfig("mh", ServiceFlag(0x18), Persistence(60, 24))
     done(ipvs, EditService(WEB, other))
@@ -190,13 +218,41 @@ def test_everything_about_a_destination_can_be_edited(ipvs: Ipvs) -> None:
     assert ipvs.snapshot() == {WEB: VirtualService(RR, {RS1: other})}
 
 
-def test_what_is_deleted_is_gone(ipvs: Ipvs) -> None:
-    """A destination alone, or a service with all it has."""
+def test_deleting(ipvs: Ipvs) -> None:
+    """A destination, or a service with its destinations."""
     done(ipvs, AddService(WEB, RR), AddDestination(WEB, RS1, ONE), AddDestination(WEB, RS2, ONE))
     done(ipvs, DeleteDestination(WEB, RS1))
     assert ipvs.snapshot() == {WEB: VirtualService(RR, {RS2: ONE})}
     done(ipvs, DeleteService(WEB))
     assert ipvs.snapshot() == {}
+
+
+# --- sweeps
+
+
+def test_a_sweep_finds_the_table(ipvs: Ipvs) -> None:
+    """In the order of a snapshot; what is as the last sweep found it is the very same value."""
+    done(ipvs, AddService(WEB, RR), AddDestination(WEB, RS1, ONE), AddService(DNS, WLC))
+    before = dict(ipvs.sweep().services)
+    assert [*before.items()] == [*ipvs.snapshot().items()]
+    done(ipvs, EditDestination(WEB, RS1, replace(ONE, weight=9)))
+    sweep = ipvs.sweep()
+    assert before.keys() == sweep.keys.keys()
+    after = dict(sweep.services)
+    assert ipvs.snapshot() == after
+    assert before[DNS] is after[DNS]
+    done(ipvs, AddService(MARK, RR), DeleteService(DNS))
+    assert [MARK, WEB] == [*ipvs.sweep().keys]
+
+
+def test_between_two_services_of_a_sweep_anything_may_be_done(ipvs: Ipvs) -> None:
+    """One that is deleted meanwhile is left out, or has no destinations."""
+    done(ipvs, AddService(WEB, RR), AddDestination(WEB, RS1, ONE), AddService(MARK, RR))
+    services = ipvs.sweep().services
+    assert (MARK, VirtualService(RR)) == next(services)
+    done(ipvs, DeleteService(WEB), AddService(DNS, RR))
+    assert [*services] in ([], [(WEB, VirtualService(RR))], [(WEB, VirtualService(RR, {RS1: ONE}))])
+    assert {MARK, DNS} == ipvs.snapshot().keys() == dict(ipvs.sweep().services).keys()
 
 
 # --- results, after AddService(WEB, RR) and AddDestination(WEB, RS1, ONE)
@@ -311,7 +367,7 @@ RESULTS: dict[str, list[tuple[Operation, Result]]] = {
 
 @pytest.mark.parametrize("what", RESULTS)
 def test_results_are_those_of_the_kernel(ipvs: Ipvs, what: str) -> None:
-    """One for each operation, in their order; where all were refused, nothing has changed."""
+    """One for each operation, in order; if all are refused, nothing changes."""
     done(ipvs, AddService(WEB, RR), AddDestination(WEB, RS1, ONE))
     expected = [result for _, result in RESULTS[what]]
     assert expected == list(ipvs.apply([operation for operation, _ in RESULTS[what]]))
@@ -331,7 +387,7 @@ FEW: dict[ServiceKey, VirtualService] = {
 
 
 def adding(table: dict[ServiceKey, VirtualService]) -> Sequence[Operation]:
-    """Return what makes a table, last things first."""
+    """Return the operations that create a table, in reverse order."""
     operations: list[Operation] = []
     for key, service in reversed(table.items()):
         operations.append(AddService(key, service.config))
@@ -343,21 +399,21 @@ def adding(table: dict[ServiceKey, VirtualService]) -> Sequence[Operation]:
 
 
 def test_an_empty_table_is_empty(ipvs: Ipvs) -> None:
-    """Nothing stands, and there is nothing to count."""
+    """No services and no counters."""
     assert ipvs.snapshot() == {}
     assert ipvs.counters() == {}
 
 
 def test_a_snapshot_is_in_order(ipvs: Ipvs) -> None:
-    """By family, marks before addresses, address, protocol, port; destinations likewise."""
+    """By family, marks before addresses, address, protocol, port; destinations too."""
     done(ipvs, *adding(FEW))
     in_order = sorted(FEW, key=lambda key: key.sort_key)
     assert in_order == list(ipvs.snapshot())
     assert [RS1, RS2, RS6] == list(ipvs.snapshot()[WEB].destinations)
 
 
-def test_a_snapshot_of_some_keys_has_those_that_stand(ipvs: Ipvs) -> None:
-    """A key that does not stand is absent; no key at all is nothing, not everything."""
+def test_a_snapshot_of_some_keys(ipvs: Ipvs) -> None:
+    """Keys that do not exist are left out; no keys give an empty table, not all."""
     done(ipvs, *adding(FEW))
     missing = replace(WEB, port=81)
     assert ipvs.snapshot([WEB, missing, MARK6]) == {WEB: FEW[WEB], MARK6: FEW[MARK6]}
@@ -367,7 +423,7 @@ def test_a_snapshot_of_some_keys_has_those_that_stand(ipvs: Ipvs) -> None:
 
 
 def test_counters_of_a_table_without_traffic_are_zero(ipvs: Ipvs) -> None:
-    """Every service and every destination has its own, in the order of the snapshot."""
+    """For every service and destination, in the order of the snapshot."""
     done(ipvs, *adding(FEW))
     quiet = DestinationCounters(Traffic(), 0, 0, 0)
     counters = ipvs.counters()
@@ -379,13 +435,13 @@ def test_counters_of_a_table_without_traffic_are_zero(ipvs: Ipvs) -> None:
     assert (ipvs.snapshot(), counters) == ipvs.counted_snapshot()
 
 
-def test_timeouts_start_as_the_kernel_has_them(ipvs: Ipvs) -> None:
+def test_initial_timeouts_are_the_kernels(ipvs: Ipvs) -> None:
     """15 minutes, 2 minutes, 5 minutes."""
     assert Timeouts(900, 120, 300) == ipvs.timeouts()
 
 
-def test_timeouts_of_zero_stay_as_they_are(ipvs: Ipvs) -> None:
-    """What ipvsadm(8) says of --set holds for the kernel."""
+def test_timeouts_of_zero_change_nothing(ipvs: Ipvs) -> None:
+    """As ipvsadm(8) documents for --set."""
     done(ipvs, SetTimeouts(Timeouts(100, 0, 50)))
     assert Timeouts(100, 120, 50) == ipvs.timeouts()
     done(ipvs, SetTimeouts(Timeouts(2678400, 1, 0)))
@@ -402,16 +458,16 @@ MANY: dict[ServiceKey, VirtualService] = {
 }
 
 
-def test_many_services_stand_after_one_call(ipvs: Ipvs) -> None:
-    """More than a chunk holds and more than a snapshot asks for one by one."""
+def test_many_services_in_one_call(ipvs: Ipvs) -> None:
+    """More than fit in a chunk, and more than a snapshot requests one by one."""
     done(ipvs, *adding(MANY))
     assert ipvs.snapshot() == MANY
     half = list(MANY)[:50]
     assert ipvs.snapshot(half) == {key: MANY[key] for key in half}
 
 
-def test_one_refusal_among_many_is_told_apart(ipvs: Ipvs) -> None:
-    """In whichever chunk it was; the others are done."""
+def test_one_refusal_among_many_is_reported(ipvs: Ipvs) -> None:
+    """In any chunk; the other operations are done."""
     operations = list(adding(MANY))
     operations.insert(700, AddDestination(WEB, at("224.0.0.1"), ONE))
     results = list(ipvs.apply(operations))
@@ -421,7 +477,7 @@ def test_one_refusal_among_many_is_told_apart(ipvs: Ipvs) -> None:
 
 
 def test_many_destinations_of_foreign_services_are_skipped(ipvs: Ipvs) -> None:
-    """Services that stand already keep their destinations, however large the call."""
+    """Existing services keep their destinations, however large the call."""
     foreign = list(MANY)[::10]
     done(ipvs, *(AddService(key, WLC) for key in foreign))
     results = ipvs.apply(adding(MANY))

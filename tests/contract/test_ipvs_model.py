@@ -1,4 +1,4 @@
-"""Random operations: netlink and ipvsadm have the results and the table of the one in memory."""
+"""Random operations: netlink and ipvsadm give the same results and tables as memory."""
 
 import subprocess
 from collections.abc import Callable, Iterator
@@ -45,7 +45,7 @@ WRONG_NAMES = st.sampled_from(["nosuch", "", "a b"])
 
 @st.composite
 def operations(draw: st.DrawFn) -> Operation:
-    """Draw an operation, now and then a wrong one."""
+    """Draw an operation, sometimes an invalid one."""
     operation = draw(strategies.operations(st.sampled_from(SERVICES), st.sampled_from(RIPS)))
     if draw(st.integers(0, 9)):
         return operation
@@ -89,7 +89,7 @@ def agrees_with_memory(ipvs: Ipvs, sequence: list[list[Operation]]) -> None:
     model = MemoryIpvs()
     for call in sequence:
         assert list(model.apply(call)) == list(ipvs.apply(call))
-        assert model.snapshot() == ipvs.snapshot()
+        assert model.snapshot() == ipvs.snapshot() == dict(ipvs.sweep().services)
         assert model.timeouts() == ipvs.timeouts()
     some = SERVICES[:3]
     assert model.snapshot(some) == ipvs.snapshot(some)

@@ -1,4 +1,4 @@
-"""What every local state keeps to, on a disk and in memory."""
+"""The contract of local states, on disk and in memory."""
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
@@ -22,11 +22,14 @@ from lvsctl.host.interface import AddressKey as HostAddressKey
 from lvsctl.host.interface import LinkKey
 from lvsctl.ipvs.table import AddressKey, Encapsulation, FwmarkKey, ServiceKey, TunnelType
 from lvsctl.net import Family, IpProtocol
+from lvsctl.reasons.probes import REFUSED
+from lvsctl.reasons.servers import FIRST_PROBE_PASSED, NOT_UP_YET
 from lvsctl.store.database import Database
-from lvsctl.store.documents import encode_key, encode_mode
+from lvsctl.store.documents import encode_key, encode_mode, encode_probe_id
 from lvsctl.store.interface import Contents, LocalState, Mode, ModeName, Stored
 from lvsctl.store.local import FORMAT, SqliteLocalState
 from lvsctl.store.memory import MemoryLocalState
+from tests.support.reasons import because
 from tests.unit import strategies
 
 WEB = AddressKey(IpProtocol.TCP, IPv4Address("198.51.100.10"), 80)
@@ -42,12 +45,13 @@ OF_RS1 = ProbeId(
     TargetId("web", "rs1", IPv4Address("198.51.100.10")), TcpRequest(), 80, Through.TUNNEL
 )
 OF_RS2 = replace(OF_RS1, request=HttpRequest(path="/healthz"), port=None)
-UP = KeptVerdict(healthy=True, since=PAUSED.until, reason="the first probe passed")
-DOWN = KeptVerdict(healthy=False, since=None, reason="connection refused")
+DOWN_WHY = NOT_UP_YET(why=(REFUSED("192.0.2.11:80"), because("an older text")))
+UP = KeptVerdict(healthy=True, since=PAUSED.until, reasons=(FIRST_PROBE_PASSED(),))
+DOWN = KeptVerdict(healthy=False, since=None, reasons=(DOWN_WHY,))
 
 
 def farm(pools: Mapping[str, int], revision: int) -> Contents:
-    """Return a farm of pools, each with the revision at which it got its value."""
+    """Return a farm of pools, each with its revision."""
     objects = {
         ObjectId(Kind.POOL, name): Stored(
             Pool(name, real_servers=(RealServer(f"rs{at}", IPv4Address("192.0.2.1")),)), at
@@ -59,7 +63,7 @@ def farm(pools: Mapping[str, int], revision: int) -> Contents:
 
 @pytest.fixture(params=["sqlite", "memory"])
 def make_state(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], LocalState]:
-    """Return what makes a new local state."""
+    """Return a function that creates a local state."""
     count = iter(range(10_000))
 
     def make() -> LocalState:
@@ -80,40 +84,40 @@ def state(make_state: Callable[[], LocalState]) -> Iterator[LocalState]:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return where a local state is kept over restarts."""
+    """Return the path of a local state."""
     return tmp_path / "local.db"
 
 
 def test_a_new_one_claims_nothing_and_enforces(state: LocalState) -> None:
-    """Nothing is ours, and the director may write."""
+    """The mode is enforce."""
     assert ({}, (), Mode()) == (state.claims(), tuple(state.host_claims()), state.mode())
 
 
-def test_claimed_keys_are_ours_until_released(state: LocalState) -> None:
-    """A claim says for which service; claiming again for another moves it."""
+def test_keys_are_claimed_until_released(state: LocalState) -> None:
+    """A claim is for a service; claiming again for another service moves it."""
     state.claim({WEB: "web", MARK: "mail"})
     state.claim({WEB: "shop"})
     state.release([MARK])
     assert {WEB: "shop"} == state.claims()
 
 
-def test_releasing_what_is_not_claimed_is_no_error(state: LocalState) -> None:
-    """What is gone is gone."""
+def test_releasing_an_unclaimed_key_is_ignored(state: LocalState) -> None:
+    """Releasing is idempotent."""
     state.release([WEB])
     state.release_host([LINK, VIP])
     assert ({}, ()) == (state.claims(), tuple(state.host_claims()))
 
 
-def test_devices_and_addresses_are_ours_until_released(state: LocalState) -> None:
-    """Each once, however often claimed."""
+def test_devices_and_addresses_are_claimed_until_released(state: LocalState) -> None:
+    """Claiming is idempotent."""
     state.claim_host([LINK, VIP])
     state.claim_host([VIP])
     state.release_host([LINK])
     assert [VIP] == list(state.host_claims())
 
 
-def test_an_answer_is_a_value(state: LocalState) -> None:
-    """What was answered does not change with what is claimed later."""
+def test_returned_claims_do_not_change(state: LocalState) -> None:
+    """When others are claimed later."""
     claims, host_claims, marks = state.claims(), state.host_claims(), state.probe_marks()
     state.claim({WEB: "web"})
     state.claim_host([LINK])
@@ -122,7 +126,7 @@ def test_an_answer_is_a_value(state: LocalState) -> None:
 
 
 def test_probe_marks_are_replaced_as_a_whole(state: LocalState) -> None:
-    """New ones come, changed ones change, and those that are not named are gone."""
+    """New ones are added, others changed, and missing ones removed."""
     state.keep_probe_marks(PROBED)
     assert PROBED == state.probe_marks()
     moved = {RS2: ProbeMark(7, 61001)}
@@ -133,7 +137,7 @@ def test_probe_marks_are_replaced_as_a_whole(state: LocalState) -> None:
 
 
 def test_verdicts_are_kept_until_forgotten(state: LocalState) -> None:
-    """New ones come, changed ones change, the others stay; to forget is no error at any time."""
+    """New ones are added, others changed or kept; forgetting is idempotent."""
     state.keep_verdicts({OF_RS1: UP, OF_RS2: UP})
     state.keep_verdicts({OF_RS2: DOWN})
     assert {OF_RS1: UP, OF_RS2: DOWN} == state.verdicts()
@@ -142,7 +146,7 @@ def test_verdicts_are_kept_until_forgotten(state: LocalState) -> None:
 
 
 def test_the_farm_that_was_applied_is_remembered(state: LocalState) -> None:
-    """As it was, with its position; what changed, came or went replaces what was there."""
+    """With its position; it replaces the previous one."""
     assert None is state.remembered()
     first = farm({"a": 1, "b": 1}, revision=1)
     state.remember(first)
@@ -155,8 +159,8 @@ def test_the_farm_that_was_applied_is_remembered(state: LocalState) -> None:
     assert another == state.remembered()
 
 
-def test_what_was_given_can_change_afterwards(state: LocalState) -> None:
-    """A state keeps what it was told, not the mapping it was told it in."""
+def test_arguments_can_be_changed_afterwards(state: LocalState) -> None:
+    """The state keeps a copy of the mapping."""
     given_marks = dict(PROBED)
     state.keep_probe_marks(given_marks)
     given_marks.clear()
@@ -174,7 +178,7 @@ def test_the_mode_is_kept(state: LocalState) -> None:
 
 
 def test_a_closed_one_is_refused(state: LocalState) -> None:
-    """After close nothing can be claimed; closing again is no error."""
+    """After close every call fails; closing again does not."""
     state.close()
     state.close()
     with pytest.raises(StoreError):
@@ -196,7 +200,7 @@ PROBE_MARKS = st.builds(ProbeMark, st.integers(), st.integers(), st.none() | str
 def test_any_probe_marks_are_kept(
     make_state: Callable[[], LocalState], history: list[ProbeMarks]
 ) -> None:
-    """The last ones, whatever was kept before."""
+    """Whatever was kept before."""
     state = make_state()
     for marks in history:
         state.keep_probe_marks(marks)
@@ -213,7 +217,7 @@ PROBES = st.builds(
     st.sampled_from(Through),
 )
 VERDICTS = st.builds(
-    KeptVerdict, st.none() | st.booleans(), st.none() | strategies.TIMES, strategies.TEXTS
+    KeptVerdict, st.none() | st.booleans(), st.none() | strategies.TIMES, strategies.any_reasons
 )
 
 
@@ -226,7 +230,7 @@ VERDICTS = st.builds(
 def test_any_verdicts_are_kept(
     make_state: Callable[[], LocalState], history: list[dict[ProbeId, KeptVerdict | None]]
 ) -> None:
-    """The last one on each target, where it was not forgotten."""
+    """The last one on each target, unless it was forgotten."""
     state = make_state()
     last: dict[ProbeId, KeptVerdict | None] = {}
     for changes in history:
@@ -251,7 +255,7 @@ HISTORIES = st.lists(
 def test_any_history_of_farms_leaves_the_last_one_in_its_order(
     tmp_path_factory: pytest.TempPathFactory, history: list[list[tuple[str, int]]]
 ) -> None:
-    """Over a restart too, whatever came, went and changed its place."""
+    """Across restarts too, whatever was added, removed and moved."""
     path = tmp_path_factory.mktemp("local") / "local.db"
     state = SqliteLocalState(path, "boot")
     for revision, pools in enumerate(history):
@@ -266,7 +270,7 @@ def test_any_history_of_farms_leaves_the_last_one_in_its_order(
 
 
 def test_only_what_changed_is_written(path: Path) -> None:
-    """A farm of a thousand pools of which one changes costs one row, and its position."""
+    """One changed pool of a thousand costs one row and the position."""
     state = SqliteLocalState(path, "boot")
     pools = {f"p{n}": 1 for n in range(1000)}
     state.remember(farm(pools, 1))
@@ -285,7 +289,7 @@ CLAIMS = st.dictionaries(strategies.any_service_keys, strategies.NAMES, max_size
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.lists(st.tuples(st.booleans(), CLAIMS), max_size=6))
-def test_any_history_of_claims_leaves_what_a_mapping_would(
+def test_claims_behave_like_a_mapping(
     make_state: Callable[[], LocalState], history: list[tuple[bool, dict[ServiceKey, str]]]
 ) -> None:
     """Claims act like updates of a dictionary, releases like deletions."""
@@ -304,7 +308,7 @@ def test_any_history_of_claims_leaves_what_a_mapping_would(
 
 
 def test_it_survives_a_restart(path: Path) -> None:
-    """Within one boot everything is as it was left."""
+    """Everything is unchanged within the same boot."""
     state = SqliteLocalState(path, "boot")
     state.claim({WEB: "web", MARK: "mail"})
     state.claim_host([LINK, VIP])
@@ -322,19 +326,24 @@ def test_it_survives_a_restart(path: Path) -> None:
     assert {OF_RS1: UP, OF_RS2: DOWN} == verdicts
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
-def test_one_of_an_older_version_gets_what_it_lacks(path: Path, version: int) -> None:
-    """Its claims stay ours, and from then on it keeps probe marks and verdicts."""
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
+def test_a_file_of_an_older_version_is_upgraded(path: Path, version: int) -> None:
+    """Its claims are kept, and it can store probe marks and verdicts."""
     tables = {n: c for n, c in FORMAT.tables.items() if FORMAT.since.get(n, 1) <= version}
     older = replace(FORMAT, version=version, tables=tables)
     old = Database(path, older, {"boot_id": "boot", "mode": encode_mode(PAUSED)})
     with old.transaction():
         old.write("claims", [(encode_key(WEB), "web")])
+        if "verdicts" in tables:
+            text = '{"healthy":false,"since":null,"reason":"timed out"}'
+            old.write("verdicts", [(encode_probe_id(OF_RS2), text)])
     old.close()
     state = SqliteLocalState(path, "boot")
     found = (state.claims(), state.mode(), state.probe_marks())
+    as_text = KeptVerdict(healthy=False, since=None, reasons=(because("timed out"),))
+    assert ({OF_RS2: as_text} if "verdicts" in tables else {}) == state.verdicts()
     state.keep_probe_marks(PROBED)
-    state.keep_verdicts({OF_RS1: UP})
+    state.keep_verdicts({OF_RS1: UP, OF_RS2: None})
     state.close()
     assert ({WEB: "web"}, PAUSED, {}) == found
     state = SqliteLocalState(path, "boot")
@@ -344,7 +353,7 @@ def test_one_of_an_older_version_gets_what_it_lacks(path: Path, version: int) ->
 
 
 def test_another_boot_voids_the_claims_and_keeps_the_rest(path: Path) -> None:
-    """They are dropped for good: going back to the first boot's identity restores nothing."""
+    """For good: they are not restored if the old boot id returns."""
     state = SqliteLocalState(path, "first")
     state.claim({WEB: "web"})
     state.claim_host([LINK])
@@ -364,14 +373,14 @@ def test_another_boot_voids_the_claims_and_keeps_the_rest(path: Path) -> None:
 
 
 def test_a_damaged_file_is_refused_with_what_to_do(path: Path) -> None:
-    """Claims can be had again by adopting."""
+    """Adopting restores the claims."""
     path.write_bytes(b"garbage")
     with pytest.raises(StoreCorrupt, match=r"local state is damaged.*lvsctl service adopt --all"):
         SqliteLocalState(path, "boot")
 
 
-def test_a_claim_that_nobody_wrote_is_refused(path: Path) -> None:
-    """A cell changed behind lvsctl's back is damage; the lock is let go."""
+def test_a_tampered_claim_is_refused(path: Path) -> None:
+    """A cell changed by another program is damage; the lock is released."""
     state = SqliteLocalState(path, "boot")
     state.claim({WEB: "web"})
     state.close()
@@ -386,7 +395,7 @@ def test_a_claim_that_nobody_wrote_is_refused(path: Path) -> None:
 
 @pytest.mark.parametrize("key", ["boot_id", "mode", "written_by"])
 def test_a_file_that_lost_an_entry_is_refused(path: Path, key: str) -> None:
-    """With what is missing; nothing is made up in its place."""
+    """Naming what is missing; no default is assumed."""
     SqliteLocalState(path, "boot").close()
     connection = sqlite3.connect(path)
     connection.execute("DELETE FROM meta WHERE key = ?", (key,))
@@ -398,7 +407,7 @@ def test_a_file_that_lost_an_entry_is_refused(path: Path, key: str) -> None:
 
 
 def test_a_claim_of_another_version_is_refused(path: Path) -> None:
-    """A row that is whole and yet is no key that is known."""
+    """An intact row whose key is unknown."""
     state = SqliteLocalState(path, "boot")
     with state._database.transaction():
         state._database.write("claims", [('{"inode":5}', "web")])
@@ -407,8 +416,8 @@ def test_a_claim_of_another_version_is_refused(path: Path) -> None:
         SqliteLocalState(path, "boot")
 
 
-def test_a_claim_that_does_not_fit_is_not_remembered(path: Path) -> None:
-    """Memory never runs ahead of the disk: what was not stored is not ours."""
+def test_a_claim_that_does_not_fit_on_the_disk_is_not_made(path: Path) -> None:
+    """Memory is never ahead of the disk."""
     state = SqliteLocalState(path, "boot")
     state._database._connection.execute("PRAGMA query_only = ON")
     with pytest.raises(StoreError):

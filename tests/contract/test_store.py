@@ -1,4 +1,4 @@
-"""What every store keeps to, on a disk and in memory."""
+"""The contract of stores, on disk and in memory."""
 
 import threading
 from ipaddress import IPv4Address
@@ -22,7 +22,7 @@ SERVICE = Service("web", IPv4Address("198.51.100.10"), "blue", ports=(80,))
 
 
 def test_a_new_store_is_empty_and_has_a_farm_id(make_store: MakeStore) -> None:
-    """Nothing stands at revision 0, and no two stores are of the same farm."""
+    """It is at revision 0, and its farm id is unique."""
     first, second = make_store(), make_store()
     loaded = [first.load(), second.load()]
     first.close()
@@ -33,7 +33,7 @@ def test_a_new_store_is_empty_and_has_a_farm_id(make_store: MakeStore) -> None:
 
 
 def test_a_commit_stores_everything_under_one_revision(store: Store) -> None:
-    """Both objects carry the revision that the commit returned."""
+    """Both objects have the revision that the commit returned."""
     revision = commit(store, {BLUE: Pool("blue"), WEB: SERVICE})
     contents = store.load()
     assert 1 == revision == contents.revision
@@ -42,8 +42,8 @@ def test_a_commit_stores_everything_under_one_revision(store: Store) -> None:
     }
 
 
-def test_an_object_keeps_the_revision_of_its_own_last_change(store: Store) -> None:
-    """Another object's commit does not touch it."""
+def test_an_object_keeps_the_revision_of_its_last_change(store: Store) -> None:
+    """Commits of other objects do not affect it."""
     commit(store, {BLUE: Pool("blue")})
     commit(store, {GREEN: Pool("green")})
     assert {BLUE: 1, GREEN: 2} == {
@@ -52,27 +52,27 @@ def test_an_object_keeps_the_revision_of_its_own_last_change(store: Store) -> No
 
 
 def test_a_deleted_object_is_gone(store: Store) -> None:
-    """None deletes, and makes a revision."""
+    """Deleting creates a revision."""
     commit(store, {BLUE: Pool("blue"), GREEN: Pool("green")})
     assert 2 == commit(store, {BLUE: None})
     assert [GREEN] == list(store.load().objects)
 
 
-def test_deleting_what_does_not_stand_makes_no_revision(store: Store) -> None:
-    """Neither for a name never used nor for one deleted before."""
+def test_deleting_a_missing_object_creates_no_revision(store: Store) -> None:
+    """Whether it never existed or was deleted before."""
     commit(store, {BLUE: Pool("blue")})
     commit(store, {BLUE: None})
     assert [2, 2] == [commit(store, {name: None}) for name in (BLUE, GREEN)]
     assert 2 == store.load().revision
 
 
-def test_an_empty_commit_makes_no_revision(store: Store) -> None:
-    """Nothing to store is nothing stored."""
+def test_an_empty_commit_creates_no_revision(store: Store) -> None:
+    """It returns the present one."""
     assert 0 == commit(store, {})
 
 
-def test_objects_keep_the_order_in_which_they_came_to_stand(store: Store) -> None:
-    """A new value keeps an object's place; deleted and made again, it goes to the end."""
+def test_objects_are_in_creation_order(store: Store) -> None:
+    """A changed object keeps its place; one deleted and created again goes to the end."""
     red = ObjectId(Kind.POOL, "red")
     commit(store, {GREEN: Pool("green"), BLUE: Pool("blue"), red: Pool("red")})
     commit(store, {BLUE: Pool("blue", real_servers=())})
@@ -99,7 +99,7 @@ def test_objects_keep_the_order_in_which_they_came_to_stand(store: Store) -> Non
 def test_a_stale_writer_is_refused(
     store: Store, expect: dict[ObjectId, int], sentence: str
 ) -> None:
-    """The error names the object, the revision that it has and the one that was expected."""
+    """The error names the object, its revision and the expected one."""
     commit(store, {WEB: SERVICE, BLUE: Pool("blue")})
     commit(store, {BLUE: Pool("blue"), WEB: None})
     before = store.load()
@@ -109,8 +109,8 @@ def test_a_stale_writer_is_refused(
     assert before == store.load()
 
 
-def test_a_writer_who_saw_the_present_revision_wins(store: Store) -> None:
-    """Also for an object that must not stand, and for one that is not written itself."""
+def test_a_writer_that_expects_the_present_revision_succeeds(store: Store) -> None:
+    """Also for an object that must not exist, and for one that is not written."""
     commit(store, {BLUE: Pool("blue")}, {BLUE: 0})
     assert 2 == commit(store, {WEB: SERVICE}, {BLUE: 1, WEB: 0})
     commit(store, {WEB: None}, {WEB: 2})
@@ -118,14 +118,14 @@ def test_a_writer_who_saw_the_present_revision_wins(store: Store) -> None:
 
 
 def test_a_value_of_another_kind_is_refused(store: Store) -> None:
-    """A service under a pool's identity is a mistake of the program; nothing is stored."""
+    """A service with a pool's id is a programming error; nothing is stored."""
     with pytest.raises(TypeError):
         commit(store, {GREEN: Pool("green"), BLUE: SERVICE})
     assert 0 == store.load().revision
 
 
-def test_a_large_commit_is_one(store: Store) -> None:
-    """A thousand pools of ten servers are one revision."""
+def test_a_large_commit_is_one_revision(store: Store) -> None:
+    """A thousand pools of ten servers."""
     servers = tuple(RealServer(f"rs{n}", IPv4Address(0xC0000200 + n)) for n in range(10))
     pools = {ObjectId(Kind.POOL, f"p{n}"): Pool(f"p{n}", real_servers=servers) for n in range(1000)}
     assert 1 == commit(store, pools)
@@ -134,7 +134,7 @@ def test_a_large_commit_is_one(store: Store) -> None:
 
 
 def test_another_thread_is_refused(store: Store) -> None:
-    """A store belongs to the thread that made it."""
+    """A store belongs to the thread that created it."""
     errors = []
 
     def use() -> None:
@@ -171,9 +171,7 @@ CHANGES = st.lists(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.lists(CHANGES, max_size=6))
-def test_any_history_leaves_what_a_mapping_would(
-    make_store: MakeStore, history: list[Changes]
-) -> None:
+def test_a_store_behaves_like_a_mapping(make_store: MakeStore, history: list[Changes]) -> None:
     """Commits act like updates of a dictionary, in contents, order and revisions."""
     store = make_store()
     model: dict[ObjectId, tuple[StoredObject, int]] = {}

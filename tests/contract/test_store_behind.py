@@ -1,4 +1,4 @@
-"""A store whose file went back says so, and takes no commits until a person has decided."""
+"""A store whose file reverted reports it, and refuses commits until the operator decides."""
 
 import shutil
 from collections.abc import Callable
@@ -16,12 +16,12 @@ from tests.support.stores import commit
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return where the store is to be."""
+    """Return the path of the store."""
     return tmp_path / "state" / "farm.db"
 
 
 def killed(path: Path, folder: Path) -> tuple[Path, Position]:
-    """Return a copy of a store as a kill leaves it, its journal full, and where it was then."""
+    """Return a copy of a store as after a kill, with a full journal, and its position."""
     store = SqliteStore(path, clock)
     for prefix in "abc":
         commit(store, pools(prefix))
@@ -36,7 +36,7 @@ def lose_the_journal(path: Path) -> None:
 
 
 def put_an_older_copy(path: Path) -> None:
-    """Restore a store of the same farm from before."""
+    """Restore an earlier copy of the same farm."""
     contents = reopened(path)
     older = SqliteStore(path.with_name("older.db"), clock)
     older.begin_epoch(contents.farm_id, 0, "test")
@@ -45,7 +45,7 @@ def put_an_older_copy(path: Path) -> None:
 
 
 def put_another_farm(path: Path) -> None:
-    """Put a store in its place that was never the same."""
+    """Replace it by the store of another farm."""
     for file in path.parent.glob("farm.db*"):
         if not file.name.endswith(".acknowledged"):
             file.unlink()
@@ -62,10 +62,10 @@ def lose_the_file(path: Path) -> None:
 @pytest.mark.parametrize(
     "harm", [lose_the_journal, put_an_older_copy, put_another_farm, lose_the_file]
 )
-def test_what_was_acknowledged_and_is_gone_is_said(
+def test_lost_commits_are_reported(
     path: Path, tmp_path: Path, harm: Callable[[Path], None]
 ) -> None:
-    """At every start until a person decides; what is there can be read, and nothing be written."""
+    """At every start until the operator decides; reads work, writes are refused."""
     copy, position = killed(path, tmp_path / "copy")
     harm(copy)
     for _ in range(2):
@@ -78,13 +78,13 @@ def test_what_was_acknowledged_and_is_gone_is_said(
             refused()
         assert str(copy) in str(refusal.value)
         assert str(position) in str(refusal.value)
-        assert "start the director again" in str(refusal.value)
+        assert "restart the director" in str(refusal.value)
     assert contents == store.load()
     store.close()
 
 
-def test_a_new_epoch_gives_up_what_was_lost(path: Path, tmp_path: Path) -> None:
-    """From then on it takes commits, and the next start finds nothing wrong."""
+def test_a_new_epoch_gives_up_lost_commits(path: Path, tmp_path: Path) -> None:
+    """From then on commits are accepted, and the next start reports nothing."""
     copy, position = killed(path, tmp_path / "copy")
     lose_the_journal(copy)
     store = SqliteStore(copy, clock)
@@ -95,8 +95,8 @@ def test_a_new_epoch_gives_up_what_was_lost(path: Path, tmp_path: Path) -> None:
     assert (2, None) == (reopened(copy).epoch, reopened(copy).lost)
 
 
-def test_the_same_revision_of_another_history_is_another(path: Path, tmp_path: Path) -> None:
-    """Two copies of a store that each took a commit are not at the same place."""
+def test_the_same_revision_of_a_diverged_copy_is_detected(path: Path, tmp_path: Path) -> None:
+    """Two copies of a store that each got another commit have diverged."""
     fill(path)
     copy = copied(path, tmp_path / "copy")
     for each, prefix in ((path, "d"), (copy, "e")):
@@ -109,8 +109,8 @@ def test_the_same_revision_of_another_history_is_another(path: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"x" * 600, b'[{"epoch":1}, "id"] 1\n'])
-def test_a_note_that_cannot_be_read_is_written_anew(path: Path, content: bytes) -> None:
-    """It is there for safety only, and must never be in the way of a store that is whole."""
+def test_an_unreadable_record_is_rewritten(path: Path, content: bytes) -> None:
+    """It must never keep an intact store from being used."""
     before = fill(path)[-1]
     beside = path.with_name("farm.db.acknowledged")
     whole = beside.read_bytes()
@@ -119,8 +119,8 @@ def test_a_note_that_cannot_be_read_is_written_anew(path: Path, content: bytes) 
     assert whole == beside.read_bytes()[: len(whole)]
 
 
-def test_a_store_without_the_note_begins_one(path: Path) -> None:
-    """As one that was copied alone, or that an older version wrote."""
+def test_a_store_without_a_record_gets_one(path: Path) -> None:
+    """One that was copied alone, or written by an older version."""
     before = fill(path)[-1]
     beside = path.with_name("farm.db.acknowledged")
     whole = beside.read_bytes()
@@ -129,8 +129,8 @@ def test_a_store_without_the_note_begins_one(path: Path) -> None:
     assert whole == beside.read_bytes()
 
 
-def test_a_disk_that_refuses_the_note_is_in_nobodys_way(path: Path) -> None:
-    """What is stored is what counts."""
+def test_a_record_that_cannot_be_written_is_ignored(path: Path) -> None:
+    """Only the store itself matters."""
     path.parent.mkdir()
     path.with_name("farm.db.acknowledged").mkdir()
     store = SqliteStore(path, clock)

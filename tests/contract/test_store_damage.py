@@ -1,4 +1,4 @@
-"""What damage and strangers' files do to the SQLite store: refused with a message, or harmless."""
+"""Damaged and foreign files instead of the SQLite store: refused with a message, or harmless."""
 
 import sqlite3
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lvsctl.errors import StoreCorrupt, StoreTooNew
-from lvsctl.store.digest import digest, moved
+from lvsctl.store.digest import digest, updated_digest
 from lvsctl.store.interface import Contents
 from lvsctl.store.local import SqliteLocalState
 from lvsctl.store.schema import read_head
@@ -23,19 +23,19 @@ from tests.support.stores import commit
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return where the store is to be."""
+    """Return the path of the store."""
     return tmp_path / "state" / "farm.db"
 
 
 @pytest.fixture
 def filled(path: Path) -> list[Contents]:
-    """Make a store of three revisions and return what each left."""
+    """Create a store of three revisions; return the contents after each."""
     return fill(path)
 
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, Contents]:
-    """Return the bytes of a store of several pages, and what it holds."""
+    """Return the bytes of a store of several pages, and its contents."""
     path = tmp_path_factory.mktemp("image") / "farm.db"
     store = SqliteStore(path, clock)
     for prefix in "ab":
@@ -48,7 +48,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, Contents]:
 
 @pytest.fixture
 def damaged(tmp_path: Path) -> Callable[[bytes], Path]:
-    """Return what puts bytes where a store should be."""
+    """Return a function that writes bytes to the path of a store."""
     count = iter(range(100_000))
 
     def write(content: bytes) -> Path:
@@ -64,11 +64,11 @@ quickly = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 POSITIONS = st.integers(0, 2**24)
-"""Of a byte or a bit, counted on from the beginning after the end."""
+"""Position of a byte or a bit, modulo the size."""
 
 
 def flipped(content: bytes, positions: list[int]) -> bytes:
-    """Return bytes with some bits the other way."""
+    """Return bytes with some bits flipped."""
     result = bytearray(content)
     for position in positions:
         byte, bit = divmod(position % (len(content) * 8), 8)
@@ -80,12 +80,12 @@ def flipped(content: bytes, positions: list[int]) -> bytes:
 def test_a_file_of_something_else_is_refused(
     damaged: Callable[[bytes], Path], content: bytes
 ) -> None:
-    """An empty file, zeros, a farm file, a bare header: damaged, with what to do."""
+    """An empty file, zeros, a farm file, a bare header: damaged, with the cure."""
     path = damaged(content)
     with pytest.raises(StoreCorrupt) as refusal:
         reopened(path)
     assert str(path) in str(refusal.value)
-    assert "a copy from a backup" in str(refusal.value)
+    assert "Restore the file from a backup" in str(refusal.value)
     assert "--observe" in str(refusal.value)
     assert content == path.read_bytes()
 
@@ -93,7 +93,7 @@ def test_a_file_of_something_else_is_refused(
 @quickly
 @given(content=st.binary(max_size=8192))
 def test_random_bytes_are_refused(damaged: Callable[[bytes], Path], content: bytes) -> None:
-    """Garbage is never a store, and is left for a person to look at."""
+    """Garbage is never taken for a store, and the file is left alone."""
     assert StoreCorrupt is outcome(damaged(content))
 
 
@@ -102,7 +102,7 @@ def test_random_bytes_are_refused(damaged: Callable[[bytes], Path], content: byt
 def test_a_truncated_file_is_refused(
     damaged: Callable[[bytes], Path], image: tuple[bytes, Contents], end: int
 ) -> None:
-    """A file that ends too early is damaged, wherever it ends."""
+    """Wherever it is truncated."""
     content, _ = image
     assert StoreCorrupt is outcome(damaged(content[: end % len(content)]))
 
@@ -112,7 +112,7 @@ def test_a_truncated_file_is_refused(
 def test_flipped_bits_are_refused_or_harmless(
     damaged: Callable[[bytes], Path], image: tuple[bytes, Contents], positions: list[int]
 ) -> None:
-    """Never does a damaged file give a farm that differs from what was stored."""
+    """A damaged file never gives a farm other than the stored one."""
     content, contents = image
     assert outcome(damaged(flipped(content, positions))) in (contents, StoreCorrupt, StoreTooNew)
 
@@ -122,7 +122,7 @@ def test_flipped_bits_are_refused_or_harmless(
 def test_a_damaged_journal_costs_no_more_than_its_commits(
     tmp_path_factory: pytest.TempPathFactory, positions: list[int]
 ) -> None:
-    """With flipped bits in the write-ahead log, an earlier revision stands as a whole."""
+    """With flipped bits in the write-ahead log, an earlier revision is intact."""
     path = tmp_path_factory.mktemp("journal") / "farm.db"
     store = SqliteStore(path, clock)
     history = [store.load()]
@@ -138,7 +138,7 @@ def test_a_damaged_journal_costs_no_more_than_its_commits(
 
 
 def tampered(path: Path, statement: str) -> None:
-    """Change a file behind lvsctl's back."""
+    """Change a file with another program."""
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute(statement).rowcount
         connection.commit()
@@ -157,30 +157,30 @@ def tampered(path: Path, statement: str) -> None:
         ("DELETE FROM meta", "its table meta has no entry written_by"),
     ],
 )
-def test_rows_that_nobody_wrote_are_refused(
+def test_tampered_rows_are_refused(
     path: Path, filled: list[Contents], statement: str, cause: str
 ) -> None:
-    """Deleted or altered behind lvsctl's back: damage, even where SQLite finds nothing wrong."""
+    """Deleted or altered by another program: damage, even if SQLite finds none."""
     assert filled
     tampered(path, statement)
     with pytest.raises(StoreCorrupt, match=cause) as refusal:
         reopened(path)
-    assert "What the kernel forwards stays as it is" in str(refusal.value)
+    assert "Forwarding in the kernel is not affected" in str(refusal.value)
 
 
 @pytest.mark.parametrize(
     ("statement", "cause"),
     [
-        ("DELETE FROM log WHERE revision = 2", "commits between revisions 1 and 3 are not there"),
-        ("DELETE FROM log", "commits between revisions 1 and 3 are not there"),
+        ("DELETE FROM log WHERE revision = 2", "commits between revisions 1 and 3 are missing"),
+        ("DELETE FROM log", "commits between revisions 1 and 3 are missing"),
         ("UPDATE log SET by = 'nobody'", "a row of its table log"),
         ("UPDATE log SET entry = zeroblob(9)", "a row of its table log"),
     ],
 )
-def test_a_damaged_history_is_refused_where_it_is_read(
+def test_a_damaged_history_is_refused_when_it_is_read(
     path: Path, filled: list[Contents], statement: str, cause: str
 ) -> None:
-    """The farm itself is whole, so the director has what it needs and takes writes."""
+    """The farm itself is intact, so the director works and accepts writes."""
     tampered(path, statement)
     store = SqliteStore(path, clock)
     assert filled[-1] == store.load()
@@ -194,7 +194,7 @@ def test_a_damaged_history_is_refused_where_it_is_read(
 
 
 def test_an_entry_of_another_version_is_refused(path: Path, filled: list[Contents]) -> None:
-    """A row of the history that is whole and yet holds no changes."""
+    """An intact row of the history without valid changes."""
     assert filled
     store = SqliteStore(path, clock)
     with store._database.transaction():
@@ -204,8 +204,8 @@ def test_an_entry_of_another_version_is_refused(path: Path, filled: list[Content
     store.close()
 
 
-def test_text_that_is_no_utf_8_is_refused(path: Path, filled: list[Contents]) -> None:
-    """SQLite keeps any bytes as text."""
+def test_text_that_is_not_utf_8_is_refused(path: Path, filled: list[Contents]) -> None:
+    """SQLite accepts any bytes as text."""
     assert filled
     connection = sqlite3.connect(path)
     connection.execute("UPDATE live SET name = CAST(x'ff' AS TEXT) WHERE name = 'a1'")
@@ -216,11 +216,11 @@ def test_text_that_is_no_utf_8_is_refused(path: Path, filled: list[Contents]) ->
 
 
 def test_a_document_of_another_version_is_refused(path: Path, filled: list[Contents]) -> None:
-    """A row that is whole and yet is no object of a kind that is known."""
+    """An intact row without a valid object."""
     assert filled
     store = SqliteStore(path, clock)
     head, row = read_head(store._database), (99, "pool", "x", 3, '{"name":"x","colour":"red"}')
-    total = moved(head.digest, added=digest(row))
+    total = updated_digest(head.digest, added=digest(row))
     with store._database.transaction():
         store._database.write("live", [row])
         store._database.write("head", [replace(head, digest=total).row])
@@ -230,24 +230,24 @@ def test_a_document_of_another_version_is_refused(path: Path, filled: list[Conte
 
 
 def test_a_journal_without_its_file_is_refused(path: Path, filled: list[Contents]) -> None:
-    """A file moved away alone leaves commits behind; a new one would swallow them."""
+    """Its commits would be lost with a new file."""
     assert filled
     path.with_name("farm.db-wal").write_bytes(b"journal")
     path.unlink()
-    with pytest.raises(StoreCorrupt, match=r"its journal farm\.db-wal is there, the file itself"):
+    with pytest.raises(StoreCorrupt, match=r"its journal farm\.db-wal exists, but the file itself"):
         reopened(path)
     assert not path.exists()
 
 
-def test_a_file_of_another_purpose_is_refused(path: Path) -> None:
-    """The local state is a database of lvsctl, and not the store."""
+def test_another_database_of_lvsctl_is_refused(path: Path) -> None:
+    """The local state instead of the store."""
     SqliteLocalState(path, "boot").close()
-    with pytest.raises(StoreCorrupt, match="of another purpose"):
+    with pytest.raises(StoreCorrupt, match="another of its files"):
         reopened(path)
 
 
 def test_a_newer_format_is_refused_with_its_writer(path: Path, filled: list[Contents]) -> None:
-    """The message says which version wrote it and that it should be installed again."""
+    """The message names the version to install again."""
     assert filled
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 3")

@@ -1,4 +1,4 @@
-"""No kill of a writing process takes an acknowledged write, and none that is lost goes unsaid."""
+"""Killing a writer loses no acknowledged commit, and any loss is detected."""
 
 import multiprocessing
 import random
@@ -19,7 +19,7 @@ DAMAGED_BYTES = 64
 
 
 def write_on(path: Path, acknowledge: Connection) -> None:
-    """Commit for ever, and tell each position that the store has acknowledged."""
+    """Commit for ever, and report each acknowledged position."""
     store = SqliteStore(path, clock)
     while True:
         commit(store, pools("p"))
@@ -28,7 +28,7 @@ def write_on(path: Path, acknowledge: Connection) -> None:
 
 @pytest.fixture(scope="module")
 def processes() -> ForkServerContext:
-    """Return what makes processes that have loaded everything already."""
+    """Return a context whose processes have everything loaded already."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     return context
@@ -37,7 +37,7 @@ def processes() -> ForkServerContext:
 def killed_writer(
     processes: ForkServerContext, path: Path, after_s: float, commits: int = 0
 ) -> Position | None:
-    """Let a process commit, kill it at a moment, and return the last position that it was told.
+    """Let a process commit, kill it after a time, and return the last position it reported.
 
     Args:
         processes: Makes it.
@@ -62,10 +62,10 @@ def killed_writer(
         return last
 
 
-def test_a_hundred_kills_take_no_acknowledged_write(
+def test_a_hundred_kills_lose_no_acknowledged_commit(
     tmp_path: Path, processes: ForkServerContext
 ) -> None:
-    """Every acknowledged revision is there, and of a commit everything or nothing."""
+    """Every acknowledged revision is there, and each commit is complete or absent."""
     path = tmp_path / "farm.db"
     moments = random.Random(2)  # noqa: S311 - no secret
     revision = 0
@@ -80,10 +80,10 @@ def test_a_hundred_kills_take_no_acknowledged_write(
         assert (POOLS_A_COMMIT, None) == (len(contents.objects), contents.lost)
 
 
-def test_a_kill_while_the_file_is_made_leaves_none_or_a_whole_one(
+def test_a_kill_during_creation_leaves_no_file_or_a_complete_one(
     tmp_path: Path, processes: ForkServerContext
 ) -> None:
-    """A half-made file is never taken for a store, and never in the way of one."""
+    """A half-written file is never taken for a store, and never prevents one."""
     for moment_ms in range(0, 24, 2):
         path = tmp_path / f"{moment_ms}" / "farm.db"
         last = killed_writer(processes, path, moment_ms / 1000)
@@ -91,10 +91,10 @@ def test_a_kill_while_the_file_is_made_leaves_none_or_a_whole_one(
         assert reopened(path).revision in (certain, certain + 1)
 
 
-def test_a_journal_that_is_damaged_after_a_kill_is_noticed(
+def test_a_journal_damaged_after_a_kill_is_detected(
     tmp_path: Path, processes: ForkServerContext
 ) -> None:
-    """Wherever the damage is: what was acknowledged is there, or its loss is said."""
+    """Wherever the damage is: acknowledged commits are there, or their loss is reported."""
     path = tmp_path / "state" / "farm.db"
     path.parent.mkdir()
     draw = random.Random(3)  # noqa: S311 - no secret

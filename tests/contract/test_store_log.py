@@ -1,8 +1,8 @@
-"""What every store keeps to about its log: bases, batches, news, history, epochs."""
+"""The contract of a store's log: bases, batches, subscriptions, history, epochs."""
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,6 +15,7 @@ from lvsctl.store.commits import Commit, Reload, Retention
 from lvsctl.store.interface import Store
 from lvsctl.store.position import Position
 from tests.contract.conftest import START, MakeStore
+from tests.support.clocks import Clock
 from tests.support.stores import commit
 from tests.unit import strategies
 
@@ -23,12 +24,12 @@ GREEN = ObjectId(Kind.POOL, "green")
 
 
 def position(store: Store) -> Position:
-    """Return where a store is."""
+    """Return the position of a store."""
     return store.load().position
 
 
 def commits_after(store: Store, since: Position, limit: int = 100) -> list[Commit]:
-    """Return a batch that is no reload."""
+    """Return a batch, asserting that it is not a reload."""
     batch = store.changes_after(since, limit)
     assert not isinstance(batch, Reload)
     return list(batch)
@@ -46,10 +47,10 @@ def commits_after(store: Store, since: Position, limit: int = 100) -> list[Commi
         lambda at: replace(at, farm_id="another"),
     ],
 )
-def test_a_change_that_was_judged_elsewhere_is_refused(
+def test_a_commit_with_another_base_is_refused(
     store: Store, elsewhere: Callable[[Position], Position]
 ) -> None:
-    """Whatever it is about: two changes that are each right alone may be wrong together."""
+    """Whatever it changes: two changes that are each valid may be invalid together."""
     commit(store, {BLUE: Pool("blue")})
     before = store.load()
     base = elsewhere(before.position)
@@ -62,7 +63,7 @@ def test_a_change_that_was_judged_elsewhere_is_refused(
 
 
 def test_a_commit_is_found_by_its_id(store: Store) -> None:
-    """Only the one that was made with that base, and none that was refused."""
+    """Only with its base, and only if it was stored."""
     start = position(store)
     commit(store, {BLUE: Pool("blue")}, commit_id="first")
     middle = position(store)
@@ -76,8 +77,8 @@ def test_a_commit_is_found_by_its_id(store: Store) -> None:
 # --- following ------------------------------------------------------------------------------
 
 
-def test_a_follower_gets_what_was_committed_since(store: Store) -> None:
-    """Whole commits in order, at most as many as it asks for, and nothing when it is up to date."""
+def test_a_follower_gets_the_commits_since_its_position(store: Store) -> None:
+    """Whole commits in order, up to the limit, and none if it is up to date."""
     start = position(store)
     commit(store, {BLUE: Pool("blue")}, by="anna", commit_id="first")
     commit(store, {BLUE: None, GREEN: Pool("green")}, by="bert", commit_id="second")
@@ -90,8 +91,8 @@ def test_a_follower_gets_what_was_committed_since(store: Store) -> None:
     assert [] == commits_after(store, position(store))
 
 
-def test_deleting_what_does_not_exist_is_not_in_the_log(store: Store) -> None:
-    """A follower hears only of what was stored."""
+def test_deleting_a_missing_object_is_not_in_the_log(store: Store) -> None:
+    """A follower gets only what was stored."""
     start = position(store)
     commit(store, {BLUE: None, GREEN: Pool("green")})
     (entry,) = commits_after(store, start)
@@ -106,10 +107,10 @@ def test_deleting_what_does_not_exist_is_not_in_the_log(store: Store) -> None:
         (lambda at: replace(at, farm_id="another"), "the store is in epoch 1 of farm"),
     ],
 )
-def test_a_follower_that_was_elsewhere_loads_anew(
+def test_a_follower_at_an_unknown_position_must_reload(
     store: Store, elsewhere: Callable[[Position], Position], reason: str
 ) -> None:
-    """The log leads on from no state that this store never had."""
+    """The log continues only from states that this store has had."""
     commit(store, {BLUE: Pool("blue")})
     commit(store, {GREEN: Pool("green")})
     answer = store.changes_after(elsewhere(position(store)), 100)
@@ -117,8 +118,8 @@ def test_a_follower_that_was_elsewhere_loads_anew(
     assert answer.reason.startswith(reason)
 
 
-def test_a_new_epoch_is_followed_by_loading(store: Store) -> None:
-    """It is a person's act, which may have put anything in the place of what was there."""
+def test_a_new_epoch_requires_a_reload(store: Store) -> None:
+    """The operator may have replaced all objects."""
     commit(store, {BLUE: Pool("blue")})
     before = position(store)
     store.begin_epoch(before.farm_id, 2, "anna")
@@ -126,8 +127,8 @@ def test_a_new_epoch_is_followed_by_loading(store: Store) -> None:
     assert [] == commits_after(store, position(store))
 
 
-def test_news_is_announced(store: Store) -> None:
-    """Once for each commit of anyone, until it is not wanted any more."""
+def test_commits_are_announced(store: Store) -> None:
+    """Once each, by whoever, until the subscription ends."""
     heard: list[str] = []
     unsubscribe = store.subscribe(lambda: heard.append("news"))
     commit(store, {BLUE: Pool("blue")})
@@ -148,10 +149,10 @@ CHANGES = st.lists(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(CHANGES, max_size=6), st.integers(1, 4))
-def test_following_leads_to_what_loading_does(
+def test_following_is_equivalent_to_loading(
     make_store: MakeStore, history: list[Changes], limit: int
 ) -> None:
-    """In batches of any size: the same objects, in the same order, at the same revisions."""
+    """In batches of any size: same objects, order and revisions."""
     store = make_store()
     follower = position(store)
     held: dict[ObjectId, tuple[StoredObject, int]] = {}
@@ -176,8 +177,8 @@ def test_following_leads_to_what_loading_does(
 # --- history --------------------------------------------------------------------------------
 
 
-def test_the_history_is_read_newest_first_in_pages(store: Store) -> None:
-    """With who and when; a new epoch is in it."""
+def test_the_history_is_paged_newest_first(store: Store) -> None:
+    """With author and time; it includes new epochs."""
     for name in "abc":
         commit(store, {ObjectId(Kind.POOL, name): Pool(name)}, by=name)
     store.begin_epoch("another", 5, "anna")
@@ -188,26 +189,16 @@ def test_the_history_is_read_newest_first_in_pages(store: Store) -> None:
     assert [] == list(store.history(9, before=1))
 
 
-class Clock:
-    """The time of day, which stands until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 def compact(store: Store) -> int:
-    """Forget all history that is beyond what is kept, and return how many calls it took."""
+    """Compact completely, and return the number of calls."""
     calls = 1
     while store.compact():
         calls += 1
     return calls
 
 
-def test_history_is_kept_by_number(make_store: MakeStore) -> None:
-    """The newest commits; who was before them must load, and the live objects stay."""
+def test_history_is_limited_by_number(make_store: MakeStore) -> None:
+    """Followers before the oldest must reload; live objects are kept."""
     store = make_store(retention=Retention(commits=3))
     start = position(store)
     for _ in range(130):
@@ -221,9 +212,9 @@ def test_history_is_kept_by_number(make_store: MakeStore) -> None:
     store.close()
 
 
-def test_history_is_kept_by_age(make_store: MakeStore) -> None:
-    """A commit that is too old goes even where there are few; the live objects stay."""
-    clock = Clock()
+def test_history_is_limited_by_age(make_store: MakeStore) -> None:
+    """Old commits are deleted even if there are few; live objects are kept."""
+    clock = Clock(START)
     store = make_store(clock, Retention(age=timedelta(days=7)))
     commit(store, {BLUE: Pool("blue")})
     clock.now += timedelta(days=3)
@@ -246,8 +237,8 @@ def test_history_is_kept_by_age(make_store: MakeStore) -> None:
 # --- epochs ---------------------------------------------------------------------------------
 
 
-def test_a_new_epoch_keeps_the_objects_and_is_a_revision_of_its_own(store: Store) -> None:
-    """The store goes on as the farm that is named, at a position that it never had before."""
+def test_a_new_epoch_keeps_objects_and_has_its_own_revision(store: Store) -> None:
+    """The store continues as the given farm, at a position that it never had."""
     commit(store, {BLUE: Pool("blue")})
     before = store.load()
 
@@ -261,9 +252,9 @@ def test_a_new_epoch_keeps_the_objects_and_is_a_revision_of_its_own(store: Store
 
 @pytest.mark.parametrize("epoch", [0, 1])
 def test_an_epoch_that_is_not_above_the_present_one_is_refused(store: Store, epoch: int) -> None:
-    """In the same farm; another farm's epochs are counted for themselves."""
+    """For the same farm; epochs of another farm are independent."""
     before = store.load()
-    with pytest.raises(Conflict, match=f"is in epoch 1 of farm {before.farm_id} already"):
+    with pytest.raises(Conflict, match=f"is already in epoch 1 of farm {before.farm_id}"):
         store.begin_epoch(before.farm_id, epoch, "anna")
     assert before == store.load()
     assert Position("other", epoch, 1) == store.begin_epoch("other", epoch, "anna")

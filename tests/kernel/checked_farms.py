@@ -8,14 +8,15 @@ from deploy.lab.daemons import FarmDaemons, Json
 from deploy.lab.poll import poll
 from tests.kernel.farms import SERVERS, farm, service
 
-INTERVAL_S, FAST_S, TIMEOUT_S, RISE, FALL, JITTER = 0.6, 0.3, 0.3, 2, 2, 0.1
+INTERVAL_S, FAST_S, TIMEOUT_S, RISE, FALL, JITTER = 0.6, 0.3, 0.9, 2, 2, 0.1
+"""A server that answers may take 0.3 s for it in a busy guest; three times that is the timeout."""
 CHECK: Json = {
     "type": "http",
     "port": HTTP_PORT,
     "body": '"server"',
     "interval": "600ms",
     "fast_interval": "300ms",
-    "timeout": "300ms",
+    "timeout": "900ms",
     "rise": RISE,
     "fall": FALL,
     "jitter": JITTER,

@@ -12,8 +12,6 @@ from deploy.lab.node import Node
 from deploy.lab.process import NodeProcess
 from tests.support.hostile_director import CASES, Farm, Hostile
 
-PORT = 9000
-
 
 @dataclass
 class HostileDirector:
@@ -22,25 +20,27 @@ class HostileDirector:
     Attributes:
         node: Where it runs.
         address: Where it listens.
+        port: Likewise.
         farm: What it knows.
         folder: Where it and the test talk.
     """
 
     node: Node
     address: str
+    port: int
     farm: Farm
     folder: Path
     _turns: int = 0
 
     @property
     def url(self) -> str:
-        return f"http://{self.address}:{PORT}"
+        return f"http://{self.address}:{self.port}"
 
     def start(self) -> NodeProcess:
         """Answer well from now on."""
         self.folder.mkdir(parents=True)
         self.turn("")
-        return self.node.fork(lambda: asyncio.run(self._run()), "hostile")
+        return self.node.fork(lambda: asyncio.run(self._run()), f"hostile-{self.port}")
 
     def turn(self, case: str) -> None:
         """Answer with a case from now on, or with an empty name well."""
@@ -65,7 +65,7 @@ class HostileDirector:
     async def _run(self) -> None:
         stopped = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-        server = await asyncio.start_server(self._serve, self.address, PORT)
+        server = await asyncio.start_server(self._serve, self.address, self.port)
         async with server:
             await stopped.wait()
 

@@ -59,7 +59,7 @@ def complaints(daemons: FarmDaemons) -> list[Any]:
         return []
     problems: Any = daemons.api.get("/v1/problems")["problems"]
     plan: Any = daemons.api.get("/v1/plan")
-    return [*problems, *plan["conflicts"]]
+    return [*(each for each in problems if each["name"] != "access"), *plan["conflicts"]]
 
 
 def serves(built: Network) -> bool:

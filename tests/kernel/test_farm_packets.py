@@ -2,6 +2,8 @@
 
 import re
 from collections import Counter
+from collections.abc import Mapping
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,8 @@ from deploy.lab.node import Node
 from deploy.lab.packets import IPIP, Packet, Tcp, TcpFlag
 from deploy.lab.poll import poll
 from deploy.lab.topology import farm_topology, vip
+from lvsctl.ipvs.hashing import Candidate, maglev_choice, maglev_table, source_hash_choice
 from tests.kernel.farms import SERVERS, VIP, declared, farm, service, start
-from tests.kernel.schedulers import maglev_choice, maglev_table, source_hash_choice
 
 EVEN = Counter(dict.fromkeys(SERVERS, 10))
 CLIENTS = 20
@@ -91,23 +93,32 @@ def test_weighted_least_connection_uses_every_server(network: BuildNetwork, tmp_
     assert max(found.values()) <= 15
 
 
-def newest_first(director: Node, port: int) -> list[str]:
-    """Return the addresses of a service's destinations in the kernel's own order."""
+def newest_first(director: Node, port: int) -> tuple[Candidate, ...]:
+    """Return a service's destinations, all of weight 100, in the kernel's own order."""
     listed = director.run(["ipvsadm", "-Ln", "--nosort", "-t", f"{VIP}:{port}"]).stdout
-    return re.findall(rf"-> ([\d.]+):{port} +Tunnel", listed)
+    addresses = re.findall(rf"-> ([\d.]+):{port} +Tunnel", listed)
+    return tuple(Candidate(IPv4Address(address), port, 100, 100) for address in addresses)
+
+
+def name_of(names: Mapping[str, str], chosen: Candidate | None) -> str:
+    """Return the name of the server that a scheduler chose."""
+    assert chosen is not None
+    return names[str(chosen.address)]
 
 
 def test_maglev_chooses_as_its_table_says(network: BuildNetwork, tmp_path: Path) -> None:
     """With mh-port each connection's server is that of its client's address and port."""
     built = network(farm_topology(client_addresses=CLIENTS))
     start(built, tmp_path, farm([service(scheduler="mh")]))
-    table = maglev_table(newest_first(built["lb1"], 80), 80)
+    table = maglev_table(newest_first(built["lb1"], 80))
     names = {built.address(name): name for name in SERVERS}
 
     for answer in requests(built["c1"], VIP, count=30):
         assert answer.client is not None
         assert answer.port is not None
-        assert names[maglev_choice(table, answer.client, answer.port)] == answer.server
+        client = IPv4Address(answer.client)
+        chosen = maglev_choice(table, client, answer.port, fallback=True)
+        assert name_of(names, chosen) == answer.server
 
 
 def test_maglev_without_ports_and_source_hashing_keep_a_client(
@@ -121,13 +132,15 @@ def test_maglev_without_ports_and_source_hashing_keep_a_client(
     ]
     start(built, tmp_path, farm(services), http_ports=(80, 81))
     names = {built.address(name): name for name in SERVERS}
-    table = maglev_table(newest_first(built["lb1"], 80), 80)
+    table = maglev_table(newest_first(built["lb1"], 80))
     listed = newest_first(built["lb1"], 81)
 
     for client, server in from_every_address(built["c1"]).items():
-        assert names[maglev_choice(table, client)] == server
+        chosen = maglev_choice(table, IPv4Address(client), 0, fallback=True)
+        assert name_of(names, chosen) == server
     for client, server in from_every_address(built["c1"], 81).items():
-        assert names[source_hash_choice(listed, 100, client)] == server
+        chosen = source_hash_choice(listed, IPv4Address(client), 0, fallback=False)
+        assert name_of(names, chosen) == server
 
 
 def test_udp(network: BuildNetwork, tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ class Case:
         if not isinstance(outcome, Failed):
             return not isinstance(outcome, Passed) or bool(self.reason)
         reason = self.reason.replace("{}", f"{VIP}:{PORTS[self.server]}")
-        found = re.sub(r"\d+ bytes so far", "N bytes so far", outcome.reason)
+        found = re.sub(r"\d+ bytes so far", "N bytes so far", str(outcome.reason))
         return (reason, self.is_silent) != (found, outcome.silent)
 
 

@@ -85,9 +85,9 @@ def test_programs_are_judged_by_how_they_end(network: BuildNetwork, folder: Path
         *outcomes, foreign = asyncio.run(run_all())
     assert [*REASONS.values()] == [_reason(outcome) for outcome in outcomes]
     assert isinstance(foreign, Inconclusive)
-    assert f"{folder}/foreign: only root may own and write it" in foreign.reason
+    assert f"{folder}/foreign: only root may own and write it" in str(foreign.reason)
 
 
 def _reason(outcome: Outcome) -> str:
     assert not isinstance(outcome, Inconclusive), outcome
-    return "" if isinstance(outcome, Passed) else outcome.reason
+    return "" if isinstance(outcome, Passed) else str(outcome.reason)

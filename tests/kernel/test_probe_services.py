@@ -29,6 +29,8 @@ from lvsctl.host.linux import LinuxHost
 from lvsctl.ipvs.netlink import NetlinkIpvs
 from lvsctl.ipvs.table import Encapsulation
 from lvsctl.net import Family
+from lvsctl.reasons import probes as reasons
+from lvsctl.reasons.reason import ReasonKind
 from lvsctl.store.memory import MemoryLocalState
 from tests.kernel.probes import SILENT_FOR_S, Probe
 from tests.unit.director.farms import VIP, pool, state, web
@@ -68,7 +70,7 @@ class Prepared:
     def cycle(self) -> None:
         """Run a full cycle, which mends what is amiss."""
         with self.director.enter():
-            cycle = self.reconciler.cycle(self.desired, None, "")
+            cycle = self.reconciler.cycle(self.desired, None, None)
         assert ((), ()) == (cycle.foreign, cycle.host_problems)
         self.found = cycle.prepared_paths
 
@@ -83,12 +85,13 @@ class Prepared:
         return Probe(name, self.director, vip, source, mark.port, mark.mark)
 
     def problem(self, name: str) -> str:
-        """Return why the result of a probe would not count."""
+        """Return the code of why the result of a probe would not count; empty if it would."""
         path = self.paths[name]
         sent = self.found[path]
         way = TunnelProbe(path, sent.mark, VIPS[path.family], sent.egress)
         with self.director.enter():
-            return self.reconciler.path_problems(self.desired, [way])[way]
+            why = self.reconciler.path_problems(self.desired, [way])[way]
+        return why.code if why else ""
 
 
 def set_up(server: Node) -> None:
@@ -166,26 +169,26 @@ def run(*command: str) -> Callable[[Node], object]:
     return lambda director: director.run([*command])
 
 
-BROKEN: Mapping[str, tuple[Callable[[Node], object], str, str]] = {
-    "the table is flushed": (run("ipvsadm", "-C"), "has no virtual service", ""),
+BROKEN: Mapping[str, tuple[Callable[[Node], object], ReasonKind, str]] = {
+    "the table is flushed": (run("ipvsadm", "-C"), reasons.NO_PROBE_SERVICE, ""),
     "the mark's weight is 0": (
         run("ipvsadm", "-e", "-f", str(MARK), "-r", "192.0.2.11", "-i", "-w", "0"),
-        "does not lead to 192.0.2.11 over ipip (IPv4) alone",
+        reasons.PROBE_SERVICE_DIFFERS,
         "",
     ),
     "accept_local is reset": (
         run("sysctl", "-w", "net.ipv4.conf.eth0.accept_local=0"),
-        "eth0.accept_local is 0",
+        reasons.ACCEPT_LOCAL_OFF,
         "TimeoutError",
     ),
     "the VIP is gone": (
         run("ip", "address", "del", f"{VIP}/32", "dev", "lvs0"),
-        "198.51.100.10 is not on this director",
+        reasons.PROBE_VIP_ABSENT,
         "",
     ),
     "conn_reuse_mode is reset": (
         run("sysctl", "-w", "net.ipv4.vs.conn_reuse_mode=0"),
-        "conn_reuse_mode is 0",
+        reasons.REUSE_MODE,
         "",
     ),
 }
@@ -197,24 +200,24 @@ def test_what_is_broken_freezes_and_is_mended(prepared: Prepared, name: str) -> 
     breaks, reason, answer = BROKEN[name]
     breaks(prepared.director)
 
-    assert reason in prepared.problem("rs1")
+    assert reason.code == prepared.problem("rs1")
     if answer:
         assert answer == prepared.answers(SILENT_FOR_S)["rs1"]
     prepared.cycle()
     assert ("", RIGHT) == (prepared.problem("rs1"), prepared.answers())
 
 
-OTHERS: Mapping[str, tuple[Callable[[Node], object], Callable[[Node], object], str, str]] = {
+OTHERS: Mapping[str, tuple[Callable[[Node], object], Callable[[Node], object], ReasonKind, str]] = {
     "the route is a dead end": (
         run("ip", "route", "add", "blackhole", "192.0.2.11/32"),
         run("ip", "route", "del", "blackhole", "192.0.2.11/32"),
-        "no route to 192.0.2.11",
+        reasons.NO_ROUTE,
         "",
     ),
     "rp_filter is strict": (
         run("sysctl", "-w", "net.ipv4.conf.eth0.rp_filter=1"),
         run("sysctl", "-w", "net.ipv4.conf.eth0.rp_filter=2"),
-        "rp_filter is 1 on eth0",
+        reasons.STRICT_RP_FILTER,
         "TimeoutError",
     ),
 }
@@ -225,7 +228,7 @@ def test_what_others_break_freezes_until_they_mend_it(prepared: Prepared, name: 
     """No route is set for them, nor a filter relaxed that may be meant; a loose one does well."""
     breaks, mends, reason, answer = OTHERS[name]
     breaks(prepared.director)
-    assert reason in prepared.problem("rs1")
+    assert reason.code == prepared.problem("rs1")
     if answer:
         assert answer == prepared.answers(SILENT_FOR_S)["rs1"]
     mends(prepared.director)

@@ -32,7 +32,8 @@ def test_no_server_stays_in_the_table_because_of_strangers(
     A good client is answered, no request of the farm's fails, memory, descriptors and log stay.
     """
     built = network(farm_topology())
-    pool = {"health_checks": [{**CHECK, "port": CHECK_PORT}]}
+    # Removed from the table, a server would lose the requests that it is answering just then.
+    pool = {"health_checks": [{**CHECK, "port": CHECK_PORT}], "on_down": "quiesce"}
     daemons = start(
         built,
         tmp_path,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from lvsctl.store.digest import as_text, checksum, digest, moved
+from lvsctl.store.digest import checksum, digest, digest_text, updated_digest
 from tests.support.damage import Damage, flipped_after, flipped_between, truncated_at, zeroed
 
 PAGE = 4096
@@ -35,7 +35,7 @@ def forged(*statements: str) -> Damage:
             connection.execute(each)
         sign(connection, "live")
         rows = [tuple(cells) for _, *cells in connection.execute("SELECT * FROM live")]
-        total = as_text(moved(0, added=sum(map(digest, rows))))
+        total = digest_text(updated_digest(0, added=sum(map(digest, rows))))
         connection.execute("UPDATE head SET digest = ?", (total,))
         sign(connection, "head")
 

@@ -52,22 +52,33 @@ class DirectorProcess:
         return done.returncode, done.stdout + done.stderr
 
 
-def director_command(state_dir: Path) -> list[str | Path]:
-    """Return what starts a director in a state folder, whose token is made here."""
+def director_command(state_dir: Path, *, shared: bool = True) -> list[str | Path]:
+    """Return what starts a director in a state folder, whose shared token is made here.
+
+    Args:
+        state_dir: The folder.
+        shared: Have the shared token accepted.
+    """
     token_file = state_dir / "token"
     state_dir.mkdir(exist_ok=True)
     token_file.touch(0o600)
     token_file.write_text(TOKEN)
     flags = ("--ipvs", "memory", "--listen", "127.0.0.1:0", "--socket", state_dir / "s")
-    return [LVSCTL, "director", "run", *flags, "--state-dir", state_dir, "--token-file", token_file]
+    accept = ("--token-file", token_file, "--shared-token-until", "2100-01-01") if shared else ()
+    return [LVSCTL, "director", "run", *flags, "--state-dir", state_dir, *accept]
 
 
 @contextmanager
 def director_process(
-    state_dir: Path, ends: int = 0, by: signal.Signals = signal.SIGTERM, flags: Sequence[str] = ()
+    state_dir: Path,
+    ends: int = 0,
+    by: signal.Signals = signal.SIGTERM,
+    flags: Sequence[str] = (),
+    *,
+    shared: bool = True,
 ) -> Iterator[DirectorProcess]:
     """Run a director; end it by a signal, which must give this status."""
-    command = [*director_command(state_dir), *flags]
+    command = [*director_command(state_dir, shared=shared), *flags]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         try:

@@ -6,8 +6,9 @@ from lvsctl.director.vips.interface import Placement, PlacementState
 from lvsctl.director.vips.plan import Addresses
 from lvsctl.host.interface import HostChange
 from lvsctl.net import IPAddress
+from tests.support.reasons import because
 
-ELECTING = "the election is not over yet"
+ELECTING = because("the election is not over yet")
 
 
 class SlowPlacement:

@@ -8,6 +8,7 @@ from lvsctl.farm.objects import Changes, ObjectId
 from lvsctl.health.target import ProbeId
 from lvsctl.health.verdict import KeptVerdict
 from lvsctl.ipvs.table import ServiceKey
+from lvsctl.store.authorship import read_authorship
 from lvsctl.store.events import MemoryEventLog
 from lvsctl.store.interface import Contents, Mode, Store
 from lvsctl.store.memory import MemoryLocalState, MemoryStore
@@ -49,7 +50,7 @@ class BreakableStore(MemoryStore):
     ) -> int:
         if self.broken:
             raise self.broken
-        self.last_by = by
+        self.last_by = read_authorship(by).name
         return super().commit(changes, base=base, expect=expect, by=by, commit_id=commit_id)
 
     def check_writable(self) -> None:

@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_interface
 
 from hypothesis import strategies as st
 
+from lvsctl.farm.access import Role, Secret, Token
 from lvsctl.farm.checks import (
     DnsRequest,
     ExecRequest,
@@ -63,6 +64,7 @@ from lvsctl.ipvs.table import (
 )
 from lvsctl.messages.model import Membership, TunnelMode
 from lvsctl.net import Family, IPAddress, IpProtocol
+from lvsctl.reasons.catalogue import KINDS
 from lvsctl.store.interface import Mode, ModeName
 
 NAMES = st.sampled_from(["a", "b", "rs1", "rs2", "web", "www.example-1"])
@@ -211,6 +213,19 @@ any_tunnels = st.builds(
     ttl=st.none() | st.integers(),
     mtu=st.none() | st.integers(),
 )
+any_reasons = st.lists(
+    st.sampled_from([*KINDS.values()]).flatmap(
+        lambda kind: st.builds(
+            lambda subject, values: kind(subject, **values),
+            TEXTS,
+            st.dictionaries(
+                st.sampled_from(["why", "link", "count"]),
+                st.none() | st.booleans() | st.integers() | TEXTS | st.lists(TEXTS, max_size=2),
+            ),
+        )
+    ),
+    max_size=3,
+).map(tuple)
 overrides = st.builds(
     Override,
     state=st.sampled_from(AdministrativeState),
@@ -228,6 +243,17 @@ any_agents = st.builds(
     membership=st.sampled_from(Membership),
     ready=st.frozensets(st.builds(Readiness, ADDRESSES, any_encapsulations), max_size=4),
 )
+any_tokens = st.builds(
+    Token,
+    name=TEXTS,
+    role=st.sampled_from(Role),
+    secrets=st.lists(
+        st.builds(Secret, st.binary(max_size=32), TIMES, st.none() | TIMES), max_size=2
+    ).map(tuple),
+    by=TEXTS,
+    pools=st.lists(TEXTS, max_size=2).map(tuple),
+    uses=st.none() | st.integers(),
+)
 OBJECTS_BY_KIND = {
     Kind.SERVICE: any_services,
     Kind.POOL: any_pools,
@@ -236,6 +262,7 @@ OBJECTS_BY_KIND = {
     Kind.SETTINGS: any_settings,
     Kind.OVERRIDE: overrides,
     Kind.AGENT: any_agents,
+    Kind.TOKEN: any_tokens,
 }
 modes = st.builds(
     Mode, name=st.sampled_from(ModeName), reason=TEXTS, until=st.none() | TIMES, by=TEXTS

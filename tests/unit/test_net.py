@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lvsctl.net import parse_address
+from lvsctl.net import IPAddress, address_text, parse_address
 
 ALMOST = st.lists(st.from_regex(r"[0-9]{1,3}", fullmatch=True), min_size=3, max_size=5)
 
@@ -29,3 +29,10 @@ def test_it_reads_what_ip_address_reads_and_nothing_else(text: str) -> None:
     except ValueError:
         found = None
     assert expected == found
+
+
+@given(st.ip_addresses())
+@example(ip_address("2001:db8::1%eth0"))
+def test_it_writes_what_str_writes(address: IPAddress) -> None:
+    """With the zone of a link-local address."""
+    assert str(address) == address_text(address)

@@ -40,8 +40,8 @@ def test_a_file_that_others_can_read_or_write_is_refused(path: Path, mode: int) 
     with pytest.raises(ConfigurationError) as refused:
         read_token(path)
     assert str(refused.value) == (
-        f"--token-file {path}: others can read or write it (mode 0{mode:o}), and whoever has the "
-        f"token can change the farm; chmod 0600 {path}"
+        f"--token-file {path}: others can read or write it (mode 0{mode:o}), and whoever knows "
+        f"its content can change the farm; chmod 0600 {path}"
     )
 
 

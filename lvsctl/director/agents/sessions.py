@@ -1,6 +1,7 @@
 """The agents as they talk to this director: they join, report, and are told what to serve."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -25,13 +26,9 @@ from lvsctl.net import IPAddress
 class Write(Protocol):
     """Stores an edit."""
 
-    def __call__(self, edit: Edit, *, by: str) -> Awaitable[CommitResult]:
+    def __call__(self, edit: Edit, *, by: str, source: str = "") -> Awaitable[CommitResult]:
         """Store an edit in somebody's name."""
         ...
-
-
-WaitUntil = Callable[[Callable[[], bool], float], Awaitable[None]]
-"""Waits until a cycle after which a condition holds, or for that many seconds."""
 
 
 class AgentSessions:
@@ -40,7 +37,6 @@ class AgentSessions:
     Args:
         state: What is stored of them.
         write: Stores what they change.
-        wait_until: Waits for a cycle.
         connections: Counts the active connections to an address in all of our services.
         emit: Told when agents are lost, return, and find something.
         clock: Silence is measured on the clock that only runs forward.
@@ -51,20 +47,19 @@ class AgentSessions:
         *,
         state: LiveState,
         write: Write,
-        wait_until: WaitUntil,
         connections: Callable[[IPAddress], Awaitable[int]],
         emit: Callable[..., None],
         clock: Clock,
     ) -> None:
         self._state = state
         self._write = write
-        self._wait_until = wait_until
         self._connections = connections
         self._emit = emit
         self._clock = clock
         self._watch = AgentWatch()
         self._tunnel_use = TunnelUse()
-        self._assignments: Assignments | None = None
+        self._assignments = Assignments()
+        self._polls: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
 
     @property
     def contacts(self) -> Mapping[str, Contact]:
@@ -78,19 +73,25 @@ class AgentSessions:
         return [f"{each.subject}: {each.detail} ({each.severity}, {each.at})" for each in findings]
 
     def on_advance(self, step: Advance) -> None:
-        """Forget the agents that a step of the stored state removed."""
+        """Take note of which agents a step of the stored state bears on, and removed."""
+        self._assignments.on_advance(step)
         names = {each.name for each in step.changes if each.kind is Kind.AGENT}
         self._watch.forget(names - step.after.status.agents.keys())
 
     def on_cycle(self, stored: State, cycle: Cycle) -> None:
-        """Take over what agents are to serve from a cycle that worked towards a state."""
+        """Take over what agents are to serve from a cycle that worked towards a state.
+
+        Only the agents are woken whose assignment may be another.
+        """
         self.note_use(cycle)
-        self._assignments = Assignments(stored, cycle.orphaned, self._tunnel_use)
+        for name in self._assignments.on_cycle(stored, cycle.orphaned, self._tunnel_use):
+            for woken in self._polls.get(name, ()):
+                woken.set()
 
     def note_use(self, cycle: Cycle) -> None:
         """Take note of what the kernel wraps packets in."""
         self._tunnel_use = self._tunnel_use.after(
-            cycle.tunnels, asyncio.get_running_loop().time(), complete=cycle.dirty is None
+            cycle.tunnels, asyncio.get_running_loop().time(), complete=cycle.is_complete
         )
 
     def note_silence(self) -> None:
@@ -98,13 +99,15 @@ class AgentSessions:
         lost = self._watch.look(self._state.stored.status.agents, self._clock.monotonic())
         self._emit(*lost)
 
-    async def register(self, name: str, registration: Registration, *, by: str) -> CommitResult:
+    async def register(
+        self, name: str, registration: Registration, *, by: str, source: str = ""
+    ) -> CommitResult:
         """Let an agent join, change, leave, or be gone.
 
         Raises:
             InvalidInput, Conflict, StoreError: Nothing was stored.
         """
-        return await self._write(RegisterAgent(name, registration), by=by)
+        return await self._write(RegisterAgent(name, registration), by=by, source=source)
 
     async def report(self, name: str, report: Report) -> None:
         """Take note of what an agent sees, and latch what is newly ready.
@@ -132,12 +135,23 @@ class AgentSessions:
         """
 
         def changed() -> tuple[str, Assignment] | None:
-            agent = self._agent(name)
-            found = self._assignments.of(agent) if self._assignments else None
+            found = self._assignments.of(self._agent(name))
             return found if found and found[0] != known_etag else None
 
-        await self._wait_until(lambda: changed() is not None, wait_s)
-        return changed()
+        woken, polls = asyncio.Event(), self._polls[name]
+        polls.add(woken)
+        try:
+            async with asyncio.timeout(wait_s):
+                while (found := changed()) is None:
+                    await woken.wait()
+                    woken.clear()
+        except TimeoutError:
+            return changed()
+        finally:
+            polls.discard(woken)
+            if not polls:
+                self._polls.pop(name, None)
+        return found
 
     async def connections(self, name: str) -> int:
         """Return the active connections to an agent's address in all of our services.

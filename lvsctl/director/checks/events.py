@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from lvsctl.director.checks.verdicts import News, Turn
 from lvsctl.events import MAX_ITEMS, Event, EventKind
 from lvsctl.health.target import TargetId
+from lvsctl.reasons.reason import code_of, in_words
 
 
 def health_events(news: News) -> Iterator[Event]:
@@ -15,11 +16,13 @@ def health_events(news: News) -> Iterator[Event]:
     for target, turn in news.turns.items():
         yield from _on_health_changed(target, turn)
     if news.frozen:
+        first = next(iter(news.frozen.values()))
         yield Event(
             EventKind.HEALTH_FROZEN,
             detail=f"probes of {len(news.frozen)} servers count for nothing, so they stay as they "
-            f"are: {next(iter(news.frozen.values()))}",
+            f"are: {first}",
             items=tuple(map(str, list(news.frozen)[:MAX_ITEMS])),
+            code=first.code,
         )
     if news.thawed:
         yield Event(
@@ -37,4 +40,6 @@ def _on_health_changed(target: TargetId, turn: Turn) -> Iterator[Event]:
         if turn.before is not None:  # else it is only assumed healthy
             yield Event(EventKind.SERVER_UP, server, f"healthy for {target.vip}")
         return
-    yield Event(EventKind.SERVER_DOWN, server, f"down for {target.vip}: {turn.after.reason}")
+    why = turn.after.reasons
+    detail = f"down for {target.vip}: {in_words(why)}"
+    yield Event(EventKind.SERVER_DOWN, server, detail, code=code_of(why))

@@ -11,6 +11,8 @@ from lvsctl.farm.status import Status
 from lvsctl.health.path import PreparedPaths, TunnelProbe
 from lvsctl.health.target import PlannedProbe, ProbeId, Target, TargetId
 from lvsctl.net import IPAddress
+from lvsctl.reasons import probes as reasons
+from lvsctl.reasons.reason import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class CheckedServer:
         way: Its way through the tunnel; None for one that takes none.
         direct: Where the same question goes when its answer through the tunnel is bad; None where
             that says nothing.
-        obstacle: Why it cannot be made though it should; empty where it can, and where it is not
+        obstacle: Why it cannot be made though it should; None where it can, and where it is not
             time for it.
     """
 
@@ -35,7 +37,7 @@ class CheckedServer:
     planned: PlannedProbe | None
     way: TunnelProbe | None = None
     direct: Target | None = None
-    obstacle: str = ""
+    obstacle: Reason | None = None
 
 
 def checked_servers(
@@ -101,11 +103,7 @@ def _tunnelled(
         return CheckedServer(id_, check, member, None)
     ready = prepared.get(path)
     if ready is None:
-        obstacle = (
-            f"this director has no route to {member.address}, no address to send from, or no mark "
-            "left for it; lvsctl plan show says which"
-        )
-        return CheckedServer(id_, check, member, None, obstacle=obstacle)
+        return CheckedServer(id_, check, member, None, obstacle=reasons.NO_PATH(member.address))
     mark, egress = ready.mark, ready.egress
     target = Target(vip, port, egress.source, mark.port, mark.mark)
     return CheckedServer(

@@ -5,15 +5,15 @@ reconciler, which is woken for the services of the server that it is about.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 
 import structlog
 
+from lvsctl.director.checks.announcer import Announcer
 from lvsctl.director.checks.direct_probes import DirectProbes
-from lvsctl.director.checks.events import health_events
 from lvsctl.director.checks.expand import CheckedServer, checked_servers
 from lvsctl.director.checks.path_monitor import ObservePaths, PathMonitor, PathObservation
 from lvsctl.director.checks.reasons import director_is_suspected, meaning_of
@@ -22,25 +22,19 @@ from lvsctl.director.checks.verdicts import Verdicts
 from lvsctl.director.clock import ClockJump
 from lvsctl.director.reconcile.cycle import Cycle
 from lvsctl.director.state import State
-from lvsctl.errors import StoreError
-from lvsctl.events import Event, EventKind
 from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
 from lvsctl.health.path import PreparedPaths, TunnelProbe
 from lvsctl.health.prober import Probe, Prober, ProbeResult
 from lvsctl.health.silence import SilenceCorrelator
 from lvsctl.health.target import ProbeId, TargetId
-from lvsctl.health.verdict import KeptVerdict, Verdict, assumed_healthy, judge, unchecked
+from lvsctl.health.verdict import Verdict, assumed_healthy, judge, unchecked
 from lvsctl.net import IPAddress
+from lvsctl.reasons.reason import Reasons
 
 log = structlog.get_logger(__name__)
 
 WITNESSES = 3
 """How many other servers are probed at once when one falls silent."""
-
-KEEP_AGAIN_S = 5.0
-"""After the disk has refused verdicts."""
-
-Keep = Callable[[Mapping[ProbeId, KeptVerdict | None]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +49,10 @@ class HealthChecks:
     """Asks, judges, remembers; lives on the director's event loop.
 
     Args:
-        kept: The verdicts of the director's last run.
+        verdicts: At first those of the director's last run.
+        announcer: Passes on what becomes of them.
         probe: Asks once.
         look: Looks at what ways through the tunnel need of this director.
-        keep: Keeps what became of verdicts, durably.
-        on_health_changed: Told of servers whose health became another.
-        emit: Told of what people want to hear of.
         findings: Returns what the agent of a name has found wrong on its host.
         now: The time of day, in UTC.
         random: Gives a number from 0 to 1.
@@ -69,21 +61,17 @@ class HealthChecks:
     def __init__(
         self,
         *,
-        kept: Mapping[ProbeId, KeptVerdict],
+        verdicts: Verdicts,
+        announcer: Announcer,
         probe: Probe,
         look: ObservePaths,
-        keep: Keep,
-        on_health_changed: Callable[[Collection[TargetId]], None],
-        emit: Callable[[Event], None],
         findings: Callable[[str], Sequence[str]],
         now: Callable[[], datetime],
         random: Callable[[], float],
     ) -> None:
         self.statistics = ProbeStatistics()
-        self.verdicts = Verdicts(kept)
-        self._keep = keep
-        self._on_health_changed = on_health_changed
-        self._emit = emit
+        self.verdicts = verdicts
+        self._announcer = announcer
         self._findings = findings
         self._now = now
         self._prober = Prober(probe, self._reported, random)
@@ -98,8 +86,6 @@ class HealthChecks:
         self._outdated: set[str] = set()
         self._has_outdated = asyncio.Event()
         self._look_ended = asyncio.Event()
-        self._unkept: dict[ProbeId, KeptVerdict | None] = {}
-        self._has_unkept = asyncio.Event()
 
     async def run(self) -> None:
         """Ask, judge and keep verdicts until cancelled."""
@@ -107,7 +93,7 @@ class HealthChecks:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._looks.run())
                 tasks.create_task(self._follow())
-                tasks.create_task(self._keep_verdicts())
+                tasks.create_task(self._announcer.run())
         finally:
             await self._prober.stop()
             await self._direct.stop()
@@ -117,13 +103,13 @@ class HealthChecks:
         farm, judged = state.farm, self.verdicts.pools
         pools = {target.pool for target in cycle.assumed_healthy}
         news = self._state is None or self._state.revision != state.revision
-        if cycle.dirty is None:
+        if cycle.is_complete:
             self._looks.disturbed(cycle.mended_marks, asyncio.get_running_loop().time())
             news |= self._prepared != cycle.prepared_paths
             self._prepared = cycle.prepared_paths
             if news:
                 pools |= {*farm.pools, *judged}
-        elif news:
+        elif news and cycle.dirty is not None:
             pools |= {farm.services[name].pool for name in cycle.dirty if name in farm.services}
             if not farm.services.keys() >= cycle.dirty:  # whose pool they had is not known
                 pools |= judged
@@ -140,7 +126,7 @@ class HealthChecks:
     def clock_jumped(self, jump: ClockJump) -> None:
         """Let slow starts and times of grace keep the time that they had left."""
         self.verdicts.move(lambda at: jump.moved(at, made=at))
-        self._announce()
+        self._announcer.announce()
 
     # --- what is asked ----------------------------------------------------------------------
 
@@ -161,7 +147,7 @@ class HealthChecks:
         for pool in pools:
             self._take_up(pool)
             await asyncio.sleep(0)
-        self._announce()
+        self._announcer.announce()
         ways = [way for pool in pools for way in self._ways(pool)]
         while not self._looks.have_seen(ways):  # a probe counts only after a look
             self._look_ended.clear()
@@ -230,7 +216,7 @@ class HealthChecks:
         if asked.way is None:
             self.statistics.add(report, report.outcome)
             verdict = self._judge(asked, report.outcome)
-            self._announce()
+            self._announcer.announce()
             return verdict
         self._waiting.append(_Ended(report, asyncio.get_running_loop().time()))
         self._looks.ask()
@@ -249,7 +235,7 @@ class HealthChecks:
         ready = [ended for ended in self._waiting if ended.ended_s <= look.began_s]
         later = [ended for ended in self._waiting if ended.ended_s > look.began_s]
         self._waiting = [ended for ended in ready if not self._settled(ended)] + later
-        self._announce()
+        self._announcer.announce()
         self._look_ended.set()
         if self._waiting:
             self._looks.ask()
@@ -351,7 +337,7 @@ class HealthChecks:
         self.verdicts.set(asked.id, verdict)
         return verdict
 
-    def _meaning(self, asked: CheckedServer, failed: Failed) -> str:
+    def _meaning(self, asked: CheckedServer, failed: Failed) -> Reasons:
         agent = asked.member.agent
         findings = self._findings(agent.name) if agent else ()
         return meaning_of(asked, failed, self._direct.said(asked), findings)
@@ -361,32 +347,5 @@ class HealthChecks:
         verdict = self.verdicts.get(asked.id)
         if verdict and verdict.healthy is False and isinstance(verdict.last, Failed):
             last = replace(verdict.last, meaning=self._meaning(asked, verdict.last))
-            self.verdicts.set(asked.id, replace(verdict, reason=last.why, last=last))
-            self._announce()
-
-    def _announce(self) -> None:
-        """Tell everybody what has changed."""
-        news = self.verdicts.take_news()
-        if news.turns:
-            self._on_health_changed(news.turns.keys())
-        for event in health_events(news):
-            note = log.info if event.kind is EventKind.SERVER_UP else log.warning
-            note(str(event.kind), subject=event.subject, detail=event.detail)
-            self._emit(event)
-        if news.to_keep:
-            self._unkept |= news.to_keep
-            self._has_unkept.set()
-
-    async def _keep_verdicts(self) -> None:
-        """Have the disk follow; one that refuses takes nothing away from what holds meanwhile."""
-        while True:
-            await self._has_unkept.wait()
-            self._has_unkept.clear()
-            changes, self._unkept = self._unkept, {}
-            try:
-                await self._keep(changes)
-            except StoreError as error:
-                log.warning("verdicts could not be kept", reason=str(error))
-                self._unkept = {**changes, **self._unkept}
-                await asyncio.sleep(KEEP_AGAIN_S)
-                self._has_unkept.set()
+            self.verdicts.set(asked.id, replace(verdict, reasons=last.why, last=last))
+            self._announcer.announce()

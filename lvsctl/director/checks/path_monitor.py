@@ -10,6 +10,8 @@ import structlog
 from lvsctl.errors import BoundaryError
 from lvsctl.health.path import TunnelProbe
 from lvsctl.ipvs.table import FwmarkKey
+from lvsctl.reasons import probes as reasons
+from lvsctl.reasons.reason import Reason
 
 log = structlog.get_logger(__name__)
 
@@ -19,10 +21,8 @@ AT_MOST_EVERY_S = 0.1
 REMEMBERED_S = 120.0
 """Longer than any probe takes."""
 
-ObservePaths = Callable[[Sequence[TunnelProbe]], Awaitable[Mapping[TunnelProbe, str]]]
-"""Says of each way why a probe that takes it counts for nothing; empty where it counts."""
-
-UNSEEN = "what it needs of this director was not looked at before it began"
+ObservePaths = Callable[[Sequence[TunnelProbe]], Awaitable[Mapping[TunnelProbe, Reason | None]]]
+"""Says of each way why a probe that takes it counts for nothing; None where it counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,13 @@ class PathObservation:
     Attributes:
         began_s: Everything seen was so after this.
         ended_s: And before this.
-        problems: Why a probe that takes a way counts for nothing, empty where it is as it should
+        problems: Why a probe that takes a way counts for nothing, None where it is as it should
             be; for each way that was looked at.
     """
 
     began_s: float
     ended_s: float
-    problems: Mapping[TunnelProbe, str]
+    problems: Mapping[TunnelProbe, Reason | None]
 
 
 class PathMonitor:
@@ -82,8 +82,8 @@ class PathMonitor:
 
     def disturbed(self, marks: Collection[FwmarkKey], at_s: float) -> None:
         """Take note that the services of some marks were not as they should be until now."""
-        problems = {
-            way: f"{key} was put right just now"
+        problems: dict[TunnelProbe, Reason | None] = {
+            way: reasons.MARK_JUST_REPAIRED(key)
             for ways in self._ways.values()
             for way in ways
             if (key := FwmarkKey(way.path.family, way.mark.mark)) in marks
@@ -91,16 +91,18 @@ class PathMonitor:
         if problems:
             self._remember(PathObservation(at_s, at_s, problems))
 
-    def problem(self, way: TunnelProbe, began_s: float) -> str:
-        """Return why a probe that began then counts for nothing; empty where it counts.
+    def problem(self, way: TunnelProbe, began_s: float) -> Reason | None:
+        """Return why a probe that began then counts for nothing; None where it counts.
 
         To be asked after a look that began after the probe had ended.
         """
         for look in reversed(self._looks):
-            found = look.problems.get(way)
-            if found or (found is not None and look.ended_s <= began_s):
+            if way not in look.problems:
+                continue
+            found = look.problems[way]
+            if found or look.ended_s <= began_s:
                 return found
-        return UNSEEN
+        return reasons.NOT_OBSERVED()
 
     async def run(self) -> None:
         """ObservePaths whenever it is asked for, until cancelled."""
@@ -122,10 +124,10 @@ class PathMonitor:
         try:
             problems = await self._look(ways)
         except BoundaryError as error:
-            problems = dict.fromkeys(ways, f"this director could not be looked at: {error}")
+            problems = dict.fromkeys(ways, reasons.OBSERVATION_FAILED(error=error))
         except Exception as error:  # a defect in lvsctl must not end the watch over the servers
             log.exception("a look at the director broke")
-            problems = dict.fromkeys(ways, f"looking at this director broke: {error!r}")
+            problems = dict.fromkeys(ways, reasons.OBSERVATION_DEFECT(error=repr(error)))
         return PathObservation(began_s, now_s(), problems)
 
     def _remember(self, look: PathObservation) -> None:

@@ -1,4 +1,4 @@
-"""What a failed probe means, in words: with what the direct question and the agent say. Pure."""
+"""What a failed probe points to: with what the direct question and the agent say. Pure."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,8 @@ from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
 from lvsctl.host.receivers import device_of, tunnel_of
 from lvsctl.ipvs.table import TunnelType
 from lvsctl.net import family_of
+from lvsctl.reasons import probes as reasons
+from lvsctl.reasons.reason import Reason, Reasons
 
 FINDINGS = 2
 """How many of an agent's findings are quoted, the latest ones."""
@@ -14,7 +16,7 @@ FINDINGS = 2
 
 def meaning_of(
     asked: CheckedServer, failed: Failed, direct: Outcome | None, findings: Sequence[str]
-) -> str:
+) -> Reasons:
     """Return what the failure of a server points to; empty where nothing is known.
 
     Args:
@@ -24,30 +26,22 @@ def meaning_of(
             asked, or has not been answered yet.
         findings: What the server's agent has found wrong there, oldest first.
     """
-    compared = ""
+    compared: Reasons = ()
     match direct:
         case Passed():
-            compared = f"the application answers on {asked.member.address}, {_fault(asked, failed)}"
+            compared = (_fault(asked, failed),)
         case Failed(reason=reason):
-            compared = f"nor does it answer directly: {reason}"
+            compared = (reasons.NOT_DIRECTLY_EITHER(why=reason),)
         case Inconclusive() | None:
             pass
-    reported = [f"its agent reports {each}" for each in findings[-FINDINGS:]]
-    return "; ".join(filter(None, (compared, *reported)))
+    reported = (reasons.AGENT_REPORTS(finding=each) for each in findings[-FINDINGS:])
+    return (*compared, *reported)
 
 
-def _fault(asked: CheckedServer, failed: Failed) -> str:
-    server, vip = asked.id.target.server, asked.id.target.vip
-    devices = _devices(asked)
-    if failed.silent:
-        return (
-            f"nothing comes back through the tunnel: check {devices}, rp_filter and {vip} on "
-            f"{server}, and what the network between drops"
-        )
-    return (
-        f"but not for {vip}: check that {devices} is up on {server} and that the application "
-        f"listens on {vip} or on all addresses"
-    )
+def _fault(asked: CheckedServer, failed: Failed) -> Reason:
+    kind = reasons.TUNNEL_SILENT if failed.silent else reasons.APPLICATION_ANSWERS
+    target = asked.id.target
+    return kind(asked.member.address, vip=target.vip, devices=_devices(asked), server=target.server)
 
 
 def _devices(asked: CheckedServer) -> str:
@@ -61,7 +55,7 @@ def _devices(asked: CheckedServer) -> str:
     return names
 
 
-def director_is_suspected(asked: CheckedServer, silent: int, answering: int) -> str:
+def director_is_suspected(asked: CheckedServer, silent: int, answering: int) -> Reason:
     """Return why the silence of several servers counts for nothing.
 
     Args:
@@ -71,8 +65,4 @@ def director_is_suspected(asked: CheckedServer, silent: int, answering: int) -> 
     """
     vip = asked.id.target.vip
     source = asked.way.egress.source if asked.way else "this director"
-    return (
-        f"all {silent} servers asked for {vip} fell silent at once, yet {answering} of them "
-        f"answer directly, so this director is at fault rather than they. Let answers from {vip} "
-        f"to {source} in: iptables -I INPUT -s {vip} -d {source} -j ACCEPT"
-    )
+    return reasons.DIRECTOR_DROPS_ANSWERS(vip, silent=silent, answering=answering, source=source)

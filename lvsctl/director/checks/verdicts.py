@@ -7,6 +7,7 @@ from datetime import datetime
 from lvsctl.health.target import ProbeId, TargetId
 from lvsctl.health.verdict import KeptVerdict, Verdict, moved, resumed
 from lvsctl.health.weights import Health, health_of
+from lvsctl.reasons.reason import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class News:
     """
 
     turns: dict[TargetId, Turn] = field(default_factory=dict)
-    frozen: dict[TargetId, str] = field(default_factory=dict)
+    frozen: dict[TargetId, Reason] = field(default_factory=dict)
     thawed: set[TargetId] = field(default_factory=set)
     to_keep: dict[ProbeId, KeptVerdict | None] = field(default_factory=dict)
 
@@ -56,7 +57,7 @@ class Verdicts:
             self._health[target] = health
             self._by_pool.setdefault(target.pool, set()).add(target)
         self._shown: Mapping[TargetId, Health] | None = None
-        self._frozen: dict[TargetId, str] = {}
+        self._frozen: dict[TargetId, Reason] = {}
 
     @property
     def health(self) -> Mapping[TargetId, Health]:
@@ -66,7 +67,7 @@ class Verdicts:
         return self._shown
 
     @property
-    def frozen(self) -> Mapping[TargetId, str]:
+    def frozen(self) -> Mapping[TargetId, Reason]:
         """The servers whose probes count for nothing now, and why."""
         return self._frozen
 

@@ -1,7 +1,7 @@
 """What a cycle shows that people want to hear of. Pure."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import TypeVar
 
 from lvsctl.director.reconcile.cycle import Cycle, KernelView, KeyState, ServiceHealth
@@ -12,6 +12,8 @@ from lvsctl.events import MAX_ITEMS, Event, EventKind
 from lvsctl.farm.objects import Kind
 from lvsctl.farm.status import Override
 from lvsctl.ipvs.table import Operation, service_of
+from lvsctl.reasons import servers, services
+from lvsctl.reasons.reason import Reason
 from lvsctl.results import Done, Result, Skipped
 
 ItemT = TypeVar("ItemT")
@@ -38,7 +40,7 @@ def cycle_events(before: KernelView, cycle: Cycle, after: KernelView) -> Iterato
     yield from _listed(
         EventKind.KERNEL_REFUSED, "the kernel refused operations", refused, _with_result
     )
-    yield from view_events(before, after)
+    yield from view_events(before, after, cycle.dirty)
 
 
 def _was_right(operation: Operation, before: KernelView, cycle: Cycle) -> bool:
@@ -46,7 +48,7 @@ def _was_right(operation: Operation, before: KernelView, cycle: Cycle) -> bool:
         return False
     key = service_of(operation)
     if key is None:
-        return cycle.dirty is None
+        return cycle.is_complete
     seen = before.services.get(key)
     return (
         seen is not None
@@ -83,14 +85,25 @@ def _listed(
         yield Event(kind, detail=f"{what}: {len(items)}", items=first)
 
 
-def view_events(before: KernelView, after: KernelView) -> Iterator[Event]:
-    """Yield what is wrong now and was not, and what is not any more."""
+def view_events(
+    before: KernelView, after: KernelView, names: frozenset[str] | None = None
+) -> Iterator[Event]:
+    """Yield what is wrong now and was not, and what is not any more.
+
+    Args:
+        before: What was known.
+        after: What is known now.
+        names: The services of which something else may be known; None for all.
+    """
     if after.error and not before.error:
-        yield Event(EventKind.KERNEL_UNREADABLE, detail=after.error)
+        yield Event(EventKind.KERNEL_UNREADABLE, detail=str(after.error), code=after.error.code)
     if before.error and not after.error:
         yield Event(EventKind.KERNEL_READABLE, detail="the kernel can be compared again")
     yield from _differences(
-        _conflicts(before), _conflicts(after), EventKind.CONFLICT, EventKind.CONFLICT_OVER
+        _conflicts(before, names),
+        _conflicts(after, names),
+        EventKind.CONFLICT,
+        EventKind.CONFLICT_OVER,
     )
     yield from _differences(
         {str(vip): why for vip, why in before.vips.items()},
@@ -98,21 +111,24 @@ def view_events(before: KernelView, after: KernelView) -> Iterator[Event]:
         EventKind.VIP_PROBLEM,
         EventKind.VIP_PROBLEM_OVER,
     )
-    yield from _differences(
-        {problem: problem for problem in before.host},
-        {problem: problem for problem in after.host},
-        EventKind.HOST_PROBLEM,
-        EventKind.HOST_PROBLEM_OVER,
-    )
-    yield from _health_events(before, after)
+    yield from _host_events(before.host, after.host)
+    yield from _health_events(_health(before, names), _health(after, names))
 
 
-def _health_events(before: KernelView, after: KernelView) -> Iterator[Event]:
+def _health(view: KernelView, names: frozenset[str] | None) -> Mapping[str, ServiceHealth]:
+    if names is None:
+        return view.health
+    return {name: view.health[name] for name in names if name in view.health}
+
+
+def _health_events(
+    before: Mapping[str, ServiceHealth], after: Mapping[str, ServiceHealth]
+) -> Iterator[Event]:
     """Yield for each service where its pool's health makes an exception, or does no longer."""
-    exceptions: Sequence[tuple[Callable[[ServiceHealth], str], EventKind, EventKind]] = (
+    exceptions: Sequence[tuple[Callable[[ServiceHealth], Reason | None], EventKind, EventKind]] = (
         (lambda health: health.panic, EventKind.PANIC, EventKind.PANIC_OVER),
         (
-            lambda health: "no server is healthy: the sorry server serves" if health.sorry else "",
+            lambda health: servers.SORRY() if health.sorry else None,
             EventKind.SORRY_SERVER,
             EventKind.SORRY_SERVER_OVER,
         ),
@@ -120,34 +136,50 @@ def _health_events(before: KernelView, after: KernelView) -> Iterator[Event]:
     )
     for why, began, ended in exceptions:
         was, now = (
-            {name: said for name, health in view.health.items() if (said := why(health))}
-            for view in (before, after)
+            {name: reason for name, health in healths.items() if (reason := why(health))}
+            for healths in (before, after)
         )
         yield from _differences(was, now, began, ended)
 
 
-def _lost_quorum(health: ServiceHealth) -> str:
-    withdrawn = "; its VIP is withdrawn from this director" if health.withdrawn else ""
-    return f"{health.lost_quorum}{withdrawn}" if health.lost_quorum else ""
+def _lost_quorum(health: ServiceHealth) -> Reason | None:
+    if health.lost_quorum and health.withdrawn:
+        return services.WITHDRAWN_FOR_QUORUM(health.lost_quorum.subject, why=health.lost_quorum)
+    return health.lost_quorum
 
 
-def _conflicts(view: KernelView) -> Mapping[str, str]:
+def _conflicts(view: KernelView, names: frozenset[str] | None) -> Mapping[str, Reason]:
+    of_names = (
+        view.services.items()
+        if names is None
+        else chain.from_iterable(map(view.of_service, sorted(names)))
+    )
     return {
         str(key): seen.reason
-        for key, seen in view.services.items()
-        if seen.state is KeyState.CONFLICT
+        for key, seen in of_names
+        if seen.reason and seen.state is KeyState.CONFLICT
     }
 
 
 def _differences(
-    before: Mapping[str, str], after: Mapping[str, str], began: EventKind, ended: EventKind
+    before: Mapping[str, Reason], after: Mapping[str, Reason], began: EventKind, ended: EventKind
 ) -> Iterator[Event]:
     for subject, why in after.items():
         if before.get(subject) != why:
-            yield Event(began, "" if subject == why else subject, why)
+            yield Event(began, subject, str(why), code=why.code)
     for subject, why in before.items():
         if subject not in after:
-            yield Event(ended, "" if subject == why else subject, f"no longer: {why}")
+            yield Event(ended, subject, f"no longer: {why}", code=why.code)
+
+
+def _host_events(before: Collection[Reason], after: Collection[Reason]) -> Iterator[Event]:
+    for why in dict.fromkeys(after):
+        if why not in before:
+            yield Event(EventKind.HOST_PROBLEM, detail=str(why), code=why.code)
+    for why in dict.fromkeys(before):
+        if why not in after:
+            detail = f"no longer: {why}"
+            yield Event(EventKind.HOST_PROBLEM_OVER, detail=detail, code=why.code)
 
 
 def stored_events(step: Advance) -> Iterator[Event]:

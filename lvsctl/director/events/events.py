@@ -10,6 +10,7 @@ import structlog
 from lvsctl.director.events.history import History
 from lvsctl.errors import StoreError
 from lvsctl.events import Event, RecordedEvent
+from lvsctl.reasons.reason import Reason
 from lvsctl.store.events import EventLog
 from lvsctl.worker import Worker
 
@@ -52,8 +53,12 @@ class Events:
         self._shown_more = asyncio.Event()
         self._ended = False
         self._flushing = asyncio.Lock()
-        self.problem = ""
-        """Why the latest events are not on the disk; empty where they are."""
+        self._problem: Reason | None = None
+
+    @property
+    def problem(self) -> Reason | None:
+        """Why the latest events are not on the disk; None where they are."""
+        return self._problem
 
     @property
     def last_id(self) -> int:
@@ -103,10 +108,10 @@ class Events:
                     )
             except StoreError as error:
                 log.warning("events could not be kept", reason=str(error))
-                self.problem = str(error)
+                self._problem = error.reason
                 raise
             else:
-                self.problem = ""
+                self._problem = None
                 self._unwritten.clear()
                 self._to_forget = set()
             finally:

@@ -1,7 +1,7 @@
 """What one run of the reconciler found and did, and what is known of the kernel because of it."""
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -12,6 +12,7 @@ from lvsctl.health.target import TargetId
 from lvsctl.host.interface import HostChange
 from lvsctl.ipvs.table import FwmarkKey, IpvsTable, Operation, ServiceCounters, ServiceKey, Timeouts
 from lvsctl.net import IPAddress
+from lvsctl.reasons.reason import Reason
 from lvsctl.results import Result
 
 
@@ -31,12 +32,12 @@ class KeyView:
     Attributes:
         service: Name of the farm's service that it is for.
         state: Its state in the kernel.
-        reason: Why it is not applied, with the cure; empty where it is.
+        reason: Why it is not applied, with the cure; None where it is.
     """
 
     service: str
     state: KeyState
-    reason: str = ""
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +46,18 @@ class ServiceHealth:
 
     Attributes:
         healthy: How many are healthy and take new connections.
-        panic: Why servers serve that are not healthy; empty where none does.
+        panic: Why servers serve that are not healthy; None where none does.
         sorry: The sorry server takes the new connections.
-        lost_quorum: Why its quorum is lost; empty where it has it, or wants none.
+        lost_quorum: Why its quorum is lost; None where it has it, or wants none.
         withdrawn: Its VIP is kept off this director for that.
         next_change: When a weight changes by itself, in UTC; None when it does not.
         weights: What each server of a checked pool is to have; empty where none is checked.
     """
 
     healthy: int
-    panic: str = ""
+    panic: Reason | None = None
     sorry: bool = False
-    lost_quorum: str = ""
+    lost_quorum: Reason | None = None
     withdrawn: bool = False
     next_change: datetime | None = None
     weights: Mapping[str, int | None] = field(default_factory=dict)
@@ -69,19 +70,20 @@ class Cycle:
     Attributes:
         revision: Of the state that it worked towards.
         dirty: Services that it observed; None for everything.
+        completes_resync: Everything else was compared before, and is as it should be.
         operations: What it planned for the table, in order.
         results: What became of those that were tried, in order; empty where nothing was written.
         host_changes: What it planned for VIPs and sysctls.
         services: What is now known of each key that it observed.
-        foreign: Keys that are not ours; only a full cycle finds them.
+        foreign: Keys that are not ours; only a complete one finds them.
         vip_problems: Why a VIP is not on this director.
-        host_problems: What is wrong with this host otherwise, in words.
+        host_problems: What is wrong with this host otherwise.
         orphaned: Our services that stand although the farm no longer names them.
-        addresses_in_use: This host's own addresses and gateways, with what they are; only a full
-            cycle finds them.
+        addresses_in_use: This host's own addresses and gateways, with what they are; only a
+            complete one finds them.
         tunnels: What our services that it observed used towards agents' addresses when
             it began.
-        prepared_paths: What probes through the tunnel are sent with; only a full cycle has them.
+        prepared_paths: What probes through the tunnel are sent with; only a complete one has them.
         mended_marks: The marks of probes whose services were not as they should be.
         assumed_healthy: Servers that serve in the kernel and were never checked.
         health: Health of each service that it observed.
@@ -94,8 +96,8 @@ class Cycle:
     host_changes: tuple[HostChange, ...] = ()
     services: Mapping[ServiceKey, KeyView] = field(default_factory=dict)
     foreign: tuple[ServiceKey, ...] = ()
-    vip_problems: Mapping[IPAddress, str] = field(default_factory=dict)
-    host_problems: tuple[str, ...] = ()
+    vip_problems: Mapping[IPAddress, Reason] = field(default_factory=dict)
+    host_problems: tuple[Reason, ...] = ()
     orphaned: IpvsTable = field(default_factory=dict)
     addresses_in_use: Mapping[IPAddress, str] = field(default_factory=dict)
     tunnels: TunnelsInUse = field(default_factory=dict)
@@ -103,6 +105,12 @@ class Cycle:
     mended_marks: frozenset[FwmarkKey] = frozenset()
     assumed_healthy: frozenset[TargetId] = frozenset()
     health: Mapping[str, ServiceHealth] = field(default_factory=dict)
+    completes_resync: bool = False
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it tells of the whole, and not of some services alone."""
+        return self.dirty is None or self.completes_resync
 
     @property
     def conflicts(self) -> Sequence[ServiceKey]:
@@ -118,56 +126,71 @@ class KernelView:
         revision: Of the state that the last cycle saw; -1 before the first.
         at: When that was, in UTC.
         services: What is known of each of our keys.
-        foreign: Keys that are not ours, as of the last full cycle.
+        keys: Each service's keys among these.
+        foreign: Keys that are not ours, as of the last complete cycle.
         vips: Why a VIP is not on this director.
-        host: What is wrong with this host otherwise, in words.
+        host: What is wrong with this host otherwise.
         orphaned: Our services that stand although the farm no longer names them.
         addresses_in_use: This host's own addresses and gateways, with what they are.
         prepared_paths: What probes through the tunnel are sent with.
         health: Health of each service.
-        error: Why the last cycle failed as a whole; empty if it did not.
+        error: Why the last cycle failed as a whole; None if it did not.
     """
 
     revision: int = -1
     at: datetime | None = None
     services: Mapping[ServiceKey, KeyView] = field(default_factory=dict)
+    keys: Mapping[str, frozenset[ServiceKey]] = field(default_factory=dict)
     foreign: tuple[ServiceKey, ...] = ()
-    vips: Mapping[IPAddress, str] = field(default_factory=dict)
-    host: tuple[str, ...] = ()
+    vips: Mapping[IPAddress, Reason] = field(default_factory=dict)
+    host: tuple[Reason, ...] = ()
     orphaned: IpvsTable = field(default_factory=dict)
     addresses_in_use: Mapping[IPAddress, str] = field(default_factory=dict)
     prepared_paths: Mapping[TunnelPath, PreparedPath] = field(default_factory=dict)
     health: Mapping[str, ServiceHealth] = field(default_factory=dict)
-    error: str = ""
+    error: Reason | None = None
 
     def after(self, cycle: Cycle, at: datetime) -> "KernelView":
         """Return the view that a cycle leads to; a partial one leaves the rest as it was."""
-        if cycle.dirty is None:
-            kept_services: dict[ServiceKey, KeyView] = {}
-            kept_health: dict[str, ServiceHealth] = {}
+        services: dict[ServiceKey, KeyView] = {}
+        keys: dict[str, frozenset[ServiceKey]] = {}
+        health: dict[str, ServiceHealth] = {}
+        if cycle.dirty is not None:
+            services, keys, health = dict(self.services), dict(self.keys), dict(self.health)
+            for name in cycle.dirty:
+                for key, _ in self.of_service(name):
+                    del services[key]
+                keys.pop(name, None)
+                health.pop(name, None)
+        if cycle.is_complete:
             foreign, host = cycle.foreign, cycle.host_problems
             addresses_in_use, paths = cycle.addresses_in_use, cycle.prepared_paths
         else:
-            kept_services = {
-                key: view for key, view in self.services.items() if view.service not in cycle.dirty
-            }
-            kept_health = {
-                name: each for name, each in self.health.items() if name not in cycle.dirty
-            }
             foreign, host = self.foreign, self.host
             addresses_in_use, paths = self.addresses_in_use, self.prepared_paths
+        for key, view in cycle.services.items():
+            services[key] = view
+            keys[view.service] = keys.get(view.service, frozenset()) | {key}
         return KernelView(
             revision=cycle.revision,
             at=at,
-            services=kept_services | dict(cycle.services),
+            services=services,
+            keys=keys,
             foreign=foreign,
             vips=cycle.vip_problems,
             host=host,
             orphaned=cycle.orphaned,
             addresses_in_use=addresses_in_use,
             prepared_paths=paths,
-            health=kept_health | dict(cycle.health),
+            health=health | dict(cycle.health),
         )
+
+    def of_service(self, name: str) -> Iterator[tuple[ServiceKey, KeyView]]:
+        """Yield what is known of the keys of a service."""
+        for key in self.keys.get(name, ()):
+            view = self.services.get(key)
+            if view and view.service == name:  # another service may have taken its key over
+                yield key, view
 
     @property
     def next_change(self) -> datetime | None:

@@ -33,12 +33,14 @@ class Memory:
         held: Virtual services that serve until their service serves in its new place.
         serving: Services of the farm that have a virtual service.
         orphaned: Our virtual services that are no longer in the farm.
+        unapplied: Services of which a virtual service was not as it should be in the end.
     """
 
     quorums: Quorums = field(default_factory=Quorums)
     held: frozenset[ServiceKey] = frozenset()
     serving: Serving = field(default_factory=Serving)
     orphaned: IpvsTable = field(default_factory=dict)
+    unapplied: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +49,12 @@ class Decision:
 
     Attributes:
         state: What should be, with the health that is assumed.
-        dirty: Names of the services that it is about; None for everything.
         observation: What it was decided from.
         desired: Their virtual services, as they should be.
         held: Those that serve a little longer than the farm asks.
         plan: What leads to both.
         vips: Every VIP that should be on this director.
-        probes: What leads to the services of probes; None where only some services are dirty.
+        probes: What leads to the services of probes; None where the whole was not observed.
         settings: What is to be written for each target, and what is reported.
         health: The health of each service.
         assumed_healthy: Servers that serve and were never checked.
@@ -61,7 +62,6 @@ class Decision:
     """
 
     state: State
-    dirty: frozenset[str] | None
     observation: Observation
     desired: Desired
     held: IpvsTable
@@ -87,12 +87,11 @@ class Decision:
             for key, owner in self.desired.owners.items()
             if key in added or (key in table and key not in conflicts)
         }
-        return self.memory.serving.after(found, self.dirty)
+        return self.memory.serving.after(found, self.observation.dirty)
 
 
 def decide(
     state: State,
-    dirty: frozenset[str] | None,
     observation: Observation,
     memory: Memory,
     *,
@@ -102,12 +101,11 @@ def decide(
 
     Args:
         state: What should be.
-        dirty: Names of the services that were observed; None for everything.
         observation: What is.
         memory: Of the cycle before.
         take_sysctls: Write settings even where other services feel them.
     """
-    names = state.farm.services.keys() if dirty is None else dirty
+    names = state.farm.services.keys() if observation.dirty is None else observation.dirty
     assumed = assumed_healthy(state, names, observation.table)
     if assumed:
         state = state.seen({**state.status.health, **assumed}, state.status.at)
@@ -122,17 +120,18 @@ def decide(
     kept = held(desired, observation.table, observation.ours, state, is_in_place)
     all_held = memory.held.difference(observation.ours).union(kept)
     plan = diff({**desired.table, **kept}, observation.table, observation.claims.keys())
-    probes = None
-    if observation.probes:
-        taken = (*observation.table, *desired.table)
-        probes = plan_probes(state.tunnel_paths, state.farm, taken, observation.probes)
-    others = () if take_sysctls else (*plan.foreign, *plan.conflicts)
-    settings = observation.settings
-    if others:
-        settings = [drift.refused([*map(str, others)]) for drift in settings]
+    probes: ProbePlan | None = None
+    settings: Sequence[Drift] = ()
+    whole = observation.whole
+    if whole:
+        taken = (*whole.inventory.keys, *desired.table)
+        probes = plan_probes(state.tunnel_paths, state.farm, taken, whole.probes)
+        others = () if take_sysctls else (*whole.inventory.foreign, *plan.conflicts)
+        settings = whole.settings
+        if others:
+            settings = [drift.refused([*map(str, others)]) for drift in settings]
     return Decision(
         state,
-        dirty,
         observation,
         desired,
         kept,

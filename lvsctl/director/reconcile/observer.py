@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 from lvsctl.director.reconcile.desired import desired_keys
-from lvsctl.director.reconcile.observation import Observation
+from lvsctl.director.reconcile.observation import Inventory, Observation, Whole
 from lvsctl.director.reconcile.probe_services import ProbeServices
+from lvsctl.director.reconcile.resync import Resync
 from lvsctl.director.reconcile.settings import Target
 from lvsctl.director.state import State
+from lvsctl.director.vips.interface import VipPlacement
 from lvsctl.director.vips.placements import Placements
-from lvsctl.director.vips.plan import own_addresses
+from lvsctl.director.vips.plan import Addresses, own_addresses
 from lvsctl.host.interface import Host
 from lvsctl.ipvs.interface import Ipvs
 from lvsctl.ipvs.table import ServiceKey
@@ -49,28 +51,73 @@ class Observer:
         """
         if dirty is None:
             return self._observe_everything(state, claims)
-        ours = {key: name for key, name in claims.items() if name in dirty}
-        table = self._ipvs.snapshot(desired_keys(state, dirty) | ours.keys())
-        vips = frozenset(state.index.vips)
-        placement = self._placements[state.farm.settings.vips]
-        placement.observe(vips, None)
-        return Observation(table, claims, ours, vips, placement.holds())
+        self._placement(state).observe(frozenset(state.index.vips), None)
+        return self._observe_some(state, dirty, claims, None)
+
+    def conclude(
+        self,
+        state: State,
+        names: frozenset[str],
+        claims: Mapping[ServiceKey, str],
+        resync: Resync,
+    ) -> Observation:
+        """Read what is left when everything was compared.
+
+        Args:
+            state: What should be.
+            names: Services of which more is to be known than that they differ.
+            claims: The farm's service for each of our keys.
+            resync: What was found until now.
+
+        Raises:
+            KernelError: Something could not be read.
+        """
+        addresses = self._host.addresses()
+        self._placement(state).observe(frozenset(state.index.vips), addresses)
+        whole = self._whole(state, resync.inventory, addresses)
+        return self._observe_some(state, names | self.unplaced(state), claims, whole)
+
+    def unplaced(self, state: State) -> frozenset[str]:
+        """Return the services whose VIP is not where it should be, or not without a problem."""
+        services = state.index.vips
+        return frozenset(
+            name
+            for vip, placement in self._placement(state).holds().items()
+            if placement.reason or not placement.is_placed
+            for name in services.get(vip, ())
+        )
+
+    def _observe_some(
+        self,
+        state: State,
+        names: frozenset[str],
+        claims: Mapping[ServiceKey, str],
+        whole: Whole | None,
+    ) -> Observation:
+        ours = {key: name for key, name in claims.items() if name in names}
+        table = self._ipvs.snapshot(desired_keys(state, names) | ours.keys())
+        vips, placements = frozenset(state.index.vips), self._placement(state).holds()
+        return Observation(names, table, claims, ours, vips, placements, whole)
 
     def _observe_everything(self, state: State, claims: Mapping[ServiceKey, str]) -> Observation:
-        farm = state.farm
-        table = self._ipvs.snapshot()
+        observed = self._ipvs.snapshot()
         addresses = self._host.addresses()
-        vips = frozenset(state.index.vips)
-        placement = self._placements[farm.settings.vips]
+        vips, placement = frozenset(state.index.vips), self._placement(state)
         placement.observe(vips, addresses)
-        probes = self._probes.observe(state.tunnel_paths, farm, table, addresses)
-        return Observation(
-            {key: each for key, each in table.items() if key not in probes.claims},
-            claims,
-            claims,
-            vips,
-            placement.holds(),
-            probes,
+        probes = self._probes.keys
+        table = {key: each for key, each in observed.items() if key not in probes}
+        foreign = [key for key in table if key not in claims and key not in state.index.keys]
+        whole = self._whole(state, Inventory(table.keys(), foreign, observed), addresses)
+        return Observation(None, table, claims, claims, vips, placement.holds(), whole)
+
+    def _whole(self, state: State, inventory: Inventory, addresses: Addresses) -> Whole:
+        farm = state.farm
+        return Whole(
+            inventory,
+            self._probes.observe(state.tunnel_paths, farm, inventory.probes, addresses),
             [target.observe(farm) for target in self._targets],
             own_addresses(addresses, self._host.gateways()),
         )
+
+    def _placement(self, state: State) -> VipPlacement:
+        return self._placements[state.farm.settings.vips]

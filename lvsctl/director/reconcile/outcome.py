@@ -1,11 +1,11 @@
 """What a cycle has found and done, in the words of the farm. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain, repeat
+from itertools import chain
 
 from lvsctl.director.reconcile.cycle import Cycle, KeyState, KeyView
 from lvsctl.director.reconcile.decision import Decision
-from lvsctl.director.reconcile.tunnel_use import TunnelsInUse, tunnels_in_use
+from lvsctl.director.reconcile.tunnel_use import TunnelsInUse, together, tunnels_in_use
 from lvsctl.director.reconcile.written import Written
 from lvsctl.director.vips.interface import Placement
 from lvsctl.host.interface import HostChange
@@ -19,9 +19,9 @@ from lvsctl.ipvs.table import (
     service_of,
 )
 from lvsctl.net import IPAddress, IpProtocol
+from lvsctl.reasons import services as reasons
+from lvsctl.reasons.reason import Reason
 from lvsctl.results import Done
-
-WAITS_FOR_VIP = "waits until its VIP is off this director"
 
 
 def cycle_of(
@@ -30,8 +30,8 @@ def cycle_of(
     placements: Mapping[IPAddress, Placement],
     *,
     vip_changes: Sequence[HostChange],
-    warnings: Sequence[str],
-    not_enforced: str,
+    warnings: Sequence[Reason],
+    not_enforced: Reason | None,
 ) -> Cycle:
     """Return the account of a cycle.
 
@@ -40,15 +40,16 @@ def cycle_of(
         written: What was done; None where nothing might be written.
         placements: What is known of VIPs after it.
         vip_changes: What was planned for VIPs.
-        warnings: What is wrong with the VIPs that are here, in words.
-        not_enforced: Why nothing might be written; empty where it might.
+        warnings: What is wrong with the VIPs that are here.
+        not_enforced: Why nothing might be written; None where it might.
     """
     observation, plan, probes = decision.observation, decision.plan, decision.probes
-    reasons = {vip: each.reason for vip, each in placements.items() if each.reason}
+    whole = observation.whole
+    vip_reasons = {vip: each.reason for vip, each in placements.items() if each.reason}
     if written is None:
         done, untried, why_untried = Written(), plan.operations, not_enforced
     else:
-        done, untried, why_untried = written, written.untried, WAITS_FOR_VIP
+        done, untried, why_untried = written, written.untried, reasons.WAITS_FOR_VIP()
     undone = _undone(done, untried, why_untried)
     settings = [change for drift in decision.settings for change in drift.changes]
     timeouts = [each for each in settings if isinstance(each, SetTimeouts)]
@@ -60,7 +61,8 @@ def cycle_of(
     )
     return Cycle(
         revision=decision.state.revision,
-        dirty=decision.dirty,
+        dirty=observation.dirty,
+        completes_resync=bool(observation.whole),
         operations=(*timeouts, *plan.operations),
         results=(
             *((each, result) for each, result in done.settings if isinstance(each, SetTimeouts)),
@@ -70,12 +72,12 @@ def cycle_of(
             *(each for each in settings if isinstance(each, HostChange)),
             *vip_changes,
         ),
-        services=_services(decision, orphaned(decision, done), undone, reasons),
-        foreign=tuple(plan.foreign),
-        vip_problems={vip: why for vip, why in reasons.items() if not placements[vip].passing},
+        services=_services(decision, orphaned(decision, done), undone, vip_reasons),
+        foreign=tuple(whole.inventory.foreign) if whole else (),
+        vip_problems={vip: why for vip, why in vip_reasons.items() if not placements[vip].passing},
         host_problems=tuple(problems),
         orphaned=all_orphaned(decision, done),
-        addresses_in_use=observation.addresses_in_use,
+        addresses_in_use=whole.addresses_in_use if whole else {},
         tunnels=_tunnels(decision),
         prepared_paths=probes.prepared if probes else {},
         mended_marks=_marks(probes.operations) if probes and written is not None else frozenset(),
@@ -102,12 +104,16 @@ def all_orphaned(decision: Decision, written: Written) -> IpvsTable:
 
 
 def _tunnels(decision: Decision) -> TunnelsInUse:
-    agents = {agent.address for agent in decision.state.status.agents.values()}
-    observed = decision.observation.table
-    used = {key: observed[key] for key in decision.observation.ours if key in observed}
-    if decision.probes:
-        used.update(decision.probes.observed)
-    return tunnels_in_use(used, agents)
+    agents = decision.state.index.agents
+    if not agents:
+        return {}
+    observation = decision.observation
+    observed, whole = observation.table, observation.whole
+    used = {key: observed[key] for key in observation.ours if key in observed}
+    if whole and observation.dirty is None:
+        used.update(whole.probes.observed)
+    found = tunnels_in_use(used, agents)
+    return together(found, whole.inventory.tunnels) if whole else found
 
 
 def _marks(operations: Iterable[Operation]) -> frozenset[FwmarkKey]:
@@ -116,23 +122,26 @@ def _marks(operations: Iterable[Operation]) -> frozenset[FwmarkKey]:
 
 
 def _undone(
-    written: Written, untried: Sequence[Operation], why_untried: str
-) -> Mapping[ServiceKey, str]:
+    written: Written, untried: Sequence[Operation], why_untried: Reason | None
+) -> Mapping[ServiceKey, Reason]:
     """Return, for each key that is not as planned, the first operation that was not done."""
-    found: dict[ServiceKey, str] = {}
-    for operation, result in chain(written.table, zip(untried, repeat(why_untried))):
-        if not isinstance(result, Done):
-            key = service_of(operation)
-            if key is not None and key not in found:
-                found[key] = f"{operation}: {result}"
+    found: dict[ServiceKey, Reason] = {}
+    for operation, result in written.table:
+        key = service_of(operation)
+        if key is not None and key not in found and not isinstance(result, Done):
+            found[key] = reasons.OPERATION_FAILED(key, operation=operation, result=result)
+    for operation in untried:
+        key = service_of(operation)
+        if key is not None and key not in found:
+            found[key] = reasons.OPERATION_WAITS(key, operation=operation, why=why_untried)
     return found
 
 
 def _services(
     decision: Decision,
     orphaned_now: IpvsTable,
-    undone: Mapping[ServiceKey, str],
-    vip_reasons: Mapping[IPAddress, str],
+    undone: Mapping[ServiceKey, Reason],
+    vip_reasons: Mapping[IPAddress, Reason],
 ) -> Mapping[ServiceKey, KeyView]:
     owners = {**decision.observation.ours, **decision.desired.owners}
     conflicts, services = frozenset(decision.plan.conflicts), decision.state.farm.services
@@ -142,20 +151,16 @@ def _services(
         if key in conflicts:
             return KeyView(owner, KeyState.CONFLICT, _conflict(key, owner))
         if key in decision.held:
-            why = f"serves on until service {owner} serves in its new place"
-            return KeyView(owner, KeyState.HELD, why)
+            return KeyView(owner, KeyState.HELD, reasons.HELD(key, service=owner))
         service = services.get(owner)
-        why = undone.get(key) or (vip_reasons.get(service.vip, "") if service else "")
+        why = undone.get(key) or (vip_reasons.get(service.vip) if service else None)
         return KeyView(owner, KeyState.PENDING if why else KeyState.APPLIED, why)
 
     return {key: view(key) for key in (*decision.desired.table, *orphaned_now)}
 
 
-def _conflict(key: ServiceKey, owner: str) -> str:
-    return (
-        f"{key} stands in the kernel already and lvsctl did not create it. To take it over as it "
-        f"is: lvsctl service adopt {owner}; to have it made anew: {_deletion(key)}"
-    )
+def _conflict(key: ServiceKey, owner: str) -> Reason:
+    return reasons.CONFLICT(key, service=owner, deletion=_deletion(key))
 
 
 def _deletion(key: ServiceKey) -> str:

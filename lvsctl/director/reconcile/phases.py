@@ -20,6 +20,7 @@ from lvsctl.director.reconcile.written import Written
 from lvsctl.director.vips.interface import VipPlacement
 from lvsctl.director.vips.placements import Placements
 from lvsctl.ipvs.table import AddressKey, AddService, DeleteService, Operation, ServiceKey
+from lvsctl.reasons import services as reasons
 from lvsctl.results import Done, Result
 
 
@@ -73,7 +74,11 @@ class Phases:
         results: list[tuple[SettingChange, Result]] = []
         for target, drift in zip(self._targets, decision.settings, strict=False):
             results += zip(drift.changes, target.apply(drift.changes), strict=True)
-        refused = [f"{change}: {result}" for change, result in results if result != Done()]
+        refused = [
+            reasons.SETTING_REFUSED(change=change, result=result)
+            for change, result in results
+            if result != Done()
+        ]
         return replace(written, problems=(*written.problems, *refused), settings=results)
 
     def _withdraw_vips(self, decision: Decision, written: Written) -> Written:

@@ -21,6 +21,8 @@ from lvsctl.host.interface import HostChange, HostKey, HostState, SysctlConfig, 
 from lvsctl.ipvs.diff import diff
 from lvsctl.ipvs.table import FwmarkKey, IpvsTable, Operation, ServiceKey
 from lvsctl.net import Family
+from lvsctl.reasons import services as reasons
+from lvsctl.reasons.reason import Reason
 
 RESERVED_PORTS = SysctlKey(("net", "ipv4", "ip_local_reserved_ports"))
 
@@ -58,7 +60,7 @@ class ProbePlan:
         operations: What leads to them.
         changes: What this host needs for their answers.
         gone: Our services that are no longer in the kernel.
-        problems: Why a path cannot be probed, in words.
+        problems: Why a path cannot be probed.
     """
 
     marks: ProbeMarks = field(default_factory=dict)
@@ -68,7 +70,7 @@ class ProbePlan:
     operations: Sequence[Operation] = ()
     changes: Sequence[HostChange] = ()
     gone: Sequence[ServiceKey] = ()
-    problems: Sequence[str] = ()
+    problems: Sequence[Reason] = ()
 
 
 def probe_sysctls(links: Collection[str]) -> Collection[SysctlKey]:
@@ -144,19 +146,17 @@ def _problems(
     marks: ProbeMarks,
     egresses: Mapping[TunnelPath, Egress],
     settings: Settings,
-) -> Sequence[str]:
+) -> Sequence[Reason]:
     short = sorted((path for path in paths if path not in marks), key=lambda path: path.sort_key)
     lost = sorted((path for path in paths if path not in egresses), key=lambda path: path.sort_key)
-    found = [
-        f"health checks: this director has no route to {path.server}, or no address of "
-        f"{path.family} to send from"
-        for path in lost
-    ]
+    found = [reasons.PROBES_UNROUTED(path.server, family=path.family) for path in lost]
     if short:
         found.append(
-            f"health checks: nothing is left of settings.probe_marks {settings.probe_marks} or "
-            f"settings.probe_ports {settings.probe_ports} for {len(short)} servers, "
-            f"{short[0]} among them; make them larger. What removed servers had is free again "
-            "after 15 minutes"
+            reasons.PROBES_UNMARKED(
+                marks=settings.probe_marks,
+                ports=settings.probe_ports,
+                count=len(short),
+                first=short[0],
+            )
         )
     return found

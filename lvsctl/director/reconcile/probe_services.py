@@ -24,6 +24,8 @@ from lvsctl.host.interface import MAIN_TABLE, Host, HostState
 from lvsctl.ipvs.interface import Ipvs
 from lvsctl.ipvs.table import AddService, DeleteService, IpvsTable, ServiceKey
 from lvsctl.net import Family, IPAddress
+from lvsctl.reasons import services as reasons
+from lvsctl.reasons.reason import Reason
 from lvsctl.results import Done, Failed
 from lvsctl.store.interface import LocalState
 
@@ -51,13 +53,13 @@ class ProbeServices:
         self._host = host
         self._local = local
         self._now = now
-        self._claims = {key for key, owner in local.claims().items() if owner == OWNER}
+        self._claims = frozenset(key for key, owner in local.claims().items() if owner == OWNER)
         self._marks = local.probe_marks()
 
     @property
     def keys(self) -> frozenset[ServiceKey]:
-        """Our services for probes, as far as they were claimed."""
-        return frozenset(self._claims)
+        """Our services for probes, as far as they were claimed; for any thread."""
+        return self._claims
 
     def facts(self, farm: Farm, withdrawn: frozenset[IPAddress]) -> PathFacts:
         """Observe all that probes need; before and after them, to know whether they count.
@@ -95,8 +97,8 @@ class ProbeServices:
             sysctls = self._host.observe(probe_sysctls(egress_links(egresses)))
         return ProbeObservation(self._now(), claims, self._marks, observed, egresses, sysctls)
 
-    def write(self, plan: ProbePlan) -> Sequence[str]:
-        """Carry out a plan; return what was refused, in words.
+    def write(self, plan: ProbePlan) -> Sequence[Reason]:
+        """Carry out a plan; return what was refused.
 
         Raises:
             StoreError: A mark or a claim could not be made durable; the kernel is as it was.
@@ -125,7 +127,7 @@ class ProbeServices:
         }
         self._release({*plan.gone, *deleted, *theirs})
         return [
-            f"health checks: {what}: {result}"
+            reasons.PROBE_SET_UP_REFUSED(change=what, result=result)
             for what, result in (*changed, *results)
             if not isinstance(result, Done)
         ]
@@ -133,7 +135,7 @@ class ProbeServices:
     def _release(self, keys: Collection[ServiceKey]) -> None:
         if keys:
             self._local.release(keys)
-            self._claims.difference_update(keys)
+            self._claims = self._claims.difference(keys)
 
     def _facts(self, farm: Farm, services: IpvsTable, addresses: Addresses) -> PathFacts:
         host = self._host

@@ -9,6 +9,7 @@ from lvsctl.farm.members import ServiceState
 from lvsctl.farm.model import Farm
 from lvsctl.health.weights import has_quorum
 from lvsctl.net import IPAddress
+from lvsctl.reasons import servers
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +50,10 @@ class Quorums:
         quorum = pool.health_policy.quorum
         had = self.had.get(name)
         healthy = service_state.healthy
-        lost = ""
+        lost = None
         if quorum and pool.health_checks and not has_quorum(quorum, healthy, had_quorum=had):
             needed = quorum.servers + (quorum.hysteresis if had is not None else 0)
-            lost = f"no quorum: {healthy} servers are healthy, {needed} are needed"
+            lost = servers.NO_QUORUM(name, healthy=healthy, needed=needed)
         return ServiceHealth(
             healthy,
             service_state.panic,

@@ -11,6 +11,8 @@ from typing import Protocol
 from lvsctl.farm.model import Farm
 from lvsctl.host.interface import HostChange
 from lvsctl.ipvs.table import SetTimeouts
+from lvsctl.reasons import services as reasons
+from lvsctl.reasons.reason import Reason
 from lvsctl.results import Result
 
 SettingChange = HostChange | SetTimeouts
@@ -35,11 +37,11 @@ class Drift:
 
     Attributes:
         differences: What can be mended.
-        problems: What cannot, in words.
+        problems: What cannot.
     """
 
     differences: Sequence[Difference] = ()
-    problems: Sequence[str] = ()
+    problems: Sequence[Reason] = ()
 
     @property
     def changes(self) -> Sequence[SettingChange]:
@@ -52,8 +54,7 @@ class Drift:
             problems=[
                 *self.problems,
                 *(
-                    f"{each.summary}: not written, as it would change {', '.join(others[:3])} too; "
-                    "start the director with --take-sysctls if it may"
+                    reasons.SETTING_SHARED(difference=each.summary, others=others[:3])
                     for each in self.differences
                 ),
             ]

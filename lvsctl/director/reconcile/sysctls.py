@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from lvsctl.director.reconcile.settings import Difference, Drift, SettingChange
 from lvsctl.farm.model import Farm, Settings
 from lvsctl.host.interface import Host, HostChange, HostState, SysctlConfig, SysctlKey
+from lvsctl.reasons import services as reasons
 from lvsctl.results import Result
 
 
@@ -40,7 +41,7 @@ def wanted_sysctls(settings: Settings) -> HostState:
 def diff_sysctls(wanted: HostState, observed: HostState) -> Drift:
     """Compare parameters; one that this kernel does not know (None) is a problem."""
     differences: list[Difference] = []
-    problems: list[str] = []
+    problems = []
     for key, config in wanted.items():
         found = observed.get(key)
         if found == config or not isinstance(config, SysctlConfig):
@@ -49,5 +50,5 @@ def diff_sysctls(wanted: HostState, observed: HostState) -> Drift:
             summary = f"{key} is {found.value}, wanted {config.value}"
             differences.append(Difference(HostChange(key, config), summary))
         else:
-            problems.append(f"{key}: this kernel does not have it; wanted {config.value}")
+            problems.append(reasons.SYSCTL_MISSING(key, value=config.value))
     return Drift(differences, problems)

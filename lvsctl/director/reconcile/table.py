@@ -26,14 +26,14 @@ class TableWriter:
     def __init__(self, ipvs: Ipvs, local: LocalState, owner_of_probes: str) -> None:
         self._ipvs = ipvs
         self._local = local
-        self._claims = {
+        self._claims: Mapping[ServiceKey, str] = {
             key: name for key, name in local.claims().items() if name != owner_of_probes
         }
 
     @property
     def claims(self) -> Mapping[ServiceKey, str]:
-        """The farm's service for each of our keys, as of now."""
-        return dict(self._claims)
+        """The farm's service for each of our keys; a frozen value, for any thread."""
+        return self._claims
 
     def write(self, decision: Decision, operations: Sequence[Operation]) -> Results:
         """Carry out operations of a decision's plan.
@@ -75,10 +75,12 @@ class TableWriter:
         """
         if keys:
             self._local.claim(keys)
-            self._claims |= keys
+            self._claims = {**self._claims, **keys}
 
     def _release(self, keys: Collection[ServiceKey]) -> None:
         if keys:
             self._local.release(keys)
+            claims = dict(self._claims)
             for key in keys:
-                del self._claims[key]
+                del claims[key]
+            self._claims = claims

@@ -1,6 +1,6 @@
 """Which encapsulations the director's kernel uses towards the real servers, and used just now."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
@@ -14,21 +14,14 @@ TunnelsInUse = Mapping[IPAddress, AbstractSet[Encapsulation]]
 """The encapsulations towards each real server."""
 
 
-def tunnels_in_use(table: IpvsTable, addresses: AbstractSet[IPAddress]) -> TunnelsInUse:
-    """Return what a table sends towards some addresses."""
-    # By number, which no two addresses that hosts can route to share, and in lists of one or two:
-    # hashing ten thousand addresses and encapsulations would take five times as long.
-    found: dict[int, list[Encapsulation]] = {int(address): [] for address in addresses}
-    if not found:
-        return {}
+def tunnels_in_use(table: IpvsTable, addresses: Container[IPAddress]) -> TunnelsInUse:
+    """Return what a table sends towards those of some addresses that it has."""
+    found: dict[IPAddress, set[Encapsulation]] = {}
     for service in table.values():
         for destination, config in service.destinations.items():
-            known = found.get(int(destination.address))
-            if known is None or config.encapsulation is None:
-                continue
-            if config.encapsulation not in known:
-                known.append(config.encapsulation)
-    return {address: frozenset(found[int(address)]) for address in addresses}
+            if config.encapsulation is not None and destination.address in addresses:
+                found.setdefault(destination.address, set()).add(config.encapsulation)
+    return found
 
 
 def together(one: TunnelsInUse, other: TunnelsInUse) -> TunnelsInUse:
@@ -58,18 +51,31 @@ class TunnelUse:
             complete: Whether it observed every one of our services; only then what was not seen
                 can be forgotten.
         """
-        remembered = {
-            address: {
-                encapsulation: at_s
-                for encapsulation, at_s in by_encapsulation.items()
-                if not complete or now_s - at_s < LINGER_S
-            }
-            for address, by_encapsulation in self.seen_at_s.items()
-        }
+        if not seen and not complete:
+            return self
+        remembered = dict(self.seen_at_s)
         for address, encapsulations in seen.items():
-            remembered.setdefault(address, {}).update(dict.fromkeys(encapsulations, now_s))
-        return TunnelUse({address: each for address, each in remembered.items() if each})
+            present = dict.fromkeys(encapsulations, now_s)
+            remembered[address] = {**remembered.get(address, {}), **present}
+        return TunnelUse(_recent(remembered, now_s) if complete else remembered)
 
     def towards(self, address: IPAddress) -> AbstractSet[Encapsulation]:
         """Return what is used towards an address, or was within the last seconds."""
         return self.seen_at_s.get(address, {}).keys()
+
+    def changed_since(self, before: "TunnelUse") -> set[IPAddress]:
+        """Return the addresses towards which something else was used at another time."""
+        if self is before:
+            return set()
+        addresses = self.seen_at_s.keys() | before.seen_at_s.keys()
+        return {each for each in addresses if self.towards(each) != before.towards(each)}
+
+
+def _recent(
+    seen_at_s: Mapping[IPAddress, Mapping[Encapsulation, float]], now_s: float
+) -> Mapping[IPAddress, Mapping[Encapsulation, float]]:
+    found = {
+        address: {each: at_s for each, at_s in by_encapsulation.items() if now_s - at_s < LINGER_S}
+        for address, by_encapsulation in seen_at_s.items()
+    }
+    return {address: each for address, each in found.items() if each}

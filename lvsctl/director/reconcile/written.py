@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from lvsctl.director.reconcile.settings import SettingChange
 from lvsctl.ipvs.table import AddService, DeleteService, Operation, ServiceKey
+from lvsctl.reasons.reason import Reason
 from lvsctl.results import Done, Result
 
 Results = Sequence[tuple[Operation, Result]]
@@ -16,13 +17,13 @@ class Written:
     """What the phases so far have written.
 
     Attributes:
-        problems: What was refused outside the table, in words.
+        problems: What was refused outside the table.
         settings: What became of each setting.
         table: What became of the operations on the table.
         untried: Operations on the table that must wait.
     """
 
-    problems: Sequence[str] = ()
+    problems: Sequence[Reason] = ()
     settings: Sequence[tuple[SettingChange, Result]] = ()
     table: Results = ()
     untried: Sequence[Operation] = ()

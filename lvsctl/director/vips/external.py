@@ -6,6 +6,7 @@ from lvsctl.director.vips.interface import Placement, PlacementState
 from lvsctl.director.vips.plan import Addresses, unfit
 from lvsctl.host.interface import HostChange
 from lvsctl.net import IPAddress
+from lvsctl.reasons.reason import Reason
 
 
 class ExternalVips:
@@ -41,7 +42,7 @@ class ExternalVips:
         """Tell that services may be deleted: no VIP is here because of them."""
         return True
 
-    def warnings(self) -> Sequence[str]:
+    def warnings(self) -> Sequence[Reason]:
         """Return which IPv6 VIPs are where they do harm, or no good."""
         return unfit(self._placed, self._addresses, ())
 

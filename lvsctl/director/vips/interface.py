@@ -8,6 +8,7 @@ from typing import Protocol
 from lvsctl.director.vips.plan import Addresses
 from lvsctl.host.interface import HostChange
 from lvsctl.net import IPAddress
+from lvsctl.reasons.reason import Reason
 
 
 class PlacementState(enum.StrEnum):
@@ -27,12 +28,12 @@ class Placement:
 
     Attributes:
         state: Where it is.
-        reason: Why it is not as it should be, with the cure; empty where it is.
+        reason: Why it is not as it should be, with the cure; None where it is.
         passing: The reason goes by itself within seconds, so that it is no problem to report.
     """
 
     state: PlacementState
-    reason: str = ""
+    reason: Reason | None = None
     passing: bool = False
 
     @property
@@ -88,8 +89,8 @@ class VipPlacement(Protocol):
         """
         ...
 
-    def warnings(self) -> Sequence[str]:
-        """Return what keeps clients from reaching VIPs that are here, in words."""
+    def warnings(self) -> Sequence[Reason]:
+        """Return what keeps clients from reaching VIPs that are here."""
         ...
 
     def adopt(self, vips: Collection[IPAddress]) -> None:

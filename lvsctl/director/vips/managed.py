@@ -22,10 +22,10 @@ from lvsctl.director.vips.plan import (
 )
 from lvsctl.host.interface import AddressKey, Host, HostChange, LinkConfig
 from lvsctl.net import Family, IPAddress, family_of
+from lvsctl.reasons import services as reasons
+from lvsctl.reasons.reason import Reason
 from lvsctl.results import Done, Failed, Result
 from lvsctl.store.interface import LocalState
-
-ASKING = "the links are asked whether another host has its VIP, before it is added here"
 
 _NOTHING = frozenset[IPAddress](), frozenset[IPAddress]()
 
@@ -50,7 +50,7 @@ class ManagedVips:
         self._plan: VipPlan | None = None
         self._in_place: set[IPAddress] = set()
         self._owners: dict[IPAddress, str] = {}
-        self._problems: dict[IPAddress, str] = {}
+        self._problems: dict[IPAddress, Reason] = {}
 
     def observe(self, vips: Collection[IPAddress], addresses: Addresses | None) -> None:
         """Take note of what this host has; whatever is not in place is tried again."""
@@ -106,7 +106,7 @@ class ManagedVips:
         if vip in self._problems:
             return Placement(state, self._problems[vip])
         if state is PlacementState.PENDING and self._detection.is_asking(vip):
-            return Placement(state, ASKING, passing=True)
+            return Placement(state, reasons.DUPLICATE_CHECK(vip), passing=True)
         return Placement(state)
 
     def withdrawn(self, vip: IPAddress) -> bool:
@@ -125,7 +125,7 @@ class ManagedVips:
             if isinstance(result, Done):
                 gone.append(key)
             else:
-                self._problems[key.address.ip] = f"{key} could not be removed: {result}"
+                self._problems[key.address.ip] = reasons.VIP_NOT_REMOVED(key, result=result)
         self._release(gone)
 
     def _release(self, keys: Collection[AddressKey]) -> None:
@@ -172,15 +172,14 @@ class ManagedVips:
             (link,) = self._host.apply([HostChange(VIP_LINK, LinkConfig(kind="dummy", up=True))])
             if not isinstance(link, Done):
                 for key in keys:
-                    self._problems[key.address.ip] = f"{key} could not be set: {link}"
+                    self._problems[key.address.ip] = reasons.VIP_NOT_SET(key, result=link)
                 return ()
         results = self._apply([HostChange(key, vip_config(key)) for key in keys])
         for key, result in results.items():
             if isinstance(result, Done):
                 self._problems.pop(key.address.ip, None)
             else:
-                why = f"{key} could not be set: {result}{_cure(key, result)}"
-                self._problems[key.address.ip] = why
+                self._problems[key.address.ip] = _not_set(key, result)
         return [key for key, result in results.items() if isinstance(result, Done)]
 
     def _apply(self, changes: Sequence[HostChange]) -> Mapping[AddressKey, Result]:
@@ -205,8 +204,8 @@ class ManagedVips:
             self._local.claim_host({*keys, *(VIP_LINK for key in keys if _is_on_vip_link(key))})
             self._claims |= keys
 
-    def warnings(self) -> Sequence[str]:
-        """Return what keeps clients from reaching VIPs that are here, in words."""
+    def warnings(self) -> Sequence[Reason]:
+        """Return what keeps clients from reaching VIPs that are here."""
         found = [*unfit(self._wanted, self._addresses, self._claims)]
         if any(family_of(key.address.ip) is Family.IPV4 for key in self._claims):
             links = links_of(self._addresses)[Family.IPV4]
@@ -226,8 +225,9 @@ def _by_link(links: Mapping[AddressKey, Collection[str]]) -> Mapping[str, list[I
     return found
 
 
-def _cure(key: AddressKey, result: Result) -> str:
+def _not_set(key: AddressKey, result: Result) -> Reason:
     off = isinstance(result, Failed) and result.errno == errno.EACCES
     if off and family_of(key.address.ip) is Family.IPV6:
-        return f"; IPv6 is off there: sysctl -w net.ipv6.conf.{key.link}.disable_ipv6=0"
-    return ""
+        switch = f"net.ipv6.conf.{key.link}.disable_ipv6"
+        return reasons.VIP_IPV6_OFF(key, result=result, switch=switch)
+    return reasons.VIP_NOT_SET(key, result=result)

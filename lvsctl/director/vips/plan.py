@@ -15,6 +15,8 @@ from lvsctl.host.interface import (
     SysctlKey,
 )
 from lvsctl.net import Family, IPAddress, family_of
+from lvsctl.reasons import services as reasons
+from lvsctl.reasons.reason import Reason
 from lvsctl.unicast import broadcast_addresses
 
 VIP_LINK = LinkKey("lvs0")
@@ -185,19 +187,12 @@ def _alone(key: AddressKey) -> bool:
     return key.address.network.num_addresses == 1
 
 
-def answered(key: AddressKey, who: str) -> str:
+def answered(key: AddressKey, who: str) -> Reason:
     """Return why a VIP that another host answers for is not added to this director."""
-    if family_of(key.address.ip) is Family.IPV4:
-        how = "ARP for it. A real server must have arp_ignore=1 before it has the VIP"
-    else:
-        how = (
-            "neighbour solicitations for it. A real server must have the VIP on lo or on its "
-            "tunnel's device, never on one of this link, and must not proxy it (proxy_ndp)"
-        )
-    return (
-        f"{key.address.ip} is not added to {key.link} of this director: {who} answers {how}; "
-        "another director must give it up first. It is asked again every 5 s"
-    )
+    vip = key.address.ip
+    is_arp = family_of(vip) is Family.IPV4
+    kind = reasons.VIP_ANSWERED_ARP if is_arp else reasons.VIP_ANSWERED_ND
+    return kind(vip, link=key.link, owner=who)
 
 
 def arp_ignore_keys(links: Collection[str]) -> Sequence[SysctlKey]:
@@ -205,8 +200,8 @@ def arp_ignore_keys(links: Collection[str]) -> Sequence[SysctlKey]:
     return [SysctlKey(("net", "ipv4", "conf", link, "arp_ignore")) for link in ("all", *links)]
 
 
-def silenced(links: Collection[str], observed: HostState) -> Sequence[str]:
-    """Return, in words, on which devices nobody can find a VIP that is on ours.
+def silenced(links: Collection[str], observed: HostState) -> Sequence[Reason]:
+    """Return on which devices nobody can find a VIP that is on ours.
 
     The effective value is the greater of ``all`` and the device's own (ip-sysctl.rst).
     """
@@ -216,8 +211,7 @@ def silenced(links: Collection[str], observed: HostState) -> Sequence[str]:
         if isinstance(key, SysctlKey) and isinstance(config, SysctlConfig)
     }
     return [
-        f"{link}: arp_ignore is {effective}, so clients on this link cannot resolve a VIP; set "
-        f"net.ipv4.conf.all.arp_ignore and net.ipv4.conf.{link}.arp_ignore to 0"
+        reasons.VIP_SILENCED(link, value=effective)
         for link in sorted(links)
         if (effective := max(values.get("all", 0), values.get(link, 0)))
     ]
@@ -225,28 +219,25 @@ def silenced(links: Collection[str], observed: HostState) -> Sequence[str]:
 
 def unfit(
     vips: Collection[IPAddress], present: Addresses, claimed: Collection[AddressKey]
-) -> Sequence[str]:
-    """Return, in words, which IPv6 VIPs that somebody else put here do harm, or no good."""
+) -> Sequence[Reason]:
+    """Return which IPv6 VIPs that somebody else put here do harm, or no good."""
     others = {key: config for key, config in present.items() if key not in claimed}
     networks = networks_of(
         {key: each for key, each in others.items() if key.address.ip not in vips}
     )
     uplinks = {key.link for key in networks}
-    found: list[str] = []
+    found: list[Reason] = []
     for key, config in others.items():
         vip = key.address.ip
         if family_of(vip) is Family.IPV4 or vip not in vips:
             continue
         on_link = {network.link for network in networks if vip in network.address.network}
         if key.link in uplinks and not config.deprecated:
-            found.append(
-                f"{key} may become the outer source of the packets to the real servers, which "
-                f"breaks the tunnel: ip -6 addr change {key.address} dev {key.link} preferred_lft 0"
-            )
+            found.append(reasons.VIP_IS_SOURCE(key, address=key.address, link=key.link))
         elif on_link and not any(AddressKey(link, key.address) in present for link in on_link):
             found.append(
-                f"{key} is not answered for by neighbour discovery, though it is in a network of "
-                f"{', '.join(sorted(on_link))}; lvsctl puts it there once it is removed: "
-                f"ip -6 addr del {key.address} dev {key.link}"
+                reasons.VIP_NOT_ANSWERED_FOR(
+                    key, links=sorted(on_link), address=key.address, link=key.link
+                )
             )
     return found

@@ -17,6 +17,8 @@ class Advance:
         by: Who committed them.
         dirty: Names of the services that they bear on; None for everything.
         moves_probes: Health checks take other paths through the tunnel than before.
+        source: Address that the request came from; empty if there was none.
+        changed: What changed from what to what, in words; cut where it is long.
     """
 
     before: State
@@ -25,6 +27,8 @@ class Advance:
     by: str
     dirty: frozenset[str] | None
     moves_probes: bool
+    source: str = ""
+    changed: tuple[str, ...] = ()
 
 
 def advance(before: State, after: State, changes: Changes, by: str) -> Advance:

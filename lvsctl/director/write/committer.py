@@ -1,23 +1,36 @@
 """The one place that changes the state: an edit in, checks, a durable commit, a new state out."""
 
+import contextlib
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 
 from lvsctl.director.agents.edits import without_stale_readiness
 from lvsctl.director.state import State
 from lvsctl.director.write.advance import Advance, advance, services_affected
+from lvsctl.director.write.differences import changed_lines
 from lvsctl.director.write.edits import Edit, describe_changes, describe_operations
+from lvsctl.director.write.past import farm_at, history_of
 from lvsctl.director.write.replica import Replica
 from lvsctl.director.write.validity import Validity, rules_broken_by
-from lvsctl.errors import InvalidInput, OutcomeUnknown, StaleBase, StoreError, first_problems
+from lvsctl.errors import (
+    InvalidInput,
+    OutcomeUnknown,
+    StaleBase,
+    StoreError,
+    StoreUnavailable,
+    first_problems,
+)
+from lvsctl.farm.model import Farm
 from lvsctl.farm.objects import Changes, Kind, ObjectId
 from lvsctl.farm.status import EPOCH
 from lvsctl.health.target import TargetId
 from lvsctl.health.weights import Health
 from lvsctl.net import IPAddress
+from lvsctl.store.authorship import Authorship
+from lvsctl.store.commits import AuditRecord, Commit
 from lvsctl.store.interface import Store, check_expected
 
 ATTEMPTS = 8
@@ -48,6 +61,7 @@ class CommitResult:
         after: The state that the edit leads to.
         state: The state that is stored now; a dry run leaves it as it was.
         changes: Which objects it added, changed and removed, in words.
+        objects: The same with their new values; None deletes.
         dirty: Names of the services that it bears on; None for everything.
         changed: Whether anything was different from before.
     """
@@ -56,6 +70,7 @@ class CommitResult:
     after: State
     state: State
     changes: tuple[str, ...]
+    objects: Changes
     dirty: frozenset[str] | None
     changed: bool
 
@@ -116,6 +131,26 @@ class Committer:
         """
         return self._replica.subscribe(announce)
 
+    def audit(self, limit: int, before: int | None) -> Sequence[AuditRecord]:
+        """Return who made the latest commits and what they changed, newest first."""
+        return self._store.audit(limit, before)
+
+    def farm_at(self, revision: int) -> Farm:
+        """Return the farm as it was at a revision.
+
+        Raises:
+            NotFound: The history does not tell.
+            StoreError: It cannot be read.
+        """
+        self.catch_up()
+        return farm_at(self._store, self.state, revision)
+
+    def history(
+        self, object_id: ObjectId | None, limit: int, before: int | None
+    ) -> Sequence[Commit]:
+        """Return the latest commits, newest first, where wanted only those of one object."""
+        return history_of(self._store, object_id, limit, before)
+
     def compact(self) -> bool:
         """Forget a part of the history that is beyond what is kept; return if there is more."""
         return self._store.compact()
@@ -124,7 +159,8 @@ class Committer:
         self, edit: Edit, expect: Mapping[ObjectId, int], context: EditContext
     ) -> CommitResult:
         """Check an edit as :meth:`commit` does and say what it would do; store nothing."""
-        self.catch_up()
+        with contextlib.suppress(StoreUnavailable):
+            self.catch_up()
         judged = self._judge(edit, expect, context, "")
         return _written(judged, stored=False)
 
@@ -134,6 +170,7 @@ class Committer:
         expect: Mapping[ObjectId, int],
         by: str,
         context: EditContext,
+        source: str = "",
     ) -> CommitResult:
         """Check an edit and store what it changes; an edit that changes nothing stores nothing.
 
@@ -142,6 +179,7 @@ class Committer:
             expect: Revisions that objects must be at; 0 for one that must not stand.
             by: Who made the request, for the history.
             context: What else the edit is judged by.
+            source: Address that the request came from; empty if there was none.
 
         Raises:
             InvalidInput: The farm that would come of it breaks rules.
@@ -157,6 +195,7 @@ class Committer:
             judged = self._judge(edit, expect, context, by)
             if not judged.step.changes:
                 return _written(judged, stored=False)
+            judged = _signed(judged, source)
             try:
                 self._store_step(judged.step, expect)
             except StaleBase:
@@ -178,7 +217,11 @@ class Committer:
         base, commit_id = step.before.position, uuid.uuid4().hex
         try:
             self._store.commit(
-                step.changes, base=base, expect=expect, by=step.by, commit_id=commit_id
+                step.changes,
+                base=base,
+                expect=expect,
+                by=Authorship(step.by, step.source, step.changed).encode(),
+                commit_id=commit_id,
             )
         except StoreError as error:
             try:
@@ -204,7 +247,7 @@ class Committer:
         }
         after = before.after(changes, before.revision + 1)
         valid = self._valid and self._valid.after(changes)
-        if any(object_id.kind is not Kind.OVERRIDE for object_id in changes):
+        if any(object_id.kind not in (Kind.OVERRIDE, Kind.TOKEN) for object_id in changes):
             valid = _refuse_broken(edit, before, after, changes, context.addresses_in_use, valid)
         edit.guard(before, after)
         bears_on = None if self._valid is None else self._valid.changed.union(changes)
@@ -231,6 +274,12 @@ class _Judged:
     valid: Validity | None
 
 
+def _signed(judged: _Judged, source: str) -> _Judged:
+    step = judged.step
+    changed = changed_lines(step.before, step.changes)
+    return replace(judged, step=replace(step, source=source, changed=changed))
+
+
 def _written(judged: _Judged, *, stored: bool) -> CommitResult:
     step = judged.step
     before, after, changes = step.before, step.after, step.changes
@@ -239,6 +288,7 @@ def _written(judged: _Judged, *, stored: bool) -> CommitResult:
         after,
         after if stored else before,
         describe_changes(before, changes),
+        changes,
         step.dirty if changes else services_affected(before, after, judged.asked),
         bool(changes),
     )

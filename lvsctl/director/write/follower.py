@@ -8,6 +8,7 @@ import structlog
 from lvsctl.director.write.advance import Advance
 from lvsctl.director.write.committer import Committer
 from lvsctl.errors import StoreError
+from lvsctl.reasons.reason import Reason
 from lvsctl.worker import Worker
 
 COMPACT_EVERY_S = 3600.0
@@ -30,7 +31,7 @@ class Follower:
         commits: Committer,
         store: Worker,
         on_advance: Callable[[Advance], None],
-        on_error: Callable[[str], None],
+        on_error: Callable[[Reason], None],
     ) -> None:
         self._commits = commits
         self._store = store
@@ -64,7 +65,7 @@ class Follower:
         try:
             await self._store.run(self._commits.catch_up)
         except StoreError as error:
-            self._on_error(str(error))
+            self._on_error(error.reason)
         except Exception:
             # A defect in lvsctl must leave the kernel serving and the API answering.
             log.exception("the store could not be followed")

@@ -2,11 +2,13 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import structlog
 
 from lvsctl.director.state import State, state_of
 from lvsctl.director.write.advance import Advance, advance
+from lvsctl.store.authorship import read_authorship
 from lvsctl.store.commits import Reload
 from lvsctl.store.interface import Store
 
@@ -47,8 +49,11 @@ class Replica:
                 yield self._reload(batch.reason)
                 return
             changes = {name: value for each in batch for name, value in each.changes.items()}
-            by = ", ".join(dict.fromkeys(each.by for each in batch))
+            authors = [read_authorship(each.by) for each in batch]
+            by = ", ".join(dict.fromkeys(author.name for author in authors))
             step = advance(self._state, self._state.following(batch), changes, by)
+            if len(authors) == 1:
+                step = replace(step, source=authors[0].source, changed=authors[0].changed)
             self.enter(step)
             yield step
 

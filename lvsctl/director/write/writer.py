@@ -1,13 +1,15 @@
 """Writes as the event loop asks for them: stored in the store's thread, then taken in here."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from lvsctl.director.problems import Component, Problems
 from lvsctl.director.write.committer import CommitResult, Committer, EditContext
 from lvsctl.director.write.edits import Edit
 from lvsctl.director.write.follower import Follower
 from lvsctl.errors import StoreError, StoreNotAccepted
+from lvsctl.farm.model import Farm
 from lvsctl.farm.objects import ObjectId
+from lvsctl.store.commits import AuditRecord, Commit
 from lvsctl.worker import Worker
 
 
@@ -37,27 +39,69 @@ class Writer:
         self._problems = problems
 
     async def write(
-        self, edit: Edit, *, by: str, expect: Mapping[ObjectId, int] | None = None
+        self,
+        edit: Edit,
+        *,
+        by: str,
+        source: str = "",
+        expect: Mapping[ObjectId, int] | None = None,
     ) -> CommitResult:
         """Store an edit and wake the reconciler.
+
+        Args:
+            edit: What to change.
+            by: Who asked for it.
+            source: Address that the request came from; empty if there was none.
+            expect: Revisions that objects must be at.
 
         Raises:
             InvalidInput, NotFound, StaleRevision, Conflict, StoreError: Nothing was stored.
         """
         try:
             written = await self._store.run(
-                self._commits.commit, edit, expect or {}, by, self._context()
+                self._commits.commit, edit, expect or {}, by, self._context(), source
             )
         except StoreNotAccepted:
             raise
         except StoreError as error:
-            self._problems.report(Component.STORE, str(error))
+            self._problems.report(Component.STORE, error.reason)
             raise
         finally:
             self._follower.take_in()
         if written.changed:
             self._problems.clear(Component.STORE)
         return written
+
+    async def audit(self, limit: int, before: int | None = None) -> Sequence[AuditRecord]:
+        """Return who made the latest commits and what they changed, newest first.
+
+        Args:
+            limit: How many at most.
+            before: Only those of lower revisions.
+
+        Raises:
+            StoreError: They cannot be read.
+        """
+        return await self._store.run(self._commits.audit, limit, before)
+
+    async def farm_at(self, revision: int) -> Farm:
+        """Return the farm as it was at a revision.
+
+        Raises:
+            NotFound: The history does not tell.
+            StoreError: It cannot be read.
+        """
+        return await self._store.run(self._commits.farm_at, revision)
+
+    async def history(
+        self, object_id: ObjectId | None, limit: int, before: int | None = None
+    ) -> Sequence[Commit]:
+        """Return the latest commits, newest first, where wanted only those of one object.
+
+        Raises:
+            StoreError: They cannot be read.
+        """
+        return await self._store.run(self._commits.history, object_id, limit, before)
 
     async def dry_run(
         self, edit: Edit, *, expect: Mapping[ObjectId, int] | None = None

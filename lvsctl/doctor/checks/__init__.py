@@ -1,4 +1,4 @@
-"""Every check: from what was seen to what is wrong. Pure."""
+"""Doctor's checks: from facts to findings. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
@@ -50,9 +50,9 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "wrong-tunnel": arrivals.wrong_tunnel,
     }
 )
-"""By name, in the order in which a packet meets what they look at."""
+"""By name, in the order in which a packet passes what they check."""
 
 
 def judge(facts: Facts) -> list[tuple[str, Finding]]:
-    """Return every finding with the name of its check, in the order of the table."""
+    """Run every check; return the findings, each with the name of its check."""
     return [(name, finding) for name, check in CHECKS.items() for finding in check(facts)]

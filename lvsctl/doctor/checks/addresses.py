@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from lvsctl.doctor.checks.devices import loaded_needs
+from lvsctl.doctor.checks.devices import loaded_requirements
 from lvsctl.doctor.facts import Facts
 from lvsctl.doctor.findings import Finding, broken, warning
 from lvsctl.net import IPAddress, family_of
@@ -13,9 +13,16 @@ def vip_on_real_server(facts: Facts) -> Iterator[Finding]:
     if facts.real_server is None:
         return
     present = {key.address.ip for key in facts.addresses}
-    for vip in facts.real_server.task.vips:
-        needs = [need for need in loaded_needs(facts) if need.inner is family_of(vip)]
-        link = next((name for need in needs for name in need.devices(facts.state)), None)
+    for vip in facts.real_server.spec.vips:
+        requirements = [
+            requirement
+            for requirement in loaded_requirements(facts)
+            if requirement.inner is family_of(vip)
+        ]
+        link = next(
+            (name for each in requirements for name in each.devices(facts.state)),
+            None,
+        )
         if vip in present or link is None:
             continue
         yield broken(
@@ -44,10 +51,10 @@ def vip_on_director(facts: Facts) -> Iterator[Finding]:
 
 
 def vip_prefix(facts: Facts) -> Iterator[Finding]:
-    """A VIP stands alone in its network."""
+    """A VIP is configured as a host address, /32 or /128."""
     vips: set[IPAddress] = set()
     if facts.real_server is not None:
-        vips.update(facts.real_server.task.vips)
+        vips.update(facts.real_server.spec.vips)
     if facts.director is not None:
         vips.update(facts.director.vips)
     for key in facts.addresses:

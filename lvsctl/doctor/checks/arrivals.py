@@ -1,4 +1,4 @@
-"""Tunnelled packets that arrive, and what is there to take them."""
+"""Whether arriving tunnelled packets match the tunnel that this host accepts."""
 
 from collections.abc import Iterator
 
@@ -8,20 +8,20 @@ from lvsctl.messages.model import Tunnel
 
 
 def wrong_tunnel(facts: Facts) -> Iterator[Finding]:
-    """What directors send is what this real server is to accept; seen only while they send."""
+    """Directors use a tunnel that this real server accepts; noticed only while there is traffic."""
     if facts.real_server is None:
         return
-    accepted = {_wire(tunnel) for tunnel in facts.real_server.task.tunnels}
-    told: set[tuple[str, int, bool]] = set()
+    accepted = {_wire(tunnel) for tunnel in facts.real_server.spec.tunnels}
+    reported: set[tuple[str, int, bool]] = set()
     for arrival in sorted(facts.arrivals, key=str):
         sent = _wire(arrival.tunnel)
-        if arrival.outer != facts.real_server.task.address or sent in accepted | told:
+        if arrival.outer != facts.real_server.spec.address or sent in accepted | reported:
             continue
-        told.add(sent)
+        reported.add(sent)
         yield broken(
             _named(arrival.tunnel),
             f"{arrival.sender} sends packets for VIP {arrival.vip} over {_named(arrival.tunnel)}, "
-            f"this host is to accept {', '.join(map(_named, facts.real_server.task.tunnels))}",
+            f"this host is to accept {', '.join(map(_named, facts.real_server.spec.tunnels))}",
             "they are refused: director and real server do not agree on the tunnel",
             _cure(arrival),
         )

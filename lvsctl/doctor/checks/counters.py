@@ -1,4 +1,4 @@
-"""Counters that rise while doctor looks: totals since boot tell of the past only."""
+"""Counters that rise while doctor runs; totals since boot say nothing about now."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -6,7 +6,7 @@ from lvsctl.doctor.facts import Facts
 from lvsctl.doctor.findings import Finding, warning
 from lvsctl.host.interface import LinkConfig, LinkKey
 
-TELLING: Mapping[str, tuple[str, str]] = {
+DROP_COUNTERS: Mapping[str, tuple[str, str]] = {
     "TcpExt IPReversePathFilter": (
         "the reverse path filter drops packets whose senders are not reached by their device",
         "sysctl -a -r rp_filter; the effective value is the greater of all and the device's own",
@@ -30,8 +30,8 @@ TUNNELS = frozenset({"ipip", "gre", "gretap", "sit", "ip6tnl", "ip6gre"})
 
 
 def drops(facts: Facts) -> Iterator[Finding]:
-    """The kernel drops nothing for a reason that matters here."""
-    for name, (why, cure) in TELLING.items():
+    """The kernel drops no packets for a reason that affects LVS-TUN."""
+    for name, (why, cure) in DROP_COUNTERS.items():
         rise = facts.rise.values.get(name, 0)
         if rise > 0:
             total = facts.after.values[name]
@@ -41,14 +41,14 @@ def drops(facts: Facts) -> Iterator[Finding]:
 
 
 def device_errors(facts: Facts) -> Iterator[Finding]:
-    """No device loses packets; drops count on tunnels only, as others drop what nobody wants."""
+    """No device loses packets; on devices other than tunnels, drops are normal and ignored."""
     links = {
         key.name: config
         for key, config in facts.state.items()
         if isinstance(key, LinkKey) and isinstance(config, LinkConfig)
     }
     for device, rises in facts.rise.devices.items():
-        for what in _telling(links.get(device)):
+        for what in _loss_counters(links.get(device)):
             if rises.get(what, 0) > 0:
                 total = facts.after.devices[device][what]
                 yield warning(
@@ -59,9 +59,9 @@ def device_errors(facts: Facts) -> Iterator[Finding]:
                 )
 
 
-def _telling(link: LinkConfig | None) -> Sequence[str]:
+def _loss_counters(link: LinkConfig | None) -> Sequence[str]:
     if link is None or link.kind not in TUNNELS:
         return _ERRORS
-    if link.remote is None:  # it only receives: what IPv6 itself tries to send there goes nowhere
+    if link.remote is None:  # receive-only: IPv6's own router solicitations fail to leave by it
         return _RECEIVED
     return (*_ERRORS, *_DROPS)

@@ -1,4 +1,4 @@
-"""lvsctl's own processes."""
+"""lvsctl's own daemons."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from lvsctl.doctor.findings import Finding, warning
 
 
 def agent(facts: Facts) -> Iterator[Finding]:
-    """The agent of a real server that has one runs."""
+    """If this real server has an agent, it is running."""
     if facts.real_server is not None and facts.real_server.agent_runs is False:
         yield warning(
             "agent",
@@ -18,7 +18,7 @@ def agent(facts: Facts) -> Iterator[Finding]:
 
 
 def director(facts: Facts) -> Iterator[Finding]:
-    """The director's daemon runs and its API is ready."""
+    """The director's daemon is running, and its API is ready."""
     if facts.director is None:
         return
     if facts.director.daemon_runs is False:

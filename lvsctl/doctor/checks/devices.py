@@ -1,63 +1,64 @@
-"""The devices that take packets out of their tunnels."""
+"""The devices and UDP ports that decapsulate packets."""
 
 from collections.abc import Iterator
 
 from lvsctl.doctor.facts import Facts
 from lvsctl.doctor.findings import Finding, broken
-from lvsctl.doctor.needs import Need, needs_of
+from lvsctl.doctor.tunnel_requirements import TunnelRequirement, requirements_of
 from lvsctl.host.interface import FouPortConfig, LinkConfig, LinkKey
 
 
-def loaded_needs(facts: Facts) -> Iterator[Need]:
-    """Yield the needs whose modules are there: a missing module is told by itself."""
+def loaded_requirements(facts: Facts) -> Iterator[TunnelRequirement]:
+    """Yield the requirements whose modules are loaded; missing modules have their own check."""
     if facts.real_server is not None:
-        for need in needs_of(facts.real_server.task):
-            if facts.modules.loaded.issuperset(need.modules):
-                yield need
+        for requirement in requirements_of(facts.real_server.spec):
+            if facts.modules.loaded.issuperset(requirement.modules):
+                yield requirement
 
 
 def tunnel_device(facts: Facts) -> Iterator[Finding]:
-    """Each tunnel has a device of its kind that is up."""
-    told = set()
-    for need in loaded_needs(facts):
-        devices = need.devices(facts.state)
+    """Each tunnel has a device that accepts its packets and is up."""
+    reported = set()
+    for requirement in loaded_requirements(facts):
+        devices = requirement.devices(facts.state)
         if any(config.up for config in devices.values()):
             continue
-        name = next(iter(devices), need.fallback)
-        if name in told:
+        name = next(iter(devices), requirement.fallback)
+        if name in reported:
             continue
-        told.add(name)
+        reported.add(name)
         if devices:
             yield broken(
                 name,
                 f"{name} is down",
-                f"packets in tunnel {need} are refused, and clients see their connections refused",
+                f"packets in tunnel {requirement} are refused, and clients see their connections "
+                "refused",
                 f"ip link set {name} up",
             )
         else:
             yield broken(
                 name,
-                f"no device takes packets in tunnel {need}{_near(need, facts)}",
+                f"no device takes packets in tunnel {requirement}{_mismatch(requirement, facts)}",
                 "they are refused, and clients see their connections refused",
-                need.cure,
+                requirement.cure,
             )
 
 
-def _near(need: Need, facts: Facts) -> str:
+def _mismatch(requirement: TunnelRequirement, facts: Facts) -> str:
     others = [
         f"{key} has local {config.local}"
         for key, config in facts.state.items()
         if isinstance(key, LinkKey)
         and isinstance(config, LinkConfig)
-        and config.kind == need.kind
-        and config.local not in {None, need.rip}
+        and config.kind == requirement.kind
+        and config.local not in {None, requirement.rip}
     ]
-    return f": {', '.join(others)}, and the tunnel ends at {need.rip}" if others else ""
+    return f": {', '.join(others)}, and the tunnel ends at {requirement.rip}" if others else ""
 
 
 def fou_port(facts: Facts) -> Iterator[Finding]:
-    """The UDP port of each gue tunnel unwraps."""
-    for port in dict.fromkeys(need.fou_port for need in loaded_needs(facts)):
+    """The UDP port of each gue tunnel decapsulates."""
+    for port in dict.fromkeys(requirement.fou_port for requirement in loaded_requirements(facts)):
         if port is None:
             continue
         config = facts.state.get(port)

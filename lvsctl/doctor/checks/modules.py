@@ -4,22 +4,24 @@ from collections.abc import Iterator
 
 from lvsctl.doctor.facts import Facts
 from lvsctl.doctor.findings import Finding, broken
-from lvsctl.doctor.needs import needs_of
+from lvsctl.doctor.tunnel_requirements import requirements_of
 
 
 def real_server(facts: Facts) -> Iterator[Finding]:
-    """Everything that the assigned tunnels need is loaded."""
+    """The modules that the assigned tunnels need are loaded."""
     if facts.real_server is None:
         return
     needed = {
-        module: str(need) for need in needs_of(facts.real_server.task) for module in need.modules
+        module: str(requirement)
+        for requirement in requirements_of(facts.real_server.spec)
+        for module in requirement.modules
     }
     for module, tunnel in needed.items():
         yield from _missing(facts, module, f"tunnel {tunnel} needs it: its packets are refused")
 
 
 def director(facts: Facts) -> Iterator[Finding]:
-    """IPVS and the schedulers of the table are there."""
+    """IPVS and the schedulers of the table are loaded."""
     if facts.director is None:
         return
     yield from _missing(facts, "ip_vs", "without it this host forwards nothing")

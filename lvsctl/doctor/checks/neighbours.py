@@ -1,4 +1,4 @@
-"""Who else has a VIP."""
+"""Other hosts that claim a VIP."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from lvsctl.doctor.findings import Finding, broken
 
 
 def foreign_vip(facts: Facts) -> Iterator[Finding]:
-    """Nobody but the director answers for a VIP."""
+    """No other host answers ARP or NDP for a VIP."""
     for vip, who in facts.owners.items():
         yield broken(
             str(vip),

@@ -1,8 +1,8 @@
-"""Routes to whom packets go."""
+"""Routes to real servers, clients and directors."""
 
 from collections.abc import Iterator
 
-from lvsctl.doctor.facts import Facts, Journey, NoRoute
+from lvsctl.doctor.facts import Facts, NoRoute, RouteQuery
 from lvsctl.doctor.findings import Finding, broken, warning
 from lvsctl.net import family_of
 
@@ -11,8 +11,8 @@ def to_real_servers(facts: Facts) -> Iterator[Finding]:
     """The director has a route to each real server."""
     if facts.director is None:
         return
-    for rip in dict.fromkeys(way.rip for way in facts.director.ways):
-        found = facts.routes.get(Journey(rip))
+    for rip in dict.fromkeys(path.rip for path in facts.director.tunnel_paths):
+        found = facts.routes.get(RouteQuery(rip))
         if isinstance(found, NoRoute):
             yield broken(
                 str(rip),
@@ -23,25 +23,25 @@ def to_real_servers(facts: Facts) -> Iterator[Finding]:
 
 
 def to_clients(facts: Facts) -> Iterator[Finding]:
-    """The real server has a route from each VIP to clients: those named, or to everywhere."""
+    """The real server has a route from each VIP to the given clients, or a default route."""
     if facts.real_server is None:
         return
-    vips = facts.real_server.task.vips
-    for journey, found in facts.routes.items():
-        if journey.source not in vips or not isinstance(found, NoRoute):
+    vips = facts.real_server.spec.vips
+    for query, found in facts.routes.items():
+        if query.source not in vips or not isinstance(found, NoRoute):
             continue
-        if journey.destination in facts.clients:
+        if query.destination in facts.clients:
             yield broken(
-                str(journey.source),
-                f"there is no route from VIP {journey.source} to the client "
-                f"{journey.destination}: {found.reason}",
+                str(query.source),
+                f"there is no route from VIP {query.source} to the client "
+                f"{query.destination}: {found.reason}",
                 "requests arrive, and their answers go nowhere",
-                f"ip route add {journey.destination} via GATEWAY",
+                f"ip route add {query.destination} via GATEWAY",
             )
         else:
             yield warning(
-                str(journey.source),
-                f"there is no default route for answers from VIP {journey.source}: {found.reason}",
+                str(query.source),
+                f"there is no default route for answers from VIP {query.source}: {found.reason}",
                 "requests of clients in other networks arrive, and their answers go nowhere; "
                 "where all clients are near, name some with --client instead",
                 "ip route add default via GATEWAY",
@@ -53,7 +53,7 @@ def to_directors(facts: Facts) -> Iterator[Finding]:
     if facts.real_server is None:
         return
     for director in facts.real_server.directors:
-        found = facts.routes.get(Journey(director))
+        found = facts.routes.get(RouteQuery(director))
         if isinstance(found, NoRoute):
             yield warning(
                 str(director),

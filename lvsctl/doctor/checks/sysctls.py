@@ -1,11 +1,11 @@
-"""Kernel parameters, and where they come from."""
+"""Kernel parameters, and the files that set them."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from lvsctl.agent.sysctls import ARP_RULES, RP_FILTER, conf
-from lvsctl.doctor.checks.devices import loaded_needs
-from lvsctl.doctor.facts import Facts, Setting
+from lvsctl.doctor.checks.devices import loaded_requirements
+from lvsctl.doctor.facts import Facts, SysctlSetting
 from lvsctl.doctor.findings import Finding, broken, warning
 from lvsctl.doctor.sysctl_settings import set_by
 from lvsctl.host.interface import LinkConfig, LinkKey, SysctlKey
@@ -30,26 +30,26 @@ _IPVS = {
 
 @dataclass(frozen=True, slots=True)
 class Effective:
-    """A parameter as it works: the greater of ``all`` and the device's own (ip-sysctl.rst).
+    """A parameter's effective value: the greater of ``all`` and the device's (ip-sysctl.rst).
 
     Attributes:
-        value: As it works.
-        key: The one of the two from which it comes.
-        setting: The line of sysctl.d that sets that one; None where none does.
+        value: The effective value.
+        key: The parameter that it comes from, of ``all`` or of the device.
+        setting: The line in sysctl.d that sets this parameter; None if there is none.
     """
 
     value: int
     key: SysctlKey
-    setting: Setting | None
+    setting: SysctlSetting | None
 
     @property
     def source(self) -> str:
-        """Where it comes from, in words."""
+        """The parameter and the file that it comes from, in words."""
         return _source(self.key, self.setting)
 
 
 def effective(facts: Facts, link: str, parameter: str) -> Effective | None:
-    """Return how a parameter of ``net.ipv4.conf`` works on a device, None where it is not there."""
+    """Return the effective value of a parameter of ``net.ipv4.conf``, None if it is missing."""
     for_all = facts.sysctl("net", "ipv4", "conf", "all", parameter)
     own = facts.sysctl("net", "ipv4", "conf", link, parameter)
     if for_all is None or own is None:
@@ -59,7 +59,7 @@ def effective(facts: Facts, link: str, parameter: str) -> Effective | None:
     return Effective(max(for_all, own), key, set_by(key, facts.settings))
 
 
-def _source(key: SysctlKey, setting: Setting | None) -> str:
+def _source(key: SysctlKey, setting: SysctlSetting | None) -> str:
     if setting is None:
         return f"through {key}, which no file in sysctl.d sets"
     return f"through {key}, which {setting.file} sets to {setting.value}"
@@ -73,20 +73,20 @@ def _write(facts: Facts, key: SysctlKey, value: int) -> str:
 
 
 def rp_filter(facts: Facts) -> Iterator[Finding]:
-    """The reverse path filter lets through what comes out of a tunnel."""
-    told = set()
+    """The reverse path filter passes decapsulated packets."""
+    reported = set()
     tunnels = dict.fromkeys(
         link
-        for need in loaded_needs(facts)
-        if need.inner is Family.IPV4
-        for link, config in need.devices(facts.state).items()
+        for requirement in loaded_requirements(facts)
+        if requirement.inner is Family.IPV4
+        for link, config in requirement.devices(facts.state).items()
         if config.up
     )
     for link in tunnels:
         found = effective(facts, link, RP_FILTER)
-        if found is None or found.value == 0 or found.key in told:
+        if found is None or found.value == 0 or found.key in reported:
             continue
-        told.add(found.key)
+        reported.add(found.key)
         total = facts.after.values.get("TcpExt IPReversePathFilter", 0)
         yield (broken if found.value == 1 else warning)(
             str(found.key),
@@ -103,11 +103,11 @@ def rp_filter(facts: Facts) -> Iterator[Finding]:
 
 
 def _relax(facts: Facts, found: Effective, tunnels: Collection[str]) -> str:
-    """Return what relaxes tunnel devices, and leaves the others as strict as they were."""
+    """Return the command that relaxes rp_filter on tunnel devices and on no other device."""
     if found.key != conf("all", RP_FILTER):
         return _write(facts, found.key, 0)
-    # What is written to default reaches devices whose own was never written, so it comes first.
-    others = ["default", *(name for name in _asked_links(facts) if name not in tunnels)]
+    # Writing default also changes devices whose own value was never written, so it comes first.
+    others = ["default", *(name for name in _arp_links(facts) if name not in tunnels)]
     weaker = [name for name in others if (_own(facts, name) or 0) < found.value]
     values = {
         **dict.fromkeys((conf(name, RP_FILTER) for name in weaker), found.value),
@@ -122,20 +122,20 @@ def _own(facts: Facts, link: str) -> int | None:
 
 
 def arp(facts: Facts) -> Iterator[Finding]:
-    """The real server neither answers for a VIP nor announces it."""
+    """The real server neither answers ARP for a VIP nor announces it."""
     if facts.real_server is None or facts.director is not None:
         return
-    if not any(vip.version == 4 for vip in facts.real_server.task.vips):  # noqa: PLR2004
+    if not any(vip.version == 4 for vip in facts.real_server.spec.vips):  # noqa: PLR2004
         return
     for rule in ARP_RULES:
-        told = set()
-        for link in _asked_links(facts):
+        reported = set()
+        for link in _arp_links(facts):
             found = effective(facts, link, rule.parameter)
             if found is None or found.value in rule.sufficient:
                 continue
-            if found.key in told:
+            if found.key in reported:
                 continue
-            told.add(found.key)
+            reported.add(found.key)
             yield broken(
                 str(found.key),
                 f"{rule.parameter} on {link} is {found.value} {found.source}",
@@ -144,8 +144,8 @@ def arp(facts: Facts) -> Iterator[Finding]:
             )
 
 
-def _asked_links(facts: Facts) -> list[str]:
-    """Return the devices on which others may ask for an address: no loopback and no tunnels."""
+def _arp_links(facts: Facts) -> list[str]:
+    """Return the devices on which others can send ARP requests: neither loopback nor tunnels."""
     kinds = {
         key.name: config.kind
         for key, config in facts.state.items()
@@ -156,7 +156,7 @@ def _asked_links(facts: Facts) -> list[str]:
 
 
 def director_arp(facts: Facts) -> Iterator[Finding]:
-    """The director answers for its VIPs."""
+    """The director answers ARP for its VIPs."""
     if facts.director is None or facts.real_server is not None:
         return
     apart = [
@@ -166,7 +166,7 @@ def director_arp(facts: Facts) -> Iterator[Finding]:
         and key.address.version == 4  # noqa: PLR2004
         and key.link in _LOCAL_LINKS
     ]
-    for link in _asked_links(facts) if apart else ():
+    for link in _arp_links(facts) if apart else ():
         if not any(key.link == link and key.address.version == 4 for key in facts.addresses):  # noqa: PLR2004
             continue
         found = effective(facts, link, "arp_ignore")
@@ -180,7 +180,7 @@ def director_arp(facts: Facts) -> Iterator[Finding]:
 
 
 def ipvs(facts: Facts) -> Iterator[Finding]:
-    """Parameters of IPVS are as lvsctl wants them, unless a farm says otherwise."""
+    """The sysctls of IPVS have lvsctl's defaults, unless a running director manages them."""
     if facts.director is None or facts.director.daemon_runs:
         return  # the daemon compares them with the farm's settings, and reports
     for name, (wanted, why) in _IPVS.items():

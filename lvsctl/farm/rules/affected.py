@@ -1,10 +1,9 @@
-"""The part of a farm that changes bear on. Pure.
+"""Validates only the part of a farm that changes affect. Pure.
 
-The rules relate objects to each other: by the pool that a service uses, by an address that is a
-VIP, a server's, a sorry server's, an agent's or in use outside the farm, by the key of a virtual
-service, and by the sort of GRE that a host accepts. So where a farm kept to the rules, and then
-some objects changed, it still does where the rules hold for these objects together with what they
-are related to.
+Rules relate objects to each other by a service's pool, by an address (of a VIP, server, sorry
+server, agent, or in use outside the farm), by the key of a virtual service, and by the kind of GRE
+that a host accepts. So a farm that was valid before some objects changed is still valid if the
+rules hold for these objects together with those that they are related to.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -15,12 +14,13 @@ from lvsctl.farm.model import Farm, Pool, Service
 from lvsctl.farm.objects import Kind, ObjectId
 from lvsctl.farm.rules.farm import broken_rules
 from lvsctl.farm.rules.table_size import MAX_DESTINATIONS
+from lvsctl.farm.rules.tunnels import uses_gre
 from lvsctl.farm.status import Agent, Status
 from lvsctl.ipvs.table import TunnelType
 from lvsctl.net import IPAddress
 
 READ_BY_ALL = frozenset({Kind.DIRECTORS, Kind.SETTINGS})
-"""Objects of these kinds bear on every other."""
+"""Kinds of objects that the rules for all others depend on."""
 
 
 def still_valid(
@@ -32,15 +32,15 @@ def still_valid(
     taken: Mapping[IPAddress, str],
     changed_addresses: Collection[IPAddress],
 ) -> bool:
-    """Say whether a farm keeps to the rules, given that it did before objects changed.
+    """Tell whether a farm satisfies the rules, given that it did before objects changed.
 
     Args:
-        farm: The farm as it is to be.
-        status: Its agents.
-        index: Of that farm.
-        changed: The objects that differ from before.
+        farm: The changed farm.
+        status: Status of its agents.
+        index: Index of the changed farm.
+        changed: The objects that changed.
         taken: As for :func:`lvsctl.farm.rules.farm.broken_rules`.
-        changed_addresses: Addresses that are or were in ``taken`` with another meaning before.
+        changed_addresses: Addresses whose entry in ``taken`` changed.
     """
     if index.destinations > MAX_DESTINATIONS:
         return False
@@ -52,7 +52,7 @@ def still_valid(
         affected = _Affected(farm, status, index)
         for object_id in changed:
             affected.add(object_id)
-        affected.add_meanings(changed_addresses)
+        affected.add_addresses(changed_addresses)
         part = affected.farm()
         agents.extend(affected.agents())
     return next(broken_rules(part, taken, agents), None) is None
@@ -60,12 +60,15 @@ def still_valid(
 
 @dataclass
 class _Affected:
-    """Gathers what is related to changed objects.
+    """Collects the objects that are related to changed ones.
 
     Attributes:
-        whole: Names of pools of which every server is affected.
-        addresses: Of the servers that are affected in other pools, by pool.
-        names: Of such servers, by pool.
+        services: Names of affected services.
+        whole: Names of pools all of whose servers are affected.
+        addresses: Addresses of affected servers in other pools, by pool.
+        names: Names of affected servers in other pools, by pool.
+        agent_names: Names of affected agents.
+        tunnels: Whether declared tunnels are affected.
     """
 
     whole_farm: Farm
@@ -79,7 +82,7 @@ class _Affected:
     tunnels: bool = False
 
     def farm(self) -> Farm:
-        """Return the part of the farm; a pool in it has the servers that are affected."""
+        """Return the affected part of the farm; its pools have only the affected servers."""
         services = {name: self.whole_farm.services[name] for name in self.services}
         pools = self.whole | self.addresses.keys() | {each.pool for each in services.values()}
         return replace(
@@ -94,7 +97,7 @@ class _Affected:
         )
 
     def agents(self) -> Collection[Agent]:
-        """Return the agents that are affected."""
+        """Return the affected agents."""
         return [self.status.agents[name] for name in self.agent_names]
 
     def _part_of(self, pool: Pool) -> Pool:
@@ -105,7 +108,7 @@ class _Affected:
         return Pool(pool.name, pool.tunnel, tuple(servers))
 
     def add(self, object_id: ObjectId) -> None:
-        """Add a changed object, and what it is related to."""
+        """Add a changed object and those related to it."""
         name = object_id.name
         match object_id.kind:
             case Kind.SERVICE if service := self.whole_farm.services.get(name):
@@ -126,7 +129,7 @@ class _Affected:
         self.whole.add(service.pool)
         for key in keys_of(service):
             self.services.update(self.index.keys.get(key, ()))
-        self.add_meanings([service.vip])
+        self.add_addresses([service.vip])
         if service.sorry_server:
             self._add_vips([service.sorry_server])
 
@@ -136,7 +139,7 @@ class _Affected:
         self.agent_names.update(agent.name for agent in agents)
         declared = [server.address for server in pool.real_servers]
         self._add_vips(declared)
-        if _takes_gre(pool):
+        if uses_gre(pool):
             self._add_gre_hosts([*declared, *(agent.address for agent in agents)])
 
     def _add_agent(self, agent: Agent) -> None:
@@ -147,11 +150,11 @@ class _Affected:
             self.addresses.setdefault(pool.name, set()).add(agent.address)
             self.names.setdefault(pool.name, set()).add(agent.name)
         gre = any(ready.tunnel.type is TunnelType.GRE for ready in agent.ready)
-        if gre or any(map(_takes_gre, pools)):
+        if gre or any(map(uses_gre, pools)):
             self._add_gre_hosts([agent.address])
 
-    def add_meanings(self, addresses: Iterable[IPAddress]) -> None:
-        """Add all that has one of some addresses."""
+    def add_addresses(self, addresses: Iterable[IPAddress]) -> None:
+        """Add every object that has one of these addresses."""
         for address in addresses:
             self._add_vips([address])
             self.services.update(self.index.sorry_servers.get(address, ()))
@@ -167,15 +170,10 @@ class _Affected:
             self.addresses.setdefault(name, set()).add(address)
 
     def _add_gre_hosts(self, addresses: Iterable[IPAddress]) -> None:
-        """Add whatever says what the hosts at some addresses accept."""
+        """Add the objects that determine which GRE the hosts at these addresses accept."""
         for address in addresses:
             self._add_servers(address)
             for name in self.index.agents.get(address, ()):
                 self.agent_names.add(name)
                 for pool in self.status.agents[name].pools:
                     self.addresses.setdefault(pool, set()).add(address)
-
-
-def _takes_gre(pool: Pool) -> bool:
-    tunnels = (pool.tunnel, *(server.tunnel for server in pool.real_servers if server.tunnel))
-    return any(tunnel.type is TunnelType.GRE for tunnel in tunnels)

@@ -34,7 +34,7 @@ def moved_marks(before: Farm, index: Index, changed: Iterable[Service]) -> Itera
 
     Args:
         before: The current farm.
-        index: Of the current farm.
+        index: Index of the current farm.
         changed: New values of services.
     """
     for service in changed:

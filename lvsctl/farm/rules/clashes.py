@@ -5,29 +5,29 @@ from collections.abc import Collection, Iterator, Mapping
 from lvsctl.errors import Problem
 from lvsctl.farm.tunnels import End, IPNetwork, Tunnel, overlap
 
-_Mark = tuple[object, ...]
+_Label = tuple[object, ...]
 
 
 def clashes(tunnels: Mapping[str, Tunnel]) -> Iterator[tuple[str, Problem]]:
     """Yield conflicts of each tunnel with earlier ones, with its name.
 
-    Only tunnels that share a mark are compared: comparing all pairs takes minutes for ten
+    Only tunnels that share a label are compared: comparing all pairs takes minutes for ten
     thousand tunnels.
     """
     lengths = {network.prefixlen for tunnel in tunnels.values() for network in _networks(tunnel)}
-    marked: dict[_Mark, list[int]] = {}
+    labelled: dict[_Label, list[int]] = {}
     seen: list[Tunnel] = []
     for tunnel in tunnels.values():
         shared = _identities(tunnel) | _containing(tunnel, lengths) | _contained(tunnel)
-        for position in sorted({each for mark in shared for each in marked.get(mark, ())}):
+        for position in sorted({each for label in shared for each in labelled.get(label, ())}):
             for problem in _clashes(tunnel, seen[position]):
                 yield tunnel.name, problem
-        for mark in _identities(tunnel) | _as_container(tunnel) | _as_content(tunnel, lengths):
-            marked.setdefault(mark, []).append(len(seen))
+        for label in _identities(tunnel) | _as_container(tunnel) | _as_content(tunnel, lengths):
+            labelled.setdefault(label, []).append(len(seen))
         seen.append(tunnel)
 
 
-def _identities(tunnel: Tunnel) -> set[_Mark]:
+def _identities(tunnel: Tunnel) -> set[_Label]:
     """Return what must be unique to a tunnel: its end points and its devices."""
     return {_endpoints(tunnel), *((end.agent, _name(tunnel, end)) for end in tunnel.ends)}
 
@@ -36,34 +36,34 @@ def _networks(tunnel: Tunnel) -> Iterator[IPNetwork]:
     return (address.network for end in tunnel.ends for address in end.addresses)
 
 
-# Two networks overlap if one contains the other. Each network is therefore marked as a container,
-# and as content of every possible container of a prefix length in use; look-ups are the reverse.
+# Two networks overlap if one contains the other. So each network is labelled as a container, and
+# as content of every possible container of a prefix length in use; look-ups are the reverse.
 
 
-def _as_container(tunnel: Tunnel) -> set[_Mark]:
+def _as_container(tunnel: Tunnel) -> set[_Label]:
     return {("container", *_prefix(network, network.prefixlen)) for network in _networks(tunnel)}
 
 
-def _as_content(tunnel: Tunnel, lengths: Collection[int]) -> set[_Mark]:
+def _as_content(tunnel: Tunnel, lengths: Collection[int]) -> set[_Label]:
     return {("content", *prefix) for prefix in _prefixes(tunnel, lengths)}
 
 
-def _containing(tunnel: Tunnel, lengths: Collection[int]) -> set[_Mark]:
+def _containing(tunnel: Tunnel, lengths: Collection[int]) -> set[_Label]:
     return {("container", *prefix) for prefix in _prefixes(tunnel, lengths)}
 
 
-def _contained(tunnel: Tunnel) -> set[_Mark]:
+def _contained(tunnel: Tunnel) -> set[_Label]:
     return {("content", *_prefix(network, network.prefixlen)) for network in _networks(tunnel)}
 
 
-def _prefixes(tunnel: Tunnel, lengths: Collection[int]) -> Iterator[_Mark]:
+def _prefixes(tunnel: Tunnel, lengths: Collection[int]) -> Iterator[_Label]:
     for network in _networks(tunnel):
         for length in lengths:
             if length <= network.prefixlen:
                 yield _prefix(network, length)
 
 
-def _prefix(network: IPNetwork, length: int) -> _Mark:
+def _prefix(network: IPNetwork, length: int) -> _Label:
     """Return the supernet of this length."""
     return network.version, length, int(network.network_address) >> (network.max_prefixlen - length)
 
@@ -100,5 +100,5 @@ def _name(tunnel: Tunnel, end: End) -> str:
     return end.link or tunnel.name
 
 
-def _endpoints(tunnel: Tunnel) -> _Mark:
+def _endpoints(tunnel: Tunnel) -> _Label:
     return tunnel.mode, frozenset(end.underlay for end in tunnel.ends), tunnel.key

@@ -5,8 +5,7 @@ A problem's pointer is relative to that object, so that the same rule serves a w
 and a single object.
 """
 
-import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 
 from lvsctl.errors import Problem
@@ -14,7 +13,14 @@ from lvsctl.farm.compile import service_keys
 from lvsctl.farm.model import Farm, Pool, RealServer, Service, Settings
 from lvsctl.farm.objects import Kind, ObjectId
 from lvsctl.farm.rules.clashes import clashes
+from lvsctl.farm.rules.fields import (
+    MAX_WEIGHT,
+    name_problems,
+    range_problems,
+    unicast_problems,
+)
 from lvsctl.farm.rules.health import broken_health_rules
+from lvsctl.farm.rules.real_servers import pool_problems
 from lvsctl.farm.rules.table_size import table_too_large
 from lvsctl.farm.rules.tunnels import broken_tunnel_rules
 from lvsctl.farm.status import AdministrativeState, Agent, AtDeadline, Deadline, Override
@@ -22,14 +28,7 @@ from lvsctl.farm.tunnels import tunnel_problems
 from lvsctl.ipvs.table import FwmarkKey, Persistence, ServiceKey
 from lvsctl.messages.model import Membership
 from lvsctl.net import IPAddress, IpProtocol, family_of
-from lvsctl.unicast import why_not_unicast
 
-NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
-_NAME = re.compile(NAME_PATTERN)
-NAME_ALLOWED = "1 to 63 letters, digits, '.', '_', '-', with a letter or digit at both ends"
-
-MAX_WEIGHT = 65535
-MAX_THRESHOLD = 0xFFFFFFFF
 MAX_MARK = 0xFFFFFFFF
 MAX_PORT = 65535
 MIN_PROBE_PORT = 1024
@@ -79,9 +78,9 @@ def broken_rules(
     """Yield everything that is wrong with a farm.
 
     Args:
-        farm: The farm as it is to be.
-        taken: Addresses of this director and its gateways, with what they are ("the gateway on
-            eth0"): no VIP and no real server may be one of them.
+        farm: The farm.
+        taken: Addresses of this director and its gateways, each with a description ("the gateway
+            on eth0"); no VIP and no real server may use them.
         agents: Agents that have joined.
     """
     for service in farm.services.values():
@@ -90,7 +89,7 @@ def broken_rules(
     yield from _sorry_servers(farm)
     yield from table_too_large(farm)
     for pool in farm.pools.values():
-        for problem in _pool(pool):
+        for problem in pool_problems(pool):
             yield ObjectId(Kind.POOL, pool.name), problem
     for problem in _directors(farm):
         yield ObjectId(Kind.DIRECTORS), problem
@@ -100,7 +99,7 @@ def broken_rules(
     for agent in agents:
         for problem in _agent(agent):
             yield ObjectId(Kind.AGENT, agent.name), problem
-    yield from _agents_are_no_other_servers(agents, farm)
+    yield from _agents_match_declared_servers(agents, farm)
     yield from broken_tunnel_rules(farm, agents)
     yield from broken_health_rules(farm)
     yield from _keys_are_unique(farm)
@@ -109,15 +108,15 @@ def broken_rules(
 
 def _tunnels(farm: Farm) -> Iterator[BrokenRule]:
     for tunnel in farm.tunnels.values():
-        for problem in (*_name(tunnel.name), *tunnel_problems(tunnel)):
+        for problem in (*name_problems(tunnel.name), *tunnel_problems(tunnel)):
             yield ObjectId(Kind.TUNNEL, tunnel.name), problem
     for name, problem in clashes(farm.tunnels):
         yield ObjectId(Kind.TUNNEL, name), problem
 
 
 def _service(service: Service, farm: Farm) -> Iterator[Problem]:
-    yield from _name(service.name)
-    yield from _unicast("/vip", service.vip)
+    yield from name_problems(service.name)
+    yield from unicast_problems("/vip", service.vip)
     yield from _selector(service, farm.settings)
     yield from _scheduler(service)
     if service.persistence:
@@ -125,7 +124,7 @@ def _service(service: Service, farm: Farm) -> Iterator[Problem]:
     if service.pool not in farm.pools:
         yield Problem("/pool", f"there is no pool {service.pool!r}", _known(farm.pools))
     elif service.sorry_server:
-        yield from _unicast("/sorry_server", service.sorry_server)
+        yield from unicast_problems("/sorry_server", service.sorry_server)
 
 
 def _known(pools: Collection[str]) -> str:
@@ -136,7 +135,7 @@ def _known(pools: Collection[str]) -> str:
 
 
 def _sorry_servers(farm: Farm) -> Iterator[BrokenRule]:
-    """Yield sorry servers that are in the pool itself."""
+    """Yield sorry servers that are members of their service's pool."""
     by_pool: dict[str, list[tuple[str, IPAddress]]] = {}
     for service in farm.services.values():
         if service.sorry_server and service.pool in farm.pools:
@@ -150,19 +149,6 @@ def _sorry_servers(farm: Farm) -> Iterator[BrokenRule]:
                 yield ObjectId(Kind.SERVICE, name), problem
 
 
-def _name(name: str) -> Sequence[Problem]:
-    if _NAME.fullmatch(name):
-        return ()
-    return (Problem("/name", f"{name!r} is not a name", NAME_ALLOWED),)
-
-
-def _unicast(pointer: str, address: IPAddress) -> Sequence[Problem]:
-    nature = why_not_unicast(address)
-    if not nature:
-        return ()
-    return (Problem(pointer, f"{address} is {nature}", "an address that hosts can route to"),)
-
-
 def _selector(service: Service, settings: Settings) -> Iterator[Problem]:
     if service.fwmark is None:
         if not service.ports:
@@ -170,13 +156,13 @@ def _selector(service: Service, settings: Settings) -> Iterator[Problem]:
         if service.protocol is None:
             yield Problem("/protocol", "a service with ports needs a protocol", "tcp, udp, sctp")
         for index, port in enumerate(service.ports):
-            yield from _within(f"/ports/{index}", port, 1, MAX_PORT)
+            yield from range_problems(f"/ports/{index}", port, 1, MAX_PORT)
         return
     if service.ports:
         yield Problem("/ports", "a service has ports or a fwmark, not both", "leave one out")
     if service.protocol is not None:
         yield Problem("/protocol", "a fwmark covers every protocol", "leave it out")
-    yield from _within("/fwmark", service.fwmark, 1, MAX_MARK)
+    yield from range_problems("/fwmark", service.fwmark, 1, MAX_MARK)
     if service.fwmark in settings.probe_marks:
         yield Problem(
             "/fwmark",
@@ -205,53 +191,16 @@ def _persistence(persistence: Persistence, bits: int) -> Iterator[Problem]:
     timeout_s = persistence.timeout_s
     if not 1 <= timeout_s <= MAX_TIMEOUT_S:
         yield Problem("/persistence/timeout", f"{timeout_s} s is out of range", "1s to 31d")
-    yield from _within("/persistence/netmask", persistence.prefix_length, 1, bits)
-
-
-def _pool(pool: Pool) -> Iterator[Problem]:
-    yield from _name(pool.name)
-    names: set[str] = set()
-    by_address: dict[IPAddress, str] = {}
-    for index, server in enumerate(pool.real_servers):
-        for problem in _real_server(server):
-            yield problem.below(f"/real_servers/{index}")
-        if server.name in names:
-            yield Problem(
-                f"/real_servers/{index}/name",
-                f"the pool has another real server {server.name!r}",
-                "each name once in a pool",
-            )
-        if server.address in by_address:
-            yield Problem(
-                f"/real_servers/{index}/address",
-                f"{server.address} is also the address of {by_address[server.address]}",
-                "each address once in a pool",
-            )
-        names.add(server.name)
-        by_address.setdefault(server.address, server.name)
-
-
-def _real_server(server: RealServer) -> Iterator[Problem]:
-    yield from _name(server.name)
-    yield from _unicast("/address", server.address)
-    yield from _within("/weight", server.weight, 0, MAX_WEIGHT)
-    yield from _within("/upper_threshold", server.upper_threshold, 0, MAX_THRESHOLD)
-    yield from _within("/lower_threshold", server.lower_threshold, 0, MAX_THRESHOLD)
-    if server.lower_threshold > server.upper_threshold:
-        yield Problem(
-            "/lower_threshold",
-            f"{server.lower_threshold} is above upper_threshold {server.upper_threshold}",
-            f"0 to {server.upper_threshold}",
-        )
+    yield from range_problems("/persistence/netmask", persistence.prefix_length, 1, bits)
 
 
 def _agent(agent: Agent) -> Iterator[Problem]:
-    yield from _name(agent.name)
-    yield from _unicast("/address", agent.address)
-    yield from _within("/weight", agent.weight, 0, MAX_WEIGHT)
+    yield from name_problems(agent.name)
+    yield from unicast_problems("/address", agent.address)
+    yield from range_problems("/weight", agent.weight, 0, MAX_WEIGHT)
 
 
-def _agents_are_no_other_servers(agents: Collection[Agent], farm: Farm) -> Iterator[BrokenRule]:
+def _agents_match_declared_servers(agents: Collection[Agent], farm: Farm) -> Iterator[BrokenRule]:
     by_pool: dict[str, dict[str, Agent]] = {}
     for agent in agents:
         if agent.membership is not Membership.LEFT:
@@ -270,7 +219,7 @@ def _agents_are_no_other_servers(agents: Collection[Agent], farm: Farm) -> Itera
 def broken_override_rules(override: Override) -> Iterator[Problem]:
     """Yield everything that is wrong with run-time settings of a server."""
     if override.weight is not None:
-        yield from _within("/weight", override.weight, 0, MAX_WEIGHT)
+        yield from range_problems("/weight", override.weight, 0, MAX_WEIGHT)
     if override.deadline:
         yield from _deadline(override, override.deadline)
 
@@ -293,10 +242,10 @@ def _deadline(override: Override, deadline: Deadline) -> Iterator[Problem]:
 def _directors(farm: Farm) -> Iterator[Problem]:
     owners: dict[IPAddress, str] = {}
     for index, director in enumerate(farm.directors.values()):
-        yield from (problem.below(f"/{index}") for problem in _name(director.name))
+        yield from (problem.below(f"/{index}") for problem in name_problems(director.name))
         for position, address in enumerate(director.addresses):
             pointer = f"/{index}/addresses/{position}"
-            yield from _unicast(pointer, address)
+            yield from unicast_problems(pointer, address)
             if address in owners:
                 detail = f"{address} is already an address of director {owners[address]}"
                 yield Problem(pointer, detail, "each address once")
@@ -320,19 +269,13 @@ def _settings(settings: Settings) -> Iterator[Problem]:
                 ", ".join(SYSCTL_RANGES),
             )
         else:
-            yield from _within(f"/sysctls/{name}", value, *SYSCTL_RANGES[name])
+            yield from range_problems(f"/sysctls/{name}", value, *SYSCTL_RANGES[name])
     marks = settings.probe_marks
-    yield from _within("/probe_marks", marks.first, 1, MAX_MARK)
-    yield from _within("/probe_marks", marks.last, marks.first, MAX_MARK)
+    yield from range_problems("/probe_marks", marks.first, 1, MAX_MARK)
+    yield from range_problems("/probe_marks", marks.last, marks.first, MAX_MARK)
     ports = settings.probe_ports
-    yield from _within("/probe_ports", ports.first, MIN_PROBE_PORT, MAX_PORT)
-    yield from _within("/probe_ports", ports.last, ports.first, MAX_PORT)
-
-
-def _within(pointer: str, value: int, low: int, high: int) -> Sequence[Problem]:
-    if low <= value <= high:
-        return ()
-    return (Problem(pointer, f"{value} is out of range", f"{low} to {high}"),)
+    yield from range_problems("/probe_ports", ports.first, MIN_PROBE_PORT, MAX_PORT)
+    yield from range_problems("/probe_ports", ports.last, ports.first, MAX_PORT)
 
 
 def _keys_are_unique(farm: Farm) -> Iterator[BrokenRule]:
@@ -364,13 +307,13 @@ def _addresses_have_one_meaning(
     vips = {service.vip for service in farm.services.values()}
     for pool, index, server in _servers_at(vips.union(directors), farm):
         servers[server.address] = f"real server {pool.name}/{server.name}"
-        for problem in _is_no_director(server.address, directors):
+        for problem in _is_not_director(server.address, directors):
             yield ObjectId(Kind.POOL, pool.name), problem.below(f"/real_servers/{index}/address")
     for agent in agents:
-        for problem in _is_no_director(agent.address, directors):
+        for problem in _is_not_director(agent.address, directors):
             yield ObjectId(Kind.AGENT, agent.name), problem.below("/address")
     for name, address in sorry_servers.items():
-        for problem in _is_no_director(address, directors):
+        for problem in _is_not_director(address, directors):
             yield ObjectId(Kind.SERVICE, name), problem.below("/sorry_server")
     for service in farm.services.values():
         what = directors.get(service.vip) or servers.get(service.vip)
@@ -384,13 +327,14 @@ def _servers_at(
     addresses: Collection[IPAddress], farm: Farm
 ) -> Iterator[tuple[Pool, int, RealServer]]:
     """Yield the declared servers at some addresses, with their pools and positions."""
+    numbers = {*map(int, addresses)}  # looked up in a third of the time
     for pool in farm.pools.values():
         for index, server in enumerate(pool.real_servers):
-            if server.address in addresses:
+            if int(server.address) in numbers and server.address in addresses:
                 yield pool, index, server
 
 
-def _is_no_director(address: IPAddress, directors: Mapping[IPAddress, str]) -> Iterator[Problem]:
+def _is_not_director(address: IPAddress, directors: Mapping[IPAddress, str]) -> Iterator[Problem]:
     if address in directors:
         detail = f"{address} is the address of {directors[address]}"
         yield Problem("", detail, "the real server's own address")

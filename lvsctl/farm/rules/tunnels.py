@@ -1,15 +1,15 @@
 """Rules for the tunnels of pools and their servers.
 
-Every type carries both families over both, so no combination of VIP and real server is refused
-because of its families; one that the kernel does not support belongs in :func:`_carried`. GUE
-remote checksum offload is not offered: it slows uploads down seventyfold.
+Every type carries IPv4 and IPv6 over IPv4 and IPv6, so no combination of VIP and real server is
+refused; one that the kernel does not support would be refused in :func:`_carried`. GUE remote
+checksum offload is not offered: it slows uploads down seventyfold.
 """
 
 from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 
 from lvsctl.errors import Problem
-from lvsctl.farm.model import GUE_PORT, Farm, Pool, PoolTunnel
+from lvsctl.farm.model import GUE_PORT, Farm, Pool, PoolTunnel, RealServer
 from lvsctl.farm.objects import Kind, ObjectId
 from lvsctl.farm.status import Agent
 from lvsctl.ipvs.table import Encapsulation, TunnelType
@@ -42,8 +42,8 @@ def broken_tunnel_rules(
         for pointer, tunnel, outer in _tunnels(pool, guests):
             for problem in (*_by_itself(tunnel), *_carried(tunnel, {**outer, **inner})):
                 yield ObjectId(Kind.POOL, pool.name), problem.below(pointer)
-    yield from _one_sort_of_gre(farm, joined)
-    yield from _ports_of_gue_are_free(farm)
+    yield from _one_kind_of_gre(farm, joined)
+    yield from _gue_ports_are_free(farm)
 
 
 def _vip_families(farm: Farm) -> Mapping[str, FamilyOwners]:
@@ -59,16 +59,17 @@ def _tunnels(
     pool: Pool, agents: Collection[Agent]
 ) -> Iterator[tuple[str, PoolTunnel, FamilyOwners]]:
     """Yield the tunnels of a pool, each with its pointer and the families of its outer headers."""
-    outer: dict[Family, str] = {}
+    first: dict[int, RealServer] = {}
     own = set()
     for index, server in enumerate(pool.real_servers):
-        family = family_of(server.address)
         if server.tunnel is not None:
             own.add(server.address)
             whose = f"real server {server.name}"
+            family = family_of(server.address)
             yield f"/real_servers/{index}/tunnel", server.tunnel, {family: whose}
-        elif family not in outer:
-            outer[family] = f"real server {server.name}"
+        elif server.address.version not in first:
+            first[server.address.version] = server
+    outer = {family_of(each.address): f"real server {each.name}" for each in first.values()}
     for agent in agents:
         if agent.address not in own:
             outer.setdefault(family_of(agent.address), f"agent {agent.name}")
@@ -97,7 +98,7 @@ def _carried(tunnel: PoolTunnel, families: FamilyOwners) -> Iterator[Problem]:
             yield Problem("/mtu", detail, f"{LEAST_MTU[family]} to {MAX_MTU}")
 
 
-def _one_sort_of_gre(
+def _one_kind_of_gre(
     farm: Farm, joined: Mapping[str, Collection[Agent]]
 ) -> Iterator[tuple[ObjectId, Problem]]:
     """Yield hosts that would have to accept gre with and without checksum.
@@ -111,7 +112,7 @@ def _one_sort_of_gre(
         for ready in agent.ready:
             if ready.tunnel.type is TunnelType.GRE:
                 accepted[agent.address] = (ready.tunnel, f"agent {agent.name} takes {ready.tunnel}")
-    for pool in farm.pools.values():
+    for pool in filter(uses_gre, farm.pools.values()):
         refused: set[str] = set()
         for pointer, tunnel, address in _tunnels_by_address(pool, joined.get(pool.name, ())):
             if tunnel.type is not TunnelType.GRE or pointer in refused:
@@ -127,6 +128,14 @@ def _one_sort_of_gre(
                     ObjectId(Kind.POOL, pool.name),
                     Problem(f"{pointer}/checksum", detail, allowed),
                 )
+
+
+def uses_gre(pool: Pool) -> bool:
+    """Tell whether any server of a pool is reached over gre."""
+    return pool.tunnel.type is TunnelType.GRE or any(
+        server.tunnel is not None and server.tunnel.type is TunnelType.GRE
+        for server in pool.real_servers
+    )
 
 
 def _tunnels_by_address(
@@ -145,7 +154,7 @@ def _tunnels_by_address(
             yield "/tunnel", pool.tunnel, agent.address
 
 
-def _ports_of_gue_are_free(farm: Farm) -> Iterator[tuple[ObjectId, Problem]]:
+def _gue_ports_are_free(farm: Farm) -> Iterator[tuple[ObjectId, Problem]]:
     """Yield UDP services whose packets a real server would decapsulate as gue."""
     for service in farm.services.values():
         pool = farm.pools.get(service.pool)

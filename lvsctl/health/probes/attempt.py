@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from lvsctl.errors import LvsctlError
 from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
 from lvsctl.health.target import Target
+from lvsctl.reasons import probes as reasons
 
 BEHIND_S = 0.1
 """A timeout that fires this late does not count: the answer may be unread in the socket."""
@@ -76,15 +77,13 @@ async def outcome_of(
         async with limit:
             await ask(attempt)
     except WrongAnswer as error:
-        return Failed(str(error), attempt.took_s, silent=isinstance(error, Unreached))
+        return Failed(error.reason, attempt.took_s, silent=isinstance(error, Unreached))
     except OwnFault as error:
-        return Inconclusive(str(error))
+        return Inconclusive(error.reason)
     except TimeoutError:
         took_s = attempt.took_s
         if took_s > timeout_s + BEHIND_S:
-            return Inconclusive(
-                f"this host was busy: a probe of {timeout_s:g} s took {took_s:.2f} s"
-            )
-        reason = f"{attempt.where}: timed out after {timeout_s:g} s, waiting for {attempt.awaits}"
+            return Inconclusive(reasons.BUSY(timeout_s=timeout_s, took_s=round(took_s, 2)))
+        reason = reasons.TIMED_OUT(attempt.where, timeout_s=timeout_s, awaited=attempt.awaits)
         return Failed(reason, took_s, silent=not attempt.heard)
     return Passed(attempt.took_s)

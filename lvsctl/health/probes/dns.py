@@ -15,6 +15,7 @@ from lvsctl.health.outcome import Outcome
 from lvsctl.health.probes.attempt import Attempt, WrongAnswer, outcome_of
 from lvsctl.health.probes.sockets import exchange
 from lvsctl.health.target import Target
+from lvsctl.reasons import probes as reasons
 
 _ID = slice(0, 2)  # of a message (RFC 1035, 4.1.1)
 
@@ -53,22 +54,25 @@ def judge(request: DnsRequest, query: bytes, answer: bytes, where: str) -> None:
         message = dns.message.from_wire(answer)
         answers_it = dns.message.from_wire(query).is_response(message)
     except dns.exception.DNSException as error:
-        raise WrongAnswer(f"{where} does not speak DNS: {error}") from error
+        raise WrongAnswer(reasons.NOT_DNS(where, error=error)) from error
     if not answers_it:
-        raise WrongAnswer(f"{where} answered a query other than that for {request.name}")
+        raise WrongAnswer(reasons.OTHER_QUERY(where, name=request.name))
     if message.rcode() != dns.rcode.NOERROR:
         code = dns.rcode.to_text(message.rcode())
-        raise WrongAnswer(f"{where} answered {code} for {request.name}")
+        raise WrongAnswer(reasons.DNS_ERROR(where, error=code, name=request.name))
     wanted = dns.rdatatype.RdataType(request.type)
     found = {
         data.to_text() for records in message.answer if records.rdtype == wanted for data in records
     }
     if not found:
-        cut = " (its answer is truncated)" if message.flags & dns.flags.TC else ""
-        raise WrongAnswer(f"{where} has no {wanted.name} record for {request.name}{cut}")
+        truncated = "truncated" if message.flags & dns.flags.TC else ""
+        raise WrongAnswer(
+            reasons.NO_RECORD(where, type=wanted.name, name=request.name, truncated=truncated)
+        )
     missing = sorted({str(address) for address in request.addresses} - found)
     if missing:
-        has = ", ".join(sorted(found))
         raise WrongAnswer(
-            f"{where}: {', '.join(missing)} is not in {request.name} {wanted.name}: {has}"
+            reasons.RECORD_MISSING(
+                where, missing=missing, name=request.name, type=wanted.name, found=sorted(found)
+            )
         )

@@ -8,6 +8,7 @@ from lvsctl.health.probes.attempt import Attempt, OwnFault, WrongAnswer, outcome
 from lvsctl.health.programs.client import NoService, Programs
 from lvsctl.health.programs.messages import Order, Refused
 from lvsctl.health.target import Target
+from lvsctl.reasons import probes as reasons
 
 
 async def probe(
@@ -27,19 +28,17 @@ async def probe(
     async def ask(attempt: Attempt) -> None:
         name = request.program
         if programs is None:
-            raise OwnFault(
-                f"{name} cannot be run: start the director with --exec-socket or --exec-dir"
-            )
+            raise OwnFault(reasons.PROGRAMS_OFF(name))
         attempt.awaits = f"{name} to end"
         try:
             answer = await programs.run(_order(request, target, timeout_s))
         except NoService as error:
-            raise OwnFault(str(error)) from error
+            raise OwnFault(reasons.PROGRAM_NOT_RUN(name, error=error)) from error
         if isinstance(answer, Refused):
-            raise OwnFault(answer.refusal)
+            raise OwnFault(reasons.PROGRAM_NOT_RUN(name, error=answer.refusal))
         if answer.status != 0:
-            said = answer.output
-            raise WrongAnswer(f"{name}: {_how(answer.status)}{said and ', '}{said}")
+            status = _how(answer.status)
+            raise WrongAnswer(reasons.PROGRAM_FAILED(name, status=status, output=answer.output))
 
     return await outcome_of(ask, target, timeout_s)
 

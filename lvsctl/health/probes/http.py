@@ -13,6 +13,7 @@ from lvsctl.health.probes.attempt import Attempt, OwnFault, WrongAnswer, outcome
 from lvsctl.health.probes.sockets import Connection, connected
 from lvsctl.health.probes.tls import TlsConnection, shake_hands
 from lvsctl.health.target import Target
+from lvsctl.reasons import probes as reasons
 
 _DEFAULTS = (("User-Agent", "lvsctl"), ("Accept", "*/*"), ("Accept-Encoding", "identity"))
 _WITH_CONTENT = frozenset({"POST", "PUT", "PATCH"})  # theirs may be empty, but must say so
@@ -118,24 +119,22 @@ async def _judge(
     answer = _Answer()
     while answer.status is None:
         if not await _more(answer, connection, attempt):
-            raise WrongAnswer(
-                f"{attempt.where} closed the connection after {answer.received} bytes of its answer"
-            )
+            raise WrongAnswer(reasons.CLOSED_EARLY(attempt.where, received=answer.received))
     if not any(answer.status in allowed for allowed in request.statuses):
-        allowed = ", ".join(map(str, request.statuses))
-        raise WrongAnswer(f"{attempt.where} answered {answer.status} (allowed: {allowed})")
+        allowed = [*map(str, request.statuses)]
+        raise WrongAnswer(reasons.HTTP_STATUS(attempt.where, status=answer.status, allowed=allowed))
     if request.body is None:
         return
     while not answer.is_complete:
         if not await _more(answer, connection, attempt):
             if not answer.ends_with_connection:
-                cut = f"{attempt.where} closed the connection in the middle of the body"
-                raise WrongAnswer(cut)
+                raise WrongAnswer(reasons.BODY_CUT(attempt.where))
             break
     attempt.stop_the_clock()  # how long the search takes says nothing about the server
     if not await _is_in(request.body, bytes(answer.body), attempt):
         size = len(answer.body)
-        raise WrongAnswer(f"{attempt.where}: {request.body!r} not found in the body ({size} bytes)")
+        pattern = repr(request.body)
+        raise WrongAnswer(reasons.BODY_MISMATCH(attempt.where, pattern=pattern, size=size))
 
 
 async def _is_in(pattern: str, body: bytes, attempt: Attempt) -> bool:
@@ -144,11 +143,9 @@ async def _is_in(pattern: str, body: bytes, attempt: Attempt) -> bool:
         if sought.work(body) <= _WORK_ON_THE_LOOP:
             return sought.is_in(body)
     except BadPattern as error:
-        raise OwnFault(
-            f"invalid body pattern {pattern!r}: {error}; change it in the pool's health check"
-        ) from error
+        raise OwnFault(reasons.BAD_PATTERN(pattern=repr(pattern), error=error)) from error
     except TooMuchWork as error:
-        raise OwnFault(f"the body of {attempt.where} cannot be searched: {error}") from error
+        raise OwnFault(reasons.BODY_NOT_SEARCHABLE(attempt.where, error=error)) from error
     return await asyncio.to_thread(sought.is_in, body)
 
 
@@ -159,7 +156,7 @@ async def _more(answer: _Answer, connection: Connection | TlsConnection, attempt
         try:
             answer.feed(data)
         except httptools.HttpParserError as error:
-            garbled = f"{attempt.where} does not speak HTTP: {data[:_SHOWN]!r}"
-            raise WrongAnswer(garbled) from error
+            shown = repr(data[:_SHOWN])
+            raise WrongAnswer(reasons.NOT_HTTP(attempt.where, answer=shown)) from error
         attempt.awaits = f"the rest of its answer, {answer.received} bytes so far"
     return bool(data)

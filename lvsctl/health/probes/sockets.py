@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Iterator
 from lvsctl.health.probes.attempt import Attempt, OwnFault, Unreached, WrongAnswer
 from lvsctl.health.target import Target
 from lvsctl.net import Family, family_of
+from lvsctl.reasons import probes as reasons
+from lvsctl.reasons.reason import ReasonKind
 
 LARGEST_ANSWER = 1 << 20
 """Bytes; a longer answer fails the probe."""
@@ -47,9 +49,7 @@ class Connection:
             data = await self._loop.sock_recv(self._socket, _CHUNK)
         self.received += len(data)
         if self.received > LARGEST_ANSWER:
-            raise WrongAnswer(
-                f"{self._attempt.where}: the answer is larger than {LARGEST_ANSWER} bytes"
-            )
+            raise WrongAnswer(reasons.TOO_LARGE(self._attempt.where, limit=LARGEST_ANSWER))
         return data
 
 
@@ -84,12 +84,12 @@ class Exchange:
         Raises:
             OwnFault: A local error, such as a firewall rule or a full queue.
         """
-        with _own(f"cannot send a datagram to {self._attempt.where}"):
+        with _own(reasons.CANNOT_SEND, self._attempt.where):
             self._socket.send(datagram)
 
     async def receive(self) -> bytes:
         """Return the next datagram."""
-        with _judged(self._attempt, "refused the datagram"):
+        with _judged(self._attempt, reasons.DATAGRAM_REFUSED):
             datagram = await self._loop.sock_recv(self._socket, _DATAGRAM)
         self._attempt.heard = True
         return datagram
@@ -103,7 +103,7 @@ def exchange(attempt: Attempt) -> Iterator[Exchange]:
         OwnFault: A local error.
     """
     with _opened(attempt.target, socket.SOCK_DGRAM) as opened:
-        with _own(f"cannot probe {attempt.where}"):
+        with _own(reasons.CANNOT_PROBE, attempt.where):
             opened.connect((str(attempt.target.address), attempt.target.port))
         yield Exchange(opened, attempt)
 
@@ -111,16 +111,17 @@ def exchange(attempt: Attempt) -> Iterator[Exchange]:
 @contextlib.contextmanager
 def _opened(target: Target, kind: socket.SocketKind) -> Iterator[socket.socket]:
     family = family_of(target.address)
-    with _own("cannot open a socket for a probe"):
+    with _own(reasons.NO_SOCKET):
         opened = socket.socket(
             socket.AF_INET if family is Family.IPV4 else socket.AF_INET6,
             kind | socket.SOCK_NONBLOCK,
         )
     with opened:
-        with _own(f"cannot set mark {target.mark} on a probe's socket"):
+        with _own(reasons.NO_MARK_ON_SOCKET, mark=target.mark):
             if target.mark is not None:
                 opened.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, target.mark)
-        with _own(f"cannot bind a probe to {target.source} port {target.source_port or 'any'}"):
+        port = target.source_port or "any"
+        with _own(reasons.CANNOT_BIND, source=target.source, port=port):
             _bind(opened, target)
         yield opened
 
@@ -140,35 +141,35 @@ def _bind(opened: socket.socket, target: Target) -> None:
 async def _connect(opened: socket.socket, attempt: Attempt) -> None:
     address = (str(attempt.target.address), attempt.target.port)
     # An error from connect(2) itself comes before any packet could be answered: it is local.
-    with _own(f"cannot probe {attempt.where}"), contextlib.suppress(BlockingIOError):
+    with _own(reasons.CANNOT_PROBE, attempt.where), contextlib.suppress(BlockingIOError):
         opened.connect(address)
     with _judged(attempt):
         await asyncio.get_running_loop().sock_connect(opened, address)
 
 
 @contextlib.contextmanager
-def _own(what: str) -> Iterator[None]:
+def _own(kind: ReasonKind, subject: str = "", **parameters: object) -> Iterator[None]:
     """Treat OS errors as local faults."""
     try:
         yield
     except OSError as error:
-        raise OwnFault(f"{what}: {_words(error)}") from error
+        raise OwnFault(kind(subject, **parameters, error=_words(error))) from error
 
 
 @contextlib.contextmanager
-def _judged(attempt: Attempt, refused: str = "refused the connection") -> Iterator[None]:
+def _judged(attempt: Attempt, refused: ReasonKind = reasons.REFUSED) -> Iterator[None]:
     """Attribute OS errors to the server, unless they can only be local."""
     try:
         yield
     except ConnectionRefusedError as error:
-        raise WrongAnswer(f"{attempt.where} {refused}") from error
+        raise WrongAnswer(refused(attempt.where)) from error
     except OSError as error:
         if error.errno in _CLOSED:
-            reset = f"{attempt.where} reset the connection, waiting for {attempt.awaits}"
+            reset = reasons.RESET(attempt.where, awaited=attempt.awaits)
             raise WrongAnswer(reset) from error
         if error.errno in _UNREACHABLE:
-            raise Unreached(f"{attempt.where} is unreachable: {_words(error)}") from error
-        raise OwnFault(f"cannot probe {attempt.where}: {_words(error)}") from error
+            raise Unreached(reasons.UNREACHABLE(attempt.where, error=_words(error))) from error
+        raise OwnFault(reasons.CANNOT_PROBE(attempt.where, error=_words(error))) from error
 
 
 def _words(error: OSError) -> str:

@@ -10,6 +10,7 @@ from lvsctl.health.outcome import Outcome
 from lvsctl.health.probes.attempt import Attempt, WrongAnswer, outcome_of
 from lvsctl.health.probes.sockets import Connection, connected
 from lvsctl.health.target import Target
+from lvsctl.reasons import probes as reasons
 
 T = TypeVar("T")
 _READ = 16384  # a record's largest content (RFC 8446, 5.1)
@@ -51,7 +52,9 @@ class TlsConnection:
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             return b""
         except ssl.SSLError as error:
-            raise WrongAnswer(f"{self._attempt.where}: TLS error: {_words(error)}") from error
+            raise WrongAnswer(
+                reasons.TLS_ERROR(self._attempt.where, error=_words(error))
+            ) from error
 
     async def _do(self, step: Callable[..., T], *args: object) -> T:
         """Repeat a TLS operation until it completes, sending and receiving what it needs."""
@@ -86,13 +89,12 @@ async def shake_hands(plain: Connection, options: TlsOptions, attempt: Attempt) 
         await secured.shake_hands()
     except ssl.SSLCertVerificationError as error:
         raise WrongAnswer(
-            f"{attempt.where}: invalid certificate: {error.verify_message}"
+            reasons.BAD_CERTIFICATE(attempt.where, error=error.verify_message)
         ) from error
     except (ssl.SSLZeroReturnError, ssl.SSLEOFError) as error:
-        closed = f"{attempt.where} closed the connection during the TLS handshake"
-        raise WrongAnswer(closed) from error
+        raise WrongAnswer(reasons.TLS_CLOSED(attempt.where)) from error
     except ssl.SSLError as error:
-        raise WrongAnswer(f"{attempt.where}: TLS handshake failed: {_words(error)}") from error
+        raise WrongAnswer(reasons.TLS_FAILED(attempt.where, error=_words(error))) from error
     attempt.awaits = "an answer"
     return secured
 

@@ -5,6 +5,7 @@ from lvsctl.health.outcome import Outcome
 from lvsctl.health.probes.attempt import Attempt, WrongAnswer, outcome_of
 from lvsctl.health.probes.sockets import exchange
 from lvsctl.health.target import Target
+from lvsctl.reasons import probes as reasons
 
 _SHOWN = 40
 """Bytes of an unexpected response quoted in a reason."""
@@ -18,9 +19,9 @@ async def probe(request: UdpRequest, target: Target, timeout_s: float) -> Outcom
             datagrams.send(request.payload)
             answer = await datagrams.receive()
         if not answer.startswith(request.answer):
+            shown, expected = repr(answer[:_SHOWN]), repr(request.answer[:_SHOWN])
             raise WrongAnswer(
-                f"{attempt.where} answered {answer[:_SHOWN]!r}, "
-                f"which does not begin with {request.answer[:_SHOWN]!r}"
+                reasons.UNEXPECTED_ANSWER(attempt.where, answer=shown, expected=expected)
             )
 
     return await outcome_of(ask, target, timeout_s)

@@ -20,7 +20,7 @@ from lvsctl.health.programs.messages import (
 )
 
 Address = str | bytes
-"""Of a UNIX socket."""
+"""Address of a UNIX socket: a path, or an abstract name as bytes."""
 
 
 class NoService(LvsctlError):
@@ -43,7 +43,7 @@ class SystemdPrograms:
     """The service behind ``lvsctl-exec.socket``.
 
     Attributes:
-        path: Of its socket.
+        path: Path of the socket.
     """
 
     path: Path
@@ -60,10 +60,10 @@ class SystemdPrograms:
 
 
 class OwnPrograms:
-    """A service that this process starts, restarts if it ends, and ends with this process.
+    """A service that this process starts, restarts if it exits, and stops when it exits itself.
 
-    To be created and used in the main thread: the service ends when the thread that started it
-    does (PR_SET_PDEATHSIG).
+    It must be created and used in the main thread, as the service is sent SIGTERM when the thread
+    that started it ends (PR_SET_PDEATHSIG).
 
     Args:
         folder: Folder with the programs.

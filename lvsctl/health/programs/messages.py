@@ -102,11 +102,11 @@ def decode_order(line: bytes) -> Order:
         raise BadMessage("bad arguments")
     for address in (vip, rip):
         if address is not None and not _is_address(address):
-            raise BadMessage(f"{address!r} is no address")
+            raise BadMessage(f"{address!r} is not an address")
     if isinstance(port, bool) or not 0 < (1 if port is None else port) <= MAX_PORT:
-        raise BadMessage(f"{port!r} is no port")
+        raise BadMessage(f"{port!r} is not a port")
     if isinstance(timeout_s, bool) or not 0 < timeout_s <= MAX_TIMEOUT_S:  # NaN is refused too
-        raise BadMessage(f"{timeout_s!r} is no time")
+        raise BadMessage(f"{timeout_s!r} is not a timeout of up to {MAX_TIMEOUT_S:g} s")
     return Order(program, tuple(arguments), vip, rip, port, float(timeout_s))
 
 

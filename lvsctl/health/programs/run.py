@@ -21,8 +21,8 @@ from lvsctl.health.programs.processes import Cgroup, give_up_privileges, kill_de
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MAX_OUTPUT = 200
 """The last bytes of a program's output, which are kept."""
-PATIENCE_S = 1.0
-"""Grace beyond an order's timeout, when the director closes the connection."""
+GRACE_S = 1.0
+"""Time beyond an order's timeout before its program is killed; the director hangs up earlier."""
 
 MAX_PROCESSES = 512
 """Limit for the user that programs run as, over all programs."""
@@ -109,7 +109,7 @@ def run(order: Order, folder: ProgramFolder, caller: socket.socket) -> Ended:
         output = _Output(pipe.fileno())
         try:
             with pipe:
-                _wait(process, output, caller, time.monotonic() + order.timeout_s + PATIENCE_S)
+                _wait(process, output, caller, time.monotonic() + order.timeout_s + GRACE_S)
                 output.read()
             return Ended(process.wait(), output.text)
         finally:
@@ -120,8 +120,10 @@ def run(order: Order, folder: ProgramFolder, caller: socket.socket) -> Ended:
 
 def environment(order: Order) -> Mapping[str, str]:
     """Return the environment of a program: its target and PATH."""
-    told = {"LVSCTL_VIP": order.vip, "LVSCTL_RIP": order.rip, "LVSCTL_PORT": order.port}
-    return {"PATH": PATH} | {name: str(value) for name, value in told.items() if value is not None}
+    target = {"LVSCTL_VIP": order.vip, "LVSCTL_RIP": order.rip, "LVSCTL_PORT": order.port}
+    return {"PATH": PATH} | {
+        name: str(value) for name, value in target.items() if value is not None
+    }
 
 
 @contextlib.contextmanager
@@ -170,7 +172,7 @@ def _start(
 
 
 def _limits(order: Order) -> Mapping[int, int]:
-    return _LIMITS | {resource.RLIMIT_CPU: math.ceil(order.timeout_s + PATIENCE_S)}
+    return _LIMITS | {resource.RLIMIT_CPU: math.ceil(order.timeout_s + GRACE_S)}
 
 
 def _wait(
@@ -209,7 +211,7 @@ class _Output:
 
     @property
     def text(self) -> str:
-        """On one line."""
+        """The output as one line."""
         return " ".join(self._last.decode(errors="replace").split())
 
     def read(self) -> bool:

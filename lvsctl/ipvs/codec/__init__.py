@@ -1,1 +1,1 @@
-"""Netlink messages of the kernel's IPVS table: bytes to values and back, without a socket."""
+"""Encodes and decodes the netlink messages of the family ``IPVS``, without a socket."""

@@ -12,7 +12,7 @@ _VERSION = 1
 
 
 class Command(enum.IntEnum):
-    """What a message asks for (``IPVS_CMD_*``)."""
+    """Commands (``IPVS_CMD_*``)."""
 
     NEW_SERVICE = 1
     SET_SERVICE = 2
@@ -27,7 +27,7 @@ class Command(enum.IntEnum):
 
 
 class CommandAttribute(enum.IntEnum):
-    """The first level of attributes (``IPVS_CMD_ATTR_*``)."""
+    """Top-level attributes (``IPVS_CMD_ATTR_*``)."""
 
     SERVICE = 1
     DEST = 2

@@ -18,6 +18,7 @@ from lvsctl.ipvs.table import (
     TunnelFlag,
     TunnelType,
 )
+from lvsctl.latest import latest
 from lvsctl.net import Family
 from lvsctl.netlink.attributes import (
     NESTED,
@@ -35,7 +36,11 @@ from lvsctl.netlink.shapes import Path, ShapeReader
 
 _ADDR, _PORT, _FWD_METHOD, _WEIGHT, _U_THRESH, _L_THRESH = range(1, 7)
 _ACTIVE_CONNS, _INACT_CONNS, _PERSIST_CONNS = range(7, 10)
+_STATS = 10
 _ADDR_FAMILY, _STATS64, _TUN_TYPE, _TUN_PORT, _TUN_FLAGS = range(11, 16)
+
+COUNTERS_OF_DESTINATION = frozenset([_ACTIVE_CONNS, _INACT_CONNS, _PERSIST_CONNS, _STATS, _STATS64])
+"""Attributes that change by themselves."""
 
 _FORWARDING_MASK = 0x7
 _PLAIN_TUNNEL = Encapsulation()
@@ -47,31 +52,31 @@ _DEST = _DEST_TYPE | NESTED
 _IPV4, _IPV6 = int(Family.IPV4), int(Family.IPV6)
 _KEY = struct.Struct("=HH HHHxx HH16s HH2sxx")
 _CONFIG = struct.Struct("=HHI HHI HHBxxx HH2sxx HHHxx HHI HHI")
-_WHOLE_BYTES = _KEY.size + _CONFIG.size
+_NEST_LENGTH = _KEY.size + _CONFIG.size
 
 
 def encode_destination_key(key: DestinationKey) -> bytes:
-    """Return the attribute that names a destination."""
+    """Return the attribute that identifies a destination."""
     return _key(_KEY.size, key)
 
 
 def encode_destination(key: DestinationKey, config: DestinationConfig) -> bytes:
-    """Return the attribute that describes a destination wholly."""
-    return _key(_WHOLE_BYTES, key) + _configuration(config)
+    """Return the attribute that describes a destination completely."""
+    return _key(_NEST_LENGTH, key) + _configuration(config)
 
 
 def _key(length: int, key: DestinationKey) -> bytes:
-    """Return what an attribute of some length begins with, up to what it says of its key."""
+    """Return the start of a DEST attribute of the given length: its header and the key."""
     address, port = key.address, PORT.pack(key.port)
     family = _IPV4 if address.version == 4 else _IPV6  # noqa: PLR2004
-    # One line for it all: with each attribute unpacked from a tuple of its own, as below, it
-    # takes twice the time.
+    # In one call: a tuple for each attribute, as below, takes twice the time.
     return _KEY.pack(
         length, _DEST, 6, _ADDR_FAMILY, family, 20, _ADDR, address.packed, 6, _PORT, port
     )
 
 
-@functools.lru_cache(maxsize=4096)  # most destinations of a farm have the same
+@latest
+@functools.lru_cache(maxsize=4096)  # most destinations of a farm share one
 def _configuration(config: DestinationConfig) -> bytes:
     tunnel = config.encapsulation or _PLAIN_TUNNEL
     return _CONFIG.pack(
@@ -85,7 +90,7 @@ def _configuration(config: DestinationConfig) -> bytes:
     )
 
 
-# What of a destination is told in which form; ports in network byte order.
+# struct formats of a destination's attributes; ports are in network byte order.
 _KEY_FIELDS: Mapping[Path, str] = {
     (_DEST_TYPE, _ADDR_FAMILY): "H",
     (_DEST_TYPE, _ADDR): "16s",
@@ -104,20 +109,22 @@ _COUNTER_FIELDS: Mapping[Path, str] = {
     **{(_DEST_TYPE, kind): "I" for kind in (_ACTIVE_CONNS, _INACT_CONNS, _PERSIST_CONNS)},
     **{(_DEST_TYPE, _STATS64, kind): "Q" for kind in COUNTERS},
 }
-_CONFIGS = ShapeReader(GENERIC_HEADER.size, {**_KEY_FIELDS, **_CONFIG_FIELDS})
-_WHOLES = ShapeReader(GENERIC_HEADER.size, {**_KEY_FIELDS, **_CONFIG_FIELDS, **_COUNTER_FIELDS})
+_CONFIG_READER = ShapeReader(GENERIC_HEADER.size, {**_KEY_FIELDS, **_CONFIG_FIELDS})
+_COUNTED_READER = ShapeReader(
+    GENERIC_HEADER.size, {**_KEY_FIELDS, **_CONFIG_FIELDS, **_COUNTER_FIELDS}
+)
 
 
 def parse_destination(payload: bytes) -> tuple[DestinationKey, DestinationConfig]:
     """Decode a destination.
 
-    A forwarding method that this code does not know is shown as bypass, which lvsctl never asks
-    for, so that it differs from every wish and is put right in one of our services.
+    An unknown forwarding method is decoded as bypass, which lvsctl never sets: so it differs from
+    every desired one, and gets corrected in lvsctl's services.
 
     Raises:
         MalformedMessage: It is not a destination.
     """
-    found = _CONFIGS.read(payload)
+    found = _CONFIG_READER.read(payload)
     if found is None:
         return _parse_destination(_destination_attributes(payload))
     family, address, port, weight, method, kind, tunnel_port, flags, upper, lower = found
@@ -137,7 +144,7 @@ def _parse_destination(attributes: Attributes) -> tuple[DestinationKey, Destinat
 
 
 def _parse_tunnel(attributes: Attributes) -> tuple[int, int, int]:
-    if _TUN_TYPE not in attributes:  # kernels before 5.2 know IPIP only
+    if _TUN_TYPE not in attributes:  # kernels before 5.2 support IPIP only
         return (TunnelType.IPIP, 0, 0)
     return (
         number(U8, attributes, _TUN_TYPE, "a tunnel's type"),
@@ -146,7 +153,7 @@ def _parse_tunnel(attributes: Attributes) -> tuple[int, int, int]:
     )
 
 
-@functools.lru_cache(maxsize=4096)  # most destinations of a farm have the same
+@functools.lru_cache(maxsize=4096)  # most destinations of a farm share one
 def _config(
     weight: int, method: int, tunnel: tuple[int, int, int], upper: int, lower: int
 ) -> DestinationConfig:
@@ -156,7 +163,7 @@ def _config(
 
 
 def _encapsulation(kind: int, port: int, flags: int) -> Encapsulation | None:
-    """Return the outer header; None for a type that is newer than this code."""
+    """Return the outer header, None if its type is unknown."""
     if kind not in TunnelType.__members__.values():
         return None
     return Encapsulation(TunnelType(kind), port, TunnelFlag(flags))
@@ -180,7 +187,7 @@ def parse_counted_destination(
     Raises:
         MalformedMessage: It is not a destination.
     """
-    found = _WHOLES.read(payload)
+    found = _COUNTED_READER.read(payload)
     if found is None:
         attributes = _destination_attributes(payload)
         key, config = _parse_destination(attributes)

@@ -1,6 +1,6 @@
-"""What lvsctl asks of the family ``IPVS``: a generic netlink header and its attributes.
+"""Encodes requests to the family ``IPVS``: a generic netlink header and its attributes.
 
-The values are taken to be within their ranges, see :mod:`lvsctl.ipvs.validation`.
+Values must be within their ranges, see :mod:`lvsctl.ipvs.validation`.
 """
 
 from lvsctl.ipvs.codec.commands import GENERIC_HEADERS, Command
@@ -23,7 +23,7 @@ _NEW_DEST, _SET_DEST = GENERIC_HEADERS[Command.NEW_DEST], GENERIC_HEADERS[Comman
 
 
 def encode_operation(operation: Operation) -> bytes:
-    """Return the payload of the message that carries out one operation."""
+    """Return the payload of the request that carries out an operation."""
     match operation:
         case AddDestination() | EditDestination():
             return (
@@ -48,23 +48,23 @@ def encode_operation(operation: Operation) -> bytes:
 
 
 def services_request() -> bytes:
-    """Return the payload that asks for all services, as a dump."""
+    """Return the payload of a dump request for all services."""
     return GENERIC_HEADERS[Command.GET_SERVICE]
 
 
 def service_request(key: ServiceKey) -> bytes:
-    """Return the payload that asks for one service; ESRCH where it is missing."""
+    """Return the payload of a request for one service; the answer is ESRCH if it does not exist."""
     return GENERIC_HEADERS[Command.GET_SERVICE] + encode_service_key(key)
 
 
 def destinations_request(key: ServiceKey) -> bytes:
-    """Return the payload that asks for a service's destinations, as a dump.
+    """Return the payload of a dump request for a service's destinations.
 
-    A service that does not exist has an empty one.
+    The dump is empty if the service does not exist.
     """
     return GENERIC_HEADERS[Command.GET_DEST] + encode_service_key(key)
 
 
 def timeouts_request() -> bytes:
-    """Return the payload that asks for the idle times."""
+    """Return the payload of a request for the idle timeouts."""
     return GENERIC_HEADERS[Command.GET_CONFIG]

@@ -16,6 +16,7 @@ from lvsctl.ipvs.table import (
     Traffic,
     VirtualServiceConfig,
 )
+from lvsctl.latest import latest
 from lvsctl.net import Family, IPAddress, IpProtocol
 from lvsctl.netlink.attributes import (
     HEADER,
@@ -33,11 +34,13 @@ from lvsctl.netlink.attributes import (
 from lvsctl.netlink.messages import GENERIC_HEADER
 
 _AF, _PROTOCOL, _ADDR, _PORT, _FWMARK, _SCHED_NAME, _FLAGS, _TIMEOUT, _NETMASK = range(1, 10)
-_PE_NAME = 11
-_STATS64 = 12
+_STATS, _PE_NAME, _STATS64 = range(10, 13)
+
+COUNTERS_OF_SERVICE = frozenset([_STATS, _STATS64])
+"""Attributes that change by themselves."""
 
 _F_PERSISTENT = 0x1
-_ASKED_FLAGS = int(
+_SETTABLE_FLAGS = int(
     ServiceFlag.ONE_PACKET | ServiceFlag.SCHED1 | ServiceFlag.SCHED2 | ServiceFlag.SCHED3
 )
 _ALL_FLAGS = 0xFFFFFFFF
@@ -45,8 +48,8 @@ _NO_PREFIX = -1
 
 _NEST = HEADER.pack
 _SERVICE = CommandAttribute.SERVICE | NESTED
-# Each is a run of attributes, written with their headers and padding at once: ten times
-# faster than attribute by attribute, and destinations carry one too.
+# Several attributes with headers and padding, packed in one call: ten times faster than one by
+# one, and every destination carries its service's.
 _ADDRESS_IDENTITY = struct.Struct("=HHHxx HHHxx HH16s HH2sxx")
 _FWMARK_IDENTITY = struct.Struct("=HHHxx HHI")
 _FLAGS_TIMEOUT_NETMASK = struct.Struct("=HHII HHI HH4s")
@@ -71,9 +74,9 @@ def _netmask(family: Family, prefix_length: int) -> bytes:
     return (0xFFFFFFFF << (32 - prefix_length) & 0xFFFFFFFF).to_bytes(4, "big")
 
 
-@functools.lru_cache(maxsize=1024)  # most services of a farm have the same
+@functools.lru_cache(maxsize=1024)  # most services of a farm share one
 def _configuration(family: Family, config: VirtualServiceConfig) -> bytes:
-    # The kernel wants timeout and netmask of every service, persistent or not.
+    # The kernel requires timeout and netmask even of services without persistence.
     persistence = config.persistence or Persistence(0, family.bits)
     flags = config.flags | (_F_PERSISTENT if config.persistence else 0)
     engine = persistence.engine.encode("ascii")
@@ -90,15 +93,16 @@ def _configuration(family: Family, config: VirtualServiceConfig) -> bytes:
     )
 
 
-@functools.lru_cache(maxsize=1024)  # every destination of a service carries it
+@latest  # every destination of a service carries it
+@functools.lru_cache(maxsize=1024)
 def encode_service_key(key: ServiceKey) -> bytes:
-    """Return the attribute that names a service."""
+    """Return the attribute that identifies a service."""
     identity = _identity(key)
     return _NEST(len(identity) + 4, _SERVICE) + identity
 
 
 def encode_service(key: ServiceKey, config: VirtualServiceConfig) -> bytes:
-    """Return the attribute that describes a service wholly."""
+    """Return the attribute that describes a service completely."""
     described = _identity(key) + _configuration(key.family, config)
     return _NEST(len(described) + 4, _SERVICE) + described
 
@@ -106,13 +110,13 @@ def encode_service(key: ServiceKey, config: VirtualServiceConfig) -> bytes:
 def _address(family: Family, value: bytes) -> IPAddress:
     width = family.bits // 8
     if len(value) < width:
-        raise MalformedMessage(f"an {family} address came in {len(value)} bytes")
+        raise MalformedMessage(f"an {family} address of {len(value)} bytes")
     packed = value[:width]
     return IPv4Address(packed) if family is Family.IPV4 else IPv6Address(packed)
 
 
 def parse_address(family_number: int, value: bytes) -> IPAddress:
-    """Decode an address out of the kernel's union for both families.
+    """Decode an address from the kernel's ``union nf_inet_addr``.
 
     Raises:
         MalformedMessage: The family is unknown, or the value too short for it.
@@ -121,10 +125,10 @@ def parse_address(family_number: int, value: bytes) -> IPAddress:
 
 
 def parse_address_family(family_number: int) -> Family:
-    """Return the family of that number.
+    """Return the address family of a number.
 
     Raises:
-        MalformedMessage: There is no such family.
+        MalformedMessage: It is neither IPv4 nor IPv6.
     """
     try:
         return Family(family_number)
@@ -133,7 +137,7 @@ def parse_address_family(family_number: int) -> Family:
 
 
 def _parse_prefix_length(family: Family, attributes: Attributes) -> int:
-    """Return the mask's length; -1, which fits no wish, where it is not a prefix at all."""
+    """Return the mask's length; -1, which equals no desired value, if it is not contiguous."""
     netmask = number(U32, attributes, _NETMASK, "a service's netmask")
     if family is Family.IPV6:
         return netmask
@@ -170,13 +174,13 @@ def _parse_config(family: Family, attributes: Attributes) -> VirtualServiceConfi
             text(attributes.get(_PE_NAME, b"")),
         )
     scheduler = text(required(attributes, _SCHED_NAME, "a service's scheduler"))
-    return VirtualServiceConfig(scheduler, ServiceFlag(flags & _ASKED_FLAGS), persistence)
+    return VirtualServiceConfig(scheduler, ServiceFlag(flags & _SETTABLE_FLAGS), persistence)
 
 
 def parse_service(payload: bytes) -> tuple[ServiceKey, VirtualServiceConfig] | None:
-    """Decode a service; None for one of a protocol that IPVS does not balance.
+    """Decode a service; None if its protocol is not one that IPVS balances.
 
-    The kernel keeps a service of any protocol, though no packet ever reaches those.
+    The kernel accepts services of any protocol, though no packet ever reaches those.
 
     Raises:
         MalformedMessage: It is not a service.

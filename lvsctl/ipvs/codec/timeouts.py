@@ -1,4 +1,4 @@
-"""Idle times of connections as netlink attributes."""
+"""Idle timeouts of connections as netlink attributes."""
 
 from lvsctl.ipvs.codec.commands import CommandAttribute
 from lvsctl.ipvs.table import Timeouts
@@ -13,7 +13,7 @@ _KINDS = (
 
 
 def encode_timeouts(timeouts: Timeouts) -> bytes:
-    """Return the attributes that set all three idle times."""
+    """Return the attributes that set all three timeouts."""
     values = (timeouts.tcp_s, timeouts.tcp_fin_s, timeouts.udp_s)
     return b"".join(
         attribute(kind, U32.pack(value)) for kind, value in zip(_KINDS, values, strict=True)
@@ -24,7 +24,7 @@ def parse_timeouts(payload: bytes) -> Timeouts:
     """Decode the answer to GET_CONFIG.
 
     Raises:
-        MalformedMessage: One of the three is missing.
+        MalformedMessage: A timeout is missing.
     """
     attributes = parse_attributes(payload, GENERIC_HEADER.size)
     return Timeouts(*(number(U32, attributes, kind, "a timeout") for kind in _KINDS))

@@ -5,7 +5,7 @@ from lvsctl.netlink.attributes import U64, number, parse_attributes
 from lvsctl.netlink.shapes import ShapeReader
 
 COUNTERS = range(1, 11)  # in the order of Traffic's fields; 11 is padding
-_ALIKE = ShapeReader(0, {(kind,): "Q" for kind in COUNTERS})
+_READER = ShapeReader(0, {(kind,): "Q" for kind in COUNTERS})
 
 
 def parse_traffic(value: bytes) -> Traffic:
@@ -14,7 +14,7 @@ def parse_traffic(value: bytes) -> Traffic:
     Raises:
         MalformedMessage: A counter is missing or too short.
     """
-    found = _ALIKE.read(value)
+    found = _READER.read(value)
     if found is not None:
         return Traffic(*found)
     attributes = parse_attributes(value)

@@ -1,7 +1,7 @@
 """A real server in memory that can be watched and killed at every change."""
 
 import errno
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, ip_interface
 
@@ -11,23 +11,20 @@ from lvsctl.agent.record import Record
 from lvsctl.errors import StoreError
 from lvsctl.host.fallback import FALLBACK_DEVICES
 from lvsctl.host.interface import (
-    MAIN_TABLE,
-    AddressConfig,
     AddressKey,
     Config,
     HostChange,
     HostKey,
     HostState,
     LinkKey,
-    RouteConfig,
-    RouteKey,
     SysctlConfig,
     SysctlKey,
 )
 from lvsctl.host.memory import Hardware, MemoryHost
 from lvsctl.messages.model import Assignment, Tunnel
-from lvsctl.net import Family, IPAddress
-from lvsctl.results import Done, Failed, Result, Skipped
+from lvsctl.net import IPAddress
+from lvsctl.results import Done, Failed, Result
+from tests.support.hosts import WatchedHost
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 RIP = IPv4Address("192.0.2.11")
@@ -54,41 +51,6 @@ def assigned(
 
 class Killed(BaseException):
     """The process ended here."""
-
-
-class WatchedHost:
-    """A host that calls back after every single change."""
-
-    def __init__(self, host: MemoryHost, after_each: Callable[[HostChange], None]) -> None:
-        self._host = host
-        self._after_each = after_each
-
-    def links(self) -> Sequence[str]:
-        return self._host.links()
-
-    def addresses(self) -> Mapping[AddressKey, AddressConfig]:
-        return self._host.addresses()
-
-    def gateways(self) -> Sequence[tuple[str, IPAddress]]:
-        return self._host.gateways()
-
-    def routes(self, family: Family, table: int = MAIN_TABLE) -> Mapping[RouteKey, RouteConfig]:
-        return self._host.routes(family, table)
-
-    def observe(self, keys: Collection[HostKey]) -> HostState:
-        return self._host.observe(keys)
-
-    def apply(self, changes: Sequence[HostChange]) -> Sequence[Result]:
-        results: list[Result] = []
-        for change in changes:
-            results += self._host.apply([change])
-            if results[-1] != Done():
-                return results + [Skipped(str(change))] * (len(changes) - len(results))
-            self._after_each(change)
-        return results
-
-    def close(self) -> None:
-        self._host.close()
 
 
 class Bench:

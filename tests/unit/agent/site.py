@@ -1,12 +1,11 @@
 """A real server with an agent that runs in virtual time, its disk, and its directors."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from random import Random
-from typing import ParamSpec, TypeVar
 
 from lvsctl.agent.agent import Agent
 from lvsctl.agent.directors import Backoff, Directors
@@ -26,20 +25,12 @@ from lvsctl.messages.model import Registration, Severity
 from lvsctl.net import IPAddress
 from lvsctl.point_to_point.ends import Ends
 from lvsctl.point_to_point.record import EndsFile
-from lvsctl.worker import Worker
-from tests.unit.agent.bench import RIP, START, TUNL0, VIPS, WatchedHost, conf, vip_key
-from tests.unit.agent.fake_director import FakeDirector
+from tests.support.fake_director import FakeDirector
+from tests.support.hosts import WatchedHost
+from tests.support.workers import InlineWorker
+from tests.unit.agent.bench import RIP, START, TUNL0, VIPS, conf, vip_key
 
-P = ParamSpec("P")
-T = TypeVar("T")
 BOOT = "boot 1"
-
-
-class InlineWorker(Worker):
-    """Runs each call at once, so that a test has one thread and no waiting."""
-
-    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return call(*args, **kwargs)
 
 
 class Site:

@@ -8,8 +8,8 @@ import pytest
 from lvsctl.errors import ConfigurationError, Conflict, InvalidInput, LvsctlError, Problem
 from lvsctl.host.interface import HostChange
 from lvsctl.messages.model import Membership, Registration, Severity
+from tests.support.fake_director import FakeDirector
 from tests.unit.agent.bench import RIP, VIPS, vip_key
-from tests.unit.agent.fake_director import FakeDirector
 from tests.unit.agent.site import Site, text
 from tests.unit.virtual_time import run
 
@@ -173,6 +173,27 @@ def test_a_director_that_is_away_changes_nothing(site: Site) -> None:
             site.director.assign(*VIPS)
             await asyncio.sleep(12)
             assert text(*VIPS) == site.served
+            assert "" == site.status.contact.problem
+
+    run(scenario())
+
+
+def test_a_problem_that_is_over_leaves_the_status_at_once(site: Site) -> None:
+    """The status on disk follows the next good answer, not the next report, up to 10 s later."""
+
+    async def scenario() -> None:
+        site.director.forgets_tags = True
+        async with site.running():
+            site.director.goes_down()
+            await asyncio.sleep(1)
+            assert "connection refused" in site.status.contact.problem
+            site.director.comes_back()
+            failed = len(site.director.asked)
+            for _ in range(1000):  # of 10 ms
+                if "assignment" in dict(site.director.asked[failed:]):
+                    break
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
             assert "" == site.status.contact.problem
 
     run(scenario())

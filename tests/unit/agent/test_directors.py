@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lvsctl.agent.directors import Backoff, Directors
-from tests.unit.agent.fake_director import FakeDirector
+from tests.support.fake_director import FakeDirector
 
 
 def test_every_director_gets_its_turn() -> None:

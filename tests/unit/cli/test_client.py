@@ -26,7 +26,7 @@ def refusing(status: int, **problem: object) -> DirectorClient:
     )
 
 
-def test_a_request_carries_token_and_user() -> None:
+def test_a_request_carries_its_token() -> None:
     """And its body as JSON."""
     seen: list[httpx.Request] = []
 
@@ -38,7 +38,6 @@ def test_a_request_carries_token_and_user() -> None:
     assert ({"revision": 5}, '"5"') == (found.document, found.etag)
     (request,) = seen
     assert "Bearer secret" == request.headers["Authorization"]
-    assert request.headers["X-Lvsctl-User"]
     assert "application/json" == request.headers["Content-Type"]
     assert {"mode": "enforce"} == json.loads(request.content)
 

@@ -1,5 +1,6 @@
 """The daemons' configuration: flag over environment over file."""
 
+from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -52,6 +53,7 @@ def test_a_directors_file_has_its_flags_as_keys(path: Path, started: list[object
         ipvs = "ipvsadm"
         host-name = ["lvs.example.com"]
         token-file = "/etc/lvsctl/token"
+        shared-token-until = "2027-03-01"
         socket = "/run/lvs.sock"
         observe = true
         take-sysctls = true
@@ -69,6 +71,7 @@ def test_a_directors_file_has_its_flags_as_keys(path: Path, started: list[object
             ipvs="ipvsadm",
             host_names=("lvs.example.com",),
             token_file=Path("/etc/lvsctl/token"),
+            shared_token_until=datetime(2027, 3, 1, tzinfo=UTC),
             socket=Path("/run/lvs.sock"),
             observe=True,
             take_sysctls=True,
@@ -166,8 +169,9 @@ def test_a_missing_file_is_refused(path: Path, started: list[object]) -> None:
     assert f"{path}: No such file or directory" in result.stderr
 
 
-def test_listening_without_a_token_is_refused() -> None:
+def test_an_end_of_no_shared_token_is_refused() -> None:
     """The director's own check reaches the person."""
-    result = CliRunner().invoke(lvsctl, ["director", "run", "--listen", "192.0.2.1:8080"])
+    command = ["director", "run", "--shared-token-until", "2027-03-01"]
+    result = CliRunner().invoke(lvsctl, command)
     assert 1 == result.exit_code
-    assert "--listen 192.0.2.1:8080 needs --token-file" in result.stderr
+    assert "--shared-token-until needs --token-file" in result.stderr

@@ -51,9 +51,9 @@ def test_what_is_no_farm_file_is_refused(path: Path, content: bytes, message: st
 
 
 def test_a_huge_file_is_refused_unread(path: Path) -> None:
-    """Ten megabytes are no farm file."""
+    """Forty megabytes are no farm file."""
     with path.open("wb") as file:
-        file.truncate(10_000_000)
+        file.truncate(40_000_000)
     with pytest.raises(ConfigurationError, match=f"it is larger than {MAX_BYTES} bytes"):
         read_farm_file(str(path))
 

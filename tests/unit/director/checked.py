@@ -9,10 +9,11 @@ from lvsctl.health.marks import ProbeMarks
 from lvsctl.health.outcome import Failed, Outcome, Passed
 from lvsctl.health.target import Target
 from lvsctl.net import IPAddress
+from tests.support.reasons import because
 
 TOOK_S = 0.01
-REFUSED = Failed("refused the connection", TOOK_S)
-BROKEN = Failed("status 500", TOOK_S)
+REFUSED = Failed(because("refused the connection"), TOOK_S)
+BROKEN = Failed(because("status 500"), TOOK_S)
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Servers:
         found = (self.direct if target.mark is None else self.tunnel).get(address, Passed(TOOK_S))
         if found is None:
             await asyncio.sleep(timeout_s)
-            return Failed(f"timed out after {timeout_s:g} s", timeout_s, silent=True)
+            why = because(f"timed out after {timeout_s:g} s")
+            return Failed(why, timeout_s, silent=True)
         await asyncio.sleep(TOOK_S)
         return found

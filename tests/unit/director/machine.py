@@ -5,12 +5,13 @@ import contextlib
 import shutil
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from lvsctl.director import main
+from lvsctl.director.access.shared_token import read_shared_token
 from lvsctl.director.access.unix_socket import default_path, unix_listener
 from lvsctl.director.daemon import DirectorDaemon
 from lvsctl.director.main import DirectorConfig, Kernel, open_daemon
@@ -28,9 +29,10 @@ from lvsctl.store.interface import LocalState
 from lvsctl.store.position import Position
 from lvsctl.store.recovery import Recovery
 from tests.support.director_process import TOKEN
+from tests.support.workers import InlineWorker
 from tests.unit.director.checked import REFUSED, TOOK_S
 from tests.unit.director.farms import OTHER_VIP, pool, rip, web
-from tests.unit.director.test_daemon import START, InlineWorker
+from tests.unit.director.test_daemon import START
 from tests.unit.director.test_drains import drain
 from tests.unit.director.test_health_checks import checked
 from tests.unit.director.test_reconciler import Bench
@@ -73,14 +75,14 @@ def knowledge(daemon: DirectorDaemon, local: LocalState) -> Knowledge:
 def complaints(daemon: DirectorDaemon) -> list[str]:
     """Return what a person is told: the director's own problems, conflicts, foreign services."""
     conflicts = [
-        view.reason
+        str(view.reason)
         for view in daemon.loop.view.services.values()
         if view.state is KeyState.CONFLICT
     ]
     foreign = [
         f"{key} is not the farm's" for key in daemon.loop.view.foreign if _is_for_clients(key)
     ]
-    return [each.detail for each in daemon.problems.values()] + conflicts + foreign
+    return [str(each.reason) for each in daemon.problems.values()] + conflicts + foreign
 
 
 class Machine:
@@ -141,10 +143,8 @@ class Machine:
         Raises:
             LvsctlError: It does not start.
         """
-        config = DirectorConfig(
-            ipvs="memory", state_dir=self.folder, token_file=self.folder / "token"
-        )
-        main._token(config)
+        config = DirectorConfig(ipvs="memory", state_dir=self.folder)
+        read_shared_token(self.folder / "token", datetime(2100, 1, 1, tzinfo=UTC))
 
         def opened_kernel() -> Kernel:
             kernel = main._open_kernel(config)

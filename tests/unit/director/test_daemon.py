@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import ParamSpec, TypeVar
 
 import pytest
 from structlog.testing import capture_logs
@@ -17,11 +16,13 @@ from lvsctl.director.daemon import (
     KeptState,
     KernelThread,
     Probing,
+    ReadingThread,
     StoreThread,
 )
 from lvsctl.director.events.events import Events
 from lvsctl.director.loop import TIMER_S
 from lvsctl.director.problems import Component, Problems
+from lvsctl.director.reconcile.readings import TableReader
 from lvsctl.director.self_check import SelfCheck
 from lvsctl.director.write.committer import Committer, EditContext
 from lvsctl.director.write.edits import PutFarm, PutObject
@@ -39,28 +40,21 @@ from lvsctl.ipvs.table import (
     VirtualServiceConfig,
 )
 from lvsctl.messages.model import Membership, Registration, Report, Tunnel
+from lvsctl.reasons.reason import Reason
 from lvsctl.results import Failed, Result
 from lvsctl.store.guarded import GuardedStore
 from lvsctl.store.interface import Mode, ModeName
 from lvsctl.store.recovery import Recovery
-from lvsctl.worker import Worker
+from tests.support.reasons import because
 from tests.support.stores import BreakableEventLog, BreakableStore
+from tests.support.workers import InlineWorker
 from tests.unit import virtual_time
 from tests.unit.director.checked import Servers
 from tests.unit.director.farms import OTHER_VIP, VIP, WEB_ID, WEB_KEY, pool, rip, web
 from tests.unit.director.test_reconciler import Bench
 
-P = ParamSpec("P")
-T = TypeVar("T")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAMAGE = EditDestination(WEB_KEY, DestinationKey(rip(1), 80), DestinationConfig(1))
-
-
-class InlineWorker(Worker):
-    """Runs each call at once, so that a test has one thread and no waiting."""
-
-    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return call(*args, **kwargs)
 
 
 class Director:
@@ -101,17 +95,19 @@ class Director:
             clock=clock,
             store=StoreThread(worker, Committer(self.guarded)),
             kernel=KernelThread(worker, self.bench.reconciler, self.bench.local),
+            reading=ReadingThread(
+                worker, TableReader(self.bench.ipvs, lambda: self.bench.reconciler.claims)
+            ),
             kept=KeptState(
                 verdicts=self.bench.local.verdicts(),
                 hands_off=self.guarded.refusal if self.guarded.is_blind else "",
             ),
             probing=Probing(self.servers.probe, self._draw),
-            events=events,
             self_check=SelfCheck(
                 self.problems,
                 events,
                 self._disk_problem,
-                lambda: self.guarded.refusal,
+                lambda: because(self.guarded.refusal) if self.guarded.refusal else None,
                 {
                     Component.STORE: partial(worker.run, self.store.check_writable),
                     Component.LOCAL_STATE: partial(worker.run, self.bench.local.check_writable),
@@ -132,8 +128,8 @@ class Director:
         except RuntimeError:  # a test that has not begun yet
             return 0
 
-    async def _disk_problem(self) -> str:
-        return self.disk
+    async def _disk_problem(self) -> Reason | None:
+        return because(self.disk) if self.disk else None
 
     def refuse(self, component: Component, why: str) -> None:
         """Let a component's disk refuse every write; without a reason, take them again."""
@@ -242,7 +238,7 @@ def test_who_waits_for_what_cannot_be_applied_is_told_why_when_the_time_is_over(
         found = await director.daemon.loop.applied(written, 5)
         assert 5 == asyncio.get_running_loop().time() - began
         assert not found.applied
-        assert "lvsctl service adopt web" in found.reason
+        assert "conflict" == found.reason.code
         running.cancel()
 
     virtual_time.run(scenario())
@@ -259,7 +255,8 @@ def test_a_pause_ends_by_itself_to_the_second(director: Director) -> None:
         director.bench.ipvs.apply([DeleteService(WEB_KEY)])
         await asyncio.sleep(6.999)
         assert {} == director.bench.ipvs.snapshot()
-        assert "surgery" in director.daemon.loop.view.services[WEB_KEY].reason
+        waiting = director.daemon.loop.view.services[WEB_KEY].reason
+        assert ("operation-waits", "observing") == (waiting.code, waiting.values["why"].code)
         await asyncio.sleep(0.002)
         assert [WEB_KEY] == list(director.bench.ipvs.snapshot())
         assert (ModeName.ENFORCE, Mode()) == (
@@ -286,10 +283,10 @@ def test_a_kernel_that_cannot_be_read_is_reported_and_tried_again(director: Dire
             PutFarm(Farm({"web": web()}, {"web": pool(1)})), by="test"
         )
         await asyncio.sleep(0.1)
-        assert "netlink is out of buffers" == director.daemon.loop.view.error
+        assert "kernel-refused" == director.daemon.loop.view.error.code
         director.bench.ipvs.snapshot = original  # type: ignore[method-assign]
         await asyncio.sleep(TIMER_S)
-        assert "" == director.daemon.loop.view.error
+        assert director.daemon.loop.view.error is None
         assert {1: 100} == director.bench.weights()
         running.cancel()
 

@@ -29,13 +29,16 @@ from lvsctl.ipvs.table import (
     VirtualServiceConfig,
 )
 from lvsctl.messages.model import Finding, Membership, Registration, Report, Severity
+from lvsctl.reasons.errors import STORE_FAILED
 from lvsctl.results import Done, Failed, Result
 from lvsctl.store.events import MemoryEventLog
 from lvsctl.store.interface import Mode, ModeName
+from tests.support.reasons import because
 from tests.support.stores import BreakableEventLog
+from tests.support.workers import InlineWorker
 from tests.unit import virtual_time
 from tests.unit.director.farms import WEB_ID, WEB_KEY, rip, web
-from tests.unit.director.test_daemon import DAMAGE, START, Director, InlineWorker
+from tests.unit.director.test_daemon import DAMAGE, START, Director
 from tests.unit.director.test_drains import drain, set_connections
 
 EDIT = EditService(WEB_KEY, VirtualServiceConfig("lc"))
@@ -150,7 +153,7 @@ def test_after_a_restart_nothing_is_drift_before_it_was_right(director: Director
             [EventKind.DRIFT],
         ),
         (
-            replace(RIGHT, services={WEB_KEY: KeyView("web", KeyState.PENDING, "paused")}),
+            replace(RIGHT, services={WEB_KEY: KeyView("web", KeyState.PENDING, because("paused"))}),
             Cycle(3, None, results=((EDIT, Done()),)),
             [EventKind.KERNEL_CHANGED],
         ),
@@ -201,20 +204,20 @@ def test_a_cycle_of_ten_thousand_operations_is_one_event() -> None:
 def test_problems_are_told_when_they_come_change_and_go() -> None:
     """And not while they stay."""
     vip = IPv4Address("198.51.100.10")
-    taken, other = {vip: "52:54:00:00:00:01 answers for it"}, {vip: "no route"}
+    taken, other = {vip: because("somebody answers")}, {vip: because("no route")}
     clear = KernelView()
-    conflict = KernelView(services={WEB_KEY: KeyView("web", KeyState.CONFLICT, "adopt it")})
+    conflict = KernelView(services={WEB_KEY: KeyView("web", KeyState.CONFLICT, because("adopt"))})
     steps = [
         (clear, replace(clear, vips=taken), [EventKind.VIP_PROBLEM]),
         (replace(clear, vips=taken), replace(clear, vips=taken), []),
         (replace(clear, vips=taken), replace(clear, vips=other), [EventKind.VIP_PROBLEM]),
         (replace(clear, vips=other), clear, [EventKind.VIP_PROBLEM_OVER]),
-        (clear, replace(clear, host=("sloppy_tcp is 1",)), [EventKind.HOST_PROBLEM]),
-        (replace(clear, host=("sloppy_tcp is 1",)), clear, [EventKind.HOST_PROBLEM_OVER]),
+        (clear, replace(clear, host=(because("sloppy_tcp is 1"),)), [EventKind.HOST_PROBLEM]),
+        (replace(clear, host=(because("sloppy_tcp is 1"),)), clear, [EventKind.HOST_PROBLEM_OVER]),
         (clear, conflict, [EventKind.CONFLICT]),
         (conflict, clear, [EventKind.CONFLICT_OVER]),
-        (clear, replace(clear, error="ENOBUFS"), [EventKind.KERNEL_UNREADABLE]),
-        (replace(clear, error="ENOBUFS"), clear, [EventKind.KERNEL_READABLE]),
+        (clear, replace(clear, error=because("ENOBUFS")), [EventKind.KERNEL_UNREADABLE]),
+        (replace(clear, error=because("ENOBUFS")), clear, [EventKind.KERNEL_READABLE]),
     ]
     for before, after, expected in steps:
         assert expected == [event.kind for event in view_events(before, after)]
@@ -474,10 +477,10 @@ def test_what_the_disk_refuses_is_written_later_and_bounded_meanwhile() -> None:
         history.emit(*[event(1)] * (KEEP + 7))
         with capture_logs():
             await history.flush()
-        assert "no space" == history.problem
+        assert STORE_FAILED(error="no space") == history.problem
         event_log.broken = None
         await history.write()
-        assert "" == history.problem
+        assert history.problem is None
         assert [*range(8, KEEP + 8)] == numbers(event_log.load())
 
     virtual_time.run(scenario())

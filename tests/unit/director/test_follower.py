@@ -1,10 +1,10 @@
 """What others commit reaches the event loop, and old history is forgotten."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,24 +15,17 @@ from lvsctl.errors import StoreError
 from lvsctl.farm.model import Farm
 from lvsctl.store.commits import Retention
 from lvsctl.store.memory import MemoryStore
-from lvsctl.worker import Worker
+from tests.support.reasons import codes
+from tests.support.workers import InlineWorker
 from tests.unit import virtual_time
 from tests.unit.director.farms import WEB_ID, pool, web
 
 if TYPE_CHECKING:
     from lvsctl.director.write.advance import Advance
+    from lvsctl.reasons.reason import Reason
 
-P = ParamSpec("P")
-T = TypeVar("T")
 
 FARM = Farm({"web": web()}, {"web": pool(1)})
-
-
-class InlineWorker(Worker):
-    """Runs each call at once, so that a test has one thread and no waiting."""
-
-    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return call(*args, **kwargs)
 
 
 class Followed:
@@ -42,7 +35,7 @@ class Followed:
         self.store = MemoryStore(retention=Retention(commits=2))
         self.own, self.other = Committer(self.store), Committer(self.store)
         self.steps: list[Advance] = []
-        self.errors: list[str] = []
+        self.errors: list[Reason] = []
         worker = InlineWorker("test")
         self.follower = Follower(self.own, worker, self.steps.append, self.errors.append)
 
@@ -126,7 +119,7 @@ def test_a_store_that_cannot_be_read_is_told_and_read_again(
                 patched.setattr(followed.own, "catch_up", fail)
                 followed.commit("lc")
                 await asyncio.sleep(0.001)
-            assert (["the disk does not answer"], []) == (followed.errors, followed.steps)
+            assert (["store-failed"], []) == (codes(followed.errors), followed.steps)
             followed.commit("wrr")
             await asyncio.sleep(0.001)
         assert ["wrr"] == followed.schedulers

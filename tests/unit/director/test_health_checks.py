@@ -19,6 +19,7 @@ from lvsctl.health.target import TargetId
 from lvsctl.host.interface import AddressKey, HostChange, SysctlConfig, SysctlKey
 from lvsctl.ipvs.table import DeleteService, FwmarkKey
 from lvsctl.messages.model import Finding, Registration, Report, Severity, Tunnel
+from lvsctl.reasons.reason import in_words
 from tests.unit import virtual_time
 from tests.unit.director.checked import BROKEN, REFUSED
 from tests.unit.director.farms import OTHER_VIP, POOL_ID, VIP, WEB_ID, WEB_KEY, pool, rip, web
@@ -66,11 +67,11 @@ def seen(director: Director) -> list[EventKind]:
 def health(director: Director, number: int) -> tuple[bool | None, str]:
     target = TargetId("web", f"rs{number}", VIP)
     found = director.daemon.health.verdicts.health[target]
-    return found.healthy, found.reason
+    return found.healthy, in_words(found.reasons)
 
 
 def frozen(director: Director) -> dict[str, str]:
-    return {each.server: why for each, why in director.daemon.health.verdicts.frozen.items()}
+    return {each.server: str(why) for each, why in director.daemon.health.verdicts.frozen.items()}
 
 
 def scenario(play: Callable[[Director], Awaitable[None]]) -> None:

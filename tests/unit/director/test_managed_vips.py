@@ -6,11 +6,12 @@ import pytest
 
 from lvsctl.director.vips.detection import VALID_FOR_S, DuplicateDetection
 from lvsctl.director.vips.interface import Placement, PlacementState
-from lvsctl.director.vips.managed import ASKING, ManagedVips
+from lvsctl.director.vips.managed import ManagedVips
 from lvsctl.director.vips.neighbours import NoNeighbours
 from lvsctl.director.vips.plan import vip_key
 from lvsctl.host.interface import AddressConfig, AddressKey, HostChange
 from lvsctl.host.memory import Hardware
+from lvsctl.reasons.services import DUPLICATE_CHECK, VIP_NOT_REMOVED, VIP_NOT_SET
 from lvsctl.store.memory import MemoryLocalState
 from tests.support.hosts import RecordingHost
 from tests.support.neighbours import SlowNeighbours
@@ -78,7 +79,7 @@ def test_a_vip_that_cannot_be_removed_keeps_its_service(
     assert not vips.withdrawn(VIP)
     held = vips.holds()[VIP]
     assert PlacementState.WITHDRAWING is held.state
-    assert f"{vip_key(VIP)} could not be removed" in held.reason
+    assert (VIP_NOT_REMOVED, str(vip_key(VIP))) == (held.reason.kind, held.reason.subject)
     host.refused = ()
     vips.observe((), host.addresses())
     vips.ensure((), ())
@@ -94,7 +95,7 @@ def test_a_vip_that_cannot_be_added_is_tried_again_at_the_next_observation(
     vips.ensure({VIP}, {VIP})
     held = vips.holds()[VIP]
     assert PlacementState.PENDING is held.state
-    assert "could not be set" in held.reason
+    assert VIP_NOT_SET is held.reason.kind
 
     host.refused = ()
     vips.observe({VIP}, host.addresses())
@@ -142,7 +143,7 @@ def asking(host: RecordingHost) -> Asking:
     return Asking(host)
 
 
-WAITING = Placement(PlacementState.PENDING, ASKING, passing=True)
+WAITING = Placement(PlacementState.PENDING, DUPLICATE_CHECK(VIP), passing=True)
 QUESTION = {"eth0": [VIP]}
 
 
@@ -169,7 +170,7 @@ def test_a_vip_that_another_host_has_is_asked_for_at_each_observation(asking: As
     asking.ensure()
     asking.neighbours.answer({VIP: "02:00:00:00:00:99 on eth0"})
     taken = asking.ensure()
-    assert "02:00:00:00:00:99 on eth0 answers" in taken.reason
+    assert "02:00:00:00:00:99 on eth0" == taken.reason.values["owner"]
 
     asking.vips.ensure({VIP}, {VIP, OTHER})
     assert [QUESTION] == asking.neighbours.asked

@@ -10,12 +10,10 @@ import pytest
 
 from lvsctl.director.main import IPVS_SYSCTLS
 from lvsctl.director.reconcile.cycle import Cycle, KeyState
-from lvsctl.director.reconcile.outcome import WAITS_FOR_VIP
 from lvsctl.director.reconcile.probe_services import ProbeServices
 from lvsctl.director.reconcile.reconciler import Reconciler
 from lvsctl.director.state import State
 from lvsctl.director.vips.external import ExternalVips
-from lvsctl.director.vips.managed import ASKING
 from lvsctl.director.vips.neighbours import Neighbours, NoNeighbours
 from lvsctl.director.vips.placements import Placements, open_placements
 from lvsctl.farm.model import Settings, VipOwner
@@ -33,6 +31,7 @@ from lvsctl.host.memory import Hardware
 from lvsctl.ipvs.memory import MemoryIpvs
 from lvsctl.ipvs.table import Encapsulation, Operation, SetTimeouts, service_of
 from lvsctl.net import Family
+from lvsctl.reasons.services import DUPLICATE_CHECK, SETTING_REFUSED, WAITS_FOR_VIP
 from lvsctl.results import Result
 from lvsctl.store.memory import MemoryLocalState
 from tests.support.hosts import RecordingHost
@@ -123,7 +122,7 @@ class Bench:
         self.journal.clear()
 
     def cycle(self, desired: State, dirty: frozenset[str] | None = None) -> Cycle:
-        return self.reconciler.cycle(desired, dirty, "")
+        return self.reconciler.cycle(desired, dirty, None)
 
 
 def test_the_phases_are_in_order() -> None:
@@ -177,7 +176,7 @@ def test_a_service_is_deleted_once_its_vip_is_withdrawn(
 
     cycle = slow_bench.cycle(state(revision=2), WEB)
     assert WEB_KEY in slow_bench.ipvs.snapshot()
-    assert WAITS_FOR_VIP in cycle.services[WEB_KEY].reason
+    assert WAITS_FOR_VIP() == cycle.services[WEB_KEY].reason.values["why"]
     slow.settle()
     slow_bench.cycle(state(revision=2), WEB)
 
@@ -199,7 +198,7 @@ def test_a_moved_service_serves_at_its_old_vip_until_the_new_one_is_placed(
         assert {VIP, OTHER_VIP} == slow.wanted
     slow.settle()
     cycle = slow_bench.cycle(moved, WEB)
-    assert WAITS_FOR_VIP in cycle.services[WEB_KEY].reason
+    assert WAITS_FOR_VIP() == cycle.services[WEB_KEY].reason.values["why"]
     slow.settle()
     slow_bench.cycle(moved, WEB)
 
@@ -218,7 +217,7 @@ def test_a_moved_service_is_let_go_by_the_cycle_that_places_its_vip() -> None:
     cycle = bench.cycle(moved, WEB)
     assert KeyState.HELD is cycle.services[WEB_KEY].state
     view = cycle.services[OTHER_KEY]
-    assert (KeyState.PENDING, ASKING) == (view.state, view.reason)
+    assert (KeyState.PENDING, DUPLICATE_CHECK(OTHER_VIP)) == (view.state, view.reason)
     assert {} == cycle.vip_problems
 
     neighbours.answer()
@@ -250,5 +249,4 @@ def test_a_setting_that_the_kernel_refuses_keeps_nothing_else_from_being_written
 
     assert KeyState.APPLIED is cycle.services[WEB_KEY].state
     (problem,) = cycle.host_problems
-    assert f"set {key} to 1" in problem
-    assert "EBUSY" in problem
+    assert (SETTING_REFUSED, f"set {key} to 1") == (problem.kind, problem.values["change"])

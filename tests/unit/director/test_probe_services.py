@@ -11,6 +11,7 @@ from lvsctl.director.main import IPVS_SYSCTLS
 from lvsctl.director.reconcile.cycle import Cycle
 from lvsctl.director.reconcile.probe_plan import RESERVED_PORTS
 from lvsctl.director.reconcile.probe_services import OWNER, ProbeServices
+from lvsctl.director.reconcile.readings import TableReader
 from lvsctl.director.reconcile.reconciler import Reconciler
 from lvsctl.director.state import State
 from lvsctl.director.vips.neighbours import NoNeighbours
@@ -42,8 +43,11 @@ from lvsctl.ipvs.table import (
     VirtualServiceConfig,
 )
 from lvsctl.net import Family
+from lvsctl.reasons.probes import NO_PROBE_SERVICE
+from lvsctl.reasons.services import PROBE_SET_UP_REFUSED, PROBES_UNMARKED, PROBES_UNROUTED
 from lvsctl.results import Done, Result
 from lvsctl.store.memory import MemoryLocalState
+from tests.support.reasons import because
 from tests.unit.director.farms import VIP, WEB_KEY, agent, pool, rip, state, web, web_farm
 
 FIRST_MARK = 0x4C560000
@@ -178,7 +182,7 @@ def test_nobody_sees_them_among_the_farms(bench: Bench) -> None:
     assert ((), (), {WEB_KEY}) == (cycle.operations, cycle.foreign, cycle.services.keys())
     assert ((), ()) == (cycle.results, cycle.host_problems)
     assert mark_table(bench.local.probe_marks()).items() <= bench.ipvs.snapshot().items()
-    reading = bench.reconciler.table()
+    reading = TableReader(bench.ipvs, lambda: bench.reconciler.claims).table()
     assert ({WEB_KEY: "web"}, {key(0), key(1)}) == (reading.ours, reading.probes.keys())
     assert {WEB_KEY} == reading.table.keys()
 
@@ -245,7 +249,7 @@ def test_one_that_somebody_took_meanwhile_is_left_to_them(bench: Bench) -> None:
     """Between the look and the write; the next cycle takes another mark."""
     bench.ipvs.rival = key(0)
     cycle = bench.cycle(RS1)
-    assert any("health checks: add service" in each for each in cycle.host_problems)
+    assert PROBE_SET_UP_REFUSED in [each.kind for each in cycle.host_problems]
     cycle = bench.cycle(RS1)
     assert {FIRST_MARK: [], FIRST_MARK + 1: ["192.0.2.11:0"]} == bench.marked()
     assert ((key(0),), ()) == (cycle.foreign, cycle.host_problems)
@@ -275,7 +279,8 @@ def test_where_the_range_is_too_small_it_is_said(bench: Bench) -> None:
     cycle = bench.cycle(RS1, RS2, RS3, desired=desired)
     assert {10: ["192.0.2.12:0"], 11: ["192.0.2.13:0"]} == bench.marked()
     (problem,) = cycle.host_problems
-    assert "settings.probe_ports 61000-61001 for 1 servers, 192.0.2.11 over ipip" in problem
+    assert PROBES_UNMARKED is problem.kind
+    assert (1, "192.0.2.11 over ipip (IPv4)") == (problem.values["count"], problem.values["first"])
     assert {RS2, RS3} == cycle.prepared_paths.keys()
 
 
@@ -285,12 +290,12 @@ def test_a_server_without_a_route_is_named(bench: Bench) -> None:
     cycle = bench.cycle(RS1, far)
     assert {RS1} == cycle.prepared_paths.keys()
     (problem,) = cycle.host_problems
-    assert "no route to 203.0.113.14" in problem
+    assert (PROBES_UNROUTED, "203.0.113.14") == (problem.kind, problem.subject)
 
 
 def test_who_only_observes_writes_nothing(bench: Bench) -> None:
     """Neither to the kernel nor to the disk."""
-    bench.cycle(RS1, not_enforced="only looked at")
+    bench.cycle(RS1, not_enforced=because("only looked at"))
     assert ({}, ("0", ""), {}) == (bench.marked(), bench.sysctls(), bench.local.probe_marks())
     assert {} == bench.local.claims()
 
@@ -335,11 +340,11 @@ def test_what_is_looked_at_tells_whether_a_probe_counts(bench: Bench) -> None:
     desired = web_farm(1, 2)
     prepared = bench.cycle(RS1, desired=desired).prepared_paths[RS1]
     probe = TunnelProbe(RS1, prepared.mark, VIP, prepared.egress)
-    assert "" == bench.reconciler.path_problems(desired, [probe])[probe]
+    assert bench.reconciler.path_problems(desired, [probe])[probe] is None
     bench.ipvs.apply([DeleteService(key(0))])
-    assert "has no virtual service" in bench.reconciler.path_problems(desired, [probe])[probe]
+    assert NO_PROBE_SERVICE(key(0)) == bench.reconciler.path_problems(desired, [probe])[probe]
     bench.cycle(RS1, desired=desired)
-    assert "" == bench.reconciler.path_problems(desired, [probe])[probe]
+    assert bench.reconciler.path_problems(desired, [probe])[probe] is None
 
 
 def test_a_clock_that_jumps_takes_no_port_of_one_in_use(bench: Bench) -> None:

@@ -13,7 +13,11 @@ from lvsctl.director.write.edits import PutFarm
 from lvsctl.errors import StoreError
 from lvsctl.events import EventKind
 from lvsctl.farm.model import Farm
+from lvsctl.reasons.director import DISK_FULL, NO_INODE, STATE_FOLDER_LOST
+from lvsctl.reasons.errors import STORE_FAILED
+from lvsctl.reasons.reason import ReasonKind
 from lvsctl.store.interface import Mode
+from tests.support.reasons import because
 from tests.unit import virtual_time
 from tests.unit.director.farms import pool, web
 from tests.unit.director.test_daemon import Director
@@ -40,7 +44,7 @@ def test_a_disk_without_room_is_a_problem_until_it_has_some(director: Director) 
         running = asyncio.create_task(director.daemon.run())
         director.disk = FULL
         await asyncio.sleep(3 * CHECK_EVERY_S)
-        assert {Component.DISK: DirectorProblem(FULL)} == director.daemon.problems
+        assert {Component.DISK: DirectorProblem(because(FULL))} == director.daemon.problems
         director.disk = ""
         await asyncio.sleep(2 * CHECK_EVERY_S)
         assert {} == director.daemon.problems
@@ -61,7 +65,9 @@ def test_a_write_that_the_store_refuses_is_tried_until_it_does(director: Directo
                 PutFarm(Farm({"web": web()}, {"web": pool(1)})), by="t"
             )
         await asyncio.sleep(3 * CHECK_EVERY_S)
-        assert {Component.STORE: DirectorProblem(FULL)} == director.daemon.problems
+        assert {
+            Component.STORE: DirectorProblem(STORE_FAILED(error=FULL))
+        } == director.daemon.problems
         director.refuse(Component.STORE, "")
         await asyncio.sleep(CHECK_EVERY_S)
         assert {} == director.daemon.problems
@@ -116,18 +122,20 @@ def test_so_are_events(director: Director) -> None:
 def test_a_folder_that_is_gone_is_a_problem_with_its_name(tmp_path: Path) -> None:
     """And so is one without room; one that is as it should be is none."""
     gone = tmp_path / "gone"
-    assert str(gone) in disk_problem(gone)
+    lost = disk_problem(gone)
+    assert lost is not None
+    assert (STATE_FOLDER_LOST, str(gone)) == (lost.kind, lost.subject)
     found = os.statvfs(tmp_path)
     assert found.f_bavail * found.f_frsize > NEEDED_BYTES, "this test needs room"
-    assert "" == disk_problem(tmp_path)
+    assert disk_problem(tmp_path) is None
 
 
 @pytest.mark.parametrize(
     ("free_blocks", "free_inodes", "expected"),
-    [(0, 10, "0 KiB are free"), (NEEDED_BYTES // 4096, 0, "inode"), (2049, 10, "")],
+    [(0, 10, DISK_FULL), (NEEDED_BYTES // 4096, 0, NO_INODE), (2049, 10, None)],
 )
 def test_what_is_free_decides(
-    monkeypatch: pytest.MonkeyPatch, free_blocks: int, free_inodes: int, expected: str
+    monkeypatch: pytest.MonkeyPatch, free_blocks: int, free_inodes: int, expected: ReasonKind | None
 ) -> None:
     """In bytes and in files."""
     found = os.statvfs_result(
@@ -135,5 +143,4 @@ def test_what_is_free_decides(
     )
     monkeypatch.setattr(os, "statvfs", lambda _: found)
     problem = disk_problem(Path("/var/lib/lvsctl"))
-    assert expected in problem
-    assert bool(expected) is bool(problem)
+    assert expected == (problem.kind if problem else None)

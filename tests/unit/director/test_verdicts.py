@@ -8,13 +8,16 @@ from lvsctl.farm.checks import TcpRequest, Through
 from lvsctl.health.target import ProbeId, TargetId
 from lvsctl.health.verdict import Frozen, Verdict, assumed_healthy, unchecked
 from lvsctl.health.weights import Health
+from lvsctl.reasons.servers import PROBES_FROZEN
+from tests.support.reasons import because
 from tests.unit.director.farms import VIP
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 RS1 = TargetId("web", "rs1", VIP)
 HTTP, HTTPS = (ProbeId(RS1, TcpRequest(), port, Through.TUNNEL) for port in (80, 443))
-UP = Verdict(healthy=True, since=NOW, reason="2 probes passed in a row")
-DOWN = Verdict(healthy=False, since=NOW, reason="refused")
+UP = Verdict(healthy=True, since=NOW, reasons=(because("risen"),))
+TIMED_OUT = (because("timed out"),)
+DOWN = Verdict(healthy=False, since=NOW, reasons=(because("refused"),))
 
 
 def test_a_server_is_as_healthy_as_all_its_checks_say() -> None:
@@ -26,10 +29,10 @@ def test_a_server_is_as_healthy_as_all_its_checks_say() -> None:
     verdicts.set(HTTPS, DOWN)
     assert verdicts.health[RS1].healthy is False
     assert [RS1] == list(verdicts.take_news().turns)
-    verdicts.set(HTTPS, replace(DOWN, reason="timed out"))
+    verdicts.set(HTTPS, replace(DOWN, reasons=TIMED_OUT))
     news = verdicts.take_news()
-    assert ({}, {HTTPS: replace(DOWN, reason="timed out").kept}) == (news.turns, news.to_keep)
-    assert "timed out" == verdicts.health[RS1].reason
+    assert ({}, {HTTPS: replace(DOWN, reasons=TIMED_OUT).kept}) == (news.turns, news.to_keep)
+    assert TIMED_OUT == verdicts.health[RS1].reasons
 
 
 def test_what_was_handed_out_stays_as_it_was() -> None:
@@ -58,17 +61,17 @@ def test_a_server_is_frozen_while_one_of_its_checks_is() -> None:
     for probe_id in (HTTP, HTTPS):
         verdicts.set(probe_id, assumed_healthy(NOW))
     verdicts.take_news()
-    stopped = replace(assumed_healthy(NOW), frozen=Frozen("no route", NOW))
+    stopped = replace(assumed_healthy(NOW), frozen=Frozen(because("no route"), NOW))
     for probe_id in (HTTP, HTTPS):
         verdicts.set(probe_id, stopped)
-    assert {RS1: "no route"} == verdicts.take_news().frozen
-    assert {RS1: "no route"} == verdicts.frozen
-    assert "its probes do not count at present: no route" == verdicts.health[RS1].reason
+    assert {RS1: because("no route")} == verdicts.take_news().frozen
+    assert {RS1: because("no route")} == verdicts.frozen
+    assert (PROBES_FROZEN(why=because("no route")),) == verdicts.health[RS1].reasons
     verdicts.set(HTTP, assumed_healthy(NOW))
     assert not verdicts.take_news().thawed
     verdicts.set(HTTPS, assumed_healthy(NOW))
     assert {RS1} == verdicts.take_news().thawed
-    assert "" == verdicts.health[RS1].reason
+    assert () == verdicts.health[RS1].reasons
 
 
 def test_what_is_forgotten_is_to_be_forgotten_on_disk() -> None:

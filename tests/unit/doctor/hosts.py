@@ -1,4 +1,4 @@
-"""Facts of hosts on which nothing is wrong; a test changes one."""
+"""Facts of healthy hosts, of which each test changes one."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,12 +9,12 @@ from lvsctl.doctor.facts import (
     Counters,
     Director,
     Facts,
-    Journey,
     Modules,
-    Probed,
+    ProbeResult,
     RealServer,
     Route,
-    Way,
+    RouteQuery,
+    TunnelPath,
 )
 from lvsctl.host.interface import (
     AddressKey,
@@ -42,8 +42,8 @@ from lvsctl.net import Family, IpProtocol
 VIP, RIP, DIP = map(IPv4Address, ("198.51.100.10", "192.0.2.11", "192.0.2.10"))
 ANYWHERE = IPv4Address("198.18.0.1")
 IPIP, GRE, GUE = Tunnel("ipip"), Tunnel("gre"), Tunnel("gue", 6080)
-WAY = Way(VIP, RIP, Encapsulation())
-GUE_WAY = Way(VIP, RIP, Encapsulation(TunnelType.GUE, 6080))
+PATH = TunnelPath(VIP, RIP, Encapsulation())
+GUE_PATH = TunnelPath(VIP, RIP, Encapsulation(TunnelType.GUE, 6080))
 FOU_PORT = FouPortKey(Family.IPV4, 6080)
 COUNTERS = Counters(
     {"TcpExt IPReversePathFilter": 7, "Ip6 Ip6InAddrErrors": 0},
@@ -94,10 +94,10 @@ REAL_SERVER = Facts(
         FOU_PORT: FouPortConfig(),
     },
     routes={
-        Journey(DIP): Route("eth0", RIP, None, 1500),
-        Journey(ANYWHERE, VIP): Route("eth0", VIP, IPv4Address("192.0.2.1"), 1500),
+        RouteQuery(DIP): Route("eth0", RIP, None, 1500),
+        RouteQuery(ANYWHERE, VIP): Route("eth0", VIP, IPv4Address("192.0.2.1"), 1500),
     },
-    probed={DIP: Probed(answered=True, asked=1500, passed=1500)},
+    probed={DIP: ProbeResult(answered=True, asked=1500, passed=1500)},
     before=COUNTERS,
     after=COUNTERS,
 )
@@ -121,8 +121,8 @@ DIRECTOR = Facts(
         LinkKey("lvs0"): LinkConfig("dummy", up=True, mtu=1500),
         SysctlKey(("net", "ipv4", "vs", "expire_nodest_conn")): SysctlConfig("1"),
     },
-    routes={Journey(RIP): Route("eth0", DIP, None, 1500)},
-    probed={WAY: Probed(answered=True, asked=1500, passed=1500)},
+    routes={RouteQuery(RIP): Route("eth0", DIP, None, 1500)},
+    probed={PATH: ProbeResult(answered=True, asked=1500, passed=1500)},
     before=COUNTERS,
     after=COUNTERS,
 )

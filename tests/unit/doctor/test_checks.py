@@ -1,4 +1,4 @@
-"""Each check: silent on a healthy host, and it alone finds what it is for."""
+"""Each check: silent on a healthy host, and the only one to report its problem."""
 
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
@@ -12,13 +12,13 @@ from lvsctl.doctor.facts import (
     Counters,
     Director,
     Facts,
-    Journey,
+    IcmpError,
     Modules,
     NoRoute,
-    Probed,
+    ProbeResult,
     RealServer,
-    Refusal,
-    Setting,
+    RouteQuery,
+    SysctlSetting,
 )
 from lvsctl.doctor.iptables import parse_iptables
 from lvsctl.host.interface import FouPortConfig, LinkConfig, LinkKey, SysctlConfig, SysctlKey
@@ -31,11 +31,11 @@ from tests.unit.doctor.hosts import (
     DIP,
     DIRECTOR,
     FOU_PORT,
-    GUE_WAY,
+    GUE_PATH,
+    PATH,
     REAL_SERVER,
     RIP,
     VIP,
-    WAY,
     address,
     with_link,
     with_state,
@@ -76,7 +76,7 @@ def arrival(tunnel: Tunnel) -> Facts:
     return replace(REAL_SERVER, arrivals=frozenset({Arrival(tunnel, DIP, RIP, VIP)}))
 
 
-def probed(what: object, result: Probed, facts: Facts) -> Facts:
+def probed(what: object, result: ProbeResult, facts: Facts) -> Facts:
     return replace(facts, probed={what: result})  # type: ignore[dict-item]
 
 
@@ -85,10 +85,12 @@ def vip_as(text: str | None, link: str = "tunl0", facts: Facts = REAL_SERVER) ->
     return replace(facts, addresses=(facts.addresses[0], *added))
 
 
-SMALL_PATH = Probed(answered=True, asked=1500, passed=1400)
-TOLD = replace(SMALL_PATH, too_big=(Refusal(IPv4Address("192.0.2.1"), "too big", 1400),))
-WAY6 = replace(WAY, rip=IPv6Address("2001:db8:2::11"))
-GUE_REFUSED = Probed(answered=False, refusals=(Refusal(RIP, "port unreachable"),))
+NARROW_PATH = ProbeResult(answered=True, asked=1500, passed=1400)
+REPORTED_PATH = replace(
+    NARROW_PATH, too_big=(IcmpError(IPv4Address("192.0.2.1"), "too big", 1400),)
+)
+PATH6 = replace(PATH, rip=IPv6Address("2001:db8:2::11"))
+GUE_REFUSED = ProbeResult(answered=False, icmp_errors=(IcmpError(RIP, "port unreachable"),))
 
 BROKEN: dict[str, tuple[str, Facts, str, str]] = {
     "agent stopped": ("agent", real_server(agent_runs=False), "does not run", "systemctl start"),
@@ -175,7 +177,9 @@ BROKEN: dict[str, tuple[str, Facts, str, str]] = {
         replace(
             with_sysctl(REAL_SERVER, "tunl0", "rp_filter", 2),
             settings=(
-                Setting("/etc/sysctl.d/9.conf", ("net", "ipv4", "conf", "*", "rp_filter"), "2"),
+                SysctlSetting(
+                    "/etc/sysctl.d/9.conf", ("net", "ipv4", "conf", "*", "rp_filter"), "2"
+                ),
             ),
         ),
         "through net.ipv4.conf.tunl0.rp_filter, which /etc/sysctl.d/9.conf sets to 2",
@@ -228,13 +232,13 @@ BROKEN: dict[str, tuple[str, Facts, str, str]] = {
     ),
     "no route to the RIP": (
         "route-to-real-server",
-        replace(DIRECTOR, routes={Journey(RIP): NoRoute("unreachable")}, probed={}),
+        replace(DIRECTOR, routes={RouteQuery(RIP): NoRoute("unreachable")}, probed={}),
         "no route to the real server 192.0.2.11: unreachable",
         "ip route add 192.0.2.11/32",
     ),
     "no default route": (
         "route-to-client",
-        replace(REAL_SERVER, routes={Journey(ANYWHERE, VIP): NoRoute("unreachable")}),
+        replace(REAL_SERVER, routes={RouteQuery(ANYWHERE, VIP): NoRoute("unreachable")}),
         "no default route",
         "ip route add default",
     ),
@@ -242,7 +246,7 @@ BROKEN: dict[str, tuple[str, Facts, str, str]] = {
         "route-to-client",
         replace(
             REAL_SERVER,
-            routes={Journey(ANYWHERE, VIP): NoRoute("unreachable")},
+            routes={RouteQuery(ANYWHERE, VIP): NoRoute("unreachable")},
             clients=(ANYWHERE,),
         ),
         "to the client 198.18.0.1",
@@ -250,7 +254,7 @@ BROKEN: dict[str, tuple[str, Facts, str, str]] = {
     ),
     "no route to the director": (
         "route-to-director",
-        replace(REAL_SERVER, routes={Journey(DIP): NoRoute("unreachable")}),
+        replace(REAL_SERVER, routes={RouteQuery(DIP): NoRoute("unreachable")}),
         "no route to the director",
         "ip route add 192.0.2.10",
     ),
@@ -262,31 +266,31 @@ BROKEN: dict[str, tuple[str, Facts, str, str]] = {
     ),
     "no answer": (
         "through-tunnel",
-        probed(WAY, Probed(answered=False), DIRECTOR),
+        probed(PATH, ProbeResult(answered=False), DIRECTOR),
         "no answer to pings through the tunnel",
         "lvsctl doctor on 192.0.2.11",
     ),
     "gue refused": (
         "through-tunnel",
-        probed(GUE_WAY, GUE_REFUSED, DIRECTOR),
+        probed(GUE_PATH, GUE_REFUSED, DIRECTOR),
         "refused by 192.0.2.11: port unreachable",
         "ip fou add port 6080 gue",
     ),
     "1400 bytes in silence": (
         "path-mtu",
-        probed(WAY, SMALL_PATH, DIRECTOR),
+        probed(PATH, NARROW_PATH, DIRECTOR),
         "packets of 1400 bytes",
         "tunnel.mtu: 1400",
     ),
     "1400 bytes, and nobody heeds ICMPv6": (
         "path-mtu",
-        probed(WAY6, TOLD, director(daemon_runs=None)),
+        probed(PATH6, REPORTED_PATH, director(daemon_runs=None)),
         "does not heed the ICMPv6",
         "ip route add 2001:db8:2::11 via GATEWAY mtu 1400",
     ),
     "1400 bytes back in silence": (
         "path-mtu-to-director",
-        probed(DIP, SMALL_PATH, REAL_SERVER),
+        probed(DIP, NARROW_PATH, REAL_SERVER),
         "packets of 1400 bytes",
         "tunnel.mtu: 1400",
     ),
@@ -328,11 +332,11 @@ WELL: dict[str, Facts] = {
     "a rule that is not understood": firewall(
         REAL_SERVER, "INPUT -m set --match-set ok src -j ACCEPT", policy="DROP"
     ),
-    "1400 bytes, and ICMP says so": probed(WAY, TOLD, DIRECTOR),
-    "1400 bytes, and the director heeds ICMPv6": probed(WAY6, TOLD, DIRECTOR),
-    "1400 bytes, and the pool says so": probed(WAY, SMALL_PATH, director(path_mtus={RIP: 1400})),
-    "1400 bytes back, and the pool says so": probed(DIP, SMALL_PATH, real_server(path_mtu=1400)),
-    "the director answers no pings": probed(DIP, Probed(answered=False), REAL_SERVER),
+    "1400 bytes, and ICMP says so": probed(PATH, REPORTED_PATH, DIRECTOR),
+    "1400 bytes, and the director heeds ICMPv6": probed(PATH6, REPORTED_PATH, DIRECTOR),
+    "1400 bytes, and the pool says so": probed(PATH, NARROW_PATH, director(path_mtus={RIP: 1400})),
+    "1400 bytes back, and the pool says so": probed(DIP, NARROW_PATH, real_server(path_mtu=1400)),
+    "the director answers no pings": probed(DIP, ProbeResult(answered=False), REAL_SERVER),
     "drops of eth0": device_rise("eth0", "receive drops"),
     "tunl0 only receives": device_rise("tunl0", "transmit errors"),
     "nothing assigned yet": replace(
@@ -343,16 +347,16 @@ WELL: dict[str, Facts] = {
 
 
 @pytest.mark.parametrize("facts", WELL.values(), ids=WELL)
-def test_nothing_is_found_where_nothing_is_wrong(facts: Facts) -> None:
-    """Not by any check."""
+def test_a_healthy_host_has_no_findings(facts: Facts) -> None:
+    """From any check."""
     assert [] == judge(facts)
 
 
 @pytest.mark.parametrize(("check", "facts", "what", "cure"), BROKEN.values(), ids=BROKEN)
-def test_what_is_broken_is_found_by_its_check_alone(
+def test_a_problem_is_found_by_its_check_alone(
     check: str, facts: Facts, what: str, cure: str
 ) -> None:
-    """Once, with what is seen and the command that mends it."""
+    """Once, with what was observed and the command that fixes it."""
     found = judge(facts)
     assert [check] == [name for name, _ in found]
     finding = found[0][1]
@@ -362,7 +366,7 @@ def test_what_is_broken_is_found_by_its_check_alone(
 
 
 def test_every_check_is_tested() -> None:
-    """No check without something broken that it finds."""
+    """There is a problem for each check."""
     assert set(CHECKS) == {check for check, *_ in BROKEN.values()}
 
 
@@ -407,10 +411,10 @@ def _device_checked(tunnel: Tunnel, vip: object, rip: object, state: dict[str, L
 
 
 @pytest.mark.parametrize(("tunnel", "vip", "rip", "name", "config"), NEEDS)
-def test_each_tunnel_has_its_device(
+def test_each_tunnel_requires_its_device(
     tunnel: Tunnel, vip: object, rip: object, name: str, config: LinkConfig
 ) -> None:
-    """As the kernel was seen to take it: this one does, and none of another kind does."""
+    """The device that the kernel accepts its packets on, and no other kind."""
     assert _device_checked(tunnel, vip, rip, {name: config})
     assert not _device_checked(tunnel, vip, rip, {name: replace(config, up=False)})
     for *_, other_name, other in NEEDS:

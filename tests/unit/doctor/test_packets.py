@@ -1,4 +1,4 @@
-"""The bytes of probes and their answers, against the lab's own reader of packets."""
+"""Probes and their answers, checked with the lab's independent packet parser."""
 
 import struct
 from ipaddress import IPv4Address, IPv6Address
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.lab import packets as lab
-from lvsctl.doctor.facts import Refusal, Way
+from lvsctl.doctor.facts import IcmpError, TunnelPath
 from lvsctl.doctor.packets import (
     ICMP,
     ICMPV6,
@@ -47,7 +47,7 @@ def outer_packet(
 ) -> tuple[bytes, IPAddress, IPAddress, IPAddress]:
     dip, rip, _ = ADDRESSES[outer]
     own, _, vip = ADDRESSES[inner]
-    target = Target(Way(vip, rip, encapsulation), dip, own, 1500)
+    target = Target(TunnelPath(vip, rip, encapsulation), dip, own, 1500)
     protocol, payload = target.packet(size, 7, 3)
     return ip_packet(dip, rip, protocol, payload), dip, rip, vip
 
@@ -56,10 +56,10 @@ def outer_packet(
 @pytest.mark.parametrize("inner", Family)
 @pytest.mark.parametrize("encapsulation", TUNNELS, ids=str)
 @given(size=st.integers(min_value=128, max_value=9000))
-def test_a_probe_is_as_large_as_asked_and_reads_as_what_it_is(
+def test_a_probe_has_the_requested_size_and_parses(
     encapsulation: Encapsulation, inner: Family, outer: Family, size: int
 ) -> None:
-    """In every tunnel and family: the lab's reader and doctor's own see the echo to the VIP."""
+    """For every tunnel and family: the lab's parser and doctor's find the echo to the VIP."""
     data, dip, rip, vip = outer_packet(encapsulation, inner, outer, size)
     ethertype = lab.ETHERTYPE_IPV4 if outer is Family.IPV4 else lab.ETHERTYPE_IPV6
     seen = lab.parse(ethertype, data)
@@ -73,15 +73,15 @@ def test_a_probe_is_as_large_as_asked_and_reads_as_what_it_is(
 
 
 @given(st.binary(max_size=64))
-def test_a_checksum_makes_the_sum_all_ones(data: bytes) -> None:
-    """RFC 1071: over data with its checksum it is 0."""
+def test_the_checksum_of_data_with_its_checksum_is_zero(data: bytes) -> None:
+    """RFC 1071."""
     even = data + b"\0" * (len(data) % 2)
     assert 0 == internet_checksum(even + struct.pack("!H", internet_checksum(even)))
 
 
 @pytest.mark.parametrize("family", Family)
-def test_a_reply_is_known_by_its_numbers(family: Family) -> None:
-    """The echo that comes back from the VIP."""
+def test_a_reply_is_parsed(family: Family) -> None:
+    """With identifier and sequence number of the request."""
     own, _, vip = ADDRESSES[family]
     request = echo(vip, own, 7, 3, 64)
     kind, protocol = (0, ICMP) if family is Family.IPV4 else (129, ICMPV6)
@@ -90,7 +90,7 @@ def test_a_reply_is_known_by_its_numbers(family: Family) -> None:
 
 
 @pytest.mark.parametrize(
-    ("family", "kind", "code", "number", "refusal"),
+    ("family", "kind", "code", "number", "icmp_error"),
     [
         (Family.IPV4, 3, 4, 1400, ("too big", 1400)),
         (Family.IPV4, 3, 2, 0, ("protocol unreachable", 0)),
@@ -99,10 +99,10 @@ def test_a_reply_is_known_by_its_numbers(family: Family) -> None:
         (Family.IPV6, 1, 1, 0, ("prohibited by a firewall", 0)),
     ],
 )
-def test_an_error_names_the_probe_that_it_is_about(
-    family: Family, kind: int, code: int, number: int, refusal: tuple[str, int]
+def test_an_icmp_error_identifies_its_probe(
+    family: Family, kind: int, code: int, number: int, icmp_error: tuple[str, int]
 ) -> None:
-    """By destination, protocol and size, also where most of the probe was cut off."""
+    """By destination, protocol and size, even if most of the probe was truncated."""
     probe, dip, rip, _ = outer_packet(IPIP, family, family, 1500)
     router = ADDRESSES[family][2]
     quoted = probe[: IP_HEADER[family] + 8]
@@ -110,19 +110,19 @@ def test_an_error_names_the_probe_that_it_is_about(
     protocol = ICMP if family is Family.IPV4 else ICMPV6
     told = parse_answer(ip_packet(router, dip, protocol, error))
     outer_protocol = 4 if family is Family.IPV4 else 41
-    assert Error(Refusal(router, *refusal), rip, outer_protocol, 1500) == told
+    assert Error(IcmpError(router, *icmp_error), rip, outer_protocol, 1500) == told
 
 
 @given(st.binary(max_size=120))
-def test_garbage_is_no_answer_and_no_arrival(data: bytes) -> None:
-    """Nor an exception: anybody may send to a packet socket."""
+def test_garbage_is_ignored(data: bytes) -> None:
+    """And raises nothing: a packet socket receives anything."""
     for first in (b"", b"\x45", b"\x60"):
         parse_answer(first + data)
         parse_arrival(first + data)
 
 
-def test_wrapping_tells_the_outer_protocol() -> None:
-    """4 or 41 by the inner family, 47, 17."""
+def test_the_protocol_of_outer_packets() -> None:
+    """4 or 41 depending on the inner family, 47, 17."""
     inner = {family: ip_packet(*ADDRESSES[family][:2], ICMP, bytes(8)) for family in Family}
     found = [
         wrap(encapsulation, inner[family], *V4[:2])[0]

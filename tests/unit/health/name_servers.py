@@ -1,4 +1,4 @@
-"""Name servers for tests: what they answer to a query."""
+"""Name servers for tests."""
 
 from collections.abc import Callable
 
@@ -27,10 +27,10 @@ def name_server(
 
 
 def refused(message: dns.message.Message) -> None:
-    """Make an answer a refusal."""
+    """Turn an answer into a refusal."""
     message.set_rcode(dns.rcode.REFUSED)
 
 
 def truncated(message: dns.message.Message) -> None:
-    """Make an answer one of which the end is missing."""
+    """Turn an answer into a truncated one."""
     message.flags |= dns.flags.TC

@@ -1,4 +1,4 @@
-"""Servers that answer probes well, and badly in each way; on loopback if nothing else is said."""
+"""Servers that answer probes correctly, and wrongly in various ways; by default on loopback."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 def target(port: int, address: str = "127.0.0.1") -> Target:
-    """Return a plain target on loopback."""
+    """Return a target on loopback."""
     return Target(ip_address(address), port)
 
 
@@ -28,7 +28,7 @@ async def serving(
     address: str = "127.0.0.1",
     port: int = 0,
 ) -> AsyncIterator[int]:
-    """Serve TCP; give the port, any for 0.
+    """Serve TCP; yield the port, any for 0.
 
     At the end every connection is closed, and every answer over.
     """
@@ -72,26 +72,26 @@ def saying(*parts: bytes) -> Answer:
 
 
 async def never(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-    """Say nothing for ever."""
+    """Never answer."""
     await asyncio.Event().wait()
 
 
 async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Reset the connection when something has come."""
+    """Reset the connection when data arrives."""
     await reader.read(1)
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
     writer.transport.abort()
 
 
 async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Close the connection when something has come."""
+    """Close the connection when data arrives."""
     await reader.read(65536)
     writer.close()
     await writer.wait_closed()
 
 
 async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Begin a good answer, a byte at a time, and never come to its end."""
+    """Send a valid answer a byte at a time, without ever finishing it."""
     await reader.read(1)
     for byte in b"HTTP/1.1 200 OK\r\nX-Drip: ":
         writer.write(bytes([byte]))
@@ -103,7 +103,7 @@ async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 async def drip_handshake(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Begin a record of a TLS handshake, a byte at a time, and never come to its end."""
+    """Send a TLS handshake record a byte at a time, without ever finishing it."""
     await reader.read(1)
     writer.write(b"\x16\x03\x03\x40\x00")
     while True:
@@ -113,7 +113,7 @@ async def drip_handshake(reader: asyncio.StreamReader, writer: asyncio.StreamWri
 
 
 async def flood_handshake(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Ask for a new TLS handshake again and again: each time well-formed, and passed over."""
+    """Send HelloRequests for ever: each is valid, and ignored."""
     await reader.read(1)
     while True:
         writer.write(b"\x16\x03\x03\x40\x00" + bytes(0x4000))
@@ -122,7 +122,7 @@ async def flood_handshake(reader: asyncio.StreamReader, writer: asyncio.StreamWr
 
 @contextlib.contextmanager
 def refusing(kind: socket.SocketKind = socket.SOCK_STREAM) -> Iterator[int]:
-    """Give a port at which nobody listens."""
+    """Yield a port at which nobody listens."""
     with socket.socket(socket.AF_INET, kind) as kept:
         kept.bind(("127.0.0.1", 0))
         if kind is socket.SOCK_DGRAM:
@@ -132,7 +132,7 @@ def refusing(kind: socket.SocketKind = socket.SOCK_STREAM) -> Iterator[int]:
 
 @contextlib.contextmanager
 def full(address: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
-    """Give a port whose listener takes no further connection, and does not refuse it."""
+    """Yield a port whose listener neither accepts nor refuses connections."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind((address, port))
@@ -146,7 +146,7 @@ def full(address: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
 async def answering(
     answer: Callable[[bytes], list[bytes]], address: str = "127.0.0.1", port: int = 0
 ) -> AsyncIterator[int]:
-    """Answer datagrams, each with some; give the port, any for 0."""
+    """Answer each datagram with others; yield the port, any for 0."""
 
     class Server(asyncio.DatagramProtocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -1,4 +1,4 @@
-"""ProbeLimiter for probes: bounded, in order, and not to be filled by the dead."""
+"""ProbeLimiter: bounded, fair, and not used up by dead servers."""
 
 import asyncio
 
@@ -8,8 +8,8 @@ from lvsctl.health.limiter import ProbeLimiter
 from tests.unit.virtual_time import run
 
 
-def test_never_more_than_there_is_room_for() -> None:
-    """However many ask, whether they are lively or not."""
+def test_the_number_of_probes_is_bounded() -> None:
+    """However many are waiting, for healthy or dead servers."""
 
     async def crowd() -> int:
         limiter, most = ProbeLimiter(8), 0
@@ -27,8 +27,8 @@ def test_never_more_than_there_is_room_for() -> None:
     assert 8 == run(crowd())
 
 
-def test_whoever_came_first_goes_first() -> None:
-    """Of each kind."""
+def test_first_come_first_served() -> None:
+    """Within each class."""
 
     async def queue() -> list[int]:
         limiter, order = ProbeLimiter(4), []
@@ -44,8 +44,8 @@ def test_whoever_came_first_goes_first() -> None:
     assert list(range(10)) == run(queue())
 
 
-def test_the_dead_do_not_keep_out_the_others() -> None:
-    """Though there are more of them than there is room, and they were there first."""
+def test_dead_servers_do_not_delay_others() -> None:
+    """Even if there are more of them than slots, and they came first."""
 
     async def crowd() -> float:
         limiter = ProbeLimiter(64)
@@ -72,8 +72,8 @@ def test_the_dead_do_not_keep_out_the_others() -> None:
 
 
 @pytest.mark.parametrize("after_s", [0, 0.5, 1, 1.5])
-def test_a_cancelled_one_leaves_its_place(after_s: float) -> None:
-    """Whether it had one, waited for one, or was just given one."""
+def test_a_cancelled_probe_frees_its_slot(after_s: float) -> None:
+    """Whether it had one, waited for one, or was just about to get one."""
 
     async def cancel() -> tuple[int, bool]:
         limiter = ProbeLimiter(1)

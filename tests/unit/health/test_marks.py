@@ -1,4 +1,4 @@
-"""Marks and source ports of probes, as laws over random histories."""
+"""Properties of the allocation of marks and source ports over random histories."""
 
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
@@ -72,10 +72,10 @@ STEPS = st.tuples(
 
 
 @given(st.lists(STEPS, max_size=6))
-def test_whatever_happens_no_two_share_anything(
+def test_marks_and_ports_are_unique(
     history: list[tuple[set[TunnelPath], MarkRange, PortRange, set[int], timedelta]],
 ) -> None:
-    """Every path in use has a mark and a port in range, alone, and never a foreign mark."""
+    """Every path in use has its own mark and port, both in range, and never a foreign mark."""
     held: ProbeMarks = {}
     now = START
     for paths, marks, ports, taken, later in history:
@@ -90,23 +90,23 @@ def test_whatever_happens_no_two_share_anything(
 
 
 @given(st.sets(st.sampled_from(PATHS), max_size=10))
-def test_as_many_have_one_as_there_are(paths: set[TunnelPath]) -> None:
+def test_all_marks_and_ports_can_be_used(paths: set[TunnelPath]) -> None:
     """With ten of each all ten paths are served; with fewer ports, as many as there are ports."""
     assert paths == assign(paths).keys()
     assert min(4, len(paths)) == len(assign(paths, ports=PortRange(61000, 61003)))
 
 
 @given(st.sets(st.sampled_from(PATHS), max_size=5), st.sets(st.sampled_from(PATHS), max_size=5))
-def test_who_has_one_keeps_it(some: set[TunnelPath], others: set[TunnelPath]) -> None:
-    """Whoever comes or goes; and asking again changes nothing."""
+def test_a_path_keeps_its_mark(some: set[TunnelPath], others: set[TunnelPath]) -> None:
+    """Whatever other paths are added or removed; allocating again changes nothing."""
     before = assign(some)
     after = assign(some | others, before)
     assert before == {path: after[path] for path in some}
     assert after == assign(some | others, after, now=START + 9 * REUSE_DELAY)
 
 
-def test_one_that_returns_in_time_has_the_same() -> None:
-    """A server that is taken out and put back is probed as before."""
+def test_a_path_that_returns_in_time_gets_the_same() -> None:
+    """So a server that is removed and added again is probed as before."""
     held = assign([RS1, RS2])
     held = assign([RS2], held)
     held = assign([RS1, RS2, RS3], held, now=START + REUSE_DELAY / 2)
@@ -117,8 +117,8 @@ def test_one_that_returns_in_time_has_the_same() -> None:
     } == held
 
 
-def test_what_another_had_is_given_away_after_its_rest_only() -> None:
-    """The entries of its last probes could swallow another server's."""
+def test_a_mark_is_reused_only_after_its_rest() -> None:
+    """Connection entries of its last probes could capture those of another server."""
     held = assign([], assign([RS1]))
     assert {RS1: ProbeMark(100, 61000, START)} == held
     almost = START + REUSE_DELAY - timedelta(seconds=1)
@@ -126,13 +126,13 @@ def test_what_another_had_is_given_away_after_its_rest_only() -> None:
     assert {RS2: ProbeMark(100, 61000)} == assign([RS2], held, now=START + REUSE_DELAY)
 
 
-def test_nothing_is_leaked() -> None:
-    """After the rest nothing is left of paths that are gone."""
+def test_marks_of_removed_paths_are_forgotten() -> None:
+    """After their rest."""
     held = assign([], assign(PATHS[:10]))
     assert {} == assign([], held, now=START + REUSE_DELAY)
 
 
-def test_a_clock_set_back_does_not_keep_them_for_years() -> None:
+def test_a_clock_set_back_does_not_prolong_the_rest() -> None:
     """The rest counts from the earlier time."""
     held = assign([], assign([RS1]), now=START + timedelta(days=900))
     held = assign([], held)
@@ -140,25 +140,25 @@ def test_a_clock_set_back_does_not_keep_them_for_years() -> None:
 
 
 def test_a_foreign_mark_is_left_alone() -> None:
-    """A path whose mark somebody else's service has gets another; its port stays its own."""
+    """A path whose mark a foreign service uses gets another, and keeps its port."""
     assert ProbeMark(102, 61000) == assign([RS1], taken=[100, 101])[RS1]
     assert ProbeMark(101, 61000) == assign([RS1], assign([RS1]), taken=[100])[RS1]
 
 
-def test_another_range_of_ports_leaves_the_marks() -> None:
-    """Only what has become unfit changes."""
+def test_another_range_of_ports_keeps_the_marks() -> None:
+    """Only values outside the new range change."""
     held = assign([RS1, RS2], assign([RS1, RS2]), ports=PortRange(61001, 61005))
     assert {RS1: ProbeMark(100, 61002), RS2: ProbeMark(101, 61001)} == held
 
 
-def test_where_nothing_is_free_those_that_have_one_stay() -> None:
-    """A new server is not probed rather than one that is."""
+def test_if_none_is_free_existing_paths_keep_theirs() -> None:
+    """The new server is the one that is not probed."""
     ports = PortRange(61000, 61000)
     assert [RS3] == [*assign([RS1, RS2, RS3], assign([RS3], ports=ports), ports=ports)]
 
 
 def test_the_service_of_a_mark_has_one_destination() -> None:
-    """Weight 1, the tunnel of the path, port 0; what rests has no service."""
+    """Weight 1, the path's tunnel, port 0; resting marks have no service."""
     path = TunnelPath(Family.IPV6, IPv4Address("192.0.2.11"), GUE)
     table = mark_table({path: ProbeMark(100, 61000), RS1: ProbeMark(101, 61001, START)})
     destination = {DestinationKey(path.server, 0): DestinationConfig(1, encapsulation=GUE)}
@@ -181,10 +181,10 @@ def test_the_service_of_a_mark_has_one_destination() -> None:
     ],
 )
 def test_reserved_ports_are_added_to_those_of_others(present: str, expected: str) -> None:
-    """Nothing that was reserved is given free, and the text is as the kernel writes it."""
+    """Existing reservations are kept, and the text is in the kernel's format."""
     assert expected == reserved_ports(present, PORTS)
 
 
 def test_one_port_is_reserved_as_a_number() -> None:
-    """The kernel writes it so."""
+    """As the kernel formats it."""
     assert "61000" == reserved_ports("", PortRange(61000, 61000))

@@ -1,4 +1,4 @@
-"""What freezes a verdict: each thing that a probe through the tunnel needs, taken away."""
+"""Problems of the director that freeze verdicts of probes through the tunnel."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -28,6 +28,8 @@ from lvsctl.host.interface import (
 )
 from lvsctl.ipvs.table import DestinationConfig, Encapsulation, VirtualService
 from lvsctl.net import Family, IPAddress
+from lvsctl.reasons import probes as reasons
+from lvsctl.reasons.reason import ReasonKind
 
 VIP, VIP6 = ip_address("198.51.100.10"), ip_address("2001:db8:51::10")
 DIP, DIP6 = ip_address("192.0.2.10"), ip_address("2001:db8:2::10")
@@ -73,7 +75,7 @@ def probe(family: Family = Family.IPV4, server: IPAddress = RIP) -> TunnelProbe:
 
 
 def facts(of: TunnelProbe) -> PathFacts:
-    """Return what is found where nothing is wrong."""
+    """Return the observation of a director without problems."""
     values = {key: SysctlConfig("0") for key in path_sysctls(["eth0"])}
     values |= {sysctl("accept_local"): SysctlConfig("1"), REUSE_MODE: SysctlConfig("1")}
     return PathFacts(
@@ -85,10 +87,10 @@ PROBES = [probe(), probe(server=RIP6), probe(Family.IPV6), probe(Family.IPV6, RI
 
 
 @pytest.mark.parametrize("each", PROBES, ids=lambda each: str(each.path))
-def test_nothing_freezes_where_all_is_as_it_should_be(each: TunnelProbe) -> None:
-    """For every pair of families; and the way is the one that it was given."""
+def test_nothing_freezes_without_a_problem(each: TunnelProbe) -> None:
+    """For every pair of families; and the egress is the given one."""
     found = facts(each)
-    assert "" == path_problem(each, found, found)
+    assert path_problem(each, found, found) is None
     assert each.egress == egress_to(each.path, found)
 
 
@@ -117,34 +119,35 @@ def crowded(present: PathFacts) -> PathFacts:
 
 
 GOOD = facts(probe())
-AMISS: Mapping[str, tuple[PathFacts, str]] = {
-    "the mark has no service": (replace(GOOD, services={}), "any server could answer"),
-    "the mark's weight is 0": (changed(GOOD, weight=0), "does not lead to 192.0.2.11"),
-    "the mark has two servers": (crowded(GOOD), "alone, with weight 1"),
-    "the VIP is gone": (without(GOOD, VIP), "198.51.100.10 is not on this director"),
-    "the DIP is gone": (without(GOOD, DIP), "its source 192.0.2.10 is no longer an address"),
-    "no route": (replace(GOOD, routes={}), "no route to 192.0.2.11"),
+AMISS: Mapping[str, tuple[PathFacts, ReasonKind]] = {
+    "the mark has no service": (replace(GOOD, services={}), reasons.NO_PROBE_SERVICE),
+    "the mark's weight is 0": (changed(GOOD, weight=0), reasons.PROBE_SERVICE_DIFFERS),
+    "the mark has two servers": (crowded(GOOD), reasons.PROBE_SERVICE_DIFFERS),
+    "the VIP is gone": (without(GOOD, VIP), reasons.PROBE_VIP_ABSENT),
+    "the DIP is gone": (without(GOOD, DIP), reasons.SOURCE_GONE),
+    "no route": (replace(GOOD, routes={}), reasons.NO_ROUTE),
     "a dead end": (
         replace(GOOD, routes=ROUTES | route("192.0.2.11/32", None, type="blackhole")),
-        "no route to 192.0.2.11",
+        reasons.NO_ROUTE,
     ),
     "another device": (
         replace(GOOD, routes=ROUTES | route("192.0.2.11/32", "eth1")),
-        "is now reached by eth1 instead of eth0",
+        reasons.ROUTE_MOVED,
     ),
-    "accept_local": (value(GOOD, sysctl("accept_local"), "0"), "eth0.accept_local is 0"),
-    "rp_filter of the device": (value(GOOD, sysctl("rp_filter"), "1"), "rp_filter is 1 on eth0"),
-    "rp_filter of all": (value(GOOD, sysctl("rp_filter", "all"), "1"), "eth0.rp_filter=2"),
-    "conn_reuse_mode": (value(GOOD, REUSE_MODE, "0"), "sysctl -w net.ipv4.vs.conn_reuse_mode=1"),
+    "accept_local": (value(GOOD, sysctl("accept_local"), "0"), reasons.ACCEPT_LOCAL_OFF),
+    "rp_filter of the device": (value(GOOD, sysctl("rp_filter"), "1"), reasons.STRICT_RP_FILTER),
+    "rp_filter of all": (value(GOOD, sysctl("rp_filter", "all"), "1"), reasons.STRICT_RP_FILTER),
+    "conn_reuse_mode": (value(GOOD, REUSE_MODE, "0"), reasons.REUSE_MODE),
 }
 
 
 @pytest.mark.parametrize("name", AMISS)
-def test_what_is_amiss_before_or_after_freezes(name: str) -> None:
-    """Either observation is enough, and the reason names it."""
+def test_a_problem_before_or_after_freezes(name: str) -> None:
+    """In either observation, and the reason names it."""
     amiss, expected = AMISS[name]
-    assert expected in path_problem(probe(), amiss, GOOD)
-    assert expected in path_problem(probe(), GOOD, amiss)
+    for why in (path_problem(probe(), amiss, GOOD), path_problem(probe(), GOOD, amiss)):
+        assert why is not None
+        assert expected is why.kind
 
 
 BEARABLE: Mapping[str, PathFacts] = {
@@ -176,20 +179,20 @@ BEARABLE: Mapping[str, PathFacts] = {
 
 
 @pytest.mark.parametrize("name", BEARABLE)
-def test_what_answers_get_through_with_does_not_freeze(name: str) -> None:
-    """A verdict that is frozen without need is a server that stays in though it is dead."""
-    assert "" == path_problem(probe(), BEARABLE[name])
+def test_settings_that_let_answers_through_do_not_freeze(name: str) -> None:
+    """A verdict frozen without need keeps a dead server in service."""
+    assert path_problem(probe(), BEARABLE[name]) is None
 
 
-def test_ipv6_needs_no_sysctl_of_its_own() -> None:
-    """It has neither accept_local nor rp_filter."""
+def test_ipv6_needs_no_sysctl() -> None:
+    """IPv6 has neither accept_local nor rp_filter."""
     each = probe(Family.IPV6, RIP6)
     closed = value(value(facts(each), sysctl("accept_local"), "0"), sysctl("rp_filter"), "1")
-    assert "" == path_problem(each, closed)
+    assert path_problem(each, closed) is None
 
 
 def test_the_source_is_never_a_vip() -> None:
-    """Nor a deprecated address, one of the link alone or of loopback, if the route prefers it."""
+    """Nor a deprecated, link-local or loopback address that the route prefers."""
     path = TunnelPath(Family.IPV4, RIP, Encapsulation())
     by_vip = replace(GOOD, routes=route("192.0.2.0/24", "eth0", source=VIP))
     assert Egress("eth0", DIP) == egress_to(path, by_vip)
@@ -199,7 +202,7 @@ def test_the_source_is_never_a_vip() -> None:
 
 
 def test_the_source_is_the_oldest_address_of_the_device() -> None:
-    """Where the route names none; a server behind a gateway is reached by the gateway's device."""
+    """If the route names none; for a server behind a gateway, of the gateway's device."""
     assert Egress("eth1", ip_address("203.0.113.10")) == egress_to(
         TunnelPath(Family.IPV4, FAR, Encapsulation()), GOOD
     )

@@ -1,4 +1,4 @@
-"""Patterns mean what people expect, and neither compiling nor searching runs away."""
+"""Patterns: usual semantics, with bounded memory and time."""
 
 import contextlib
 import re
@@ -19,7 +19,7 @@ REPETITIONS = ("", "*", "+", "?", "{2}", "{1,3}", "{0,30}", "{1000}", "{3000}", 
 
 @contextlib.contextmanager
 def little_memory() -> Iterator[None]:
-    """Let this process have a little more memory than it has, for a while."""
+    """Limit this process to slightly more memory than it has now."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + ENOUGH_MEMORY, hard))
@@ -48,7 +48,7 @@ def little_memory() -> Iterator[None]:
         ("a{99999999999999999999}", b"a{99999999999999999999}", True),
     ],
 )
-def test_a_pattern_is_found_or_not(pattern: str, text: bytes, *, is_in: bool) -> None:
+def test_searching_for_a_pattern(pattern: str, text: bytes, *, is_in: bool) -> None:
     """Anywhere in the bytes, however many, and in linear time."""
     assert is_in is compiled(pattern).is_in(text)
 
@@ -57,7 +57,7 @@ def test_a_pattern_is_found_or_not(pattern: str, text: bytes, *, is_in: bool) ->
     "pattern", ["(", "(?u)a", "\ud800", "(" * 500, "a**", "(?=a)", r"(a)\1", "a{1001}"]
 )
 def test_a_bad_pattern_is_refused(pattern: str) -> None:
-    """With what is wrong; the second time it is not compiled again."""
+    """With the error; the second time it is not compiled again."""
     for _ in range(2):
         with pytest.raises(BadPattern, match=r"^[ -~]{5,80}…?$"):
             compiled(pattern)
@@ -73,8 +73,8 @@ def test_a_bad_pattern_is_refused(pattern: str) -> None:
         "((((a{0,5}){0,5}){0,5}){0,5})" * 30,
     ],
 )
-def test_an_enormous_pattern_is_refused_at_little_expense(pattern: str) -> None:
-    """It takes a few megabytes and milliseconds to find that out, not gigabytes and minutes."""
+def test_an_enormous_pattern_is_refused_cheaply(pattern: str) -> None:
+    """In a few megabytes and milliseconds rather than gigabytes and minutes."""
     with little_memory(), pytest.raises(BadPattern):
         compiled(pattern)
 
@@ -90,8 +90,8 @@ def repeated(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 
 @given(st.recursive(st.sampled_from(["a", ".", "[^a]", r"\w"]), repeated, max_leaves=40))
-def test_whatever_is_compiled_is_small(pattern: str) -> None:
-    """Memory and the number of steps are bounded, however repetitions are nested."""
+def test_a_compiled_pattern_is_small(pattern: str) -> None:
+    """Memory and steps are bounded, however repetitions are nested."""
     with little_memory():
         try:
             assert compiled(pattern).steps <= MAX_STEPS
@@ -100,7 +100,7 @@ def test_whatever_is_compiled_is_small(pattern: str) -> None:
 
 
 def plain(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """Return patterns that all engines read alike."""
+    """Return patterns with the same meaning in all engines."""
     return st.one_of(
         st.builds("({}){}".format, inner, st.sampled_from(["", "*", "?", "{2}"])),
         st.builds("{}{}".format, inner, inner),
@@ -113,15 +113,15 @@ def plain(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     st.sampled_from(["", "$"]),
     st.text("ab\n", max_size=8),
 )
-def test_it_matches_as_people_know_it_from_python(inner: str, end: str, text: str) -> None:
-    """What both engines can read, both find; only a ``$`` with more behind it is stricter."""
+def test_patterns_match_as_in_python(inner: str, end: str, text: str) -> None:
+    """Patterns valid in both engines match alike, except that ``$`` is stricter."""
     pattern = f"({inner}){end}"
     expected = re.search(pattern, text) is not None
     assert expected is compiled(pattern).is_in(text.encode())
 
 
 def test_many_steps_are_not_searched_for_in_a_long_text() -> None:
-    """The product is what a search may take."""
+    """The product of steps and length is bounded."""
     pattern = compiled("(x{0,30}y){20}")
     longest = MAX_WORK // pattern.steps
     assert pattern.work(bytes(longest)) <= MAX_WORK

@@ -1,4 +1,4 @@
-"""UDP and DNS probes against real servers on loopback, and against what they may say."""
+"""UDP and DNS probes of real servers on loopback, and of hostile answers."""
 
 import asyncio
 import contextlib
@@ -51,27 +51,27 @@ def outcome_of(
         pytest.param(UdpRequest(b"x"), lambda _: [bytes(60000)], id="a large answer"),
     ],
 )
-def test_a_good_datagram_passes(
+def test_an_expected_datagram_passes(
     request_: UdpRequest, answer: Callable[[bytes], list[bytes]]
 ) -> None:
-    """Whatever is expected of it, and no more."""
+    """If it starts with the expected bytes."""
     assert isinstance(outcome_of(request_, answer), Passed)
 
 
-def test_a_wrong_datagram_fails() -> None:
-    """With what came instead."""
+def test_an_unexpected_datagram_fails() -> None:
+    """The reason quotes it."""
     failed = outcome_of(UdpRequest(b"ping", b"pong"), lambda _: [b"\xffno"])
     assert "127.0.0.1:PORT answered b'\\xffno', which does not begin with b'pong'" == reason(failed)
 
 
-def test_no_datagram_fails_in_time() -> None:
-    """UDP says nothing of a server that is silent."""
+def test_no_datagram_fails_at_the_timeout() -> None:
+    """With UDP, a silent server cannot be told from a dead one."""
     expected = "127.0.0.1:PORT: timed out after 0.2 s, waiting for an answer"
     assert expected == reason(outcome_of(UdpRequest(b"ping"), lambda _: [], SHORT_S))
 
 
-def test_a_closed_port_is_known_at_once() -> None:
-    """The server's kernel says so."""
+def test_a_closed_port_fails_at_once() -> None:
+    """By the ICMP error of the server's kernel."""
 
     async def probe() -> Outcome:
         with refusing(socket.SOCK_DGRAM) as port:
@@ -96,8 +96,8 @@ ALIAS = (NAME, "CNAME", "web1.example.")
         ),
     ],
 )
-def test_a_good_name_server_passes(request_: DnsRequest, records: list[Records]) -> None:
-    """A record of the type that was asked for, with the addresses that were."""
+def test_a_correct_name_server_passes(request_: DnsRequest, records: list[Records]) -> None:
+    """With a record of the requested type and the required addresses."""
     assert isinstance(outcome_of(request_, name_server(*records)), Passed)
 
 
@@ -142,15 +142,15 @@ def test_a_good_name_server_passes(request_: DnsRequest, records: list[Records])
         ),
     ],
 )
-def test_a_bad_name_server_fails(
+def test_a_wrong_answer_of_a_name_server_fails(
     request_: DnsRequest, answer: Callable[[bytes], list[bytes]], expected: str
 ) -> None:
-    """With what was wrong, for a person."""
+    """With what was wrong."""
     assert expected == reason(outcome_of(request_, answer))
 
 
-def test_the_answer_to_an_earlier_query_is_passed_over() -> None:
-    """It may come late, to the same port."""
+def test_the_answer_to_an_earlier_query_is_ignored() -> None:
+    """It may arrive late, at the same port."""
     good = name_server((NAME, "A", str(A)))
 
     def answer(asked: bytes) -> list[bytes]:
@@ -160,15 +160,15 @@ def test_the_answer_to_an_earlier_query_is_passed_over() -> None:
     assert isinstance(outcome_of(DnsRequest(NAME), answer), Passed)
 
 
-def test_a_silent_name_server_fails_in_time() -> None:
-    """Also one that answers earlier queries only."""
+def test_a_silent_name_server_fails_at_the_timeout() -> None:
+    """Also one that answers only earlier queries."""
     expected = "127.0.0.1:PORT: timed out after 0.2 s, waiting for an answer"
     failed = outcome_of(DnsRequest(NAME), lambda asked: [asked[::-1]], SHORT_S)
     assert expected == reason(failed)
 
 
-def test_a_flood_of_other_answers_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there always is one more to read, the probe ends in time all the same."""
+def test_a_flood_of_other_answers_does_not_delay_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if there is always another datagram to read."""
 
     class Flood:
         def send(self, _: bytes) -> None:
@@ -185,8 +185,8 @@ def test_a_flood_of_other_answers_holds_up_nobody(monkeypatch: pytest.MonkeyPatc
 
 @given(st.binary(max_size=100), st.integers(0, 60))
 @settings(deadline=None)
-def test_whatever_a_name_server_says_is_judged(noise: bytes, at: int) -> None:
-    """No answer makes the judge raise anything but that it is wrong."""
+def test_any_answer_of_a_name_server_is_judged(noise: bytes, at: int) -> None:
+    """No answer raises anything but the one error."""
     query = dns.message.make_query(NAME, "A").to_wire()
     [good] = name_server(ALIAS, (NAME, "A", str(A)))(query)
     answer = good[: 2 + at] + noise + good[2 + at + len(noise) :]
@@ -196,8 +196,8 @@ def test_whatever_a_name_server_says_is_judged(noise: bytes, at: int) -> None:
 
 @given(st.binary(max_size=200))
 @settings(deadline=None)
-def test_any_bytes_are_no_dns(noise: bytes) -> None:
-    """Even where the identifier is right."""
+def test_random_bytes_are_not_a_dns_answer(noise: bytes) -> None:
+    """Even if the identifier matches."""
     query = dns.message.make_query(NAME, "A").to_wire()
     with pytest.raises(WrongAnswer):
         dns_probe.judge(DnsRequest(NAME), query, query[:2] + noise, "192.0.2.1:53")

@@ -1,4 +1,4 @@
-"""What this host cannot do is no failure of a server, and its sockets are bound as asked."""
+"""Faults of this host are inconclusive; and sockets are bound as requested."""
 
 import asyncio
 import contextlib
@@ -17,6 +17,7 @@ from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
 from lvsctl.health.probes.attempt import Attempt, outcome_of
 from lvsctl.health.probes.kinds import Probes
 from lvsctl.health.target import Target
+from lvsctl.reasons.probes import BUSY, TIMED_OUT
 from tests.unit.health.servers import answering, saying, serving
 from tests.unit.virtual_time import run, stall
 
@@ -104,48 +105,50 @@ def _free_port() -> int:
         ),
     ],
 )
-def test_what_this_host_cannot_do_says_nothing_of_a_server(
+def test_a_fault_of_this_host_is_inconclusive(
     request_: Request,
     target: Target,
     condition: Callable[[int], AbstractContextManager[None]],
     expected: str,
 ) -> None:
-    """The probe is inconclusive, with what was wrong."""
+    """With the fault as the reason."""
 
     async def probe() -> Outcome:
         with condition(target.source_port or 0):
             return await PROBES.probe(request_, target, 20.0)
 
-    assert Inconclusive(expected.format(port=target.source_port)) == asyncio.run(probe())
+    outcome = asyncio.run(probe())
+    assert isinstance(outcome, Inconclusive)
+    assert expected.format(port=target.source_port) == str(outcome.reason)
 
 
-def test_a_busy_host_says_nothing_of_a_server() -> None:
-    """An answer may have come while nobody could look."""
+def test_a_timeout_on_a_busy_host_is_inconclusive() -> None:
+    """An answer may have arrived while the event loop was blocked."""
 
     async def ask(_: Attempt) -> None:
         stall(1.5)
         await asyncio.sleep(10)
 
-    expected = Inconclusive("this host was busy: a probe of 1 s took 1.50 s")
+    expected = Inconclusive(BUSY(timeout_s=1.0, took_s=1.5))
     assert expected == run(outcome_of(ask, ANYWHERE, 1.0))
 
 
-def test_a_timeout_is_told_by_what_was_awaited() -> None:
-    """As the probe last said, and whether anything had come back by then."""
+def test_a_timeout_names_what_was_awaited() -> None:
+    """The last step of the probe, and whether anything had been received."""
 
     async def ask(attempt: Attempt, *, heard: bool) -> None:
         attempt.awaits = "Godot"
         attempt.heard = heard
         await asyncio.sleep(10)
 
-    reason = "127.0.0.1:9: timed out after 1 s, waiting for Godot"
+    reason = TIMED_OUT("127.0.0.1:9", timeout_s=1.0, awaited="Godot")
     for heard in (False, True):
         outcome = run(outcome_of(functools.partial(ask, heard=heard), ANYWHERE, 1.0))
         assert Failed(reason, 1.0, silent=not heard) == outcome
 
 
-def test_what_follows_the_answer_is_not_the_servers_time() -> None:
-    """However long this host takes to judge it."""
+def test_judging_the_answer_does_not_count_as_the_servers_time() -> None:
+    """However long this host takes for it."""
 
     async def ask(attempt: Attempt) -> None:
         await asyncio.sleep(0.5)
@@ -155,8 +158,8 @@ def test_what_follows_the_answer_is_not_the_servers_time() -> None:
     assert Passed(0.5) == run(outcome_of(ask, ANYWHERE, 1.0))
 
 
-def test_a_tcp_probe_comes_from_where_it_is_bound() -> None:
-    """And again from the same port at once, though the server did not close yet."""
+def test_a_tcp_probe_is_bound_to_its_source() -> None:
+    """The port can be reused at once, even if the server has not closed yet."""
     port = _free_port()
     sources = []
 
@@ -173,8 +176,8 @@ def test_a_tcp_probe_comes_from_where_it_is_bound() -> None:
     assert {("127.0.0.2", port)} == set(sources)
 
 
-def test_a_udp_probe_comes_from_where_it_is_bound() -> None:
-    """And two of them at once may, to different servers."""
+def test_a_udp_probe_is_bound_to_its_source() -> None:
+    """Two concurrent probes of different servers can share a source."""
     port = _free_port()
 
     async def probe() -> list[Outcome]:

@@ -1,4 +1,4 @@
-"""TLS probes against real servers on loopback, with good certificates and bad ones."""
+"""TLS probes of real servers on loopback, with valid and invalid certificates."""
 
 import asyncio
 import datetime as dt
@@ -39,7 +39,7 @@ def authority() -> trustme.CA:
 def _trusted(
     authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
-    """The host trusts the authority, and nobody else."""
+    """An authority, the only one that the host trusts."""
     file = tmp_path / "authorities.pem"
     authority.cert_pem.write_to_path(str(file))
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
@@ -50,7 +50,7 @@ def _trusted(
 
 
 def server_of(certificate: trustme.LeafCert) -> ssl.SSLContext:
-    """Return what a server with a certificate speaks."""
+    """Return the TLS context of a server with a certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate.configure_cert(context)
     return context
@@ -73,14 +73,14 @@ def outcome_of(
     return asyncio.run(probe())
 
 
-def test_a_good_certificate_passes(authority: trustme.CA) -> None:
-    """For the name that was asked for."""
+def test_a_valid_certificate_passes(authority: trustme.CA) -> None:
+    """For the configured name."""
     good = server_of(authority.issue_cert(NAME))
     assert isinstance(outcome_of(TlsRequest(VERIFIED), good), Passed)
 
 
 def test_the_name_is_sent(authority: trustme.CA) -> None:
-    """As SNI, whether it is verified or not."""
+    """As SNI, with or without verification."""
     heard: list[str | None] = []
     context = server_of(authority.issue_cert(NAME))
     context.sni_callback = lambda _, name, __: heard.append(name)
@@ -100,10 +100,10 @@ def test_the_name_is_sent(authority: trustme.CA) -> None:
         ("date", "invalid certificate: certificate has expired"),
     ],
 )
-def test_a_bad_certificate_fails_where_it_is_verified(
+def test_an_invalid_certificate_fails_if_verified(
     authority: trustme.CA, wrong: str, expected: str
 ) -> None:
-    """And does not matter where it is not."""
+    """And is ignored if not."""
     match wrong:
         case "name":
             certificate = authority.issue_cert("other.example")
@@ -126,13 +126,13 @@ def test_a_bad_certificate_fails_where_it_is_verified(
         (drip_handshake, "127.0.0.1:PORT: timed out after 0.2 s, waiting for its TLS handshake"),
     ],
 )
-def test_a_server_that_does_not_shake_hands_fails(answer: Answer, expected: str) -> None:
-    """Because it closes, resets, says nothing or comes to no end."""
+def test_a_server_that_does_not_complete_the_handshake_fails(answer: Answer, expected: str) -> None:
+    """Because it closes, resets, is silent or never finishes."""
     assert expected == reason(outcome_of(TlsRequest(), None, answer, SHORT_S))
 
 
-def test_a_server_that_speaks_something_else_fails() -> None:
-    """HTTP in the clear on the port of HTTPS."""
+def test_a_server_that_speaks_another_protocol_fails() -> None:
+    """Plain HTTP on the HTTPS port."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
@@ -143,8 +143,8 @@ def test_a_server_that_speaks_something_else_fails() -> None:
     assert failed.startswith("127.0.0.1:PORT: TLS handshake failed: "), failed
 
 
-def test_a_handshake_without_end_fails() -> None:
-    """Whoever floods a probe with records is cut off, though each is well formed."""
+def test_an_endless_handshake_fails() -> None:
+    """A flood of records is cut off, even if each is valid."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
@@ -157,8 +157,8 @@ def test_a_handshake_without_end_fails() -> None:
     assert too_large == reason(outcome_of(TlsRequest(), None, flood_handshake))
 
 
-def test_https_is_http_within_tls(authority: trustme.CA) -> None:
-    """With everything that is expected of the answer."""
+def test_https_is_http_over_tls(authority: trustme.CA) -> None:
+    """With all expectations of the answer."""
     context = server_of(authority.issue_cert(NAME))
     asked = HttpRequest(host=NAME, body="fine", tls=VERIFIED)
     assert isinstance(outcome_of(asked, context, saying(OK)), Passed)
@@ -169,8 +169,8 @@ def test_https_is_http_within_tls(authority: trustme.CA) -> None:
     )
 
 
-def test_https_sees_a_bad_certificate_before_it_asks(authority: trustme.CA) -> None:
-    """The request goes to nobody else."""
+def test_https_verifies_before_it_sends_the_request(authority: trustme.CA) -> None:
+    """So it never reaches an impostor."""
     context = server_of(authority.issue_cert("other.example"))
     asked = HttpRequest(tls=VERIFIED)
     assert reason(outcome_of(asked, context, saying(OK))).startswith(

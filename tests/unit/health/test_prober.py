@@ -1,4 +1,4 @@
-"""The prober in virtual time: on schedule, once for equals, never two on one path."""
+"""The prober in virtual time: schedules, shared probes, one probe per path at a time."""
 
 import asyncio
 import random
@@ -16,6 +16,8 @@ from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
 from lvsctl.health.prober import MAX_PROGRAMS, Prober, ProbeResult
 from lvsctl.health.target import PlannedProbe, ProbeId, Target, TargetId
 from lvsctl.health.verdict import Verdict, judge, unchecked
+from lvsctl.reasons.probes import PROBE_DEFECT
+from tests.support.reasons import because
 from tests.unit.virtual_time import run
 
 BEGAN = datetime(2030, 1, 1, tzinfo=UTC)
@@ -31,13 +33,13 @@ def server(number: int) -> IPv4Address:
 
 
 def direct(number: int, check: HealthCheck = DIRECT, vip: str = str(VIP)) -> PlannedProbe:
-    """Plan to ask a server itself."""
+    """Return a direct probe of a server."""
     target = TargetId("web", f"rs{number}", ip_address(vip))
     return PlannedProbe(ProbeId.of(target, check, 80), check, Target(server(number), 80))
 
 
 def tunnelled(number: int, check: HealthCheck = TUNNEL) -> PlannedProbe:
-    """Plan to ask a server through the tunnel, from a port of its own."""
+    """Return a probe of a server through the tunnel, with its own source port."""
     target = TargetId("web", f"rs{number}", VIP)
     where = Target(VIP, 80, DIP, 61000 + number, 0x100 + number)
     return PlannedProbe(ProbeId.of(target, check, 80), check, where)
@@ -45,7 +47,7 @@ def tunnelled(number: int, check: HealthCheck = TUNNEL) -> PlannedProbe:
 
 @dataclass
 class Bench:
-    """Servers that answer as told, and verdicts that follow.
+    """Simulated servers, and the verdicts on them.
 
     Attributes:
         answers: What servers answer, and after how long; others pass after 10 ms.
@@ -64,7 +66,7 @@ class Bench:
     verdicts: dict[ProbeId, Verdict] = field(default_factory=dict)
 
     async def probe(self, request: Request, target: Target, timeout_s: float) -> Outcome:
-        """Answer as told."""
+        """Return the scripted outcome."""
         self.asked[target].append(round(asyncio.get_running_loop().time(), 6))
         outcome, after_s = self.answers(request, target)
         path = (target.source_port, target.address, target.port)
@@ -80,7 +82,7 @@ class Bench:
         return outcome
 
     def report(self, report: ProbeResult) -> Verdict:
-        """Judge."""
+        """Update the verdict."""
         self.reports.append(report)
         self.reported_s.append(asyncio.get_running_loop().time())
         at = BEGAN + timedelta(seconds=self.reported_s[-1])
@@ -90,7 +92,7 @@ class Bench:
         return after
 
     def run(self, during: Callable[[Prober], Awaitable[None]], connections: int = 2048) -> None:
-        """Run a prober while something happens."""
+        """Run a prober during a scenario."""
 
         async def all_of_it() -> None:
             prober = Prober(self.probe, self.report, self.draw, connections)
@@ -101,7 +103,7 @@ class Bench:
         assert 0 == self.under_way["all"]
 
     def watch(self, *planned: PlannedProbe, for_s: float, connections: int = 2048) -> None:
-        """Probe these for a time."""
+        """Run probes for a time."""
 
         async def during(prober: Prober) -> None:
             prober.watch("web", planned)
@@ -111,26 +113,26 @@ class Bench:
 
 
 def dead(*numbers: int) -> Callable[[Request, Target], tuple[Outcome, float]]:
-    """Have some servers time out, asked directly or by their mark."""
+    """Let some servers time out, by address or by mark."""
     addresses, marks = {server(n) for n in numbers}, {0x100 + n for n in numbers}
 
     def answer(_: Request, target: Target) -> tuple[Outcome, float]:
         gone = target.address in addresses or target.mark in marks
-        return (Failed("timed out", 1.0), 1.0) if gone else (Passed(0.01), 0.01)
+        return (Failed(because("timed out"), 1.0), 1.0) if gone else (Passed(0.01), 0.01)
 
     return answer
 
 
-def test_a_healthy_target_is_asked_every_interval() -> None:
-    """From the due time of one probe to that of the next, however long it took."""
+def test_a_healthy_target_is_probed_every_interval() -> None:
+    """Measured from due time to due time, however long the probe took."""
     bench = Bench()
     bench.watch(direct(1), for_s=9)
     assert [0.5, 2.5, 4.5, 6.5, 8.5] == bench.asked[Target(server(1), 80)]
     assert {0.0} == {report.late_s for report in bench.reports}
 
 
-def test_a_changing_target_is_asked_faster() -> None:
-    """While its verdict is not what the last probes say."""
+def test_a_changing_target_is_probed_faster() -> None:
+    """While the last probes contradict its verdict."""
     bench = Bench(dead(1))
     check = replace(DIRECT, fast_interval_s=1.25)
     bench.watch(direct(1, check), for_s=9)
@@ -139,14 +141,14 @@ def test_a_changing_target_is_asked_faster() -> None:
 
 
 def test_jitter_spreads_the_probes() -> None:
-    """As the schedule says, by the number that is drawn."""
+    """By the random number drawn for each."""
     bench = Bench(draw=lambda: 1.0)
     bench.watch(direct(1, replace(DIRECT, jitter=0.5)), for_s=9)
     assert [1, 4, 7] == bench.asked[Target(server(1), 80)]
 
 
-def test_equal_direct_probes_are_made_once() -> None:
-    """For every VIP, and every pool, with one outcome for all."""
+def test_equal_direct_probes_are_shared() -> None:
+    """Between VIPs and pools, with one outcome for all."""
     bench = Bench()
     other_pool = direct(1)
     other_pool = replace(other_pool, id=replace(other_pool.id, target=TargetId("p2", "x", VIP)))
@@ -163,7 +165,7 @@ def test_equal_direct_probes_are_made_once() -> None:
     assert 4 * 2 == len(bench.reports)
 
 
-def test_what_differs_is_asked_by_itself() -> None:
+def test_different_probes_are_not_shared() -> None:
     """Another request, or another interval."""
     bench = Bench()
     http = direct(1, replace(DIRECT, request=HttpRequest()))
@@ -173,7 +175,7 @@ def test_what_differs_is_asked_by_itself() -> None:
 
 
 def test_no_two_probes_share_a_path() -> None:
-    """Two checks of one server on one port of the VIP take turns; those of others do not wait."""
+    """Checks of one server and port of the VIP take turns; those of other servers do not wait."""
     bench = Bench(dead(1))
     checks = [replace(TUNNEL, request=HttpRequest(path=path)) for path in ("/a", "/b", "/c")]
     both = [tunnelled(number, check) for number in (1, 2) for check in checks]
@@ -186,8 +188,8 @@ def test_no_two_probes_share_a_path() -> None:
     assert 3 == len(failed)
 
 
-def test_direct_probes_of_one_server_do_not_wait_for_each_other() -> None:
-    """The kernel gives each a port of its own."""
+def test_direct_probes_of_one_server_run_concurrently() -> None:
+    """The kernel gives each its own port."""
     bench = Bench(dead(1))
     checks = [replace(DIRECT, request=HttpRequest(path=path)) for path in ("/a", "/b", "/c")]
     bench.watch(*(direct(1, check) for check in checks), for_s=20)
@@ -208,7 +210,7 @@ def test_a_dead_network_does_not_delay_the_others(connections: int, at_ease_s: f
 
     def answers(_: Request, target: Target) -> tuple[Outcome, float]:
         if target in gone and asyncio.get_running_loop().time() >= died_s:
-            return Failed("timed out", 5.0), 5.0
+            return Failed(because("timed out"), 5.0), 5.0
         return Passed(0.01), 0.01
 
     bench = Bench(answers, random.Random(1).random)  # noqa: S311 - spreads, hides nothing
@@ -227,7 +229,7 @@ def test_a_dead_network_does_not_delay_the_others(connections: int, at_ease_s: f
 
 
 def test_programs_do_not_flood_the_host() -> None:
-    """Fewer of them run at once than there may be connections."""
+    """The limit for programs is lower than for connections."""
     bench = Bench(lambda *_: (Passed(0.1), 0.1))
     check = HealthCheck(ExecRequest("check"), through=Through.DIRECT)
     bench.watch(*(direct(n, check) for n in range(500)), for_s=30)
@@ -235,8 +237,8 @@ def test_programs_do_not_flood_the_host() -> None:
     assert 500 == len(bench.asked)
 
 
-def test_what_is_watched_no_longer_is_not_asked() -> None:
-    """A probe under way is given up, and reported to nobody."""
+def test_a_removed_target_is_no_longer_probed() -> None:
+    """A running probe is cancelled, and not reported."""
     bench = Bench(dead(1))
 
     async def during(prober: Prober) -> None:
@@ -253,8 +255,8 @@ def test_what_is_watched_no_longer_is_not_asked() -> None:
     assert {"rs2"} == {report.planned.id.target.server for report in bench.reports}
 
 
-def test_a_probe_can_be_hurried() -> None:
-    """It is made at once, and its schedule goes on from there; what is not watched stays so."""
+def test_a_probe_can_be_requested_at_once() -> None:
+    """Its schedule continues from there; targets that are not followed are not probed."""
     bench = Bench()
 
     async def during(prober: Prober) -> None:
@@ -269,8 +271,8 @@ def test_a_probe_can_be_hurried() -> None:
     assert Target(server(3), 80) not in bench.asked
 
 
-def test_what_stays_keeps_its_schedule() -> None:
-    """However often the pool is written."""
+def test_an_unchanged_target_keeps_its_schedule() -> None:
+    """However often its pool is written."""
     bench = Bench()
 
     async def during(prober: Prober) -> None:
@@ -282,8 +284,8 @@ def test_what_stays_keeps_its_schedule() -> None:
     assert [0.5, 2.5, 4.5, 6.5, 8.5] == bench.asked[Target(server(1), 80)]
 
 
-def test_one_of_several_that_share_a_probe_may_go() -> None:
-    """The others keep it."""
+def test_removing_one_of_several_targets_of_a_shared_probe() -> None:
+    """The others are still probed."""
     bench = Bench()
 
     async def during(prober: Prober) -> None:
@@ -299,8 +301,8 @@ def test_one_of_several_that_share_a_probe_may_go() -> None:
     assert 3 == len(bench.reports)
 
 
-def test_whoever_joins_a_probe_does_not_wait_an_interval() -> None:
-    """Without a verdict it serves nobody."""
+def test_a_target_that_joins_a_shared_probe_is_probed_at_once() -> None:
+    """It needs a verdict to serve."""
     bench = Bench()
     slow = replace(DIRECT, interval_s=60.0)
 
@@ -316,7 +318,7 @@ def test_whoever_joins_a_probe_does_not_wait_an_interval() -> None:
 
 
 def test_a_changed_check_replaces_the_old_one() -> None:
-    """At its own pace."""
+    """With its own interval."""
     bench = Bench()
 
     async def during(prober: Prober) -> None:
@@ -329,8 +331,8 @@ def test_a_changed_check_replaces_the_old_one() -> None:
     assert [0.5, 2.5, 3.5, 6.5, 9.5] == bench.asked[Target(server(1), 80)]
 
 
-def test_a_probe_that_breaks_is_inconclusive_and_goes_on() -> None:
-    """A fault of ours takes no server out, and does not end the watch over it."""
+def test_a_probe_that_raises_is_inconclusive() -> None:
+    """A defect of lvsctl takes no server out, and probing continues."""
 
     def broken(*_: object) -> tuple[Outcome, float]:
         raise ZeroDivisionError("no")
@@ -338,13 +340,13 @@ def test_a_probe_that_breaks_is_inconclusive_and_goes_on() -> None:
     bench = Bench(broken)
     with capture_logs() as logs:
         bench.watch(direct(1), for_s=3)
-    expected = Inconclusive("the probe raised ZeroDivisionError('no')")
+    expected = Inconclusive(PROBE_DEFECT(error="ZeroDivisionError('no')"))
     assert [expected] * 3 == [report.outcome for report in bench.reports]
     assert ["probe_broke"] * 3 == [entry["event"] for entry in logs]
 
 
-def test_a_stopped_prober_has_no_probe_under_way() -> None:
-    """Nor any that waits."""
+def test_a_stopped_prober_has_no_running_probes() -> None:
+    """Nor waiting ones."""
     bench = Bench(dead(*range(100)))
     bench.watch(*(tunnelled(n) for n in range(100)), for_s=0.75, connections=8)
     assert bench.most_under_way["all"] > 0

@@ -1,4 +1,4 @@
-"""When a silence of several servers is suspicious."""
+"""SilenceCorrelator: servers that fall silent together suggest a fault of the director."""
 
 from ipaddress import IPv4Address
 
@@ -12,7 +12,7 @@ EVENTS = st.lists(st.tuples(st.sampled_from(SERVERS), st.sampled_from("?-+")), m
 
 
 def silence_of(*events: tuple[IPv4Address, str]) -> SilenceCorrelator:
-    """Return what is known after probes, one a second: + answered, - not, ? tells nothing."""
+    """Return a correlator after probes, one a second: + answered, - silent, ? inconclusive."""
     silence = SilenceCorrelator()
     silence.retain(SERVERS)
     for at, (server, how) in enumerate(events):
@@ -22,22 +22,22 @@ def silence_of(*events: tuple[IPv4Address, str]) -> SilenceCorrelator:
     return silence
 
 
-def test_servers_that_fall_silent_together_are_suspicious_of_being_well() -> None:
-    """Each of them, from the second on."""
+def test_servers_that_fall_silent_together_are_suspicious() -> None:
+    """All of them, from the second one on."""
     assert not silence_of((RS3, "+"), (RS1, "-")).suspects(RS1)
     both = silence_of((RS3, "+"), (RS1, "-"), (RS2, "-"))
     assert {RS1, RS2} == both.suspects(RS1) == both.suspects(RS2)
 
 
-def test_an_answer_from_anybody_ends_the_suspicion() -> None:
-    """Those that stay silent are silent alone, and stay so when others fall silent later."""
+def test_an_answer_of_any_server_ends_the_suspicion() -> None:
+    """Those that stay silent are silent alone, even if others fall silent later."""
     silence = silence_of((RS1, "-"), (RS2, "-"), (RS3, "+"), (RS3, "-"))
     assert {RS1: 2, RS2: 2} == silence.others_answered_s
     assert not any(silence.suspects(server) for server in SERVERS)
 
 
-def test_what_fell_silent_first_waits_until_the_others_were_asked() -> None:
-    """Unless somebody answered meanwhile: then it is silent alone."""
+def test_the_first_silent_server_waits_until_others_were_probed() -> None:
+    """Unless one of them has answered: then it is silent alone."""
     begin = ((RS3, "+"), (RS1, "-"))
     assert {RS2, RS3} == silence_of(*begin).not_probed_since(RS1)
     assert {RS3} == silence_of(*begin, (RS2, "-")).not_probed_since(RS1)
@@ -46,7 +46,7 @@ def test_what_fell_silent_first_waits_until_the_others_were_asked() -> None:
     assert not silence_of(*begin, (RS2, "+")).not_probed_since(RS1)
 
 
-def test_who_is_asked_no_more_does_not_count() -> None:
+def test_a_server_that_is_no_longer_probed_does_not_count() -> None:
     """A removed server says nothing about the director."""
     silence = silence_of((RS1, "-"), (RS2, "-"))
     silence.retain([RS1])
@@ -56,7 +56,7 @@ def test_who_is_asked_no_more_does_not_count() -> None:
 
 @given(EVENTS)
 def test_silent_alone_is_whose_silence_others_broke(events: list[tuple[IPv4Address, str]]) -> None:
-    """Said from the events themselves, without what was noted meanwhile."""
+    """Computed from the events alone, without the correlator's state."""
     silence = silence_of(*events)
     for server in SERVERS:
         last_answer = max((at for at, e in enumerate(events) if e == (server, "+")), default=-1)

@@ -1,4 +1,4 @@
-"""The laws of a verdict: what changes it, what does not, and when the next probe is due."""
+"""Properties of verdicts: what changes them, what does not, and when the next probe is due."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,11 +21,14 @@ from lvsctl.health.verdict import (
     resumed,
     unchecked,
 )
+from lvsctl.reasons.servers import PROBES_PASSED
+from tests.support.reasons import because
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CHECK = HealthCheck(TcpRequest(), port=80, rise=2, fall=3)
-PASS, FAIL = Passed(0.1), Failed("connection refused", 0.1)
-MUTE = Inconclusive("no file descriptor is left")
+PASS, FAIL = Passed(0.1), Failed(because("connection refused"), 0.1)
+TIMED_OUT = Failed(because("timed out"), 1.0)
+MUTE = Inconclusive(because("no file descriptor is left"))
 
 outcomes = st.sampled_from([PASS, FAIL, MUTE])
 checks = st.builds(
@@ -52,7 +55,7 @@ def at(probe: int) -> datetime:
 
 
 def history(first: Verdict, later: Sequence[Outcome], check: HealthCheck) -> list[Verdict]:
-    """Return every verdict, the first included; a probe ends each second."""
+    """Return all verdicts, including the initial one; a probe ends each second."""
     numbered = enumerate(later, start=1)
     return list(accumulate(numbered, lambda v, n: judge(v, n[1], check, at(n[0])), initial=first))
 
@@ -65,7 +68,7 @@ def after(*later: Outcome, first: Verdict | None = None, check: HealthCheck = CH
 
 
 def test_one_pass_is_enough_without_a_verdict() -> None:
-    """A new server waits for its first pass only, whatever rise is, and failures before it."""
+    """A new server needs only one pass, whatever rise is and however often it failed before."""
     assert after().healthy is None
     assert after(FAIL, FAIL).healthy is None
     assert after(PASS).healthy
@@ -74,7 +77,7 @@ def test_one_pass_is_enough_without_a_verdict() -> None:
 
 
 def test_a_server_that_never_passed_is_down_after_fall() -> None:
-    """Then it is not new any more, and takes as many passes as any other."""
+    """After that it is no longer new, and needs rise passes."""
     down = after(FAIL, FAIL, FAIL)
     assert down.healthy is False
     assert down.since == at(3)
@@ -83,34 +86,32 @@ def test_a_server_that_never_passed_is_down_after_fall() -> None:
 
 
 def test_it_takes_fall_failures_in_a_row() -> None:
-    """A pass between them begins the count anew; the reason is the last failure's."""
+    """A pass in between resets the count; the reason is that of the last failure."""
     assert after(PASS, FAIL, FAIL, PASS, FAIL, FAIL).healthy
-    down = after(PASS, FAIL, FAIL, PASS, FAIL, FAIL, Failed("timed out", 1.0))
+    down = after(PASS, FAIL, FAIL, PASS, FAIL, FAIL, TIMED_OUT)
     assert down.healthy is False
-    assert "timed out" == down.reason
-    assert down.last == Failed("timed out", 1.0)
+    assert TIMED_OUT.why == down.reasons
+    assert down.last == TIMED_OUT
 
 
 def test_it_takes_rise_passes_in_a_row() -> None:
-    """A failure between them begins the count anew."""
+    """A failure in between resets the count."""
     down = after(FAIL, FAIL, FAIL)
     assert after(PASS, FAIL, PASS, first=down).healthy is False
     risen = after(PASS, FAIL, PASS, PASS, first=down)
     assert risen.healthy
-    assert "2 probes passed in a row" == risen.reason
+    assert (PROBES_PASSED(count=2),) == risen.reasons
 
 
-def test_a_server_that_is_down_says_why_last() -> None:
-    """Its reason is that of the last failure; since when it is down stays."""
-    down = after(FAIL, FAIL, FAIL, Failed("timed out", 1.0))
-    assert ("timed out", at(3)) == (down.reason, down.since)
+def test_a_server_that_is_down_has_the_reason_of_its_last_failure() -> None:
+    """The time since which it is down does not change."""
+    down = after(FAIL, FAIL, FAIL, TIMED_OUT)
+    assert (TIMED_OUT.why, at(3)) == (down.reasons, down.since)
 
 
 @given(checks, beginnings, st.lists(outcomes, max_size=60))
-def test_each_change_is_paid_for(
-    check: HealthCheck, first: Verdict, later: Sequence[Outcome]
-) -> None:
-    """Between two changes are at least fall failures or rise passes: flapping is bounded."""
+def test_flapping_is_bounded(check: HealthCheck, first: Verdict, later: Sequence[Outcome]) -> None:
+    """Between two changes are at least fall failures or rise passes."""
     seen = history(first, later, check)
     changes = [
         n for n, (one, two) in enumerate(pairwise(seen), start=1) if one.healthy is not two.healthy
@@ -123,10 +124,8 @@ def test_each_change_is_paid_for(
 
 
 @given(checks, st.integers(1, 100))
-def test_a_server_that_is_up_and_down_in_turn_stays_as_it_was(
-    check: HealthCheck, turns: int
-) -> None:
-    """With rise and fall of 2 or more, alternating outcomes change nothing."""
+def test_alternating_outcomes_change_nothing(check: HealthCheck, turns: int) -> None:
+    """If rise and fall are 2 or more."""
     check = replace(check, rise=check.rise + 1, fall=check.fall + 1)
     up = after(PASS, check=check)
     assert history(up, [FAIL, PASS] * turns, check)[-1].healthy
@@ -141,27 +140,27 @@ def test_a_server_that_is_up_and_down_in_turn_stays_as_it_was(
 def test_inconclusive_probes_change_nothing(
     check: HealthCheck, first: Verdict, later: Sequence[Outcome]
 ) -> None:
-    """The verdict is what the other probes make it."""
+    """The verdict depends on the other probes only."""
     muted = history(first, later, check)[-1]
     heard = history(first, [o for o in later if o is not MUTE], check)[-1]
-    assert (heard.healthy, heard.against, heard.reason) == (
+    assert (heard.healthy, heard.against, heard.reasons) == (
         muted.healthy,
         muted.against,
-        muted.reason,
+        muted.reasons,
     )
 
 
-def test_a_frozen_verdict_says_why_and_since_when() -> None:
-    """The first inconclusive probe sets the time, the last one the reason; any other ends it."""
-    frozen = after(PASS, MUTE, Inconclusive("accept_local is 0"))
-    assert Frozen("accept_local is 0", at(2)) == frozen.frozen
+def test_a_frozen_verdict_has_a_reason_and_a_time() -> None:
+    """The first inconclusive probe sets the time, the last one the reason; any other unfreezes."""
+    frozen = after(PASS, MUTE, Inconclusive(because("accept_local is 0")))
+    assert Frozen(because("accept_local is 0"), at(2)) == frozen.frozen
     assert frozen.healthy
     assert judge(frozen, PASS, CHECK, at(4)).frozen is None
     assert judge(frozen, FAIL, CHECK, at(4)).frozen is None
 
 
 def test_failures_in_the_grace_do_not_count() -> None:
-    """Until it is over; nor does the grace return after a pass."""
+    """Until it is over or a probe has passed."""
     patient = replace(CHECK, grace_s=10, fall=2)
     serving = assumed_healthy(START)
     assert after(*[FAIL] * 10, first=serving, check=patient).healthy
@@ -172,21 +171,21 @@ def test_failures_in_the_grace_do_not_count() -> None:
 
 
 @given(checks, st.lists(st.sampled_from([PASS, MUTE]), max_size=20))
-def test_what_serves_already_is_not_taken_out_for_want_of_a_pass(
+def test_a_server_that_already_serves_needs_no_pass(
     check: HealthCheck, later: Sequence[Outcome]
 ) -> None:
-    """Only failures take it out, as many as from any other."""
+    """Only fall failures take it out."""
     assert all(verdict.healthy for verdict in history(assumed_healthy(START), later, check))
 
 
 @given(verdicts)
-def test_a_kept_verdict_is_the_same_verdict(verdict: Verdict) -> None:
-    """What is stored over a restart says the same, since the same time, for the same reason."""
+def test_a_verdict_survives_storage(verdict: Verdict) -> None:
+    """With its time and reason."""
     kept = resumed(verdict.kept)
-    assert (verdict.healthy, verdict.since, verdict.reason) == (
+    assert (verdict.healthy, verdict.since, verdict.reasons) == (
         kept.healthy,
         kept.since,
-        kept.reason,
+        kept.reasons,
     )
 
 
@@ -194,7 +193,7 @@ def test_a_kept_verdict_is_the_same_verdict(verdict: Verdict) -> None:
 def test_a_restart_never_hastens_a_change(
     check: HealthCheck, first: Verdict, before: Sequence[Outcome], later: Sequence[Outcome]
 ) -> None:
-    """Counts begin anew: nobody is taken out by fewer failures than fall since the restart."""
+    """Counts are reset: fall failures after the restart are needed to take a server out."""
     kept = resumed(history(first, before, check)[-1].kept)
     seen = history(kept, later, check)
     for count, verdict in enumerate(seen):
@@ -218,7 +217,7 @@ def test_a_restart_never_hastens_a_change(
 def test_the_next_probe_is_due_after_the_last_one(
     check: HealthCheck, verdict: Verdict, chance: float, started_s: float, took_s: float
 ) -> None:
-    """Never two at once, and never later than the longest interval or the last probe's end."""
+    """Never concurrently, and no later than the longest interval or the last probe's end."""
     ended_s = started_s + took_s
     due_s = next_due_s(check, verdict, started_s, ended_s, lambda: chance)
     longest_s = check.interval_s * (1 + check.jitter)
@@ -230,7 +229,7 @@ def test_the_next_probe_is_due_after_the_last_one(
 def test_the_fast_interval_holds_while_a_verdict_is_changing(
     check: HealthCheck, chance: float
 ) -> None:
-    """Exactly, and only where it is shorter; jitter belongs to the slow one."""
+    """Exactly, and only if it is shorter; jitter applies to the normal interval."""
     fast_s = min(check.fast_interval_s, check.interval_s)
     doubted = replace(after(PASS), against=1)
     assert fast_s == interval_s(check, doubted, lambda: chance)
@@ -247,15 +246,15 @@ def test_jitter_reaches_both_ends() -> None:
 
 
 def test_first_probes_are_spread() -> None:
-    """Over the fast interval, so that a thousand targets do not begin at once."""
+    """Over the fast interval, so that a thousand targets do not start at once."""
     assert [5.0, 5.5, 6.0] == [first_due_s(CHECK, 5.0, lambda c=c: c) for c in (0, 0.5, 1)]
 
 
 @given(checks, st.floats(0, 1), st.floats(0, 1), st.randoms())
-def test_a_server_that_dies_is_down_in_time(
+def test_the_time_until_a_dead_server_is_down_is_bounded(
     check: HealthCheck, death: float, share: float, random: object
 ) -> None:
-    """One longest interval, fall - 1 fast ones (or timeouts) and a timeout later, at most."""
+    """By the longest interval, fall - 1 fast intervals or timeouts, and a timeout."""
     chance = random.random  # type: ignore[attr-defined]
     verdict, now_s = after(PASS, check=check), 0.0
     # It dies at any moment between the start of the last probe that passed and the next one's.

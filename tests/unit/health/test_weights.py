@@ -1,4 +1,4 @@
-"""The laws of the weights that verdicts, administrative states and a pool's policy come to."""
+"""Properties of weights, from verdicts, administrative states and a pool's policy."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,12 +23,15 @@ from lvsctl.health.weights import (
     has_quorum,
     health_of,
 )
+from lvsctl.reasons import servers as reasons
+from tests.support.reasons import because
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=1)
 UP = Health(healthy=True, since=LONG_AGO)
-DOWN = Health(healthy=False, since=LONG_AGO, reason="connection refused")
-NEW = Health(healthy=None, since=NOW, reason="not checked yet")
+REFUSED = (because("connection refused"),)
+DOWN = Health(healthy=False, since=LONG_AGO, reasons=REFUSED)
+NEW = Health(healthy=None, since=NOW, reasons=(reasons.NOT_CHECKED(),))
 POLICY = HealthPolicy()
 CHECK = HealthCheck(TcpRequest(), port=80, rise=2, fall=3)
 
@@ -72,7 +75,7 @@ def given_weights(decision: Weights) -> list[int | None]:
 
 
 def up(minutes: int) -> Verdict:
-    return Verdict(healthy=True, since=NOW + timedelta(minutes=minutes), reason="")
+    return Verdict(healthy=True, since=NOW + timedelta(minutes=minutes), reasons=())
 
 
 def new(minutes: int) -> Verdict:
@@ -80,7 +83,9 @@ def new(minutes: int) -> Verdict:
 
 
 def down(minutes: int, reason: str) -> Verdict:
-    return Verdict(healthy=False, since=NOW + timedelta(minutes=minutes), reason=reason)
+    return Verdict(
+        healthy=False, since=NOW + timedelta(minutes=minutes), reasons=(because(reason),)
+    )
 
 
 @pytest.mark.parametrize(
@@ -93,17 +98,23 @@ def down(minutes: int, reason: str) -> Verdict:
         ),
         (
             [up(3), new(1)],
-            Health(healthy=None, since=NOW + timedelta(minutes=1), reason="not checked yet"),
+            Health(
+                healthy=None, since=NOW + timedelta(minutes=1), reasons=(reasons.NOT_CHECKED(),)
+            ),
         ),
         (
             [down(2, "refused"), new(0), down(1, "timed out")],
-            Health(healthy=False, since=NOW + timedelta(minutes=1), reason="refused; timed out"),
+            Health(
+                healthy=False,
+                since=NOW + timedelta(minutes=1),
+                reasons=(because("refused"), because("timed out")),
+            ),
         ),
         ([assumed_healthy(NOW)], Health(healthy=True)),
     ],
 )
 def test_all_checks_must_pass(verdicts: list[Verdict], health: Health) -> None:
-    """One that fails is enough to be down, and gives the reason and the time."""
+    """One failing check makes a server down, and gives the reason and the time."""
     assert health == health_of(verdicts)
 
 
@@ -114,7 +125,7 @@ def test_all_checks_must_pass(verdicts: list[Verdict], health: Health) -> None:
 def test_administrative_state_comes_first(
     servers: dict[str, Server], policy: HealthPolicy, *, sorry: bool
 ) -> None:
-    """What is out stays out, what drains keeps weight 0: whatever the checks, sorry or panic."""
+    """Disabled stays out, draining keeps weight 0, whatever checks, sorry server or panic say."""
     decided = decide(servers, policy, sorry=sorry).servers
     for name, server in servers.items():
         if not server.weight:
@@ -125,7 +136,7 @@ def test_administrative_state_comes_first(
 def test_without_a_verdict_a_server_is_out(
     servers: dict[str, Server], policy: HealthPolicy, *, sorry: bool
 ) -> None:
-    """Until its first pass, in a panic too."""
+    """Until its first pass, even in a panic."""
     decided = decide(servers, policy, sorry=sorry).servers
     for name, server in servers.items():
         if server.weight and server.health.healthy is None:
@@ -133,10 +144,10 @@ def test_without_a_verdict_a_server_is_out(
 
 
 @given(pools, policies)
-def test_the_sorry_server_serves_exactly_where_none_is_healthy(
+def test_the_sorry_server_serves_exactly_if_none_is_healthy(
     servers: dict[str, Server], policy: HealthPolicy
 ) -> None:
-    """With it there is no panic then, and nobody else gets new connections."""
+    """Then there is no panic, and no other server gets new connections."""
     decision = decide(servers, policy, sorry=True)
     assert (decision.healthy == 0) is decision.sorry
     if decision.sorry:
@@ -145,10 +156,10 @@ def test_the_sorry_server_serves_exactly_where_none_is_healthy(
 
 
 @given(servers=pools, policy=policies, sorry=st.booleans())
-def test_the_healthy_serve(
+def test_healthy_servers_serve(
     servers: dict[str, Server], policy: HealthPolicy, *, sorry: bool
 ) -> None:
-    """Each with a weight from 1 to its own, in a panic too."""
+    """With a weight from 1 to their own, even in a panic."""
     decided = decide(servers, policy, sorry=sorry).servers
     for name, server in servers.items():
         if server.weight and server.health.healthy:
@@ -156,48 +167,50 @@ def test_the_healthy_serve(
 
 
 @given(st.lists(st.integers(1, 65535), min_size=1, max_size=8), policies)
-def test_when_all_fail_at_once_all_are_kept(weights: list[int], policy: HealthPolicy) -> None:
-    """With their whole weights, and it is said."""
+def test_if_all_fail_all_serve(weights: list[int], policy: HealthPolicy) -> None:
+    """With their full weights, and a reason."""
     decision = decide({f"rs{n}": Server(weight, DOWN) for n, weight in enumerate(weights)}, policy)
     assert weights == given_weights(decision)
-    assert f"panic: none of {len(weights)} servers is healthy" in decision.panic
+    assert reasons.PANIC(judged=len(weights)) == decision.panic
 
 
 @given(pools, policies)
-def test_whoever_could_serve_does(servers: dict[str, Server], policy: HealthPolicy) -> None:
-    """No state of the checks leaves a pool without servers once one of them was judged."""
+def test_a_pool_always_has_servers(servers: dict[str, Server], policy: HealthPolicy) -> None:
+    """No combination of verdicts leaves a pool empty, once there is one."""
     judged = any(s.weight and s.health.healthy is not None for s in servers.values())
     assert judged is any(given_weights(decide(servers, policy)))
 
 
 def test_a_server_that_is_down_is_removed_or_quiesced() -> None:
-    """As the pool says; why is shown with it."""
+    """As the pool says, with the reason."""
     servers = farm(UP, DOWN)
     assert [100, None] == given_weights(decide(servers))
     quiesced = decide(servers, HealthPolicy(OnDown.QUIESCE))
     assert [100, 0] == given_weights(quiesced)
-    assert "down: connection refused" == quiesced.servers["rs2"].reason
+    assert (reasons.DOWN(why=REFUSED),) == quiesced.servers["rs2"].reasons
 
 
 @pytest.mark.parametrize(
     ("up", "below", "panics"), [(1, 0, False), (4, 50, True), (5, 50, False), (9, 100, True)]
 )
 def test_panic_below_a_share(up: int, below: int, *, panics: bool) -> None:
-    """Of ten servers; at the share itself there is none."""
+    """Of ten servers; not at exactly the percentage."""
     decision = decide(farm(*[UP] * up, *[DOWN] * (10 - up)), HealthPolicy(panic_below=below))
     assert panics is bool(decision.panic)
     assert [100] * up + [100 if panics else None] * (10 - up) == given_weights(decision)
 
 
-def test_panic_says_so_at_each_server_it_keeps() -> None:
-    """With what is wrong with that one."""
-    reason = decide(farm(UP, DOWN), HealthPolicy(panic_below=60)).servers["rs2"].reason
-    assert "1 of 2 servers are healthy, less than 60 %" in reason
-    assert "down: connection refused" in reason
+def test_panic_is_a_reason_of_each_server_it_keeps() -> None:
+    """Together with that server's failure."""
+    decision = decide(farm(UP, DOWN), HealthPolicy(panic_below=60))
+    panic = reasons.PANIC_BELOW(healthy=1, judged=2, below=60)
+    down = reasons.DOWN(why=REFUSED)
+    kept = reasons.SERVES_IN_PANIC(panic=panic, down=down)
+    assert (kept,) == decision.servers["rs2"].reasons
 
 
 def test_servers_out_for_other_reasons_do_not_cause_a_panic() -> None:
-    """Drained, disabled and new ones count for nothing."""
+    """Draining, disabled and new servers are not counted."""
     servers = {
         "rs1": Server(100, UP),
         "rs2": Server(0, DOWN),
@@ -205,7 +218,7 @@ def test_servers_out_for_other_reasons_do_not_cause_a_panic() -> None:
         "rs4": Server(100, NEW),
     }
     decision = decide(servers, HealthPolicy(panic_below=100))
-    assert ("", 1) == (decision.panic, decision.healthy)
+    assert (None, 1) == (decision.panic, decision.healthy)
 
 
 @given(st.lists(weights, max_size=6), policies)
@@ -222,8 +235,8 @@ def test_a_pool_without_checks_serves_as_declared(
 SLOWLY = HealthPolicy(slow_start=SlowStart(over_s=90, steps=10))
 
 
-def test_a_server_that_rose_gets_its_weight_in_steps() -> None:
-    """A tenth at once, the whole after 90 s; the next step's time is told."""
+def test_slow_start_raises_the_weight_in_steps() -> None:
+    """A tenth at once, the full weight after 90 s; with the time of the next step."""
     seen = []
     now: datetime | None = NOW
     while now:
@@ -239,8 +252,10 @@ def test_a_server_that_rose_gets_its_weight_in_steps() -> None:
     st.integers(2, 50),
     st.lists(st.floats(-10, 400), min_size=2).map(sorted),
 )
-def test_a_ramp_only_rises(weight: int, over_s: int, steps: int, times_s: list[float]) -> None:
-    """From at least 1 to the whole weight, which is reached in time."""
+def test_a_slow_start_only_rises(
+    weight: int, over_s: int, steps: int, times_s: list[float]
+) -> None:
+    """From at least 1 to the full weight, which is reached in time."""
     policy = HealthPolicy(slow_start=SlowStart(over_s, steps))
     servers = {"rs1": Server(weight, Health(healthy=True, since=NOW))}
     seen = [
@@ -252,10 +267,10 @@ def test_a_ramp_only_rises(weight: int, over_s: int, steps: int, times_s: list[f
 
 
 @given(pools, policies)
-def test_a_weight_changes_by_itself_when_it_was_told(
+def test_a_weight_changes_at_the_announced_time(
     servers: dict[str, Server], policy: HealthPolicy
 ) -> None:
-    """Nothing changes before that time, and it always lies ahead."""
+    """Not before, and the time is always in the future."""
     decision = decide(servers, policy)
     if decision.next_change is None:
         later = NOW + timedelta(days=365)
@@ -266,15 +281,15 @@ def test_a_weight_changes_by_itself_when_it_was_told(
     assert decision == decide(servers, policy, now=just_before)
 
 
-def test_a_clock_that_was_set_back_begins_a_ramp_anew() -> None:
-    """A server that rose in the future is at its first step."""
+def test_a_clock_set_back_restarts_a_slow_start() -> None:
+    """A server that came up in the future is at its first step."""
     later = NOW + timedelta(hours=1)
     decision = decide(farm(Health(healthy=True, since=later)), SLOWLY)
-    assert Effective(10, "slow start, step 1 of 10") == decision.servers["rs1"]
+    assert Effective(10, (reasons.SLOW_START(step=1, steps=10),)) == decision.servers["rs1"]
 
 
-def test_what_served_before_is_not_started_slowly() -> None:
-    """A director that comes to a serving farm leaves its weights alone."""
+def test_a_server_that_already_served_has_no_slow_start() -> None:
+    """A director that takes over a serving farm does not change its weights."""
     assert [100] == given_weights(decide(farm(health_of([assumed_healthy(NOW)])), SLOWLY))
 
 
@@ -290,12 +305,12 @@ def test_what_served_before_is_not_started_slowly() -> None:
     ],
 )  # fmt: skip
 def test_a_quorum_with_hysteresis(*, had: bool | None, healthy: int, has: bool) -> None:
-    """Lost below 3, back with 5; a director that does not know yet takes 3 as enough."""
+    """Lost below 3, regained with 5; for a director that has just started 3 is enough."""
     assert has is has_quorum(Quorum(3, hysteresis=2), healthy, had_quorum=had)
 
 
-def test_a_quorum_counts_the_truly_healthy() -> None:
-    """Neither those that panic keeps nor those that drain."""
+def test_a_quorum_counts_healthy_servers_only() -> None:
+    """Neither those kept by panic nor draining ones."""
     servers = {**farm(DOWN, DOWN), "rs3": Server(0, UP)}
     decision = decide(servers)
     assert [100, 100, 0] == given_weights(decision)
@@ -304,10 +319,10 @@ def test_a_quorum_counts_the_truly_healthy() -> None:
 
 
 @given(quorums, st.integers(0, 10), st.lists(st.sampled_from([-1, 1]), max_size=50))
-def test_hysteresis_bounds_what_a_flapping_server_does(
+def test_hysteresis_bounds_the_effect_of_flapping(
     quorum: Quorum, start: int, steps: list[int]
 ) -> None:
-    """Once lost, a quorum is back only after hysteresis + 1 more servers rose than fell."""
+    """A lost quorum is regained only after hysteresis + 1 more servers came up than went down."""
     healthy, had, lost_at = start, has_quorum(quorum, start, had_quorum=None), None
     for step in steps:
         healthy = max(0, healthy + step)
@@ -328,7 +343,7 @@ scripts = st.lists(st.tuples(st.integers(0, 2), st.booleans()), max_size=60)
 def test_the_table_changes_only_with_a_verdict(
     script: list[tuple[int, bool]], policy: HealthPolicy, *, sorry: bool, serving: bool
 ) -> None:
-    """So rise and fall, which bound those changes, bound the table's."""
+    """So rise and fall, which bound changes of verdicts, bound those of the table."""
     policy = replace(policy, slow_start=None)
     begin = assumed_healthy if serving else unchecked
     verdicts = [begin(NOW) for _ in range(3)]
@@ -343,7 +358,7 @@ def test_the_table_changes_only_with_a_verdict(
     before = decided()
     for server, passes in script:
         old = verdicts[server]
-        outcome = Passed(0.1) if passes else Failed("refused", 0.1)
+        outcome = Passed(0.1) if passes else Failed(because("refused"), 0.1)
         verdicts[server] = judge(old, outcome, CHECK, NOW)
         now = decided()
         if old.healthy is verdicts[server].healthy:
@@ -355,10 +370,10 @@ def test_the_table_changes_only_with_a_verdict(
 def test_a_restart_changes_no_weight(
     script: list[tuple[int, bool]], policy: HealthPolicy, *, sorry: bool
 ) -> None:
-    """What is kept of the verdicts gives the weights that they gave."""
+    """Stored verdicts give the same weights."""
     verdicts = [assumed_healthy(NOW) for _ in range(3)]
     for server, passes in script:
-        outcome = Passed(0.1) if passes else Failed("refused", 0.1)
+        outcome = Passed(0.1) if passes else Failed(because("refused"), 0.1)
         verdicts[server] = judge(verdicts[server], outcome, CHECK, NOW)
     one, two = (
         decide(

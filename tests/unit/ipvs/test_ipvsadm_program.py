@@ -1,4 +1,4 @@
-"""What IpvsadmIpvs makes of a program that fails: scripts that print what ipvsadm 1.31 printed."""
+"""IpvsadmIpvs and an ipvsadm that fails: shell scripts that print what ipvsadm 1.31 printed."""
 
 import errno
 from collections.abc import Callable
@@ -20,7 +20,7 @@ Program = Callable[[str], IpvsadmIpvs]
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
-    """Put a shell script in the place of ipvsadm, which answers for the timeouts at first."""
+    """Replace ipvsadm by a shell script, once the constructor has read the timeouts."""
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
 
     def become(script: str) -> IpvsadmIpvs:
@@ -48,8 +48,10 @@ exit 2
         ("Permission denied (you must be root)", "CAP_NET_ADMIN"),
     ],
 )
-def test_what_the_kernel_lacks_is_named(program: Program, reason: str, cure: str) -> None:
-    """At any time, as a module may be unloaded under a running director."""
+def test_a_missing_module_or_privilege_is_reported(
+    program: Program, reason: str, cure: str
+) -> None:
+    """At any time, as the module may be unloaded under a running director."""
     ipvs = program(UNINITIALISED.format(reason))
     with pytest.raises(KernelLacks, match=cure):
         ipvs.snapshot()
@@ -58,13 +60,13 @@ def test_what_the_kernel_lacks_is_named(program: Program, reason: str, cure: str
 
 
 def test_a_listing_that_fails_is_never_an_empty_table(program: Program) -> None:
-    """Its words and its status are in the error."""
+    """The error contains its message and exit status."""
     ipvs = program("echo Memory allocation problem >&2; exit 1")
     with pytest.raises(KernelError, match=r"`ipvsadm -Sn` failed \(1\): Memory allocation"):
         ipvs.snapshot()
 
 
-def test_a_listing_that_is_not_understood_is_never_an_empty_table(program: Program) -> None:
+def test_a_listing_in_another_format_is_never_an_empty_table(program: Program) -> None:
     """A newer ipvsadm may print another format."""
     with pytest.raises(MalformedMessage):
         program("echo '{\"services\": []}'").snapshot()
@@ -83,18 +85,18 @@ def test_a_listing_that_is_not_understood_is_never_an_empty_table(program: Progr
         ),
     ],
 )
-def test_words_become_the_kernels_error_number(program: Program, words: str, number: int) -> None:
-    """Those of ipvsadm, and those of the C library for what it has no words for."""
+def test_messages_are_mapped_to_errnos(program: Program, words: str, number: int) -> None:
+    """Ipvsadm's own messages, and those of strerror(3) which it uses for others."""
     ipvs = program(f"echo '{words}' >&2; exit 255")
     assert [Failed(number)] == list(ipvs.apply([DELETE]))
 
 
-def test_words_that_are_not_known_are_handed_on(program: Program) -> None:
-    """With EINVAL, as ipvsadm itself refused."""
+def test_an_unknown_message_is_passed_on(program: Program) -> None:
+    """With EINVAL, as ipvsadm itself refused the operation."""
     ipvs = program("echo 'illegal weight specified' >&2; exit 2")
     assert [Failed(errno.EINVAL, "illegal weight specified")] == list(ipvs.apply([DELETE]))
 
 
-def test_a_program_that_is_killed_leaves_its_operation_unknown(program: Program) -> None:
-    """It may have sent its message before."""
+def test_the_result_is_unknown_if_ipvsadm_is_killed(program: Program) -> None:
+    """It may have sent its message before it was killed."""
     assert list(program("kill -9 $$").apply([DELETE])) == [Unknown("ipvsadm was ended by signal 9")]

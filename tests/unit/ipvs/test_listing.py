@@ -1,4 +1,4 @@
-"""Reading ``ipvsadm -Ln``; the texts are what ipvsadm 1.31 printed."""
+"""Parsing ``ipvsadm -Ln``; the texts are output of ipvsadm 1.31."""
 
 from ipaddress import ip_address
 
@@ -41,7 +41,7 @@ def at(address: str, port: int) -> DestinationKey:
     return DestinationKey(ip_address(address), port)
 
 
-def test_counters_are_read_beside_services_and_destinations() -> None:
+def test_counters_of_services_and_destinations_are_parsed() -> None:
     """A service of a protocol that IPVS does not balance is left out with its destinations."""
     traffic = (707, 707, 0, 90496123456, 0)
     assert parse_listing(STATS) == {
@@ -51,7 +51,7 @@ def test_counters_are_read_beside_services_and_destinations() -> None:
     }
 
 
-def test_words_beside_a_service_are_no_numbers() -> None:
+def test_a_service_without_numbers_has_none() -> None:
     """With --thresholds only destinations have numbers."""
     assert parse_listing(THRESHOLDS) == {
         FwmarkKey(Family.IPV6, 0xFFFFFFFF): Listed((), {at("2001:db8::1", 0): (0, 0, 0, 0)}),
@@ -65,19 +65,19 @@ def test_words_beside_a_service_are_no_numbers() -> None:
 @pytest.mark.parametrize(
     "line", ["TCP", "TCP 198.51.100.10 rr", "  -> 192.0.2.11:80 1 x", "IGMP 1.2.3.4:5 rr"]
 )
-def test_a_line_that_is_not_understood_is_named(line: str) -> None:
-    """Never guessed at and never passed over."""
+def test_an_unknown_line_is_an_error_that_quotes_it(line: str) -> None:
+    """It is neither guessed at nor skipped."""
     with pytest.raises(MalformedMessage) as raised:
         parse_listing(f"1\n2\n3\n{line}\n")
     assert repr(line) in str(raised.value)
 
 
-def test_timeouts_are_read() -> None:
+def test_timeouts_are_parsed() -> None:
     """In the order tcp, tcpfin, udp."""
     assert Timeouts(900, 120, 300) == parse_timeouts("Timeout (tcp tcpfin udp): 900 120 300\n")
 
 
-def test_timeouts_that_are_not_there_are_an_error() -> None:
-    """The program ends without a word where the kernel does not answer."""
+def test_missing_timeouts_are_an_error() -> None:
+    """Ipvsadm prints nothing if the kernel does not answer."""
     with pytest.raises(MalformedMessage):
         parse_timeouts("")

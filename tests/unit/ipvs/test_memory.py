@@ -1,4 +1,4 @@
-"""What the table in memory has beside the contract."""
+"""What the table in memory has beyond the contract of all backends."""
 
 from ipaddress import IPv4Address
 
@@ -18,8 +18,8 @@ WEB = AddressKey(IpProtocol.TCP, IPv4Address("198.51.100.10"), 80)
 RS1 = DestinationKey(IPv4Address("192.0.2.11"), 80)
 
 
-def test_two_instances_look_at_one_kernel() -> None:
-    """A director that is killed and started anew finds the table of the first."""
+def test_two_instances_share_a_kernel() -> None:
+    """A restarted director finds the table as the first one left it."""
     kernel = MemoryKernel()
     one, other = MemoryIpvs(kernel), MemoryIpvs(kernel)
     one.apply([AddService(WEB, VirtualServiceConfig("rr"))])
@@ -27,8 +27,8 @@ def test_two_instances_look_at_one_kernel() -> None:
     assert [WEB] == list(other.snapshot())
 
 
-def test_a_snapshot_is_of_its_moment() -> None:
-    """Later operations do not reach into it."""
+def test_a_snapshot_does_not_change() -> None:
+    """Later operations do not affect it."""
     ipvs = MemoryIpvs()
     ipvs.apply(
         [
@@ -42,7 +42,7 @@ def test_a_snapshot_is_of_its_moment() -> None:
 
 
 def test_it_prints_itself_as_ipvsadm_would() -> None:
-    """For a failing test to be read by someone who knows LVS."""
+    """So that the output of a failing test is familiar."""
     ipvs = MemoryIpvs()
     ipvs.apply(
         [

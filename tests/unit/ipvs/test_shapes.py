@@ -1,4 +1,4 @@
-"""Messages that are alike are read as each of them alone would be."""
+"""ShapeReader reads messages exactly as an attribute-by-attribute parser does."""
 
 from collections.abc import Sequence
 
@@ -18,14 +18,14 @@ Attribute = tuple[int, bytes]
 
 
 def message(*attributes: Attribute, inner: Sequence[Attribute]) -> bytes:
-    """Return a message as the kernel writes it: a header, and attributes in an attribute."""
+    """Return a message in the kernel's format: a header, and attributes nested in an attribute."""
     nested = b"".join(attribute(kind, value) for kind, value in inner)
     outer = b"".join(attribute(kind, value) for kind, value in attributes)
     return bytes(OFFSET) + attribute(OUTER, outer + attribute(INNER, nested))
 
 
 def read_alone(raw: bytes) -> tuple[int, int, bytes] | None:
-    """Read a message attribute by attribute, as the reader promises to."""
+    """Read a message attribute by attribute."""
     try:
         outer = parse_attributes(parse_attributes(raw, OFFSET)[OUTER])
         inner = parse_attributes(outer[INNER])
@@ -38,8 +38,8 @@ def read_alone(raw: bytes) -> tuple[int, int, bytes] | None:
 
 
 @given(st.lists(st.tuples(U32S, U64S, st.binary(min_size=2, max_size=2)), min_size=2, max_size=9))
-def test_all_of_one_shape_are_read(values: Sequence[tuple[int, int, bytes]]) -> None:
-    """Not only the one that told the shape."""
+def test_messages_of_the_same_shape_are_read(values: Sequence[tuple[int, int, bytes]]) -> None:
+    """The first, from which the layout is derived, and all later ones."""
     reader = ShapeReader(OFFSET, FIELDS)
     for number, counter, port in values:
         raw = message((1, U32.pack(number)), (2, port), inner=[(3, U64.pack(counter))])
@@ -51,15 +51,15 @@ attributes = st.lists(st.tuples(kinds, contents), max_size=4, unique_by=lambda e
 
 
 @given(st.lists(st.builds(lambda a, b: message(*a, inner=b), attributes, attributes), max_size=9))
-def test_other_shapes_are_told_apart(messages: Sequence[bytes]) -> None:
-    """Also where they are as long as one that was seen."""
+def test_messages_of_different_shapes_are_read(messages: Sequence[bytes]) -> None:
+    """Even if they are as long as an earlier one."""
     reader = ShapeReader(OFFSET, FIELDS)
     for raw in messages:
         assert read_alone(raw) == reader.read(raw)
 
 
-def test_one_that_is_as_long_and_otherwise_is_not_taken_for_alike() -> None:
-    """The headers are compared, not only the length."""
+def test_messages_of_the_same_length_are_told_apart_by_their_headers() -> None:
+    """Equal length does not imply an equal layout."""
     reader = ShapeReader(OFFSET, FIELDS)
     seen = message((1, U32.pack(7)), (2, b"ab"), inner=[(3, U64.pack(9))])
     other = message((2, b"ab"), (1, U32.pack(7)), inner=[(3, U64.pack(9))])
@@ -67,8 +67,8 @@ def test_one_that_is_as_long_and_otherwise_is_not_taken_for_alike() -> None:
     assert [(7, 9, b"ab")] * 2 == [reader.read(seen), reader.read(other)]
 
 
-def test_a_field_that_is_missing_twice_or_too_short_is_left_to_others() -> None:
-    """They say what is wrong."""
+def test_none_if_a_field_is_missing_repeated_or_too_short() -> None:
+    """The caller's slow parser then reports what is wrong."""
     whole = [(1, U32.pack(7)), (2, b"ab")]
     inner = [(3, U64.pack(9))]
     for raw in (
@@ -80,7 +80,7 @@ def test_a_field_that_is_missing_twice_or_too_short_is_left_to_others() -> None:
 
 
 def test_a_length_that_does_not_fit_is_an_error() -> None:
-    """As wherever attributes are read."""
+    """As in parse_attributes."""
     raw = bytearray(message((1, U32.pack(7)), (2, b"ab"), inner=[(3, U64.pack(9))]))
     raw[OFFSET] = 0xFF
     with pytest.raises(MalformedMessage):

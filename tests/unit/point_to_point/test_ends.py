@@ -26,7 +26,8 @@ from lvsctl.host.memory import Hardware, MemoryHost
 from lvsctl.messages.model import TunnelEnd, TunnelMode
 from lvsctl.point_to_point.ends import Ends
 from lvsctl.results import Done
-from tests.unit.agent.bench import Killed, WatchedHost
+from tests.support.hosts import WatchedHost
+from tests.unit.agent.bench import Killed
 
 RIP = ip_interface("192.0.2.11/24")
 C2D = LinkKey("c2d")

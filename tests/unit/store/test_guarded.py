@@ -1,4 +1,4 @@
-"""A store is followed only where it follows what was applied last."""
+"""A store is followed only if its contents succeed the last applied farm."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -50,14 +50,14 @@ def filled(*commits: Mapping[ObjectId, Pool]) -> MemoryStore:
         (replace(APPLIED, objects={key: Stored(value, 4) for key, value in WEB.items()}), "past"),
     ],
 )
-def test_a_store_is_an_order_where_it_is_not_behind(found: Contents, why: str) -> None:
-    """By farm, epoch and revision; two states at one position are two pasts."""
+def test_why_a_store_is_not_followed(found: Contents, why: str) -> None:
+    """Judged by farm, epoch and revision; different states at the same position have diverged."""
     assert why in why_not_followed(found, APPLIED)
     assert bool(why) is bool(why_not_followed(found, APPLIED))
 
 
-def test_where_nothing_was_applied_there_is_nothing_to_lose() -> None:
-    """A new director follows what it is given, and so does one whose farm was empty."""
+def test_any_store_is_followed_if_nothing_was_applied() -> None:
+    """By a new director, and by one whose farm was empty."""
     assert "" == why_not_followed(APPLIED, Contents("other", 9, 9, EMPTY))
     assert "" == GuardedStore(filled(WEB), "", None).refusal
 
@@ -69,10 +69,10 @@ def test_where_nothing_was_applied_there_is_nothing_to_lose() -> None:
         max_size=8,
     )
 )
-def test_what_is_followed_one_after_the_other_never_goes_back(
+def test_a_director_never_follows_an_older_state(
     positions: list[tuple[str, int, int]],
 ) -> None:
-    """Of one farm, by epoch and then by revision; no other farm is ever among them."""
+    """Ordered by epoch, then revision; and never another farm."""
     objects = {key: Stored(value, 0) for key, value in WEB.items()}
     followed = [Contents(*positions[0], objects)]
     for position in positions[1:]:
@@ -84,8 +84,8 @@ def test_what_is_followed_one_after_the_other_never_goes_back(
         assert (before.epoch, before.revision) <= (after.epoch, after.revision)
 
 
-def test_a_store_that_is_not_followed_is_replaced_by_what_was_applied() -> None:
-    """It is read from the local state, and nothing can be written."""
+def test_the_applied_farm_replaces_a_store_that_is_not_followed() -> None:
+    """It is loaded from the local state, and writes are refused."""
     store = GuardedStore(MemoryStore(), "", APPLIED)
     assert APPLIED == store.load()
     assert not store.is_blind
@@ -99,8 +99,8 @@ def test_a_store_that_is_not_followed_is_replaced_by_what_was_applied() -> None:
     store.close()
 
 
-def test_a_store_that_cannot_be_opened_or_read_is_none() -> None:
-    """With what was applied the director goes on; without it knows nothing, and observes."""
+def test_a_store_that_cannot_be_opened_or_read() -> None:
+    """The director continues with the applied farm; without one it only observes."""
 
     class Unreadable(MemoryStore):
         def load(self) -> Contents:
@@ -115,8 +115,8 @@ def test_a_store_that_cannot_be_opened_or_read_is_none() -> None:
         assert "only observes" in unknown.refusal
 
 
-def test_the_message_says_what_each_cure_does() -> None:
-    """To restore comes first; to follow the store is named with what it removes, if it is one."""
+def test_the_message_explains_each_option() -> None:
+    """Restoring first; following the store only if it has objects, with what that removes."""
     empty = GuardedStore(MemoryStore(), "", APPLIED).refusal
     assert "new and empty" in empty
     assert "--restore-farm" in empty
@@ -127,7 +127,7 @@ def test_the_message_says_what_each_cure_does() -> None:
 
 
 def refused(store: Store, applied: Contents, *, restore: bool, code: str = "") -> Recovery:
-    """Return the decision that a refusal asks for."""
+    """Return a decision with the code of a refused store."""
     code = code or recovery_code(store.load(), applied)
     assert code in GuardedStore(store, "", applied).refusal
     return Recovery(code, restore)
@@ -135,8 +135,8 @@ def refused(store: Store, applied: Contents, *, restore: bool, code: str = "") -
 
 @pytest.mark.parametrize("commits", [(), (MAIL,), (MAIL, WEB)])
 @pytest.mark.parametrize("restore", [True, False])
-def test_a_person_decides_once(restore: bool, commits: tuple[Mapping[ObjectId, Pool]]) -> None:  # noqa: FBT001
-    """The farm keeps its id and begins an epoch above what was applied; then all is as ever."""
+def test_the_operator_decides_once(restore: bool, commits: tuple[Mapping[ObjectId, Pool]]) -> None:  # noqa: FBT001
+    """The farm keeps its id and begins a later epoch; then everything is as usual."""
     base = filled(*commits) if commits else filled(MAIL, dict.fromkeys(MAIL))
     found = base.load()
     with capture_logs():
@@ -153,8 +153,8 @@ def test_a_person_decides_once(restore: bool, commits: tuple[Mapping[ObjectId, P
     assert ("", "") == (after.refusal, after.begun)
 
 
-def test_a_decision_that_is_left_in_a_unit_file_decides_nothing_more() -> None:
-    """Not about the same backup that is put back again, nor about any other store."""
+def test_a_decision_left_in_a_unit_file_has_no_further_effect() -> None:
+    """Neither on the same backup restored again, nor on any other store."""
     base = filled(MAIL)
     with capture_logs() as logs:
         decision = refused(base, APPLIED, restore=False)
@@ -163,11 +163,11 @@ def test_a_decision_that_is_left_in_a_unit_file_decides_nothing_more() -> None:
             assert GuardedStore(later, "", accepted, decision).refusal
         again = GuardedStore(filled(MAIL), "", APPLIED, decision)
     assert again.refusal  # another farm's id, so another code
-    assert "the code is of another store" in str(logs)
+    assert "recovery code of another store" in str(logs)
 
 
-def test_the_same_copy_needs_another_decision_once_one_was_taken() -> None:
-    """The code names what was applied too, which is another since."""
+def test_the_same_copy_needs_another_decision_after_one_was_made() -> None:
+    """The code depends on the applied farm too, which has changed."""
     found, later = replace(APPLIED, revision=3), replace(APPLIED, epoch=3, revision=4)
     codes = {recovery_code(found, each) for each in (APPLIED, later)}
     assert 2 == len(codes)
@@ -175,7 +175,7 @@ def test_the_same_copy_needs_another_decision_once_one_was_taken() -> None:
 
 
 class Losing(MemoryStore):
-    """A store that has lost its latest commit and takes no more until a new epoch begins."""
+    """A store that lost its latest commit, and accepts none until a new epoch."""
 
     lost: Position | None = None
 
@@ -195,7 +195,7 @@ class Losing(MemoryStore):
 @pytest.mark.parametrize("applied", [True, False])
 @pytest.mark.parametrize("restore", [True, False])
 def test_a_store_that_lost_commits_is_not_followed(restore: bool, applied: bool) -> None:  # noqa: FBT001
-    """Not even one that has all that was applied; where nothing is known, it is all there is."""
+    """Even if it has everything that was applied; without an applied farm it is all there is."""
     base = Losing()
     commit(base, WEB)
     known = base.load()
@@ -214,8 +214,8 @@ def test_a_store_that_lost_commits_is_not_followed(restore: bool, applied: bool)
     commit(after, MAIL)
 
 
-def test_a_store_that_goes_back_under_a_running_director_is_left_there() -> None:
-    """Nothing of it is taken in, and nothing is written any more."""
+def test_a_store_that_reverts_under_a_running_director_is_no_longer_followed() -> None:
+    """Its contents are ignored, and writes are refused."""
 
     class Swapped(MemoryStore):
         older: MemoryStore | None = None
@@ -237,8 +237,8 @@ def test_a_store_that_goes_back_under_a_running_director_is_left_there() -> None
         commit(store, MAIL)
 
 
-def test_a_store_that_somebody_else_leads_on_is_followed() -> None:
-    """Commit by commit, and where it says so, by loading it anew."""
+def test_commits_by_another_director_are_followed() -> None:
+    """One by one, or by loading everything if the store says so."""
     base = MemoryStore()
     store = GuardedStore(base, "", None)
     before = store.load().position

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of programs."""
+"""Fixtures for tests of programs."""
 
 import shutil
 import tempfile
@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that everybody can reach, unlike tmp_path."""
+    """A folder that all users can reach, unlike tmp_path."""
     made = Path(tempfile.mkdtemp(prefix="lvsctl-exec-"))
     made.chmod(0o755)
     yield made

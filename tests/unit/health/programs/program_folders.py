@@ -1,4 +1,4 @@
-"""Folders with programs, and processes that came of them."""
+"""Folders with programs, and the processes that these start."""
 
 import os
 from ipaddress import ip_address
@@ -14,14 +14,14 @@ TARGET = Target(
 
 
 def write(folder: Path, script: str, name: str = "check") -> None:
-    """Write a program of the shell's."""
+    """Write a shell script."""
     program = folder / name
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
 
 
 def is_dead(pid: int) -> bool:
-    """Tell whether a process was killed, though perhaps nobody has reaped it yet."""
+    """Tell whether a process was killed, even if it has not been reaped yet."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):

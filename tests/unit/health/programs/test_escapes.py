@@ -1,4 +1,4 @@
-"""Whatever a program starts is dead when it is judged, however it tries to get away."""
+"""All processes that a program starts are killed, however they try to escape."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ from tests.unit.health.programs.program_folders import ROOT, TARGET, is_dead
 
 LONG_S = 60.0
 NOBODY_ELSE = 65533 if ROOT else None
-"""So that a fork bomb leaves the programs of other tests their share of processes."""
+"""Limit processes, so that a fork bomb leaves some for the programs of other tests."""
 PYTHON = "#!/usr/bin/env -S python3 -IS\n"
 
 DOUBLE_FORK = """
@@ -69,7 +69,7 @@ while True:
 
 @contextlib.contextmanager
 def program(folder: Path, script: str) -> Iterator[tuple[OwnPrograms, ExecRequest]]:
-    """Write a program that notes its processes in the file "started", and a service for it."""
+    """Write a program that records its processes in the file "started", and a service for it."""
     started = folder / "started"
     started.touch()
     started.chmod(0o666)
@@ -80,13 +80,13 @@ def program(folder: Path, script: str) -> Iterator[tuple[OwnPrograms, ExecReques
 
 
 def started(folder: Path) -> set[int]:
-    """Return the processes that have been noted so far; whoever is alive goes on noting."""
+    """Return the processes recorded so far; living ones keep recording."""
     lines = (folder / "started").read_text().splitlines()
     return {int(line) for line in lines if line.isdecimal()}
 
 
 def test_a_child_in_a_session_of_its_own_is_dead_when_its_program_is_judged(folder: Path) -> None:
-    """Though its parent has ended before the program, and it holds none of its output."""
+    """Even if its parent exited before the program, and it does not hold the output open."""
     with program(folder, DOUBLE_FORK) as (programs, request):
         outcome = asyncio.run(exec.probe(request, TARGET, LONG_S, programs))
         assert isinstance(outcome, Passed)
@@ -99,10 +99,8 @@ def test_a_child_in_a_session_of_its_own_is_dead_when_its_program_is_judged(fold
     [(DOUBLE_FORK + "time.sleep(1000)", 1), (BOMB, 50), (CHAIN, 50)],
     ids=["double fork", "fork bomb", "chain of forks"],
 )
-def test_nobody_outlives_a_probe_that_is_given_up(
-    folder: Path, script: str, processes: int
-) -> None:
-    """Not even those that were forked by one that has died a moment ago."""
+def test_no_process_survives_a_cancelled_probe(folder: Path, script: str, processes: int) -> None:
+    """Not even those forked by one that has just died."""
 
     async def give_up(programs: OwnPrograms, request: ExecRequest) -> None:
         probing = asyncio.create_task(exec.probe(request, TARGET, MAX_TIMEOUT_S, programs))

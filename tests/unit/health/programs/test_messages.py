@@ -1,4 +1,4 @@
-"""Orders and answers: what is sent arrives, and nothing else is taken for one."""
+"""Orders and answers survive a round trip, and anything else is refused."""
 
 import json
 
@@ -33,7 +33,7 @@ ADDRESSES = st.none() | st.ip_addresses().map(str).filter(lambda text: "%" not i
         st.floats(0.01, 60.0),
     )
 )
-def test_an_order_arrives_as_it_was_sent(order: Order) -> None:
+def test_an_order_survives_a_round_trip(order: Order) -> None:
     """On one line that is not too long."""
     line = encode(order)
     assert order == decode_order(line)
@@ -42,13 +42,13 @@ def test_an_order_arrives_as_it_was_sent(order: Order) -> None:
 
 
 @given(st.builds(Ended, st.integers(-64, 255), TEXT) | st.builds(Refused, TEXT))
-def test_an_answer_arrives_as_it_was_sent(answer: Ended | Refused) -> None:
-    """Whichever it is."""
+def test_an_answer_survives_a_round_trip(answer: Ended | Refused) -> None:
+    """Of either kind."""
     assert answer == decode_answer(encode(answer))
 
 
 def changed(**fields: object) -> bytes:
-    """Return the order with other fields."""
+    """Return an order with some fields changed."""
     return json.dumps({**json.loads(encode(ORDER)), **fields}).encode()
 
 
@@ -81,14 +81,14 @@ def changed(**fields: object) -> bytes:
         changed(timeout_s="1"),
     ],
 )
-def test_anything_else_is_no_order(line: bytes) -> None:
-    """One field too many suffices."""
+def test_anything_else_is_not_an_order(line: bytes) -> None:
+    """Even if it has just one field too many."""
     with pytest.raises(BadMessage):
         decode_order(line)
 
 
 @pytest.mark.parametrize("line", [b"", b"{}", b'{"status": "0", "output": ""}', b'{"refusal": 1}'])
-def test_anything_else_is_no_answer(line: bytes) -> None:
-    """The service is another program, perhaps of another version."""
+def test_anything_else_is_not_an_answer(line: bytes) -> None:
+    """The service is another process, possibly of another version."""
     with pytest.raises(BadMessage):
         decode_answer(line)

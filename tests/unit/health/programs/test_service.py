@@ -1,4 +1,4 @@
-"""The service: who may call, what it takes, and that it leaves nobody behind."""
+"""The program service: callers, orders, limits, and clean-up."""
 
 import asyncio
 import contextlib
@@ -18,6 +18,7 @@ from lvsctl.health.outcome import Failed, Inconclusive, Passed
 from lvsctl.health.probes import exec  # noqa: A004 - the check's type
 from lvsctl.health.programs.client import OwnPrograms, SystemdPrograms
 from lvsctl.health.programs.messages import Ended, Order, Refused, decode_answer, encode
+from lvsctl.reasons.probes import PROGRAM_FAILED, PROGRAM_NOT_RUN
 from tests.unit.health.programs.program_folders import NOBODY, ROOT, TARGET, is_dead, write
 
 LONG_S = 20.0
@@ -47,7 +48,7 @@ class Started:
             )
 
     def call(self, sent: bytes) -> bytes:
-        """Send bytes and no more; return what is answered, to its end."""
+        """Send bytes, close for writing, and return the whole answer."""
         with socket.socket(socket.AF_UNIX) as caller:
             caller.settimeout(LONG_S)
             caller.connect(str(self.path))
@@ -60,7 +61,7 @@ class Started:
 
 
 def talk(caller: socket.socket, sent: bytes) -> bytes:
-    """Send bytes over a connection and return what is answered, to its end."""
+    """Send bytes over a connection and return the whole answer."""
     received = b""
     with contextlib.suppress(ConnectionError):
         caller.sendall(sent)
@@ -76,8 +77,8 @@ def started(folder: Path) -> Iterator[Started]:
     service.stop()
 
 
-def test_a_program_is_run_and_its_end_told(folder: Path, started: Started) -> None:
-    """To whoever asked."""
+def test_a_program_is_run_and_its_end_reported(folder: Path, started: Started) -> None:
+    """To the caller."""
     write(folder, 'echo "$LVSCTL_VIP $LVSCTL_RIP $LVSCTL_PORT"; exit 3')
     answer = decode_answer(started.call(encode(ORDER)))
     assert Ended(3, "198.51.100.10 192.0.2.11 80") == answer
@@ -91,8 +92,8 @@ def test_resources_are_limited(folder: Path, started: Started) -> None:
     assert Ended(0, "2097152 512 256 16384 21 0") == answer
 
 
-def test_it_gains_no_privilege(folder: Path, started: Started) -> None:
-    """By nothing that it executes."""
+def test_a_program_gains_no_privileges(folder: Path, started: Started) -> None:
+    """By executing set-user-ID programs."""
     write(folder, "grep -E 'Cap(Prm|Eff|Amb)|NoNewPrivs' /proc/self/status | cut -f2")
     nothing = "0000000000000000"
     answer = decode_answer(started.call(encode(ORDER)))
@@ -100,14 +101,14 @@ def test_it_gains_no_privilege(folder: Path, started: Started) -> None:
 
 
 @pytest.mark.parametrize("sent", [b"\n", b"{}\n", b"x" * 1_000_000, b'{"program": "check"}\n'])
-def test_what_is_no_order_is_refused(started: Started, sent: bytes) -> None:
-    """And nothing comes of it."""
+def test_an_invalid_order_is_refused(started: Started, sent: bytes) -> None:
+    """And has no effect."""
     received = started.call(sent)
     assert not received or isinstance(decode_answer(received), Refused)
 
 
-def test_a_stranger_is_not_listened_to(folder: Path, started: Started) -> None:
-    """The socket tells who calls."""
+def test_another_user_is_refused(folder: Path, started: Started) -> None:
+    """By the credentials of the socket's peer."""
     write(folder, "exit 0")
     assert Ended(0, "") == decode_answer(started.call(encode(ORDER)))
     if ROOT:
@@ -115,7 +116,7 @@ def test_a_stranger_is_not_listened_to(folder: Path, started: Started) -> None:
 
 
 def as_user(user: int, started: Started) -> bytes:
-    """Call as somebody else."""
+    """Call as another user."""
     os.seteuid(user)
     try:
         with socket.socket(socket.AF_UNIX) as caller:
@@ -127,7 +128,7 @@ def as_user(user: int, started: Started) -> bytes:
         os.seteuid(0)
 
 
-def test_a_caller_that_is_named_is_listened_to(folder: Path) -> None:
+def test_a_configured_caller_is_accepted(folder: Path) -> None:
     """The director's user."""
     write(folder, "exit 0")
     service = Started(folder, "--caller", "1234")
@@ -139,7 +140,7 @@ def test_a_caller_that_is_named_is_listened_to(folder: Path) -> None:
 
 
 def test_a_program_dies_with_the_service(folder: Path, started: Started) -> None:
-    """And so does what it has started."""
+    """With all processes that it started."""
     write(folder, f"setsid -f sleep 1000; echo $$ >{folder}/pid; exec sleep 1000")
     (folder / "pid").touch()
     (folder / "pid").chmod(0o666)
@@ -151,8 +152,8 @@ def test_a_program_dies_with_the_service(folder: Path, started: Started) -> None
         assert is_dead(pid)
 
 
-def test_what_a_killed_watcher_leaves_behind_is_killed(folder: Path, started: Started) -> None:
-    """Nobody watches over it any more."""
+def test_the_program_of_a_killed_watcher_is_killed(folder: Path, started: Started) -> None:
+    """By the service, which adopts it."""
     write(folder, f"echo $$ $PPID >{folder}/pids; exec sleep 1000")
     (folder / "pids").touch()
     (folder / "pids").chmod(0o666)
@@ -164,8 +165,8 @@ def test_what_a_killed_watcher_leaves_behind_is_killed(folder: Path, started: St
         poll(lambda: is_dead(pid), LONG_S)
 
 
-def test_a_service_that_ended_is_started_again(folder: Path) -> None:
-    """A director that runs its own needs nobody for that."""
+def test_a_service_that_ended_is_restarted(folder: Path) -> None:
+    """By the director that started it."""
     write(folder, "exit 0")
     with contextlib.closing(OwnPrograms(folder, NOBODY, os.geteuid())) as programs:
         programs._process.kill()
@@ -174,31 +175,34 @@ def test_a_service_that_ended_is_started_again(folder: Path) -> None:
         assert isinstance(asyncio.run(probing), Passed)
 
 
-def test_a_service_that_is_not_there_says_nothing_of_a_server(tmp_path: Path) -> None:
-    """The reason names it, and how to look at it."""
+def test_a_missing_service_is_inconclusive(tmp_path: Path) -> None:
+    """The reason names the service, and the command to look at it."""
     programs = SystemdPrograms(tmp_path / "socket")
     outcome = asyncio.run(exec.probe(ExecRequest("check"), TARGET, LONG_S, programs))
     assert (
         Inconclusive(
-            f"check was not run: no answer from {tmp_path}/socket (No such file or directory): "
-            "systemctl status lvsctl-exec.socket"
+            PROGRAM_NOT_RUN(
+                "check",
+                error=f"check was not run: no answer from {tmp_path}/socket (No such file or "
+                "directory): systemctl status lvsctl-exec.socket",
+            )
         )
         == outcome
     )
 
 
-def test_systemds_service_judges_too(folder: Path, started: Started) -> None:
-    """By the same exit status."""
+def test_a_service_started_by_systemd(folder: Path, started: Started) -> None:
+    """Judges by exit status in the same way."""
     write(folder, "exit 1")
     programs = SystemdPrograms(started.path)
     outcome = asyncio.run(exec.probe(ExecRequest("check"), TARGET, LONG_S, programs))
     assert isinstance(outcome, Failed)
-    assert "check: exited with 1" == outcome.reason
+    assert PROGRAM_FAILED("check", status="exited with 1", output="") == outcome.reason
 
 
 @pytest.mark.parametrize("listening", [False, True], ids=["no socket", "not listening"])
-def test_without_a_socket_it_says_how_it_is_started(folder: Path, *, listening: bool) -> None:
-    """A person at a terminal reads one line."""
+def test_without_a_socket_it_says_how_to_start_it(folder: Path, *, listening: bool) -> None:
+    """In one line."""
     with socket.socket(socket.AF_UNIX) as given, Path(os.devnull).open() as null:
         done = subprocess.run(
             [*COMMAND, "--exec-dir", str(folder)],

@@ -1,0 +1,156 @@
+"""Agents get a credential of their own, renew it, and lose it."""
+
+import pytest
+
+from tests.api.bench import Bench, Request
+from tests.api.command_line import Run
+
+RS3 = {"agent": "rs3", "address": "192.0.2.13"}
+REGISTRATION = {"address": "192.0.2.13", "pools": ["web"]}
+
+
+def bearer(text: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {text}"}
+
+
+@pytest.fixture
+def token(bench: Bench) -> str:
+    """A token with which two agents can join ``web``."""
+    body = {"role": "join", "pools": ["web"], "uses": 2, "ttl": "1h"}
+    return str(bench.put("/v1/tokens/t1", json=body).json()["token"])
+
+
+@pytest.fixture
+def rs3(bench: Bench, token: str) -> str:
+    """The credential of an agent that has joined."""
+    return str(bench.post("/v1/join", json=RS3, headers=bearer(token)).json()["token"])
+
+
+def test_a_token_buys_a_credential_for_one_agent(bench: Bench, rs3: str) -> None:
+    """Which speaks for itself in the token's pools, and expires."""
+    found = bench.get("/v1/tokens/rs3").json()
+    assert ("agent", ["web"], "t1") == (found["role"], found["pools"], found["by"])
+    assert "2026-04-01T00:00:00Z" == found["secrets"][0]["expires"]
+    assert 1 == bench.get("/v1/tokens/t1").json()["uses"]
+    assert bench.put("/v1/agents/rs3", json=REGISTRATION, headers=bearer(rs3)).is_success
+    assert bench.get("/v1/agents/rs3/assignment", headers=bearer(rs3)).is_success
+    for method, path in (("GET", "/v1/farm"), ("PUT", "/v1/agents/rs4"), ("POST", "/v1/join")):
+        assert 403 == bench.request(method, path, json={}, headers=bearer(rs3)).status_code
+
+
+def test_a_token_is_used_up(bench: Bench, token: str) -> None:
+    """Also by agents that come at once; who comes later gets 401."""
+    requests = [
+        Request("POST", "/v1/join", {"json": each, "headers": bearer(token)})
+        for number in range(4)
+        for each in [{"agent": f"a{number}", "address": f"192.0.2.{20 + number}"}]
+    ]
+    statuses = sorted(answer.status_code for answer in bench.at_once(*requests))
+    assert 2 == statuses.count(201)
+    assert {201, 401, 404} >= {*statuses}
+    assert 401 == bench.post("/v1/join", json=RS3, headers=bearer(token)).status_code
+    assert 2 == len(bench.get("/v1/tokens").json()["tokens"])
+
+
+def test_a_token_to_join_is_good_for_nothing_else(bench: Bench, token: str) -> None:
+    """Nor is it after its time."""
+    assert 403 == bench.get("/v1/farm", headers=bearer(token)).status_code
+    bench.clock.advance(3600)
+    assert 401 == bench.post("/v1/join", json=RS3, headers=bearer(token)).status_code
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (RS3, "there is a credential for rs3 already"),
+        ({"agent": "rs4", "address": "192.0.2.13"}, "agent rs3 is at 192.0.2.13 already"),
+        ({"agent": "t1", "address": "192.0.2.14"}, "there is a credential for t1 already"),
+    ],
+)
+def test_a_name_or_address_of_another_is_refused(
+    bench: Bench, token: str, rs3: str, body: object, reason: str
+) -> None:
+    """With the reason; the token keeps its use."""
+    bench.put("/v1/agents/rs3", json=REGISTRATION, headers=bearer(rs3))
+    answer = bench.post("/v1/join", json=body, headers=bearer(token))
+    assert (409, True) == (answer.status_code, reason in answer.json()["detail"])
+    assert 1 == bench.get("/v1/tokens/t1").json()["uses"]
+
+
+def test_a_name_that_is_none_is_refused(bench: Bench, token: str) -> None:
+    """At its field."""
+    body = {"agent": "a b", "address": "192.0.2.14"}
+    answer = bench.post("/v1/join", json=body, headers=bearer(token))
+    assert (422, "/agent") == (answer.status_code, answer.json()["errors"][0]["pointer"])
+
+
+def test_a_machine_takes_over_a_name_only_with_an_operators_word(
+    bench: Bench, token: str, rs3: str, run: Run
+) -> None:
+    """The old credential is revoked, the old agent removed."""
+    bench.put("/v1/agents/rs3", json=REGISTRATION, headers=bearer(rs3))
+    moved = {"agent": "rs3", "address": "192.0.2.14"}
+    run("agent", "revoke", "rs3")
+    assert 401 == bench.get("/v1/agents/rs3/assignment", headers=bearer(rs3)).status_code
+    answer = bench.post("/v1/join", json=moved, headers=bearer(token))
+    assert (409, True) == (answer.status_code, "lvsctl agent remove rs3" in answer.text)
+    run("agent", "remove", "rs3")
+    assert 201 == bench.post("/v1/join", json=moved, headers=bearer(token)).status_code
+
+
+def test_a_credential_is_renewed_by_its_agent(bench: Bench, rs3: str) -> None:
+    """Also after it has expired, and then it is good for nothing else."""
+    bench.clock.advance(400 * 86400)
+    bench.daemon.credentials.accept_shared("0123456789abcdef", bench.clock.now.replace(year=2100))
+    assert 401 == bench.get("/v1/agents/rs3/assignment", headers=bearer(rs3)).status_code
+    new = bench.post("/v1/agents/rs3/credential", headers=bearer(rs3)).json()["token"]
+    assert bench.put("/v1/agents/rs3", json=REGISTRATION, headers=bearer(new)).is_success
+    assert 403 == bench.post("/v1/agents/rs4/credential", headers=bearer(new)).status_code
+    assert 403 == bench.post("/v1/agents/rs3/credential").status_code
+
+
+def test_an_answer_that_was_lost_locks_no_agent_out(bench: Bench, rs3: str) -> None:
+    """It asks again with the credential that it has, as often as it takes."""
+    for _ in range(3):
+        assert bench.post("/v1/agents/rs3/credential", headers=bearer(rs3)).is_success
+    new = bench.post("/v1/agents/rs3/credential", headers=bearer(rs3)).json()["token"]
+    assert bench.put("/v1/agents/rs3", json=REGISTRATION, headers=bearer(rs3)).is_success
+    bench.clock.advance(86400)
+    assert 401 == bench.get("/v1/agents/rs3", headers=bearer(rs3)).status_code
+    assert 200 == bench.get("/v1/agents/rs3", headers=bearer(new)).status_code
+
+
+def test_a_revoked_credential_renews_nothing(bench: Bench, rs3: str) -> None:
+    """Unlike an expired one."""
+    assert bench.delete("/v1/tokens/rs3").is_success
+    assert 401 == bench.post("/v1/agents/rs3/credential", headers=bearer(rs3)).status_code
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"role": "join", "uses": 0}, "/uses"),
+        ({"role": "join", "uses": 99999}, "/uses"),
+        ({"role": "viewer", "uses": 1}, "/uses"),
+        ({"role": "join", "pools": ["none"]}, "/pools/0"),
+    ],
+)
+def test_a_token_to_join_that_cannot_be_is_refused(
+    bench: Bench, body: object, pointer: str
+) -> None:
+    """With the field that is wrong."""
+    answer = bench.put("/v1/tokens/t2", json=body)
+    assert (422, pointer) == (answer.status_code, answer.json()["errors"][0]["pointer"])
+
+
+def test_the_command_line_makes_one_for_a_pool(bench: Bench, run: Run) -> None:
+    """For one agent within an hour, under a name of its own."""
+    run("token", "create", "--pool", "web")
+    (token,) = bench.get("/v1/tokens").json()["tokens"]
+    assert ("join", 1, ["web"]) == (token["role"], token["uses"], token["pools"])
+    assert token["name"].startswith("join-")
+    assert token["secrets"][0]["expires"]
+    assert "needs a NAME" in run("token", "create", "--role", "viewer", status=2).stderr
+    assert "give --role, or --pool" in run("token", "create", "ci", status=2).stderr
+    refused = run("agent", "revoke", token["name"], status=1).stderr
+    assert f"lvsctl token revoke {token['name']}" in refused
