@@ -83,11 +83,13 @@ class Network:
     Args:
         topology: What to build.
         logs: The folder for the logs of the nodes' processes.
+        prefix: Of their namespaces' names, where other networks may come while this one stands.
     """
 
-    def __init__(self, topology: Topology, logs: Path) -> None:
+    def __init__(self, topology: Topology, logs: Path, prefix: str = "") -> None:
         self.topology = topology
         self.logs = logs
+        self._prefix = prefix
         self.nodes: dict[str, Node] = {}
         self._removal = contextlib.ExitStack()
         with contextlib.ExitStack() as undone:
@@ -126,8 +128,8 @@ class Network:
                 index=socket.if_nametoindex(device),
                 net_ns_fd=self._switch.namespace_fd,
             )
-        index = self._switch.link_index(device)
-        master = self._switch.link_index(link)
+        with self._switch.enter():
+            index, master = socket.if_nametoindex(device), socket.if_nametoindex(link)
         self._switch.netlink.link("set", index=index, master=master, state="up")
 
     def remove(self) -> None:
@@ -135,7 +137,7 @@ class Network:
         self._removal.close()
 
     def _node(self, name: str) -> Node:
-        node = Node(name, self.logs)
+        node = Node(name, self.logs, self._prefix)
         self._removal.callback(node.remove)
         return node
 

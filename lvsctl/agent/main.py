@@ -23,11 +23,12 @@ from lvsctl.agent.directors import Backoff, Directors
 from lvsctl.agent.faults import Fault
 from lvsctl.agent.joining import renewed
 from lvsctl.agent.leave import Leave
+from lvsctl.agent.leave_files import LeaveRequest
 from lvsctl.agent.point_to_point import HostEnds
 from lvsctl.agent.real_server import RealServer
 from lvsctl.agent.record import Record
 from lvsctl.agent.restored_state import RestoredState, restore_state
-from lvsctl.agent.state_dir import TUNNEL_ENDS, LeaveRequest, StateDir
+from lvsctl.agent.state_dir import TUNNEL_ENDS, StateDir
 from lvsctl.errors import ConfigurationError, StoreCorrupt, StoreError
 from lvsctl.host.boot import boot_id
 from lvsctl.host.events import host_events
@@ -162,7 +163,7 @@ async def _serve(config: AgentConfig, state: StateDir) -> None:
 async def _leave(
     config: AgentConfig, state: StateDir, request: LeaveRequest, say: Callable[[str], None]
 ) -> bool:
-    state.request_leave(request)
+    state.leave.save_request(request)
     printed = 0
     while True:
         # Checked before the answer is read: a daemon answers before it releases the lock.
@@ -173,7 +174,7 @@ async def _leave(
         printed = max(printed, len(lines))
         if left is not None:
             state.lock.release()
-            state.delete_leave_progress()
+            state.leave.delete_progress()
             return left
         if alone:
             return await _leave_alone(config, state, request, say)
@@ -182,10 +183,10 @@ async def _leave(
 
 def _answer(state: StateDir, request: LeaveRequest) -> tuple[Sequence[str], bool | None]:
     """Return a daemon's progress messages for a request so far, and its outcome."""
-    progress = state.leave_progress()
+    progress = state.leave.progress()
     if progress is not None and progress.id == request.id:
         return progress.lines, progress.left
-    if state.leave_request() is None:
+    if state.leave.request() is None:
         # It was answered together with another request. An agent that left keeps no configuration.
         return (), state.config() is None
     return (), None
@@ -210,7 +211,7 @@ async def _leave_alone(
                 undo=undo,
                 say=say,
             ).run(request)
-        state.delete_leave_progress()
+        state.leave.delete_progress()
     finally:
         state.lock.release()
     return left

@@ -1,8 +1,7 @@
 """The director at run time, put together from parts that each do one thing.
 
-Everything here runs on the event loop and nothing here blocks it: the store, the kernel and the
-readings for people each have one worker thread, which made what it uses, and only frozen values
-cross.
+Everything here runs on the event loop without blocking it: the store, the kernel, and reads for
+users each have a worker thread, which created what it uses; only frozen values cross threads.
 """
 
 import asyncio
@@ -59,7 +58,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StoreThread:
-    """The store's thread, and what is used in it alone."""
+    """The store's thread, and what is used only in it."""
 
     worker: Worker
     commits: Committer
@@ -67,7 +66,7 @@ class StoreThread:
 
 @dataclass(frozen=True, slots=True)
 class KernelThread:
-    """The kernel's thread, and what is used in it alone."""
+    """The kernel's thread, and what is used only in it."""
 
     worker: Worker
     reconciler: Reconciler
@@ -84,11 +83,11 @@ class ReadingThread:
 
 @dataclass(frozen=True, slots=True)
 class Probing:
-    """How real servers are asked.
+    """How real servers are probed.
 
     Attributes:
-        probe: Asks a real server once.
-        random: Gives a number from 0 to 1.
+        probe: Makes one probe of a real server.
+        random: Returns a number from 0 to 1.
     """
 
     probe: Probe
@@ -97,12 +96,12 @@ class Probing:
 
 @dataclass(frozen=True, slots=True)
 class KeptState:
-    """What this director's own disk held when it started.
+    """What was restored from this director's own disk.
 
     Attributes:
-        mode: What a person last said that it may do.
-        verdicts: Of its last run.
-        hands_off: Why the kernel must stay as it is, whatever the mode; empty where it need not.
+        mode: The mode that was set last.
+        verdicts: Verdicts of the previous run.
+        hands_off: Why the kernel must not be written whatever the mode; empty if it may be.
     """
 
     mode: Mode = field(default_factory=Mode)
@@ -114,8 +113,8 @@ class DirectorDaemon:
     """A director; lives on one event loop.
 
     Attributes:
-        name: Of this director.
-        clock: The time of day, and the clock that only runs forward.
+        name: Name of this director.
+        clock: The time of day and the monotonic clock.
         credentials: Who may use it.
         refusals: Who was refused.
         acts: What people did to this director alone.
@@ -213,7 +212,7 @@ class DirectorDaemon:
 
     @property
     def problems(self) -> Mapping[Component, DirectorProblem]:
-        """What is wrong with this director itself."""
+        """Problems of this director itself."""
         return self._problems.standing
 
     def now(self) -> datetime:
@@ -234,12 +233,12 @@ class DirectorDaemon:
             tasks.create_task(self._applied_farm.run())
 
     def wake_for_vips(self, vips: Collection[IPAddress]) -> None:
-        """Have the services of VIPs compared whose placement can go on."""
+        """Wake the services of VIPs whose placement can proceed."""
         services = self._state.stored.index.vips
         self.loop.wake(frozenset(name for vip in vips for name in services.get(vip, ())))
 
     async def close(self) -> None:
-        """Keep what is not kept yet; once nothing runs any more."""
+        """Store what is not stored yet, when everything else has stopped."""
         with contextlib.suppress(StoreError):
             await self._applied_farm.keep()
 
@@ -281,10 +280,10 @@ class DirectorDaemon:
         return await self._cycles.in_slices(lambda: self.state, ONLY_PLANNED)
 
     async def set_mode(self, mode: Mode) -> None:
-        """Keep a mode, durably, and act on it.
+        """Set the mode durably, and act on it.
 
         Raises:
-            StoreError: It could not be kept; the mode is as before.
+            StoreError: It could not be stored; the mode is unchanged.
         """
         await self.mode.set(mode)
         self.loop.wake(None)
@@ -292,9 +291,9 @@ class DirectorDaemon:
     async def adopt(
         self, services: Collection[str] | None, *, force: bool, by: str, source: str = ""
     ) -> Sequence[ServiceKey]:
-        """Take over virtual services that somebody else created and the farm wants.
+        """Take over foreign virtual services that the farm declares.
 
-        Nothing is deleted or made anew: they are ours as they are, and edited in place from then
+        Nothing is deleted or recreated: they are claimed as they are, and edited in place from then
         on.
 
         Args:
@@ -304,8 +303,8 @@ class DirectorDaemon:
             source: Address that the request came from; empty if there was none.
 
         Raises:
-            NotFound: A name is no service of the farm.
-            DrasticChange: It would remove destinations and is not forced.
+            NotFound: There is no service of a given name.
+            DrasticChange: It would remove destinations, without ``force``.
             KernelError, StoreError: Nothing was adopted.
         """
         state = self.state
@@ -325,7 +324,7 @@ class DirectorDaemon:
         return tuple(adoption.owners)
 
     def _on_advance(self, step: Advance) -> None:
-        """Act on a step of the stored state, whoever made it."""
+        """Act on a step of the stored state, by this director or another."""
         self._state.stored = step.after
         log.info(
             "stored",
@@ -343,7 +342,7 @@ class DirectorDaemon:
         self.drains.wake()
 
     def _on_cycle(self, stored: State, cycle: Cycle | None) -> None:
-        """Let everything follow what a cycle found and did; None where it failed."""
+        """Publish what a cycle found and did; None if it failed."""
         self.agents.note_silence()
         if cycle is None:
             return
@@ -355,13 +354,13 @@ class DirectorDaemon:
         self.health.on_cycle(stored, cycle)
 
     def _on_health_changed(self, targets: Collection[TargetId]) -> None:
-        """Have the services of servers compared whose health became another."""
+        """Wake the services of servers whose health changed."""
         served = {(target.pool, target.vip) for target in targets}
         index = self._state.stored.index
         self.loop.wake(frozenset(name for each in served for name in index.serving(*each)))
 
     def _on_clock_jump(self, jump: ClockJump) -> None:
-        """Let everything that goes by the time of day keep the time that it had left."""
+        """Keep the remaining times of everything that depends on the time of day."""
         log.warning("the clock jumped", what=str(jump))
         self.drains.clock_jumped(jump)
         self.health.clock_jumped(jump)

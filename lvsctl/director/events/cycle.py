@@ -1,4 +1,4 @@
-"""What a cycle shows that people want to hear of. Pure."""
+"""Derives events from cycles and commits. Pure."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import chain, islice
@@ -20,10 +20,10 @@ ItemT = TypeVar("ItemT")
 
 
 def cycle_events(before: KernelView, cycle: Cycle, after: KernelView) -> Iterator[Event]:
-    """Yield what a cycle did and found.
+    """Yield the events of a cycle.
 
-    What it changed although nobody had changed the farm since all was as it should be, nor had
-    the servers' health, somebody else had changed before: that is drift.
+    Operations are drift if neither the farm nor the health of servers has changed since the kernel
+    was last as desired: then another program changed the kernel.
     """
     drift: list[Operation] = []
     asked: list[Operation] = []
@@ -58,12 +58,12 @@ def _was_right(operation: Operation, before: KernelView, cycle: Cycle) -> bool:
 
 
 def _follows(health: ServiceHealth | None) -> tuple[Mapping[str, int | None], bool] | None:
-    """Return what of a service's table follows from health."""
+    """Return the part of a service's table that depends on health."""
     return (health.weights, health.sorry) if health else None
 
 
 def _was_told(operation: Operation, before: KernelView, after: KernelView) -> bool:
-    """Say whether the last cycle had the same trouble: what is tried again is no news."""
+    """Tell whether the last cycle had the same problem, so that a retry emits no event."""
     key = service_of(operation)
     if key is None:
         return False
@@ -79,7 +79,7 @@ def _with_result(refused: tuple[Operation, Result]) -> str:
 def _listed(
     kind: EventKind, what: str, items: Sequence[ItemT], text: Callable[[ItemT], str] = str
 ) -> Iterator[Event]:
-    """Yield an event about items, if there are any; only those that it names are put into words."""
+    """Yield an event about items, if there are any; only the items it names are formatted."""
     if items:
         first = tuple(map(text, items[:MAX_ITEMS]))
         yield Event(kind, detail=f"{what}: {len(items)}", items=first)
@@ -88,12 +88,12 @@ def _listed(
 def view_events(
     before: KernelView, after: KernelView, names: frozenset[str] | None = None
 ) -> Iterator[Event]:
-    """Yield what is wrong now and was not, and what is not any more.
+    """Yield problems that are new, and problems that have ended.
 
     Args:
-        before: What was known.
-        after: What is known now.
-        names: The services of which something else may be known; None for all.
+        before: The view before the cycle.
+        after: The view after it.
+        names: The services whose view may have changed; None for all.
     """
     if after.error and not before.error:
         yield Event(EventKind.KERNEL_UNREADABLE, detail=str(after.error), code=after.error.code)
@@ -124,7 +124,7 @@ def _health(view: KernelView, names: frozenset[str] | None) -> Mapping[str, Serv
 def _health_events(
     before: Mapping[str, ServiceHealth], after: Mapping[str, ServiceHealth]
 ) -> Iterator[Event]:
-    """Yield for each service where its pool's health makes an exception, or does no longer."""
+    """Yield when panic, sorry server or quorum of a service begin or end."""
     exceptions: Sequence[tuple[Callable[[ServiceHealth], Reason | None], EventKind, EventKind]] = (
         (lambda health: health.panic, EventKind.PANIC, EventKind.PANIC_OVER),
         (
@@ -183,7 +183,7 @@ def _host_events(before: Collection[Reason], after: Collection[Reason]) -> Itera
 
 
 def stored_events(step: Advance) -> Iterator[Event]:
-    """Yield what a commit changed, and each server whose administrative state it changed."""
+    """Yield the changes of a commit, and changes of administrative states."""
     first = dict(islice(step.changes.items(), MAX_ITEMS))
     yield Event(
         EventKind.STORED,
