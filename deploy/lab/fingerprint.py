@@ -73,7 +73,16 @@ def _sysctls(tree: str) -> dict[str, str]:
     found = {}
     for folder, _, names in os.walk(f"/proc/sys/net/{tree}"):
         for name in names:
-            path = Path(folder, name)
+            path = f"{folder}/{name}"
             with contextlib.suppress(OSError):  # some can only be written
-                found[str(path.relative_to("/proc/sys"))] = path.read_text().strip()
+                found[path.removeprefix("/proc/sys/")] = _read(path)
     return found
+
+
+def _read(path: str) -> str:
+    # Three system calls, of which a Python file makes seven; there are hundreds of sysctls.
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(descriptor, 4096).decode().strip()
+    finally:
+        os.close(descriptor)
