@@ -2,12 +2,13 @@
 
 import os
 import re
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
+from deploy.lab.fingerprint import Fingerprint, Shared
 from deploy.lab.modules import load_modules
 from deploy.lab.namespaces import NAMED
 from deploy.lab.network import Network, Topology
@@ -62,6 +63,54 @@ def node(logs: Path) -> Iterator[Callable[[str], Node]]:
         made.remove()
 
 
+class ShareNetwork(Protocol):
+    """What the fixture `share` gives."""
+
+    def __call__(self, network: Network, more: Callable[[], Fingerprint] = dict) -> None:
+        """Have every test fail that leaves the network otherwise than it found it.
+
+        Args:
+            network: It stands as it is to stay.
+            more: Returns what else is to stay, such as the revision of a farm.
+        """
+
+
+_SHARED = pytest.StashKey[list[Shared]]()
+
+
+@pytest.fixture(scope="module")
+def shared_network(request: pytest.FixtureRequest) -> Iterator[BuildNetwork]:
+    """Build networks for all tests of a module; others can be built beside them."""
+    networks: list[Network] = []
+
+    def build(topology: Topology) -> Network:
+        networks.append(Network(topology, _logs_of(request.node), prefix="shared-"))
+        return networks[-1]
+
+    yield build
+    for built in reversed(networks):
+        built.remove()
+
+
+@pytest.fixture(scope="module")
+def share(request: pytest.FixtureRequest) -> Iterator[ShareNetwork]:
+    """Compare what a module's tests share after each of them: `share(network)`."""
+    shared = request.node.stash[_SHARED] = []
+    yield lambda network, more=dict: shared.append(Shared(network, more))
+    shared.clear()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_shared_changed(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    module = request.node.getparent(pytest.Module)
+    changes: Mapping[str, tuple[str, str]] = {}
+    for each in module.stash.get(_SHARED, []) if module else ():
+        changes = {**changes, **each.changes()}
+    # A test that changes, kills or counts has a network of its own: the fixture `network`.
+    assert changes == {}, f"{request.node.nodeid} changed what others share"  # noqa: S101
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_left_by_the_session(_kernel_modules: None) -> Iterator[None]:
     before = _what_is_here()
@@ -83,9 +132,11 @@ def pytest_runtest_makereport(
     """Show the end of each process's log with a failure."""
     report = yield
     if report.failed:
-        for log in sorted(_logs_of(item).glob("*.log")):
-            lines = log.read_text(errors="replace").splitlines()
-            report.sections.append((f"end of {log.name}", "\n".join(lines[-_LOG_LINES:])))
+        module = item.getparent(pytest.Module)
+        for whose in (module, item) if module else (item,):
+            for log in sorted(_logs_of(whose).glob("*.log")):
+                lines = log.read_text(errors="replace").splitlines()
+                report.sections.append((f"end of {log.name}", "\n".join(lines[-_LOG_LINES:])))
     return report
 
 
@@ -97,7 +148,7 @@ def pytest_configure() -> None:
         )
 
 
-def _logs_of(test: pytest.Item) -> Path:
+def _logs_of(test: pytest.Item | pytest.Collector) -> Path:
     folder = re.sub(r"[^\w.=-]+", "_", test.nodeid.removeprefix("tests/"))
     return Path(os.environ["LAB_OUT"]) / "logs" / folder
 

@@ -60,12 +60,12 @@ def inside(namespaces: Namespaces) -> Iterator[None]:
         yield
 
 
-def create(name: str) -> Namespaces:
-    """Make a network namespace whose host name is `name`, and name it for ip-netns(8) too."""
+def create(name: str, host_name: str | None = None) -> Namespaces:
+    """Make a network namespace that has a name for ip-netns(8), by default its host name."""
     NAMED.mkdir(exist_ok=True)
     with _and_back():
         _call("unshare", _CLONE_NEWNET | _CLONE_NEWUTS)
-        socket.sethostname(name)
+        socket.sethostname(host_name or name)
         (NAMED / name).touch(exist_ok=False)
         _call("mount", b"/proc/thread-self/ns/net", bytes(NAMED / name), None, _MS_BIND, None)
         return Namespaces.of_this_thread()

@@ -12,6 +12,7 @@ from typing import Self
 from pyroute2 import IPRoute
 
 from deploy.lab.node import Node
+from deploy.lab.switch import Switch
 
 SWITCH = "switch"  # the node that holds the bridges; no traffic begins or ends there
 
@@ -83,16 +84,19 @@ class Network:
     Args:
         topology: What to build.
         logs: The folder for the logs of the nodes' processes.
+        prefix: Of their namespaces' names, where other networks may come while this one stands.
     """
 
-    def __init__(self, topology: Topology, logs: Path) -> None:
+    def __init__(self, topology: Topology, logs: Path, prefix: str = "") -> None:
         self.topology = topology
         self.logs = logs
+        self._prefix = prefix
         self.nodes: dict[str, Node] = {}
         self._removal = contextlib.ExitStack()
         with contextlib.ExitStack() as undone:
             undone.push(self._removal)
-            self._switch = self._node(SWITCH)
+            self._switch = Switch(SWITCH, self.logs, self._prefix)
+            self._removal.callback(self._switch.remove)
             for link in topology.links:
                 self._switch.add_bridge(link)
             for host in topology.hosts:
@@ -126,8 +130,8 @@ class Network:
                 index=socket.if_nametoindex(device),
                 net_ns_fd=self._switch.namespace_fd,
             )
-        index = self._switch.link_index(device)
-        master = self._switch.link_index(link)
+        with self._switch.enter():
+            index, master = socket.if_nametoindex(device), socket.if_nametoindex(link)
         self._switch.netlink.link("set", index=index, master=master, state="up")
 
     def remove(self) -> None:
@@ -135,7 +139,7 @@ class Network:
         self._removal.close()
 
     def _node(self, name: str) -> Node:
-        node = Node(name, self.logs)
+        node = Node(name, self.logs, self._prefix)
         self._removal.callback(node.remove)
         return node
 

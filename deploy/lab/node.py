@@ -38,11 +38,19 @@ class Node:
         logs: The folder for the logs of its processes.
     """
 
-    def __init__(self, name: str, logs: Path) -> None:
+    def __init__(self, name: str, logs: Path, prefix: str = "") -> None:
+        """Make a node.
+
+        Args:
+            name: See above.
+            logs: Likewise.
+            prefix: Of its namespace's name, where another node of this name may come.
+        """
         self.name = name
         self.logs = logs
         self.processes: list[NodeProcess] = []
-        self._namespaces = namespaces.create(name)
+        self._named = prefix + name
+        self._namespaces = namespaces.create(self._named, name)
         self._exists = True
         self._opened = contextlib.ExitStack()
         with self.enter():
@@ -157,23 +165,9 @@ class Node:
         self._opened.callback(route.close)
         return route
 
-    def link_index(self, link: str) -> int:
-        """Look up a link's index."""
-        return self._rtnetlink.index(link)
-
     def set_link(self, link: str, *, up: bool) -> None:
         """Bring a link up or down; its peer at the switch follows."""
         self._rtnetlink.set_link(link, up=up)
-
-    def add_bridge(self, name: str) -> None:
-        """Create a bridge that is up."""
-        self._rtnetlink.add_bridge(name)
-
-    def plug_in(self, node: "Node", device: str, bridge: str) -> None:
-        """Create a device of another node, plugged into a bridge of this one; both ends are up."""
-        port = f"{node.name}-{device}"
-        self._rtnetlink.add_veth(port, bridge, device, node.namespace_fd)
-        node.set_link(device, up=True)
 
     def add_address(self, link: str, address: str) -> None:
         """Add an address with its prefix length, such as `192.0.2.10/24`."""
@@ -189,6 +183,10 @@ class Node:
         """Add a route to a prefix, through a gateway or on a link."""
         self._rtnetlink.add_route(destination, via, link)
 
+    def configuration(self) -> dict[str, str]:
+        """Return its links, addresses, rules and routes, without what counts or grows older."""
+        return self._rtnetlink.configuration()
+
     # --- the end
 
     def remove(self) -> None:
@@ -202,7 +200,7 @@ class Node:
         for process in self.processes:
             process.kill()
         self._opened.close()
-        namespaces.remove_name(self.name)
+        namespaces.remove_name(self._named)
         self._namespaces.close()
 
     def _kill_whoever_is_here(self) -> list[int]:

@@ -2,7 +2,7 @@
 
 pyroute2 has them all, and takes ten times as long for each.
 
-Source: `linux/rtnetlink.h`, `linux/if_link.h`, `linux/if_addr.h`.
+Source: `linux/rtnetlink.h`, `linux/if_link.h`, `linux/if_addr.h`, `linux/fib_rules.h`.
 """
 
 import os
@@ -10,10 +10,12 @@ import socket
 import struct
 from ipaddress import ip_interface, ip_network
 
-from lvsctl.netlink.attributes import NESTED, U8, U32, attribute
+from lvsctl.netlink.attributes import NESTED, U8, U32, attribute, parse_attributes
 from lvsctl.netlink.messages import (
     NLM_F_ACK,
+    NLM_F_DUMP,
     NLM_F_REQUEST,
+    NLMSG_DONE,
     NLMSG_ERROR,
     frame,
     parse_ack,
@@ -22,8 +24,9 @@ from lvsctl.netlink.messages import (
 
 _CREATE = 0x600  # NLM_F_CREATE, NLM_F_EXCL
 _NEW_LINK, _GET_LINK = 16, 18
-_NEW_ADDRESS, _DELETE_ADDRESS = 20, 21
-_NEW_ROUTE = 24
+_NEW_ADDRESS, _DELETE_ADDRESS, _GET_ADDRESS = 20, 21, 22
+_NEW_ROUTE, _GET_ROUTE = 24, 26
+_GET_RULE = 34
 
 _LINK = struct.Struct("=BxHiII")  # ifinfomsg: family, type, index, flags, which of them count
 _ADDRESS = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix length, flags, scope, link
@@ -36,7 +39,20 @@ _VETH_PEER = 1
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DESTINATION, _RTA_LINK, _RTA_GATEWAY = 1, 4, 5
 _IFF_UP = 1
+_IFLA_KEPT = frozenset({1, 3, 4, 5, 10, 16, 18, 27, 33})  # address, name, MTU, link, master, …
+_IFA_CACHE_INFO, _RTA_CACHE_INFO = 6, 12
+_ANY_ATTRIBUTE = frozenset(range(128))
+_RULE_BYTES = 12  # fib_rule_hdr
+_BRIDGE = b"bridge\0"  # what a bridge and its ports say of themselves has timers in it
 _MAIN_TABLE, _BY_AN_ADMINISTRATOR, _ANYWHERE, _UNICAST = 254, 4, 0, 1
+
+_CONFIGURED = {
+    "links": (_GET_LINK, _LINK.size, _IFLA_KEPT),
+    "addresses": (_GET_ADDRESS, _ADDRESS.size, _ANY_ATTRIBUTE - {_IFA_CACHE_INFO}),
+    "routes": (_GET_ROUTE, _ROUTE.size, _ANY_ATTRIBUTE - {_RTA_CACHE_INFO}),
+    "rules": (_GET_RULE, _RULE_BYTES, _ANY_ATTRIBUTE),
+}
+"""What to ask for, how long its head is, and which attributes say how it is configured."""
 
 _RECEIVE_BYTES = 65536
 
@@ -106,6 +122,26 @@ class Rtnetlink:
             request += attribute(_RTA_LINK, U32.pack(self.index(link)))
         self._request(_NEW_ROUTE, _CREATE, request)
 
+    def configuration(self) -> dict[str, str]:
+        """Return what is configured: the messages of each kind, without counters and ages."""
+        return {
+            what: "\n".join(sorted(_shown(each, head, kept) for each in self._dump(kind)))
+            for what, (kind, head, kept) in _CONFIGURED.items()
+        }
+
+    def _dump(self, kind: int) -> list[bytes]:
+        """Return the payload of every object of a kind, of all families."""
+        self._sequence += 1
+        self._socket.send(
+            frame(kind, NLM_F_REQUEST | NLM_F_DUMP, self._sequence, bytes(_LINK.size))
+        )
+        found: list[bytes] = []
+        while True:
+            for message in parse_messages(self._socket.recv(_RECEIVE_BYTES)):
+                if message.type == NLMSG_DONE:
+                    return found
+                found.append(message.payload)
+
     def _address(self, link: str, text: str) -> bytes:
         address = ip_interface(text)
         head = _ADDRESS.pack(
@@ -130,6 +166,16 @@ class Rtnetlink:
                 if ack.errno:
                     raise OSError(ack.errno, os.strerror(ack.errno))
                 return answer
+
+
+def _shown(message: bytes, head: int, kept: frozenset[int]) -> str:
+    attributes = parse_attributes(message, head)
+    shown = [
+        f"{kind}={attributes[kind].hex()}"
+        for kind in sorted(attributes.keys() & kept)
+        if _BRIDGE not in attributes[kind]
+    ]
+    return " ".join([message[:head].hex(), *shown])
 
 
 def _family(version: int) -> int:

@@ -6,8 +6,9 @@ Each guest collects every test and keeps its share, so that a long file is share
 import json
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -22,25 +23,56 @@ _LONG_S = 2.0
 _UNKNOWN_S = 1.0
 
 
-def shares(tests: Sequence[str], took_s: Mapping[str, float], guests: int) -> list[list[str]]:
+def shares(
+    tests: Sequence[str],
+    took_s: Mapping[str, float],
+    guests: int,
+    together: Collection[str] = (),
+) -> list[list[str]]:
     """Share tests out so that all guests are busy for about as long.
 
     Args:
         tests: Their ids; with the same arguments, each guest comes to the same result.
         took_s: What a test took last time, or what one of its file takes; others count as a second.
         guests: How many there are.
+        together: Tests that one guest runs with all others of their file among them.
 
     Returns:
         Each guest's share, in the given order.
     """
+    pieces: defaultdict[str, list[str]] = defaultdict(list)
+    for test in tests:
+        pieces[_file(test) if test in together else test].append(test)
+    takes_s = {
+        piece: sum(took_s.get(test, took_s.get(_file(test), _UNKNOWN_S)) for test in in_it)
+        for piece, in_it in pieces.items()
+    }
     busy_s = [0.0] * guests
     keeper: dict[str, int] = {}
-    takes_s = {test: took_s.get(test, took_s.get(_file(test), _UNKNOWN_S)) for test in tests}
-    for test in sorted(tests, key=lambda test: -takes_s[test]):
+    for piece in sorted(pieces, key=lambda piece: -takes_s[piece]):
         guest = busy_s.index(min(busy_s))
-        busy_s[guest] += takes_s[test]
-        keeper[test] = guest
+        busy_s[guest] += takes_s[piece]
+        keeper |= dict.fromkeys(pieces[piece], guest)
     return [[test for test in tests if keeper[test] == guest] for guest in range(guests)]
+
+
+def shuffled(tests: Sequence[str], seed: int, together: Collection[str] = ()) -> list[str]:
+    """Return tests in a random order, in which those that share what they need are neighbours.
+
+    Args:
+        tests: Their ids.
+        seed: The same one makes the same order.
+        together: Tests that follow upon each other with all others of their file among them.
+    """
+    random = Random(seed)  # noqa: S311 - an order, not a secret
+    places: dict[str, float] = {}
+    return sorted(
+        tests,
+        key=lambda test: (
+            places.setdefault(_file(test) if test in together else test, random.random()),
+            random.random(),
+        ),
+    )
 
 
 def _file(test: str) -> str:
@@ -79,18 +111,26 @@ def write_durations(folder: Path, took_s: Mapping[str, float]) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that names this guest's share."""
+    """Add the options that name this guest's share, and its order."""
     parser.addoption("--share", default="1/1", help="This guest's number, and how many there are.")
+    parser.addoption("--seed", type=int, help="Of a random order; by default as they are written.")
 
 
 @pytest.hookimpl(trylast=True)  # after what -k and -m leave out
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep this guest's share."""
+    """Keep this guest's share, in the order that was asked for."""
     number, guests = map(int, config.getoption("--share").split("/"))
-    everything = [item.nodeid for item in items]
-    share = set(shares(everything, known_durations(), guests)[number - 1])
-    config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in share])
-    items[:] = [item for item in items if item.nodeid in share]
+    found = {item.nodeid: item for item in items}
+    together = {nodeid for nodeid, item in found.items() if _shares_a_network(item)}
+    share = shares(list(found), known_durations(), guests, together)[number - 1]
+    config.hook.pytest_deselected(items=[found[each] for each in found.keys() - set(share)])
+    seed = config.getoption("--seed")
+    ordered = share if seed is None else shuffled(share, seed, together)
+    items[:] = [found[each] for each in ordered]
+
+
+def _shares_a_network(item: pytest.Item) -> bool:
+    return "shared_network" in getattr(item, "fixturenames", ())
 
 
 _took_s: defaultdict[str, float] = defaultdict(float)

@@ -13,17 +13,18 @@ from datetime import datetime
 
 import structlog
 
-from lvsctl.agent.answer import brief
 from lvsctl.agent.director_client import DirectorClient
 from lvsctl.agent.directors import Backoff, Directors
 from lvsctl.agent.faults import Fault, FaultLocation, refused_fault, state_fault
 from lvsctl.agent.findings import utc
 from lvsctl.agent.leave import Leave
+from lvsctl.agent.leave_files import LeaveRequest
 from lvsctl.agent.point_to_point import Echo, HostEnds, PointToPoint
 from lvsctl.agent.policy import check_identity, screen
 from lvsctl.agent.real_server import HostStatus, RealServer
 from lvsctl.agent.restored_state import RestoredState
-from lvsctl.agent.state_dir import Contact, LeaveRequest, StateDir, StatusSnapshot
+from lvsctl.agent.state_dir import Contact, StateDir, StatusSnapshot
+from lvsctl.client.answer import brief
 from lvsctl.errors import (
     DirectorUnreachable,
     InvalidInput,
@@ -298,7 +299,8 @@ class Agent:
         while True:
             self._report_due.clear()
             pause_s = LEASE_S
-            await self._worker.run(self._save_status)
+            # Put together here: in the worker's thread it would be read while it changes.
+            await self._worker.run(self._save_status, self._snapshot())
             if self._joined and self._status is not None:
                 try:
                     await self._directors.current.report(self._name, self._report())
@@ -323,10 +325,12 @@ class Agent:
             self._tunnels.states(),
         )
 
-    def _save_status(self) -> None:
-        known = StatusSnapshot(self._name, self._registration, self._report(), self._contact)
+    def _snapshot(self) -> StatusSnapshot:
+        return StatusSnapshot(self._name, self._registration, self._report(), self._contact)
+
+    def _save_status(self, snapshot: StatusSnapshot) -> None:
         with contextlib.suppress(StoreError):  # written again in a few seconds
-            self._state.save_status(known)
+            self._state.save_status(snapshot)
 
     # Leaving
 
@@ -339,11 +343,11 @@ class Agent:
 
     def _read_leave_request(self) -> LeaveRequest | None:
         try:
-            return self._state.leave_request()
+            return self._state.leave.request()
         except StoreError as error:
             _log.error("discarded an unreadable request to leave", reason=str(error))
             with contextlib.suppress(StoreError):
-                self._state.discard_leave_request()
+                self._state.leave.discard_request()
             return None
 
     async def _leave(self, request: LeaveRequest) -> bool:

@@ -4,7 +4,8 @@ import errno
 from dataclasses import dataclass
 from ipaddress import IPv6Interface
 
-from lvsctl.agent.desired_host import DesiredHost, ServingSpec
+from lvsctl.agent.desired_host import DesiredHost
+from lvsctl.agent.devices import ServingSpec
 from lvsctl.agent.mss import TABLE
 from lvsctl.agent.sysctls import ARP_RULES, RP_FILTER, ipv6_is_off, ipv6_switch
 from lvsctl.host.fallback import FALLBACK_DEVICES

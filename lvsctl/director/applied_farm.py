@@ -1,43 +1,37 @@
-"""Remembers which farm was applied last: by that a director knows a store that is no order."""
+"""Records the farm that was applied last, to recognize a store that must not be followed."""
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 
-from lvsctl.director.problems import Component, Problems
-from lvsctl.director.state import State, contents_of
+from lvsctl.director.state import State
 from lvsctl.errors import StoreError
-from lvsctl.store.interface import LocalState
-from lvsctl.worker import Worker
 
 REMEMBER_EVERY_S = 1.0
-"""A farm that is written all the time costs the disk no more than that."""
+"""Minimum interval between writes, however often the farm changes."""
 
 
 class AppliedFarm:
-    """Writes what was applied to the local state, off the way of writes; lives on the event loop.
+    """Writes the applied farm to the local state, without delaying writes; on the event loop.
 
     Args:
-        local: This director's own state; used in ``kernel`` alone.
-        kernel: The kernel's thread.
-        problems: Told where the disk refuses it; it is tried again.
+        remember: Stores a state durably; raises StoreError on disk errors, and is then retried.
     """
 
-    def __init__(self, local: LocalState, kernel: Worker, problems: Problems) -> None:
-        self._local = local
-        self._kernel = kernel
-        self._problems = problems
+    def __init__(self, remember: Callable[[State], Awaitable[None]]) -> None:
+        self._remember = remember
         self._newest: State | None = None
         self._kept: State | None = None
         self._is_newer = asyncio.Event()
 
     def applied(self, state: State) -> None:
-        """Take note of a state that a cycle has worked towards."""
+        """Note the state that a cycle has applied."""
         if self._newest is None or self._newest.position != state.position:
             self._newest = state
             self._is_newer.set()
 
     async def run(self) -> None:
-        """Remember what was applied until cancelled."""
+        """Record what was applied, until cancelled."""
         while True:
             await self._is_newer.wait()
             self._is_newer.clear()
@@ -48,7 +42,7 @@ class AppliedFarm:
             await asyncio.sleep(REMEMBER_EVERY_S)
 
     async def keep(self) -> None:
-        """Remember what was applied by now.
+        """Record what was applied so far.
 
         Raises:
             StoreError: The disk refuses it.
@@ -56,6 +50,5 @@ class AppliedFarm:
         state = self._newest
         if state is None or state is self._kept:
             return
-        with self._problems.watching(Component.LOCAL_STATE):
-            await self._kernel.run(lambda: self._local.remember(contents_of(state)))
+        await self._remember(state)
         self._kept = state

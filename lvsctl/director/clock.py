@@ -1,8 +1,8 @@
-"""The time of day, held against a clock that only runs forward.
+"""Detects that the time of day was set, by comparing it with the monotonic clock.
 
 The time of day may be set at any moment, by hand or because it was wrong at boot. Deadlines are
-times of day, as they outlive the director and people read them. So when it is set, every
-deadline that was made by the old time moves with it and keeps the time that it had left.
+times of day, as they outlive the director and people read them. So when the time is set, every
+deadline that was computed from the old time moves with it, and keeps its remaining time.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 JUMP = timedelta(seconds=1)
-"""A smaller step of the time of day matters to no deadline."""
+"""Smaller steps of the time of day are ignored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,21 +18,21 @@ class ClockJump:
     """The time of day was set.
 
     Attributes:
-        by: How far; negative where it was set back.
-        before: The time that it would be had it not been set, in UTC.
+        by: By how much; negative if it was set back.
+        before: The time without the step, in UTC.
     """
 
     by: timedelta
     before: datetime
 
     def moved(self, at: datetime, made: datetime | None) -> datetime:
-        """Return what a moment becomes that was reckoned from another.
+        """Return a time adjusted to the step.
 
         Args:
-            at: The moment, in UTC.
-            made: The time of day when it was reckoned; None where that is not known. One that
-                lies in the old time's future was reckoned by another, right clock: such is a
-                deadline that a director reads before the clock of its host was set after boot.
+            at: The time, in UTC.
+            made: The time of day when it was computed; None if unknown. If that is in the future
+                of the old time, it was computed with a correct clock and is not adjusted: such as
+                a deadline loaded before the host's clock was set after boot.
         """
         return at + self.by if made is not None and made <= self.before else at
 
@@ -43,14 +43,14 @@ class ClockJump:
 
 
 class Clock:
-    """The one place that compares the time of day with a clock that only runs forward.
+    """Compares the time of day with the monotonic clock.
 
-    It does so whenever it is asked for the time, so that nobody judges a deadline by a time that
-    was set before the deadline has moved with it. It belongs to the event loop.
+    It does so whenever the time is read, so that a deadline is never compared with a time that was
+    set before the deadline has moved with it. Used on the event loop.
 
     Args:
         wall: The time of day, in UTC.
-        monotonic: Seconds on a clock that only runs forward.
+        monotonic: Seconds on a monotonic clock.
     """
 
     def __init__(self, wall: Callable[[], datetime], monotonic: Callable[[], float]) -> None:
@@ -60,7 +60,7 @@ class Clock:
         self._followers: list[Callable[[ClockJump], None]] = []
 
     def follow(self, moved: Callable[[ClockJump], None]) -> None:
-        """Have a function called when the time of day was set, before anybody learns of it."""
+        """Call a function when the time of day was set, before the new time is used."""
         self._followers.append(moved)
 
     def now(self) -> datetime:

@@ -1,7 +1,7 @@
-"""One writer for one kernel: a second director in a network namespace does not start.
+"""Locks the kernel: a second director in the same network namespace does not start.
 
-The lock on the state folder does not see that: a folder can be moved away from under a director,
-copied, or another be chosen.
+The lock on the state folder is not enough: a folder can be moved away from under a director, be
+copied, or another one be used.
 """
 
 import contextlib
@@ -22,13 +22,13 @@ log = structlog.get_logger(__name__)
 
 @contextlib.contextmanager
 def kernel_lock(namespace: Path = NAMESPACE) -> Iterator[None]:
-    """Be the only director of this network namespace; a killed one leaves no lock behind.
+    """Lock this network namespace for one director; a killed one leaves no lock behind.
 
-    Any local user may open and lock the namespace. Somebody who is no director is in no director's
-    way, so only a lock of root or of this process's own user counts.
+    Any local user may open and lock the namespace's file, which must not keep a director from
+    starting. So only locks of root or of this process's own user count.
 
     Args:
-        namespace: The file that stands for it.
+        namespace: The file of the namespace.
 
     Raises:
         ConfigurationError: Another director runs in it.
@@ -53,7 +53,7 @@ def _refuse_director(descriptor: int) -> None:
 
 
 def _holder(found: os.stat_result) -> int | None:
-    """Return the process that holds a lock on a file, as /proc/locks (proc(5)) tells it."""
+    """Return the process that holds a lock on a file, from /proc/locks (proc(5))."""
     device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}"
     for line in LOCKS.read_text().splitlines():
         _, kind, _, _, pid, file, *_ = line.split()
@@ -63,7 +63,7 @@ def _holder(found: os.stat_result) -> int | None:
 
 
 def _user(pid: int) -> int | None:
-    """Return whose a process is; None where that cannot be seen."""
+    """Return the user of a process, None if it is unknown."""
     try:
         return Path(f"/proc/{pid}").stat().st_uid
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Whether this director writes its kernel: as a person said, and until when."""
+"""The mode of a director: whether it writes its kernel, as set by the operator, and until when."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -22,8 +22,8 @@ class OperatingMode:
 
     Args:
         kept: The mode of the director's last run.
-        hands_off: Why the kernel must stay as it is, whatever the mode; empty where it need not.
-        keep: Keeps a mode, durably; raises StoreError where the disk refuses it.
+        hands_off: Why the kernel must not be written whatever the mode; empty if it may be.
+        keep: Stores a mode durably; raises StoreError on a disk error.
         emit: Told of every change.
         now: The time of day, in UTC.
     """
@@ -50,17 +50,17 @@ class OperatingMode:
 
     @property
     def is_hands_off(self) -> bool:
-        """Whether no mode that a person sets could let it write the kernel."""
+        """Whether the kernel must not be written, whatever mode the operator sets."""
         return bool(self._hands_off)
 
     @property
     def until(self) -> datetime | None:
-        """When it goes back to enforce by itself, in UTC."""
+        """When it reverts to enforce, in UTC."""
         return self._mode.until
 
     @property
     def why_not_enforced(self) -> Reason | None:
-        """Why nothing may be written; None where it may."""
+        """Why nothing may be written; None if it may."""
         if self._hands_off:
             return STORE_NOT_CONTINUED(error=self._hands_off)
         if self._mode.name is ModeName.ENFORCE:
@@ -69,11 +69,11 @@ class OperatingMode:
         return reasons.OBSERVING(until=until, note=self._mode.reason)
 
     async def set(self, mode: Mode) -> None:
-        """Keep a mode, durably, and go by it.
+        """Set the mode durably.
 
         Raises:
-            StoreNotAccepted: Only another store could let it write the kernel.
-            StoreError: It could not be kept; the mode is as before.
+            StoreNotAccepted: The kernel must not be written until the store is accepted.
+            StoreError: It could not be stored; the mode is unchanged.
         """
         if self._hands_off:
             raise StoreNotAccepted(self._hands_off)
@@ -83,7 +83,7 @@ class OperatingMode:
         self._emit(Event(EventKind.MODE, str(mode.name), mode.reason, by=mode.by))
 
     async def end_expired(self) -> None:
-        """Go back to enforce where the time is over; a disk that refuses it is asked again."""
+        """Revert to enforce when the time is over; retry after a disk error."""
         now = self._now()
         if self._mode.until is not None and self._mode.until <= now:
             log.warning("pause has ended", reason=self._mode.reason)
@@ -98,7 +98,7 @@ class OperatingMode:
             log.warning("the mode could not be kept", reason=str(error))
 
     def clock_jumped(self, jump: ClockJump) -> None:
-        """Let a pause last as long as it had left."""
+        """Keep the remaining time of a pause when the clock is set."""
         if self._mode.until:
             self._mode = replace(self._mode, until=jump.moved(self._mode.until, self._mode.since))
             self._is_kept = False

@@ -1,4 +1,4 @@
-"""What is wrong with this director itself, from when it is noticed until it is mended."""
+"""Problems of this director itself, from detection to repair."""
 
 import enum
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 
 class Component(enum.StrEnum):
-    """A part of the director that can fail while the rest goes on; the names are stable."""
+    """A part of the director that can fail while the rest works; names are stable."""
 
     FARM = "farm"
     STORE = "store"
@@ -27,12 +27,12 @@ class Component(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DirectorProblem:
-    """Something that is wrong with a part of the director.
+    """A problem of a part of the director.
 
     Attributes:
         reason: What is wrong, and the cure.
         hinders: The director cannot do all of its work, so it is not ready.
-        lasts: It stands until the director is started again.
+        lasts: It lasts until the director is restarted.
     """
 
     reason: Reason
@@ -41,12 +41,12 @@ class DirectorProblem:
 
 
 class Problems:
-    """The problems that stand, one for each component; lives on the event loop.
+    """The present problems, at most one per component; used on the event loop.
 
-    None of them places or withdraws a VIP: disks fill everywhere at the same time.
+    None of them withdraws a VIP, as disks tend to fill on all directors at once.
 
     Args:
-        emit: Takes an event when a problem comes, changes or goes.
+        emit: Called with an event when a problem appears, changes or ends.
     """
 
     def __init__(self, emit: Callable[[Event], None]) -> None:
@@ -55,13 +55,13 @@ class Problems:
 
     @property
     def standing(self) -> Mapping[Component, DirectorProblem]:
-        """The problem of each component that has one."""
+        """The present problems by component."""
         return dict(self._standing)
 
     def report(
         self, component: Component, reason: Reason, *, hinders: bool = True, lasts: bool = False
     ) -> None:
-        """Note that a component has a problem; the same one again is no news."""
+        """Record the problem of a component; repeating it has no effect."""
         problem = DirectorProblem(reason, hinders, lasts)
         before = self._standing.get(component)
         if before == problem or (before and before.lasts and before.hinders):
@@ -71,7 +71,7 @@ class Problems:
         self._emit(Event(EventKind.DIRECTOR_PROBLEM, str(component), str(reason), code=reason.code))
 
     def clear(self, component: Component) -> None:
-        """Note that a component works."""
+        """Clear the problem of a component."""
         problem = self._standing.get(component)
         if problem is not None and not problem.lasts:
             del self._standing[component]
@@ -81,7 +81,7 @@ class Problems:
 
     @contextmanager
     def watching(self, component: Component) -> Iterator[None]:
-        """Report a write that the disk refuses, and clear the problem where it takes one."""
+        """Record a failed write as a problem, and clear it after one that succeeds."""
         try:
             yield
         except StoreError as error:

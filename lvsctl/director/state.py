@@ -30,10 +30,10 @@ class State:
     """The farm and its status at one revision.
 
     Attributes:
-        farm_id: Tells this farm from another.
-        epoch: Of the store; rises when a person restores it or puts another in its place.
-        revision: Of the latest commit that it holds.
-        revisions: At which revision each object got its present value.
+        farm_id: Identifies the farm.
+        epoch: Epoch of the store; incremented when an operator restores or replaces it.
+        revision: Revision of the latest commit.
+        revisions: Revision at which each object got its present value.
         farm: What people declared.
         status: Administrative states, agents, health.
         tokens: Who may use the director, by name.
@@ -49,31 +49,31 @@ class State:
 
     @property
     def position(self) -> Position:
-        """Which state of which farm this is."""
+        """The farm, and the state of it."""
         return Position(self.farm_id, self.epoch, self.revision)
 
     @cached_property
     def index(self) -> Index:
-        """Who uses what in the farm."""
+        """The index of the farm."""
         return Index().after([(None, value) for _, value in self.objects()])
 
     @cached_property
     def paths_by_pool(self) -> Mapping[str, frozenset[TunnelPath]]:
-        """The ways that the health checks of each pool take through the tunnel, where they do."""
+        """The paths of probes through the tunnel, by pool."""
         return self._paths_by_pool({}, self.farm.pools)
 
     @cached_property
     def tunnel_paths(self) -> frozenset[TunnelPath]:
-        """The ways that health checks take through the tunnel."""
+        """The paths of all probes through the tunnel."""
         return frozenset().union(*self.paths_by_pool.values())
 
     @property
     def requirements(self) -> AgentRequirements:
-        """What the farm needs of its agents' hosts."""
+        """What the farm requires of its agents' hosts."""
         return AgentRequirements(self.farm, self.index)
 
     def value(self, object_id: ObjectId) -> StoredObject | None:
-        """Return the present value of an object, None where it does not stand."""
+        """Return the present value of an object, None if it does not exist."""
         name = object_id.name
         match object_id.kind:
             case Kind.SERVICE:
@@ -122,7 +122,7 @@ class State:
         return then
 
     def _derive(self, before: "State", changed: Collection[ObjectId]) -> None:
-        """Take what is derived from an earlier state, but for what bears on changed objects."""
+        """Reuse derived values of an earlier state, except those that changed objects affect."""
         self.__dict__["index"] = before.index.after(
             [(before.value(object_id), self.value(object_id)) for object_id in changed]
         )
@@ -134,7 +134,7 @@ class State:
     def _paths_by_pool(
         self, known: Mapping[str, frozenset[TunnelPath]], pools: Iterable[str]
     ) -> Mapping[str, frozenset[TunnelPath]]:
-        """Return the ways of each pool, given those that were known before some pools changed."""
+        """Return the paths of each pool, given those before some pools changed."""
         found = {
             pool: paths
             for pool in pools
@@ -156,7 +156,7 @@ class State:
         return {**dict.fromkeys(held.keys() - wanted.keys()), **changed}
 
     def seen(self, health: Mapping[TargetId, Health], at: datetime) -> "State":
-        """Return the same state with what is known of health at a moment."""
+        """Return the same state with the health at a given time."""
         seen = replace(self, status=self.status.seen(health, at))
         for name in ("index", "paths_by_pool", "tunnel_paths"):  # they do not depend on health
             seen.__dict__[name] = getattr(self, name)
@@ -256,7 +256,7 @@ def server_id(name: str) -> ServerId:
 
 
 def state_of(contents: Contents) -> State:
-    """Return the state that a store holds."""
+    """Return the state of a store's contents."""
     by_kind = _by_kind((object_id, stored.value) for object_id, stored in contents.objects.items())
     return State(
         contents.farm_id,
@@ -270,7 +270,7 @@ def state_of(contents: Contents) -> State:
 
 
 def contents_of(state: State) -> Contents:
-    """Return what a store that holds a state contains."""
+    """Return the contents of a store for a state."""
     objects = {
         object_id: Stored(value, revision)
         for object_id, revision in state.revisions.items()

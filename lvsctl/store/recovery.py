@@ -78,24 +78,25 @@ def advice(found: Contents, applied: Contents, code: str) -> str:
 def recover(store: Store, found: Contents, applied: Contents, recovery: Recovery) -> str:
     """Carry out the operator's decision, and return in words which epoch has begun.
 
+    Whatever was decided, the tokens stay those that were applied last: what was revoked or used up
+    since an older store stays so.
+
     If this is interrupted, the store is still not followed, as the new epoch begins last. The farm
     keeps its id, so that agents follow the new epoch.
 
     Raises:
         StoreError: The disk failed.
     """
-    if recovery.restore:
-        if found.lost:  # a store that lost commits accepts none until a new epoch
-            store.begin_epoch(uuid.uuid4().hex, 1, "lvsctl director run --restore-farm")
-        store.commit(
-            _changes(found, applied),
-            base=store.load().position,
-            expect={},
-            by="lvsctl director run --restore-farm",
-            commit_id=uuid.uuid4().hex,
-        )
-    epochs = [applied.epoch, found.epoch, *([found.lost.epoch] if found.lost else [])]
     by = f"lvsctl director run --{'restore-farm' if recovery.restore else 'accept-new-farm'}"
+    changes = _changes(found, applied)
+    if not recovery.restore:  # an old token must not come back with an old farm
+        changes = {key: value for key, value in changes.items() if key.kind is Kind.TOKEN}
+    if changes:
+        if found.lost:  # a store that lost commits accepts none until a new epoch
+            store.begin_epoch(uuid.uuid4().hex, 1, by)
+        position = store.load().position
+        store.commit(changes, base=position, expect={}, by=by, commit_id=uuid.uuid4().hex)
+    epochs = [applied.epoch, found.epoch, *([found.lost.epoch] if found.lost else [])]
     position = store.begin_epoch(applied.farm_id, max(epochs) + 1, by)
     what = "the farm that was applied last" if recovery.restore else "the store as it was found"
     return f"{position} begins with {what} ({found.position})"

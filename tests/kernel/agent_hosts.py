@@ -104,14 +104,13 @@ ALL_SYSCTLS = ("/proc/sys/net/ipv4", "/proc/sys/net/ipv6")
 IPV4_CONF = ("/proc/sys/net/ipv4/conf",)
 
 
-_SHOWN = (
-    "-d -o link",
-    "-o address",
-    "-4 rule",
-    "-6 rule",
-    "-4 route show table all",
-    "-6 route show table all",
-)
+_RULES_AND_ROUTES = "printf 'rule\\nroute show table all\\n' | ip {} -batch -"
+_SHOWN = {
+    "-d -o link": "ip -d -o link",
+    "-o address": "ip -o address",
+    "-4 rule, route": _RULES_AND_ROUTES.format("-4"),
+    "-6 rule, route": _RULES_AND_ROUTES.format("-6"),
+}
 _BORDER = "----"
 
 
@@ -126,7 +125,7 @@ def dump(node: Node, trees: Sequence[str] = IPV4_CONF) -> dict[str, str]:
         trees: Where sysctls are looked for; a second in the guest for all of them.
     """
     # One program that starts the others: to fork this process takes longer than they take.
-    script = f"; echo {_BORDER}; ".join(f"ip {arguments}" for arguments in _SHOWN)
+    script = f"; echo {_BORDER}; ".join(_SHOWN.values())
     answers = node.run(["sh", "-c", script]).stdout.split(_BORDER)
     shown = dict(zip(_SHOWN, answers, strict=True))
     links = shown["-d -o link"].replace("qdisc noqueue", "qdisc noop")

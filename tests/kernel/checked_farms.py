@@ -36,9 +36,9 @@ def checked_farm(
     return farm([service(**of_service)], pools)
 
 
-def members(daemons: FarmDaemons) -> dict[str, Any]:
-    """Return each server of the pool with its status."""
-    listed = daemons.api.get("/v1/pools/web")["status"]["real_servers"]  # type: ignore[index]
+def members(daemons: FarmDaemons, pool: str = "web") -> dict[str, Any]:
+    """Return each server of a pool with its status."""
+    listed = daemons.api.get(f"/v1/pools/{pool}")["status"]["real_servers"]  # type: ignore[index]
     return {each["name"]: each for each in listed}
 
 
@@ -47,11 +47,20 @@ def healths(daemons: FarmDaemons) -> dict[str, str]:
     return {name: each["health"] for name, each in members(daemons).items()}
 
 
-def wait_for_health(daemons: FarmDaemons, within_s: float = WITHIN_S, **expected: str) -> None:
-    """Wait until the checks say so of some servers, and the kernel's table is as they say."""
+def wait_for_health(
+    daemons: FarmDaemons, within_s: float = WITHIN_S, pool: str = "web", **expected: str
+) -> None:
+    """Wait until the checks say so of some servers, and the kernel's table is as they say.
+
+    Args:
+        daemons: The farm.
+        within_s: For how long.
+        pool: Whose servers; its service has the same name.
+        expected: The health of each.
+    """
 
     def seen() -> tuple[dict[str, str], dict[str, bool]]:
-        found, served = members(daemons), daemons.served("web")
+        found, served = members(daemons, pool), daemons.served(pool)
         return (
             {name: found[name]["health"] for name in expected},
             {name: found[name]["address"] in served for name in expected},
@@ -68,14 +77,14 @@ def checks_of(daemons: FarmDaemons, server: str) -> list[Any]:
     return checks
 
 
-def reason(daemons: FarmDaemons, server: str) -> str:
+def reason(daemons: FarmDaemons, server: str, pool: str = "web") -> str:
     """Return why a server stands as it does."""
-    return str(members(daemons)[server]["reason"])
+    return str(members(daemons, pool)[server]["reason"])
 
 
-def all_up(daemons: FarmDaemons) -> bool:
-    """Say whether every server has passed and none is frozen."""
-    found = members(daemons)
+def all_up(daemons: FarmDaemons, pool: str = "web") -> bool:
+    """Say whether every server of a pool has passed and none is frozen."""
+    found = members(daemons, pool)
     return set(found) >= set(SERVERS) and all(
         each["health"] == "up" and each["weight"] and not each["reason"] for each in found.values()
     )

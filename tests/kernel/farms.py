@@ -50,6 +50,7 @@ def start(
     document: Json | None = None,
     *,
     servers: Sequence[str] = SERVERS,
+    pools: Sequence[str] = ("web",),
     http_ports: tuple[int, ...] = (80,),
     udp_addresses: tuple[str, ...] = (VIP,),
     **director: object,
@@ -61,6 +62,7 @@ def start(
         state: Folder for what the daemons keep.
         document: The farm; by default :func:`farm`.
         servers: Where agents and applications run.
+        pools: What the agents join.
         http_ports: Of the applications.
         udp_addresses: Where the applications answer datagrams.
         director: Changes of the director's configuration.
@@ -71,7 +73,7 @@ def start(
     daemons.api.put("/v1/farm?wait=10", document)
     for name in servers:
         start_application(network[name], Application(name, http_ports, udp_addresses))
-        daemons.start_agent(name)
+        daemons.start_agent(name, pools)
     # A declared server takes part without an agent too, so the table alone does not tell.
     poll(lambda: ready_agents(daemons), 60, until=lambda ready: ready >= set(servers))
     for each in document["services"] if servers else ():  # type: ignore[attr-defined]
@@ -84,3 +86,8 @@ def ready_agents(daemons: FarmDaemons) -> set[str]:
     """Return the agents that have reported everything ready that is asked of them."""
     agents = daemons.api.get("/v1/agents")["agents"]
     return {a["name"] for a in agents if a["ready"] and not a["awaited"]}  # type: ignore[attr-defined]
+
+
+def revision(daemons: FarmDaemons) -> str:
+    """Return the revision that the director's store is at, for a fingerprint."""
+    return daemons.api.ask("GET", "/v1/farm").headers["etag"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.lab.fixtures import BuildNetwork
+from deploy.lab.fixtures import BuildNetwork, ShareNetwork
 from deploy.lab.network import Network
 from deploy.lab.node import Node
 from deploy.lab.poll import poll
@@ -113,6 +113,14 @@ def test_a_second_agent_is_refused(server: Server) -> None:
     assert 0 == again.stop()
 
 
+@pytest.fixture(scope="module")
+def hosts(shared_network: BuildNetwork, share: ShareNetwork) -> Network:
+    """Build hosts that no test of this file changes."""
+    built = shared_network(farm_topology(real_servers=1))
+    share(built)
+    return built
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
@@ -128,22 +136,21 @@ def test_a_second_agent_is_refused(server: Server) -> None:
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_wrong_use_is_refused_with_the_flag(
-    network: BuildNetwork, tmp_path: Path, changes: dict[str, object], told: str
+    hosts: Network, tmp_path: Path, changes: dict[str, object], told: str
 ) -> None:
     """Before anything is touched, and by name."""
-    built = network(farm_topology(real_servers=1))
     config = AgentConfig(
         **{  # type: ignore[arg-type]
-            "directors": (f"http://{built.address('lb1')}:8080",),
+            "directors": (f"http://{hosts.address('lb1')}:8080",),
             "pools": ("web",),
             "state_dir": tmp_path / "state",
             **changes,
         }
     )
-    before = dump(built["rs1"])
-    with built["rs1"].enter(), pytest.raises(ConfigurationError, match=told):
+    before = dump(hosts["rs1"])
+    with hosts["rs1"].enter(), pytest.raises(ConfigurationError, match=told):
         run(config)
-    assert {} == differences(before, dump(built["rs1"]))
+    assert {} == differences(before, dump(hosts["rs1"]))
 
 
 @pytest.mark.parametrize("running", [True, False])

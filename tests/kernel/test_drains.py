@@ -19,8 +19,8 @@ from deploy.lab.topology import farm_topology
 from tests.kernel.farms import SERVERS, VIP, farm, service, start
 
 OVERRIDE = "/v1/pools/web/real-servers/rs1/override"
-DEADLINE_S = 30
-HALF_WAY_S = 15
+DEADLINE_S = 15
+HALF_WAY_S = 7
 STREAMS = 6
 """Two for each server: the streams are scheduled round robin."""
 WITHIN_S = 15

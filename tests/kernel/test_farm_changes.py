@@ -10,7 +10,7 @@ from deploy.lab.load import Load
 from deploy.lab.network import Network
 from deploy.lab.packets import Packet
 from deploy.lab.poll import poll
-from deploy.lab.topology import farm_topology
+from deploy.lab.topology import farm_topology, vip
 from lvsctl.director.loop import TIMER_S
 from tests.kernel.farms import OTHER_VIP, SERVERS, VIP, declared, farm, service, start
 
@@ -98,24 +98,27 @@ def has_address(network: Network, node: str, address: str) -> bool:
     return f" {address}/" in network[node].run(["ip", "-o", "address"]).stdout
 
 
+EVERYTHING = "-C"
 BY_HAND = (
-    "-C",
-    f"-D -t {VIP}:80",
-    f"-E -t {VIP}:80 -s lc",
-    f"-e -t {VIP}:80 -r 192.0.2.11:80 -i -w 1",
-    f"-a -t {VIP}:80 -r 192.0.2.99:80 -i -w 1",
-    f"-d -t {VIP}:80 -r 192.0.2.11:80",
+    "-D -t {}",
+    "-E -t {} -s lc",
+    "-e -t {} -r 192.0.2.11:80 -i -w 1",
+    "-a -t {} -r 192.0.2.99:80 -i -w 1",
+    "-d -t {} -r 192.0.2.11:80",
 )
 
 
 def test_what_is_changed_by_hand_is_put_right(network: BuildNetwork, tmp_path: Path) -> None:
     """Whatever is done to a service of ours, by the next timer the table is as before."""
     built = network(farm_topology())
-    start(built, tmp_path)
+    vips = [vip(number) for number in range(10, 10 + len(BY_HAND))]
+    start(built, tmp_path, farm([service(f"web{n}", vip=each) for n, each in enumerate(vips)]))
     before = lines(saved(built))
+    each_to_its_own = [done.format(f"{each}:80") for done, each in zip(BY_HAND, vips, strict=True)]
 
-    for by_hand in BY_HAND:
-        built["lb1"].run(["ipvsadm", *by_hand.split()])
+    for by_hand in ([EVERYTHING], each_to_its_own):
+        for done in by_hand:
+            built["lb1"].run(["ipvsadm", *done.split()])
 
         poll(lambda: lines(saved(built)), BY_THE_TIMER_S, until=lambda now: now == before)
 

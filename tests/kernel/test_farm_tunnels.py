@@ -30,7 +30,7 @@ from tests.kernel.farms import VIP, farm, ready_agents, service, start
 SERVERS = ("rs1", "rs2")
 RS1 = "192.0.2.11"
 REQUESTS = 20
-UPLOAD, DOWNLOAD = 100_000, 1_000_000
+UPLOAD, DOWNLOAD = 100_000, 200_000
 LARGE_DATAGRAM = 3000
 LINK_MTU = 1500
 NARROW = 1400

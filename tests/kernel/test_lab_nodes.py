@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from deploy.lab.errors import LabError
+from deploy.lab.fingerprint import Shared
 from deploy.lab.fixtures import BuildNetwork
 from deploy.lab.namespaces import NAMED
 from deploy.lab.network import Network
@@ -112,6 +113,30 @@ def test_whatever_runs_goes_with_its_node(node: MakeNode) -> None:
     assert set() == _commands() & {"sleep 61", "sleep 62"}
     assert not (NAMED / "lb1").exists()
     node("lb1")
+
+
+def test_a_fingerprint_names_what_was_changed(network: BuildNetwork) -> None:
+    """Each change by hand shows as that of its host; traffic, which leaves traces, as nothing."""
+    farm = network(farm_topology(real_servers=1))
+    server = farm["rs1"]
+    process = server.start(["sleep", "60"], "sleeping")
+    shared = Shared(farm, dict)
+    _seen_by(farm, "rs1", farm.address("rs1"))
+    assert {} == shared.changes()
+
+    def is_told(change: Callable[[], object], what: str) -> bool:
+        change()
+        return {f"rs1 {what}"} == shared.changes().keys()
+
+    assert is_told(lambda: server.run(["ipvsadm", "-A", "-f", "7"]), "IPVS table")
+    assert is_told(lambda: server.run(["ip", "link", "set", "eth0", "group", "7"]), "links")
+    assert is_told(lambda: server.run(["ip", "rule", "add", "from", "192.0.2.77"]), "rules")
+    assert is_told(lambda: server.add_route("203.0.113.7/32", link="eth0"), "routes")
+    forwarding = "net/ipv4/conf/eth0/forwarding"
+    assert is_told(lambda: server.write_sysctl("net.ipv4.conf.eth0.forwarding", 1), forwarding)
+    assert is_told(process.kill, "processes")
+    server.add_address("lo", "198.51.100.10/32")
+    assert {"rs1 addresses", "rs1 routes"} == shared.changes().keys()  # the local one with it
 
 
 def test_the_standard_network_carries_packets(network: BuildNetwork) -> None:

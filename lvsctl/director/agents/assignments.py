@@ -1,4 +1,4 @@
-"""What each real server's host should be, as the director tells its agent."""
+"""The assignments of agents: the desired state of each real server's host."""
 
 import hashlib
 import json
@@ -21,10 +21,10 @@ from lvsctl.net import IPAddress
 class Assignments:
     """The assignments of all agents after the latest cycle.
 
-    A VIP stays with its agents until the director's kernel sends nothing for it any more: the
+    An agent keeps a VIP until the director's kernel no longer sends packets for it: the
     service goes first, then the agents' VIP. So does a tunnel.
 
-    An assignment is made when it is asked for, and kept until a cycle that may have changed it.
+    An assignment is computed on demand, and cached until a cycle may have changed it.
     """
 
     def __init__(self) -> None:
@@ -36,16 +36,16 @@ class Assignments:
         self._affected: dict[str, int] = {}
 
     def on_advance(self, step: Advance) -> None:
-        """Take note of which agents a step of the stored state bears on."""
+        """Note the agents that a step of the stored state affects."""
         self._affected |= dict.fromkeys(agents_affected(step), step.after.revision)
 
     def on_cycle(self, state: State, orphaned: IpvsTable, use: TunnelUse) -> Collection[str]:
-        """Take over what a cycle found; return the agents whose assignment may be another now.
+        """Update from a cycle; return the agents whose assignment may have changed.
 
         Args:
-            state: The farm as that cycle saw it.
-            orphaned: Our services that stood after it although the farm no longer names them.
-            use: What the kernel wraps packets in, and did just now.
+            state: The state that the cycle applied.
+            orphaned: lvsctl's services that remain in the kernel but are no longer in the farm.
+            use: Encapsulations that the kernel uses, or used a moment ago.
         """
         before, self._state = self._state, state
         affected = {name for name, at in self._affected.items() if at <= state.revision}
@@ -68,7 +68,7 @@ class Assignments:
     def of(self, agent: Agent) -> tuple[str, Assignment] | None:
         """Return an agent's assignment with its entity tag.
 
-        None where the latest cycle did not see the agent as it is now, or where there was none:
+        None if the latest cycle did not include the agent as it is now, or if there was none:
         one that joins again must not be told to drop its VIPs because a cycle saw it gone.
         """
         state = self._state
@@ -108,7 +108,7 @@ class Assignments:
 
 
 def agents_affected(step: Advance) -> frozenset[str]:
-    """Return the agents whose assignment a step of the stored state may change."""
+    """Return the agents whose assignments a step of the stored state may change."""
     found: set[str] = set()
     for object_id in step.changes:
         before, after = step.before.value(object_id), step.after.value(object_id)
@@ -130,7 +130,7 @@ def agents_affected(step: Advance) -> frozenset[str]:
 
 
 def _tunnels(state: State, pool: str) -> object:
-    """Return all that agents need to know of a pool."""
+    """Return everything about a pool that assignments depend on."""
     found = state.farm.pools.get(pool)
     return (found and found.tunnel, state.index.own_tunnels.get(pool))
 
@@ -140,7 +140,7 @@ def _farm_of(state: State) -> tuple[str, int]:
 
 
 def _etag(assignment: Assignment) -> str:
-    """Return what stands for the content: a write that does not bear on an agent is no news."""
+    """Return the entity tag: a hash of the content, which unrelated writes do not change."""
     document = json.dumps(assignment_document(replace(assignment, revision=0)), sort_keys=True)
     return f'"{hashlib.sha256(document.encode()).hexdigest()[:32]}"'
 

@@ -1,4 +1,4 @@
-"""Which agents are heard of, and what they find."""
+"""The last reports of agents: silence, and new findings."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ from lvsctl.farm.status import Agent
 from lvsctl.messages.model import Finding, Membership, Report
 
 LOST_AFTER_S = 30.0
-"""An agent that lives is heard of every ten seconds."""
+"""Time without a report from which an agent counts as lost; one is due every ten seconds."""
 
 TOLD_AT_ONCE = 5
-"""How many new findings of one report become events of their own."""
+"""Maximum number of new findings in a report that become separate events."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """The last sign of life of an agent.
+    """The last report of an agent.
 
     Attributes:
-        report: What it said.
-        at_s: When, on the director's clock that only runs forward.
+        report: The report.
+        at_s: When it arrived, on the director's monotonic clock.
     """
 
     report: Report
@@ -28,7 +28,7 @@ class Contact:
 
 
 class AgentWatch:
-    """Tells when an agent falls silent, when it is back, and what is new in its reports."""
+    """Detects that agents fall silent or return, and what is new in their reports."""
 
     def __init__(self) -> None:
         self._since_s: float | None = None
@@ -37,19 +37,19 @@ class AgentWatch:
 
     @property
     def contacts(self) -> Mapping[str, Contact]:
-        """The last sign of life of each agent since this director started."""
+        """The last report of each agent since this director started."""
         return dict(self._contacts)
 
     def forget(self, names: Collection[str]) -> None:
-        """Forget agents that were removed: a later one of the same name is another."""
+        """Forget removed agents: a later one of the same name is a different one."""
         for name in names:
             self._contacts.pop(name, None)
             self._lost.discard(name)
 
     def look(self, agents: Mapping[str, Agent], now_s: float) -> Iterator[Event]:
-        """Yield the agents that have been silent for too long by now, each once.
+        """Yield the agents that have been silent for too long, each once.
 
-        Before its first look this director did not run, and nobody could be heard of.
+        The time before the first call does not count, as this director was not running.
         """
         if self._since_s is None:
             self._since_s = now_s
@@ -68,7 +68,7 @@ class AgentWatch:
                 )
 
     def record_report(self, name: str, report: Report, now_s: float) -> tuple[Event, ...]:
-        """Take note of a report and return what is new with it."""
+        """Record a report, and return what is new in it."""
         before = self._contacts.get(name)
         self._contacts[name] = Contact(report, now_s)
         known = {_what(each) for each in before.report.findings} if before else set()
@@ -84,7 +84,7 @@ class AgentWatch:
 
 
 def _what(finding: Finding) -> tuple[str, str]:
-    """Return what makes two findings the same, whenever they were made."""
+    """Return the identity of a finding, regardless of its time."""
     return finding.subject, finding.detail
 
 

@@ -1,4 +1,4 @@
-"""What agents change: joining, leaving, and what they report ready."""
+"""Edits by agents: joining, leaving, and reporting readiness."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ class RegisterAgent(Edit):
     registration: Registration
 
     def changes(self, state: State) -> Changes:
-        """Refuse unknown pools, and an address or a name that is another server's."""
+        """Refuse unknown pools, and the address or name of another server."""
         asked = self.registration
         problems = [
             Problem(f"/pools/{index}", f"there is no pool {pool!r}", ", ".join(state.farm.pools))
@@ -64,7 +64,7 @@ class RegisterAgent(Edit):
                 )
 
     def locate(self, broken: ObjectId, problem: Problem) -> Problem:
-        """The agent's address may be one that the farm uses otherwise."""
+        """Locate the problem at the agent's address, which the farm may use otherwise."""
         if broken == ObjectId(Kind.AGENT, self.name):
             return problem
         return Problem("/address", f"{broken}: {problem.detail}", problem.allowed)
@@ -72,12 +72,12 @@ class RegisterAgent(Edit):
 
 @dataclass(frozen=True)
 class RemoveAgent(Edit):
-    """Forget an agent; a declared server then counts as one without an agent."""
+    """Remove an agent; a declared server then has no agent."""
 
     name: str
 
     def changes(self, state: State) -> Changes:
-        """Refuse an agent that is not known."""
+        """Refuse an unknown agent."""
         if self.name not in state.status.agents:
             raise NotFound(f"there is no agent {self.name}")
         return {ObjectId(Kind.AGENT, self.name): None}
@@ -91,7 +91,7 @@ class AcceptReport(Edit):
     report: Report
 
     def changes(self, state: State) -> Changes:
-        """Return the agent with what is newly ready among what its pools serve."""
+        """Return the agent with the newly reported readiness for its pools' VIPs."""
         agent = state.status.agents.get(self.name)
         if agent is None:
             raise NotFound(f"there is no agent {self.name}")
@@ -106,12 +106,12 @@ class AcceptReport(Edit):
 
 @dataclass(frozen=True)
 class LatchReady(Edit):
-    """Take for ready what the kernel serves already, when a service is adopted."""
+    """Mark as ready what the kernel already serves when a service is adopted."""
 
     ready: Mapping[str, frozenset[Readiness]]
 
     def changes(self, state: State) -> Changes:
-        """Return the agents with what they are known to serve."""
+        """Return the agents with the added readiness."""
         return {
             ObjectId(Kind.AGENT, name): replace(agent, ready=agent.ready | self.ready[name])
             for name, agent in state.status.agents.items()
@@ -122,15 +122,15 @@ class LatchReady(Edit):
 def without_stale_readiness(
     before: State, after: State, changed: Collection[ObjectId] | None
 ) -> Changes:
-    """Return the agents whose readiness outlived its need.
+    """Return the agents with readiness that is no longer needed removed.
 
     An agent takes a VIP down when nothing needs it; should the VIP come back, the agent must
-    report it anew before packets are sent. A VIP that is needed over another tunnel keeps its
+    report it again before packets are sent. A VIP that is needed over another tunnel keeps its
     readiness over the old one until the agent has reported the new one.
 
     Args:
         before: An earlier state.
-        after: The state to come.
+        after: The new state.
         changed: The objects that differ; None to go through all agents.
     """
     return {
@@ -143,7 +143,7 @@ def without_stale_readiness(
 def _bearing(
     before: State, after: State, changed: Collection[ObjectId] | None
 ) -> Collection[Agent]:
-    """Return the agents from which changed objects may need something else than before."""
+    """Return the agents whose requirements changed objects may affect."""
     agents, by_pool = after.status.agents, after.status.agents_by_pool
     if changed is None:
         return agents.values()

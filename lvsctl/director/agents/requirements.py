@@ -1,4 +1,4 @@
-"""What the farm needs of the hosts of its agents. Pure."""
+"""What the farm requires of its agents' hosts. Pure."""
 
 from collections.abc import Collection
 from collections.abc import Set as AbstractSet
@@ -16,7 +16,7 @@ class AgentRequirements:
 
     Attributes:
         farm: The farm.
-        index: Of that farm.
+        index: Index of the farm.
     """
 
     farm: Farm
@@ -27,11 +27,11 @@ class AgentRequirements:
         return frozenset(vip for pool in agent.pools for vip in self._vips(pool))
 
     def tunnels(self, agent: Agent) -> Collection[PoolTunnel]:
-        """Return the tunnel of each of an agent's pools, also of those that no service uses."""
+        """Return the tunnels of an agent's pools, including those that no service uses."""
         return [self._tunnel(pool, agent) for pool in agent.pools if pool in self.farm.pools]
 
     def readiness(self, agent: Agent) -> frozenset[Readiness]:
-        """Return every VIP, with its encapsulation, that an agent's pools need of it."""
+        """Return the VIPs that an agent's pools need, each with its encapsulation."""
         return frozenset(
             Readiness(vip, self._tunnel(pool, agent).encapsulation)
             for pool in agent.pools

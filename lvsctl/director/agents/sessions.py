@@ -1,4 +1,4 @@
-"""The agents as they talk to this director: they join, report, and are told what to serve."""
+"""The sessions of agents with this director: registration, reports and assignments."""
 
 import asyncio
 from collections import defaultdict
@@ -27,19 +27,19 @@ class Write(Protocol):
     """Stores an edit."""
 
     def __call__(self, edit: Edit, *, by: str, source: str = "") -> Awaitable[CommitResult]:
-        """Store an edit in somebody's name."""
+        """Store an edit, with its author."""
         ...
 
 
 class AgentSessions:
-    """The agents of one director; lives on its event loop.
+    """The agents of one director; used on its event loop.
 
     Args:
-        state: What is stored of them.
-        write: Stores what they change.
-        connections: Counts the active connections to an address in all of our services.
-        emit: Told when agents are lost, return, and find something.
-        clock: Silence is measured on the clock that only runs forward.
+        state: Returns the present state.
+        write: Stores their edits.
+        connections: Counts the active connections to an address over all of lvsctl's services.
+        emit: Called with events when agents are lost, return, or report findings.
+        clock: The monotonic clock, by which silence is measured.
     """
 
     def __init__(
@@ -63,25 +63,25 @@ class AgentSessions:
 
     @property
     def contacts(self) -> Mapping[str, Contact]:
-        """The last sign of life of each agent since this director started."""
+        """The last report of each agent since this director started."""
         return self._watch.contacts
 
     def findings(self, agent: str) -> Sequence[str]:
-        """Return what an agent has found wrong on its host, oldest first."""
+        """Return the findings in an agent's last report, oldest first."""
         contact = self.contacts.get(agent)
         findings = contact.report.findings if contact else ()
         return [f"{each.subject}: {each.detail} ({each.severity}, {each.at})" for each in findings]
 
     def on_advance(self, step: Advance) -> None:
-        """Take note of which agents a step of the stored state bears on, and removed."""
+        """Note the agents that a step of the stored state affects or removes."""
         self._assignments.on_advance(step)
         names = {each.name for each in step.changes if each.kind is Kind.AGENT}
         self._watch.forget(names - step.after.status.agents.keys())
 
     def on_cycle(self, stored: State, cycle: Cycle) -> None:
-        """Take over what agents are to serve from a cycle that worked towards a state.
+        """Update assignments after a cycle.
 
-        Only the agents are woken whose assignment may be another.
+        Only agents whose assignment may have changed are woken.
         """
         self.note_use(cycle)
         for name in self._assignments.on_cycle(stored, cycle.orphaned, self._tunnel_use):
@@ -89,20 +89,20 @@ class AgentSessions:
                 woken.set()
 
     def note_use(self, cycle: Cycle) -> None:
-        """Take note of what the kernel wraps packets in."""
+        """Note the encapsulations that the kernel uses."""
         self._tunnel_use = self._tunnel_use.after(
             cycle.tunnels, asyncio.get_running_loop().time(), complete=cycle.is_complete
         )
 
     def note_silence(self) -> None:
-        """Tell of agents that have been silent for too long."""
+        """Emit events for agents that have been silent for too long."""
         lost = self._watch.look(self._state.stored.status.agents, self._clock.monotonic())
         self._emit(*lost)
 
     async def register(
         self, name: str, registration: Registration, *, by: str, source: str = ""
     ) -> CommitResult:
-        """Let an agent join, change, leave, or be gone.
+        """Register an agent: join, change, leaving, or left.
 
         Raises:
             InvalidInput, Conflict, StoreError: Nothing was stored.
@@ -110,7 +110,7 @@ class AgentSessions:
         return await self._write(RegisterAgent(name, registration), by=by, source=source)
 
     async def report(self, name: str, report: Report) -> None:
-        """Take note of what an agent sees, and latch what is newly ready.
+        """Record an agent's report, and latch what is newly ready.
 
         Raises:
             NotFound: The agent is not registered.
@@ -126,9 +126,9 @@ class AgentSessions:
     async def assignment(
         self, name: str, known_etag: str | None, wait_s: float
     ) -> tuple[str, Assignment] | None:
-        """Return what an agent's host should be, with its entity tag, once it differs.
+        """Return an agent's assignment with its entity tag, once it differs.
 
-        None where it is what the agent knows, and stays so for ``wait_s``.
+        None if it is the one that the agent has, and does not change within ``wait_s``.
 
         Raises:
             NotFound: The agent is not registered.
@@ -154,7 +154,7 @@ class AgentSessions:
         return found
 
     async def connections(self, name: str) -> int:
-        """Return the active connections to an agent's address in all of our services.
+        """Return the active connections to an agent's address over all of lvsctl's services.
 
         Raises:
             NotFound: The agent is not registered.

@@ -1,1 +1,1 @@
-"""Drains: deadlines, and how connections of drained servers become fewer."""
+"""Drains: deadlines, and the remaining connections of draining servers."""

@@ -1,4 +1,4 @@
-"""How the connections of drained servers become fewer. Pure."""
+"""The remaining connections of draining servers. Pure."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from lvsctl.ipvs.table import AddressKey, DestinationCounters, ServiceKey
 from lvsctl.net import IPAddress, IpProtocol
 
 WINDOW_S = 60.0
-"""The estimate is made of what went on in this time."""
+"""Time that the estimate is based on."""
 
 FALLBACKS = frozenset({"mh-fallback", "sh-fallback"})
 
 Connections = Mapping[tuple[str, IPAddress], int]
-"""What a server at an address has, by the farm's service."""
+"""Connections, by service and address of the server."""
 
 
 def drained(state: State) -> frozenset[ServerId]:
-    """Return the servers that are being drained."""
+    """Return the draining servers."""
     return frozenset(
         server
         for server, override in state.status.overrides.items()
@@ -28,14 +28,14 @@ def drained(state: State) -> frozenset[ServerId]:
 
 
 def services_of(state: State, servers: frozenset[ServerId]) -> frozenset[str]:
-    """Return the services that servers take part in."""
+    """Return the services that use the servers' pools."""
     return state.index.users_of({server.pool for server in servers})
 
 
 def connections_of(
     state: State, servers: frozenset[ServerId], found: Connections
 ) -> Mapping[ServerId, int]:
-    """Return how many connections each server still has, over all services of its pool."""
+    """Return the remaining connections of each server over all services of its pool."""
     return {
         member.id: sum(
             found.get((service, member.address), 0) for service in state.index.users.get(pool, ())
@@ -47,7 +47,7 @@ def connections_of(
 
 
 def drain_warnings(state: State, server: ServerId) -> Iterator[str]:
-    """Yield, in sentences, which clients of a drained server fare otherwise than one expects."""
+    """Yield warnings about clients of a draining server that are treated unexpectedly."""
     farm = state.farm
     services = [farm.services[name] for name in state.index.users.get(server.pool, ())]
     for service in services:
@@ -65,9 +65,9 @@ def drain_warnings(state: State, server: ServerId) -> Iterator[str]:
 
 
 def open_connections(key: ServiceKey, counters: DestinationCounters) -> int:
-    """Return what a drain waits for: established connections, and datagrams' until they expire.
+    """Return the connections that a drain waits for: established, and UDP until it expires.
 
-    The kernel counts TCP that is closing or only opening as inactive, and all of UDP.
+    The kernel counts opening and closing TCP connections, and all of UDP, as inactive.
     """
     if isinstance(key, AddressKey) and key.protocol is IpProtocol.UDP:
         return counters.active_connections + counters.inactive_connections
@@ -76,24 +76,24 @@ def open_connections(key: ServiceKey, counters: DestinationCounters) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Countdown:
-    """The connections of a drained server over the last time.
+    """The recent history of a draining server's connections.
 
     Attributes:
-        counts: Seconds on any steady clock with the count then, the oldest first; never empty.
+        counts: Monotonic times with the counts then, oldest first; never empty.
     """
 
     counts: tuple[tuple[float, int], ...]
 
     @property
     def connections(self) -> int:
-        """How many there were at the last count."""
+        """The latest count."""
         return self.counts[-1][1]
 
     @property
     def left_s(self) -> float | None:
-        """In how many seconds they will be gone if it goes on so; None where they do not get fewer.
+        """Estimated seconds until none remain; None if their number is not falling.
 
-        It is a guess: clients do not tell when they will go.
+        It is extrapolated, as clients may stay as long as they like.
         """
         (first_s, first), (last_s, last) = self.counts[0], self.counts[-1]
         if not last:
@@ -103,7 +103,7 @@ class Countdown:
         return last * (last_s - first_s) / (first - last)
 
     def then(self, at_s: float, connections: int) -> "Countdown":
-        """Return the countdown with one count more and without those that are too old."""
+        """Return the countdown with a new count, and without those that are too old."""
         kept = tuple(self._recent(at_s))
         return Countdown((*kept, (at_s, connections)))
 

@@ -1,4 +1,4 @@
-"""Follows the servers that are being drained: counts them down, and ends drains at their deadline.
+"""Follows draining servers: counts their connections, and ends drains at their deadlines.
 
 What is drained, and until when, is in the store. So a director that was killed goes on where it
 was, and a deadline that passed meanwhile is acted on at once.
@@ -26,20 +26,19 @@ from lvsctl.farm.status import AdministrativeState, AtDeadline, Deadline, Server
 
 COUNT_EVERY_S = 1.0
 SHARE_OF_TIME = 0.05
-"""Counting may take so much of the kernel's thread; a pool of a thousand services is counted less
-often."""
+"""Maximum share of the kernel thread's time for counting; large pools are counted less often."""
 
 log = structlog.get_logger(__name__)
 
 
 class Drains:
-    """The drains of one director; lives on its event loop.
+    """The drains of one director; used on its event loop.
 
     Args:
         state: Returns the present state.
-        count: Reads the connections of servers in the named services from the kernel.
+        count: Reads the connections of servers in the given services from the kernel.
         end: Stores that a drain is over.
-        emit: Told when a drain is over, and when the last connection of a server has gone.
+        emit: Called with events when a drain is over, and when no connections remain.
         now: The time of day, in UTC.
     """
 
@@ -66,13 +65,13 @@ class Drains:
 
     @property
     def countdowns(self) -> Mapping[ServerId, Countdown]:
-        """The connections of each server that is being drained and was counted already."""
+        """The countdown of each draining server that has been counted."""
         return dict(self._countdowns)
 
     def clock_jumped(self, jump: ClockJump) -> None:
-        """Let drains keep the time that they had left.
+        """Keep the remaining times of drains when the clock is set.
 
-        What is stored stays: other directors, whose clocks were not set, go by it too.
+        Stored deadlines do not change, as other directors, whose clocks were not set, use them too.
         """
         moved: dict[ServerId, tuple[Deadline, datetime]] = {}
         for server, override in self._state().status.overrides.items():
@@ -86,7 +85,7 @@ class Drains:
 
     @property
     def deadlines(self) -> Mapping[ServerId, datetime]:
-        """When the deadline of each override that has one is over by this host's clock, in UTC."""
+        """The deadline of each override that has one, by this host's clock, in UTC."""
         return {
             server: self._ends(server, override.deadline)
             for server, override in self._state().status.overrides.items()
@@ -98,11 +97,11 @@ class Drains:
         return at if stored == deadline else deadline.at
 
     def wake(self) -> None:
-        """Look again: the state has changed."""
+        """Check again, as the state has changed."""
         self._woken.set()
 
     async def run(self) -> None:
-        """Count and end drains until cancelled; costs nothing while nothing is drained."""
+        """Count and end drains until cancelled; costs nothing while no server drains."""
         while True:
             self._woken.clear()
             try:
@@ -122,10 +121,10 @@ class Drains:
                 pass
 
     async def look(self) -> None:
-        """End the drains whose deadline is over, and count the connections of the others.
+        """End drains whose deadline has passed, and count the connections of the others.
 
         Raises:
-            KernelError, StoreError: It will be tried again.
+            KernelError, StoreError: It will be retried.
         """
         try:
             await self._end_those_that_are_over()
@@ -179,7 +178,7 @@ class Drains:
                 self._emit(Event(EventKind.DRAINED, str(server), "no connection is left"))
 
     def _wait_s(self) -> float | None:
-        """Return how long nothing needs to be done; None until something changes."""
+        """Return the seconds until the next action; None to wait for a change."""
         now = self._now()
         state = self._state()
         servers = drained(state)

@@ -1,1 +1,1 @@
-"""Events: what is told of a cycle, kept, and given to those who watch."""
+"""Events: derived from cycles and commits, stored, and streamed to clients."""

@@ -1,7 +1,7 @@
-"""What a cycle shows that people want to hear of. Pure."""
+"""Derives events from cycles and commits. Pure."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import TypeVar
 
 from lvsctl.director.reconcile.cycle import Cycle, KernelView, KeyState, ServiceHealth
@@ -20,10 +20,10 @@ ItemT = TypeVar("ItemT")
 
 
 def cycle_events(before: KernelView, cycle: Cycle, after: KernelView) -> Iterator[Event]:
-    """Yield what a cycle did and found.
+    """Yield the events of a cycle.
 
-    What it changed although nobody had changed the farm since all was as it should be, nor had
-    the servers' health, somebody else had changed before: that is drift.
+    Operations are drift if neither the farm nor the health of servers has changed since the kernel
+    was last as desired: then another program changed the kernel.
     """
     drift: list[Operation] = []
     asked: list[Operation] = []
@@ -40,7 +40,7 @@ def cycle_events(before: KernelView, cycle: Cycle, after: KernelView) -> Iterato
     yield from _listed(
         EventKind.KERNEL_REFUSED, "the kernel refused operations", refused, _with_result
     )
-    yield from view_events(before, after)
+    yield from view_events(before, after, cycle.dirty)
 
 
 def _was_right(operation: Operation, before: KernelView, cycle: Cycle) -> bool:
@@ -58,12 +58,12 @@ def _was_right(operation: Operation, before: KernelView, cycle: Cycle) -> bool:
 
 
 def _follows(health: ServiceHealth | None) -> tuple[Mapping[str, int | None], bool] | None:
-    """Return what of a service's table follows from health."""
+    """Return the part of a service's table that depends on health."""
     return (health.weights, health.sorry) if health else None
 
 
 def _was_told(operation: Operation, before: KernelView, after: KernelView) -> bool:
-    """Say whether the last cycle had the same trouble: what is tried again is no news."""
+    """Tell whether the last cycle had the same problem, so that a retry emits no event."""
     key = service_of(operation)
     if key is None:
         return False
@@ -79,20 +79,31 @@ def _with_result(refused: tuple[Operation, Result]) -> str:
 def _listed(
     kind: EventKind, what: str, items: Sequence[ItemT], text: Callable[[ItemT], str] = str
 ) -> Iterator[Event]:
-    """Yield an event about items, if there are any; only those that it names are put into words."""
+    """Yield an event about items, if there are any; only the items it names are formatted."""
     if items:
         first = tuple(map(text, items[:MAX_ITEMS]))
         yield Event(kind, detail=f"{what}: {len(items)}", items=first)
 
 
-def view_events(before: KernelView, after: KernelView) -> Iterator[Event]:
-    """Yield what is wrong now and was not, and what is not any more."""
+def view_events(
+    before: KernelView, after: KernelView, names: frozenset[str] | None = None
+) -> Iterator[Event]:
+    """Yield problems that are new, and problems that have ended.
+
+    Args:
+        before: The view before the cycle.
+        after: The view after it.
+        names: The services whose view may have changed; None for all.
+    """
     if after.error and not before.error:
         yield Event(EventKind.KERNEL_UNREADABLE, detail=str(after.error), code=after.error.code)
     if before.error and not after.error:
         yield Event(EventKind.KERNEL_READABLE, detail="the kernel can be compared again")
     yield from _differences(
-        _conflicts(before), _conflicts(after), EventKind.CONFLICT, EventKind.CONFLICT_OVER
+        _conflicts(before, names),
+        _conflicts(after, names),
+        EventKind.CONFLICT,
+        EventKind.CONFLICT_OVER,
     )
     yield from _differences(
         {str(vip): why for vip, why in before.vips.items()},
@@ -101,11 +112,19 @@ def view_events(before: KernelView, after: KernelView) -> Iterator[Event]:
         EventKind.VIP_PROBLEM_OVER,
     )
     yield from _host_events(before.host, after.host)
-    yield from _health_events(before, after)
+    yield from _health_events(_health(before, names), _health(after, names))
 
 
-def _health_events(before: KernelView, after: KernelView) -> Iterator[Event]:
-    """Yield for each service where its pool's health makes an exception, or does no longer."""
+def _health(view: KernelView, names: frozenset[str] | None) -> Mapping[str, ServiceHealth]:
+    if names is None:
+        return view.health
+    return {name: view.health[name] for name in names if name in view.health}
+
+
+def _health_events(
+    before: Mapping[str, ServiceHealth], after: Mapping[str, ServiceHealth]
+) -> Iterator[Event]:
+    """Yield when panic, sorry server or quorum of a service begin or end."""
     exceptions: Sequence[tuple[Callable[[ServiceHealth], Reason | None], EventKind, EventKind]] = (
         (lambda health: health.panic, EventKind.PANIC, EventKind.PANIC_OVER),
         (
@@ -117,8 +136,8 @@ def _health_events(before: KernelView, after: KernelView) -> Iterator[Event]:
     )
     for why, began, ended in exceptions:
         was, now = (
-            {name: reason for name, health in view.health.items() if (reason := why(health))}
-            for view in (before, after)
+            {name: reason for name, health in healths.items() if (reason := why(health))}
+            for healths in (before, after)
         )
         yield from _differences(was, now, began, ended)
 
@@ -129,10 +148,15 @@ def _lost_quorum(health: ServiceHealth) -> Reason | None:
     return health.lost_quorum
 
 
-def _conflicts(view: KernelView) -> Mapping[str, Reason]:
+def _conflicts(view: KernelView, names: frozenset[str] | None) -> Mapping[str, Reason]:
+    of_names = (
+        view.services.items()
+        if names is None
+        else chain.from_iterable(map(view.of_service, sorted(names)))
+    )
     return {
         str(key): seen.reason
-        for key, seen in view.services.items()
+        for key, seen in of_names
         if seen.reason and seen.state is KeyState.CONFLICT
     }
 
@@ -159,7 +183,7 @@ def _host_events(before: Collection[Reason], after: Collection[Reason]) -> Itera
 
 
 def stored_events(step: Advance) -> Iterator[Event]:
-    """Yield what a commit changed, and each server whose administrative state it changed."""
+    """Yield the changes of a commit, and changes of administrative states."""
     first = dict(islice(step.changes.items(), MAX_ITEMS))
     yield Event(
         EventKind.STORED,

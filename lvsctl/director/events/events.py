@@ -1,4 +1,4 @@
-"""The director's events: taken from whoever notices something, kept, and given to who watches."""
+"""The director's events: emitted, stored, and streamed to clients."""
 
 import asyncio
 import contextlib
@@ -15,21 +15,21 @@ from lvsctl.store.events import EventLog
 from lvsctl.worker import Worker
 
 BATCH = 500
-"""How many are handed out at once."""
+"""Maximum number of events returned at once."""
 
 log = structlog.get_logger(__name__)
 
 
 class Events:
-    """The history of one director; lives on its event loop.
+    """The event history of one director; used on its event loop.
 
-    An event is shown once it is on the disk: were it shown before and lost in a crash, another
-    event would get its id, and who resumes after that id would never see it. Where the disk fails
-    events are shown all the same, and written as soon as it can be.
+    An event is shown once it is on disk: if it were shown earlier and lost in a crash, another
+    event would get its id, and a client that resumes after it would miss that. If the disk fails,
+    events are shown all the same, and written as soon as possible.
 
     Args:
-        recorded: What is in the log already.
-        log: Where they are kept; used in ``store`` alone.
+        recorded: Events already in the log.
+        log: The event log; used only in ``store``.
         store: The store's thread.
         now: The time of day, in UTC.
     """
@@ -57,21 +57,21 @@ class Events:
 
     @property
     def problem(self) -> Reason | None:
-        """Why the latest events are not on the disk; None where they are."""
+        """Why the latest events are not on disk; None if they are."""
         return self._problem
 
     @property
     def last_id(self) -> int:
-        """The id of the newest event that is shown; 0 before the first."""
+        """Id of the newest event shown; 0 before the first."""
         return self._shown.last_id
 
     @property
     def first_id(self) -> int:
-        """The id of the oldest event that is kept; 1 before the first."""
+        """Id of the oldest event kept; 1 before the first."""
         return self._shown.first_id
 
     def emit(self, *events: Event) -> None:
-        """Take note of what has happened; it is on the disk, and shown, soon."""
+        """Add an event, which is soon stored and shown."""
         if not events:
             return
         now = self._now()  # first: that the time of day was set is an event too
@@ -88,15 +88,15 @@ class Events:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write and show what was emitted by now."""
+        """Write and show the events emitted so far."""
         with contextlib.suppress(StoreError):
             await self.write()
 
     async def write(self) -> None:
-        """Write and show what was emitted by now, and what the disk has refused before.
+        """Write and show the events emitted so far, and those that could not be written before.
 
         Raises:
-            StoreError: The disk refuses it; it is shown all the same.
+            StoreError: The disk failed; the events are shown all the same.
         """
         async with self._flushing:
             new, self._new = self._new, []
@@ -126,14 +126,14 @@ class Events:
             self._shown_more = asyncio.Event()
 
     def after(self, last_id: int) -> Sequence[RecordedEvent]:
-        """Return the oldest events that follow an id, up to a batch.
+        """Return the events after an id, oldest first, up to a batch.
 
-        An id that was never given is that of a history that was lost: who has it sees all.
+        Unknown id: from a lost history, so everything is replayed.
         """
         return self._shown.after(last_id if last_id <= self.last_id else 0, BATCH)
 
     async def wait_after(self, last_id: int, timeout_s: float) -> Sequence[RecordedEvent]:
-        """Return what follows an id as soon as something does; nothing when the time is over."""
+        """Return the events after an id as soon as there are any; none after the time is over."""
         more = self._shown_more
         if not self.after(last_id) and not self._ended:
             with contextlib.suppress(TimeoutError):
@@ -143,11 +143,11 @@ class Events:
 
     @property
     def ended(self) -> bool:
-        """Whether the director stops, and nobody should wait any longer."""
+        """Whether the director is stopping, so that streams should end."""
         return self._ended
 
     def end(self) -> None:
-        """Send everybody home who waits: an open stream would hold up the stop."""
+        """End all streams, which would delay the stop."""
         self._ended = True
         self._shown_more.set()
         self._shown_more = asyncio.Event()

@@ -1,4 +1,4 @@
-"""The history of events within a budget, shared among kinds and subjects. Pure."""
+"""The event history, within a budget that kinds and subjects share. Pure."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -7,28 +7,28 @@ from lvsctl.events import EventKind, RecordedEvent
 
 KEEP = 10_000
 _LEAST_BYTES = 800
-"""What the smallest event counts for, so that the budget bounds their number too."""
+"""Minimum size counted per event, so that the budget bounds their number too."""
 
 BUDGET_BYTES = KEEP * _LEAST_BYTES
-"""For the texts of all events; it bounds the memory and the file that they take."""
+"""Budget for the texts of all events, which bounds memory and file size."""
 
 
 def cost(recorded: RecordedEvent) -> int:
-    """Return how many bytes of the budget an event takes."""
+    """Return the bytes of the budget that an event takes."""
     event = recorded.event
     texts = (event.subject, event.detail, event.by, *event.items)
     return max(_LEAST_BYTES, sum(len(text.encode()) for text in texts))
 
 
 class History:
-    """Events in order of their ids, with gaps where some were forgotten.
+    """Events ordered by id, with gaps where some were deleted.
 
     When the budget is used up, the kind that takes most of it loses an event, of the subject that
     takes most of that kind, the oldest first. So an agent that reports ten findings a second
     pushes out its own findings, and neither those of other agents nor who changed the farm.
 
     Args:
-        budget: For the texts of all events, in bytes.
+        budget: Maximum bytes of the texts of all events.
     """
 
     def __init__(self, budget: int = BUDGET_BYTES) -> None:
@@ -42,21 +42,21 @@ class History:
 
     @property
     def last_id(self) -> int:
-        """The id of the newest event; 0 before the first."""
+        """Id of the newest event; 0 before the first."""
         return self._ids[-1] if self._ids else 0
 
     @property
     def first_id(self) -> int:
-        """The id of the oldest event; 1 before the first."""
+        """Id of the oldest event; 1 before the first."""
         return self._ids[0] if self._ids else 1
 
     def after(self, last_id: int, limit: int) -> Sequence[RecordedEvent]:
-        """Return the oldest events that follow an id, up to a number of them."""
+        """Return the events after an id, oldest first, up to a limit."""
         begin = bisect_right(self._ids, last_id)
         return tuple(self._events[each] for each in self._ids[begin : begin + limit])
 
     def add(self, recorded: Iterable[RecordedEvent]) -> Sequence[int]:
-        """Append events and return the ids of those that were forgotten for them."""
+        """Append events; return the ids of events deleted to make room."""
         forgotten: list[int] = []
         for each in recorded:
             self._ids.append(each.id)

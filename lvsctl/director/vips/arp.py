@@ -1,4 +1,4 @@
-"""ARP's frames over Ethernet (RFC 826, RFC 5227)."""
+"""ARP frames over Ethernet (RFC 826, RFC 5227)."""
 
 import struct
 from ipaddress import IPv4Address
@@ -12,17 +12,17 @@ _ARP = struct.Struct("!HHBBH6s4s6s4s")
 
 
 def probe(mac: bytes, address: IPv4Address) -> bytes:
-    """Return the frame that asks who has an address, without telling ours (RFC 5227, 2.1.1)."""
+    """Return an ARP probe for an address (RFC 5227, 2.1.1)."""
     return _request(mac, IPv4Address(0), address)
 
 
 def announcement(mac: bytes, address: IPv4Address) -> bytes:
-    """Return the frame that tells everyone that we have an address (RFC 5227, 3)."""
+    """Return an ARP announcement of an address (RFC 5227, 3)."""
     return _request(mac, address, address)
 
 
 def sender(frame: bytes) -> tuple[IPv4Address, bytes] | None:
-    """Return who says in a frame that he has which address; None where nobody does."""
+    """Return the address that a frame claims, and its sender; None if it claims none."""
     if len(frame) < _HEADER_LENGTH + _ARP.size:
         return None
     *_, mac, address, _, _ = _ARP.unpack_from(frame, _HEADER_LENGTH)

@@ -1,4 +1,4 @@
-"""Duplicate address detection that holds nobody up: asked now, answered later."""
+"""Duplicate address detection that does not block: probes now, results later."""
 
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
@@ -8,20 +8,20 @@ from lvsctl.director.vips.neighbours import AddressesOfLinks, Neighbours
 from lvsctl.net import IPAddress
 
 VALID_FOR_S = 5.0
-"""How long an answer counts, and how long one is waited for. While this director was paused
-somebody else may have been given the address."""
+"""How long a result is valid, and the time to wait for one. After that, for instance while this
+director was paused, another host may have been given the address."""
 
 OnAnswer = Callable[[Collection[IPAddress]], None]
-"""Told which addresses were answered for; on another thread, perhaps."""
+"""Called with the addresses that have results, possibly in another thread."""
 
 
 class DuplicateDetection:
-    """Asks the links who has an address; belongs to the reconciler's thread.
+    """Probes for other owners of addresses; used in the reconciler's thread.
 
     Args:
         neighbours: The hosts on the links.
-        on_answer: Called, on whichever thread, when there is something to take later.
-        monotonic: Seconds that only grow.
+        on_answer: Called, in any thread, when there are results.
+        monotonic: Seconds on a monotonic clock.
     """
 
     def __init__(
@@ -37,16 +37,16 @@ class DuplicateDetection:
 
     @property
     def has_answers(self) -> bool:
-        """Whether there is something to take."""
+        """Whether there are results."""
         return not self._answers.empty()
 
     def is_asking(self, address: IPAddress) -> bool:
-        """Tell whether an address has been asked for and no answer was taken yet."""
+        """Tell whether an address is being probed."""
         at_s = self._asked_at_s.get(address)
         return at_s is not None and self._monotonic() - at_s < VALID_FOR_S
 
     def ask(self, links: Mapping[IPAddress, Collection[str]]) -> None:
-        """Ask for addresses on their links, except for those that are being asked for."""
+        """Probe for addresses on their links, except for those being probed."""
         new = [address for address in links if not self.is_asking(address)]
         if not new:
             return
@@ -60,7 +60,7 @@ class DuplicateDetection:
         self._answers_at_once = False
 
     def take(self) -> Mapping[IPAddress, str]:
-        """Return who has each address that was answered for, in words; empty for nobody."""
+        """Return the other owner of each address with a result, in words."""
         found: dict[IPAddress, str] = {}
         while True:
             try:
@@ -73,7 +73,7 @@ class DuplicateDetection:
                 found |= owners
 
     def announce(self, addresses: AddressesOfLinks) -> None:
-        """Tell the links that addresses are here now."""
+        """Announce addresses on their links."""
         self._neighbours.announce(addresses)
 
     def _answer(self, asked: Collection[IPAddress], owners: Mapping[IPAddress, str]) -> None:

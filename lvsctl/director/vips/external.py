@@ -10,14 +10,14 @@ from lvsctl.reasons.reason import Reason
 
 
 class ExternalVips:
-    """Takes every VIP for placed, since another program decides that."""
+    """Counts every VIP as placed, as another program manages them."""
 
     def __init__(self) -> None:
         self._addresses: Addresses = {}
         self._placed: Mapping[IPAddress, Placement] = {}
 
     def observe(self, vips: Collection[IPAddress], addresses: Addresses | None) -> None:
-        """Take note of addresses that need a warning."""
+        """Note addresses that need a warning."""
         self._set(vips)
         if addresses is not None:
             self._addresses = addresses
@@ -31,7 +31,7 @@ class ExternalVips:
         wanted: Collection[IPAddress],
         served: Collection[IPAddress],  # noqa: ARG002
     ) -> None:
-        """Take note of the VIPs."""
+        """Note the VIPs."""
         self._set(wanted)
 
     def holds(self) -> Mapping[IPAddress, Placement]:
@@ -39,15 +39,15 @@ class ExternalVips:
         return self._placed
 
     def withdrawn(self, vip: IPAddress) -> bool:  # noqa: ARG002
-        """Tell that services may be deleted: no VIP is here because of them."""
+        """Return true: services may always be deleted, as lvsctl placed no VIP for them."""
         return True
 
     def warnings(self) -> Sequence[Reason]:
-        """Return which IPv6 VIPs are where they do harm, or no good."""
+        """Return which IPv6 VIPs are on an unsuitable device."""
         return unfit(self._placed, self._addresses, ())
 
     def adopt(self, vips: Collection[IPAddress]) -> None:
-        """Leave them to their manager."""
+        """Do nothing; they belong to another program."""
 
     def hand_over(self) -> None:
         """Do nothing; no VIP was placed."""

@@ -1,4 +1,4 @@
-"""How VIPs get onto this director, whoever puts them there."""
+"""The interface of VIP placements."""
 
 import enum
 from collections.abc import Collection, Mapping, Sequence
@@ -12,14 +12,14 @@ from lvsctl.reasons.reason import Reason
 
 
 class PlacementState(enum.StrEnum):
-    """Where a VIP is, as far as this director is concerned."""
+    """The state of a VIP on this director."""
 
     PLACED = "placed"
-    """On this director, or left to whoever else manages it."""
+    """On this director, or managed by another program."""
     PENDING = "pending"
-    """Wanted, not here yet."""
+    """Wanted, but not placed yet."""
     WITHDRAWING = "withdrawing"
-    """No longer wanted, still here."""
+    """No longer wanted, but still here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class Placement:
 
     Attributes:
         state: Where it is.
-        reason: Why it is not as it should be, with the cure; None where it is.
-        passing: The reason goes by itself within seconds, so that it is no problem to report.
+        reason: Why it is not as desired, with the cure; None if it is.
+        passing: The reason will vanish within seconds, so it is not reported as a problem.
     """
 
     state: PlacementState
@@ -38,20 +38,20 @@ class Placement:
 
     @property
     def is_placed(self) -> bool:
-        """Whether clients reach the VIP here, or wherever its manager puts it."""
+        """Whether clients reach the VIP here, or where its manager placed it."""
         return self.state is PlacementState.PLACED
 
 
 class VipPlacement(Protocol):
-    """Keeps VIPs on this director; belongs to the reconciler's thread.
+    """Places VIPs on this director; used in the reconciler's thread.
 
-    Level-triggered: the caller states which VIPs are wanted and learns later what has become of
-    them. A placement may take seconds (keepalived answers within 0.3 to 3 s), so none is taken for
-    done because ``ensure`` has returned.
+    Level-triggered: the caller states which VIPs are wanted and later gets the state of
+    them. A placement may take seconds (keepalived answers within 0.3 to 3 s), so it is not
+    complete when ``ensure`` returns.
     """
 
     def observe(self, vips: Collection[IPAddress], addresses: Addresses | None) -> None:
-        """Take note of what this host has; whatever is not in place is tried again.
+        """Update from this host's addresses; whatever is not in place is retried.
 
         Args:
             vips: The farm's VIPs.
@@ -60,13 +60,13 @@ class VipPlacement(Protocol):
         ...
 
     def planned(self, wanted: Collection[IPAddress]) -> Sequence[HostChange]:
-        """Return what ``ensure`` would change on this host, in order, writing nothing."""
+        """Return what ``ensure`` would change on this host, in order, without writing."""
         ...
 
     def ensure(self, wanted: Collection[IPAddress], served: Collection[IPAddress]) -> None:
-        """Work towards exactly the wanted VIPs; the same sets again change nothing.
+        """Work towards exactly the wanted VIPs; repeating the same sets changes nothing.
 
-        Called before the table is written, for what has to go, and after it, for what may come.
+        Called before the table is written, to withdraw VIPs, and after it, to place them.
 
         Args:
             wanted: Every VIP that should be here.
@@ -74,7 +74,7 @@ class VipPlacement(Protocol):
                 listeners, so it is not placed; one that is here already stays.
 
         Raises:
-            StoreError: What is to be placed could not be made durable; it was not placed.
+            StoreError: A claim could not be made durable; the VIP was not placed.
         """
         ...
 
@@ -90,7 +90,7 @@ class VipPlacement(Protocol):
         ...
 
     def warnings(self) -> Sequence[Reason]:
-        """Return what keeps clients from reaching VIPs that are here."""
+        """Return why clients cannot reach VIPs that are here."""
         ...
 
     def adopt(self, vips: Collection[IPAddress]) -> None:
@@ -98,5 +98,5 @@ class VipPlacement(Protocol):
         ...
 
     def hand_over(self) -> None:
-        """Leave the VIPs where they are, to another placement; they are not removed later."""
+        """Hand the VIPs over to another placement; they stay, and are not removed later."""
         ...

@@ -31,19 +31,19 @@ _NOTHING = frozenset[IPAddress](), frozenset[IPAddress]()
 
 
 class ManagedVips:
-    """Keeps VIPs on devices of this director.
+    """Places VIPs on devices of this director.
 
     Args:
-        host: Where the addresses are.
-        detection: Who else might have one.
-        local: Which addresses are ours to remove.
+        host: The host.
+        detection: Detects other owners.
+        local: The local state, with claims of addresses that lvsctl added.
     """
 
     def __init__(self, host: Host, detection: DuplicateDetection, local: LocalState) -> None:
         self._host = host
         self._detection = detection
-        self._local = local
-        self._claims = {key for key in local.host_claims() if isinstance(key, AddressKey)}
+        self._host_claims = local.host_claims
+        self._claims = {key for key in local.host_claims.claimed() if isinstance(key, AddressKey)}
         self._wanted: frozenset[IPAddress] = frozenset()
         self._ensured: tuple[frozenset[IPAddress], frozenset[IPAddress]] | None = _NOTHING
         self._addresses: Addresses = {}
@@ -53,7 +53,7 @@ class ManagedVips:
         self._problems: dict[IPAddress, Reason] = {}
 
     def observe(self, vips: Collection[IPAddress], addresses: Addresses | None) -> None:
-        """Take note of what this host has; whatever is not in place is tried again."""
+        """Update from this host's addresses; whatever is not in place is retried."""
         if addresses is None:
             return
         present = {key.address.ip for key in addresses}
@@ -62,11 +62,11 @@ class ManagedVips:
         self._owners.clear()
 
     def planned(self, wanted: Collection[IPAddress]) -> Sequence[HostChange]:
-        """Return what ``ensure`` would change on this host, in order, writing nothing."""
+        """Return what ``ensure`` would change on this host, in order, without writing."""
         return self._compare(frozenset(wanted)).changes
 
     def ensure(self, wanted: Collection[IPAddress], served: Collection[IPAddress]) -> None:
-        """Work towards exactly the wanted VIPs; the same sets again change nothing."""
+        """Work towards exactly the wanted VIPs; repeating the same sets changes nothing."""
         sets = frozenset(wanted), frozenset(served)
         if sets == self._ensured and not self._detection.has_answers:
             return
@@ -110,11 +110,11 @@ class ManagedVips:
         return Placement(state)
 
     def withdrawn(self, vip: IPAddress) -> bool:
-        """Tell whether an unwanted VIP is off this director, as far as it was placed here."""
+        """Tell whether an unwanted VIP is no longer on this director, if it was placed here."""
         return all(key.address.ip != vip for key in self._claims)
 
     def hand_over(self) -> None:
-        """Leave the VIPs where they are, to another placement; they are not removed later."""
+        """Hand the VIPs over to another placement; they stay, and are not removed later."""
         self._release(tuple(self._claims))
         self._in_place.clear()
         self._ensured = _NOTHING
@@ -130,11 +130,11 @@ class ManagedVips:
 
     def _release(self, keys: Collection[AddressKey]) -> None:
         if keys:
-            self._local.release_host(keys)
+            self._host_claims.release(keys)
             self._claims.difference_update(keys)
 
     def _add(self, plan: VipPlan, served: Collection[IPAddress]) -> None:
-        """Add VIPs that nobody else on the links answers for, announce them, mend ours."""
+        """Add VIPs that no other host answers for, announce them, and repair claimed ones."""
         self._set(plan.drifted)
         wanted = [key for key in (*plan.missing, *plan.misplaced) if key.address.ip in served]
         links = links_of(self._addresses)
@@ -153,7 +153,7 @@ class ManagedVips:
         }
         free = [key for key in wanted if answers.get(key.address.ip) == ""]
         if not self._claims.issuperset(free):
-            self._local.claim_host({*free, *(VIP_LINK for key in free if _is_on_vip_link(key))})
+            self._host_claims.claim({*free, *(VIP_LINK for key in free if _is_on_vip_link(key))})
             self._claims.update(free)
         added = self._set(free)
         self._in_place.update(key.address.ip for key in added)
@@ -161,13 +161,13 @@ class ManagedVips:
             self._detection.announce(_by_link({key: answering_links(key, links) for key in added}))
 
     def _find_owners(self, links: Mapping[IPAddress, Collection[str]]) -> Mapping[IPAddress, str]:
-        """Return who has which addresses, as far as it is known by now; "" is nobody."""
+        """Return the known other owners of addresses; "" if there is none."""
         answers = self._detection.take()
         self._detection.ask({vip: each for vip, each in links.items() if vip not in answers})
         return {**answers, **self._detection.take()}
 
     def _set(self, keys: Sequence[AddressKey]) -> Sequence[AddressKey]:
-        """Give this host addresses with the options of a VIP; return those that it has now."""
+        """Add addresses with the options of a VIP; return those that were added."""
         if any(map(_is_on_vip_link, keys)):
             (link,) = self._host.apply([HostChange(VIP_LINK, LinkConfig(kind="dummy", up=True))])
             if not isinstance(link, Done):
@@ -183,7 +183,7 @@ class ManagedVips:
         return [key for key, result in results.items() if isinstance(result, Done)]
 
     def _apply(self, changes: Sequence[HostChange]) -> Mapping[AddressKey, Result]:
-        """Make changes of addresses that do not depend on each other: one call for each."""
+        """Make independent changes of addresses, one call each."""
         return {
             change.key: self._host.apply([change])[0]
             for change in changes
@@ -191,7 +191,7 @@ class ManagedVips:
         }
 
     def adopt(self, vips: Collection[IPAddress]) -> None:
-        """Take VIPs that stand as we would have added them for ours."""
+        """Claim VIPs that are exactly as lvsctl would have added them."""
         present = self._host.addresses()
         networks = networks_of(present)
         keys = {
@@ -201,11 +201,11 @@ class ManagedVips:
             if present.get(key) == vip_config(key)
         }
         if keys:
-            self._local.claim_host({*keys, *(VIP_LINK for key in keys if _is_on_vip_link(key))})
+            self._host_claims.claim({*keys, *(VIP_LINK for key in keys if _is_on_vip_link(key))})
             self._claims |= keys
 
     def warnings(self) -> Sequence[Reason]:
-        """Return what keeps clients from reaching VIPs that are here."""
+        """Return why clients cannot reach VIPs that are here."""
         found = [*unfit(self._wanted, self._addresses, self._claims)]
         if any(family_of(key.address.ip) is Family.IPV4 for key in self._claims):
             links = links_of(self._addresses)[Family.IPV4]

@@ -1,4 +1,4 @@
-"""Neighbour discovery's messages over Ethernet (RFC 4861, RFC 4862, RFC 2464)."""
+"""Neighbour discovery messages over Ethernet (RFC 4861, RFC 4862, RFC 2464)."""
 
 import struct
 from ipaddress import IPv6Address
@@ -18,26 +18,26 @@ _OPTION = struct.Struct("!BB6s")
 
 
 def solicitation(mac: bytes, target: IPv6Address) -> bytes:
-    """Return the frame that asks who has an address, as whoever is about to take it (RFC 4862).
+    """Return the solicitation that duplicate address detection sends (RFC 4862).
 
-    It comes from ``::`` and so must not tell our link address; the answer goes to all nodes.
+    Its source is ``::``, so it must not contain a link address; the answer goes to all nodes.
     """
     to = IPv6Address(_SOLICITED_NODE | int(target) & 0xFFFFFF)
     return _frame(mac, _NOBODY, to, _MESSAGE.pack(_SOLICITATION, 0, 0, 0, target.packed))
 
 
 def announcement(mac: bytes, target: IPv6Address) -> bytes:
-    """Return the frame that tells everyone that an address is at ``mac`` now (RFC 4861, 7.2.6)."""
+    """Return an unsolicited advertisement of an address at ``mac`` (RFC 4861, 7.2.6)."""
     message = _MESSAGE.pack(ADVERTISEMENT, 0, 0, _OVERRIDE, target.packed)
     option = _OPTION.pack(_TARGET_LINK_ADDRESS, 1, mac)
     return _frame(mac, target, _ALL_NODES, message + option)
 
 
 def advertised(message: bytes) -> tuple[IPv6Address, bytes | None] | None:
-    """Return the address that an ICMPv6 message advertises and the link address of who has it.
+    """Return the address that an ICMPv6 message advertises, and its link address.
 
-    None where it advertises nothing; a link address of None where it does not tell (it must only
-    when it goes to all nodes).
+    None if it is not an advertisement; the link address is None if it is left out (it is required
+    only in messages to all nodes).
     """
     if len(message) < _MESSAGE.size or message[0] != ADVERTISEMENT:
         return None

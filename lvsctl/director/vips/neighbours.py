@@ -1,4 +1,4 @@
-"""Asking links who has an address, and telling them that it is here: ARP, neighbour discovery."""
+"""Probes for and announces addresses on links: ARP and neighbour discovery."""
 
 import contextlib
 import fcntl
@@ -22,7 +22,7 @@ PROBE_INTERVAL_S = 0.1
 answers in less than a millisecond, and clients wait for the VIP meanwhile."""
 
 AddressesOfLinks = Mapping[str, Collection[IPAddress]]
-"""Addresses to ask for, or to announce, on each device."""
+"""Addresses to probe for, or to announce, by device."""
 
 _SIOCGIFFLAGS, _SIOCGIFHWADDR = 0x8913, 0x8927
 _IFF_UP, _IFF_NOARP, _ARPHRD_ETHER = 0x1, 0x80, 1
@@ -30,40 +30,40 @@ _ICMP6_FILTER = 1
 
 
 OnOwners = Callable[[Mapping[IPAddress, str]], None]
-"""Given who answers for each address, in words; an address nobody has is absent."""
+"""Called with the host that answers for each address, in words; others are left out."""
 
 
 class Neighbours(Protocol):
     """The hosts on this host's links."""
 
     def ask(self, addresses: AddressesOfLinks, on_owners: OnOwners) -> None:
-        """Find out who has the addresses without waiting for it.
+        """Probe for the owners of addresses, without waiting.
 
         Args:
-            addresses: To ask for.
-            on_owners: Called once, at once or on another thread.
+            addresses: The addresses.
+            on_owners: Called once, either at once or in another thread.
         """
         ...
 
     def announce(self, addresses: AddressesOfLinks) -> None:
-        """Tell the links that the addresses are here now."""
+        """Announce addresses on their links."""
         ...
 
 
 class NoNeighbours:
-    """A host that is alone."""
+    """No neighbours, for a host in memory."""
 
     def ask(self, addresses: AddressesOfLinks, on_owners: OnOwners) -> None:  # noqa: ARG002
-        """Nobody answers."""
+        """Report no owners."""
         on_owners({})
 
     def announce(self, addresses: AddressesOfLinks) -> None:
-        """Nobody listens."""
+        """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Ethernet:
-    """A link that speaks ARP and neighbour discovery."""
+    """A raw socket for ARP and neighbour discovery on a link."""
 
     name: str
     mac: bytes
@@ -71,7 +71,7 @@ class _Ethernet:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """Somebody says that he has an address; ``mac`` is None where he does not say which is his."""
+    """A claim to an address; ``mac`` is None if it does not contain a link address."""
 
     address: IPAddress
     mac: bytes | None
@@ -85,7 +85,7 @@ _Listener = tuple[socket.socket, Callable[[], _Answer | None]]
 
 
 class LinkNeighbours:
-    """Neighbours over raw sockets; needs CAP_NET_RAW. Other links than Ethernet are passed over."""
+    """Neighbours over raw sockets; needs CAP_NET_RAW. Links other than Ethernet are skipped."""
 
     def owners(self, addresses: AddressesOfLinks) -> Mapping[IPAddress, str]:
         """Send probes on all links at once and collect the answers for 0.3 s."""
@@ -110,7 +110,7 @@ class LinkNeighbours:
         return found
 
     def ask(self, addresses: AddressesOfLinks, on_owners: OnOwners) -> None:
-        """Find out who has the addresses, on a thread of its own in the same namespace."""
+        """Probe for the owners of addresses, in a separate thread in the same namespace."""
         threading.Thread(
             target=lambda: on_owners(self.owners(addresses)),
             name="duplicate address detection",
@@ -118,7 +118,7 @@ class LinkNeighbours:
         ).start()
 
     def announce(self, addresses: AddressesOfLinks) -> None:
-        """Send a gratuitous ARP request or an unsolicited advertisement for each, on its link."""
+        """Send a gratuitous ARP request or an unsolicited advertisement for each address."""
         for link in _ethernets(addresses):
             with _sender(link.name) as sender:
                 _send(sender, [_announcement(link.mac, each) for each in addresses[link.name]])

@@ -1,4 +1,4 @@
-"""Every way to place VIPs, by the farm's setting."""
+"""The VIP placements, by the farm's setting."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -26,11 +26,11 @@ def open_placements(
     """Return every placement of this host.
 
     Args:
-        host: Where the VIPs are placed.
+        host: The host.
         neighbours: The hosts on its links.
-        local: Which addresses are ours.
-        on_change: Told which VIPs can go on now, perhaps on another thread.
-        monotonic: Seconds that only grow.
+        local: The local state, with claims.
+        on_change: Called with VIPs that can proceed now, possibly in another thread.
+        monotonic: Seconds on a monotonic clock.
     """
     detection = DuplicateDetection(neighbours, on_change, monotonic)
     return {

@@ -1,4 +1,4 @@
-"""Which VIPs to put on which device of the director, and which of our own to remove. Pure."""
+"""Plans which VIPs to add to which device, and which claimed ones to remove. Pure."""
 
 import functools
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ from lvsctl.reasons.reason import Reason
 from lvsctl.unicast import broadcast_addresses
 
 VIP_LINK = LinkKey("lvs0")
-"""A dummy device of our own: a VIP there is local, and never a source towards a real server."""
+"""lvsctl's dummy device: a VIP there is local, and never the source towards a real server."""
 
 Addresses = Mapping[AddressKey, AddressConfig]
 """Addresses of this host with their options, each device's oldest first."""
@@ -28,15 +28,15 @@ Addresses = Mapping[AddressKey, AddressConfig]
 
 @dataclass(frozen=True, slots=True)
 class VipPlan:
-    """What leads to the wanted VIPs.
+    """The changes that lead to the wanted VIPs.
 
     Attributes:
-        missing: Where wanted VIPs go that no device has.
-        misplaced: Where VIPs go that we had put on another device; they leave that once they are
-            seen here.
-        drifted: Our addresses that somebody gave other options.
-        remove: Addresses that we added and that nothing wants any more, at least not there.
-        forget: Claims on addresses that are gone, or that are somebody else's to keep now.
+        missing: Addresses to add for wanted VIPs that no device has.
+        misplaced: Addresses to add for VIPs that lvsctl had put on another device; the old ones are
+            removed once the new ones are there.
+        drifted: Claimed addresses whose options were changed by another program.
+        remove: Claimed addresses that are no longer wanted, at least not there.
+        forget: Claims on addresses that are gone, or that belong to another program now.
     """
 
     missing: tuple[AddressKey, ...] = ()
@@ -47,7 +47,7 @@ class VipPlan:
 
     @property
     def changes(self) -> Sequence[HostChange]:
-        """The same as changes of this host, in order."""
+        """The plan as changes of this host, in order."""
         return (
             *(HostChange(key, None) for key in self.remove),
             *(
@@ -60,10 +60,10 @@ class VipPlan:
 def plan_vips(
     wanted: Collection[IPAddress], present: Addresses, claimed: Collection[AddressKey]
 ) -> VipPlan:
-    """Compare the VIPs that should be local with the addresses that are.
+    """Compare the wanted VIPs with this host's addresses.
 
     A VIP that any device has already, with whatever prefix and options, is used as it is; only
-    addresses that we added are ever edited, moved or removed.
+    claimed addresses are ever edited, moved or removed.
     """
     ours = {key for key in claimed if key in present}
     theirs = {key.address.ip for key in present if key not in ours}
@@ -92,7 +92,7 @@ def _sorted(keys: Iterable[AddressKey]) -> tuple[AddressKey, ...]:
 
 
 def networks_of(present: Addresses) -> Sequence[AddressKey]:
-    """Return the IPv6 addresses that say which network is on which link, the narrowest first."""
+    """Return the IPv6 addresses that define the networks of links, longest prefix first."""
     return sorted(
         (
             key
@@ -109,7 +109,7 @@ def networks_of(present: Addresses) -> Sequence[AddressKey]:
 def vip_key(
     vip: IPAddress, networks: Sequence[AddressKey] = (), ours: Collection[AddressKey] = ()
 ) -> AddressKey:
-    """Return the address that a VIP should be on this host: alone in its network.
+    """Return the address for a VIP on this host, as a /32 or /128.
 
     A shorter prefix would make the kernel choose the VIP as the source towards its neighbours.
     Neighbour discovery answers only for addresses of the very device that was asked, so an IPv6
@@ -119,7 +119,7 @@ def vip_key(
     Args:
         vip: The address.
         networks: As of :func:`networks_of`.
-        ours: Addresses that we added; one that is in the right place stays there.
+        ours: Claimed addresses; one in a suitable place is kept there.
     """
     address = _alone_in_its_network(vip)
     on_link = [AddressKey(key.link, address) for key in networks if vip in key.address.network]
@@ -133,7 +133,7 @@ def _alone_in_its_network(vip: IPAddress) -> IPv4Interface | IPv6Interface:
 
 
 def vip_config(key: AddressKey) -> AddressConfig:
-    """Return the options of a VIP: an IPv6 one is at once in use, and is never a source.
+    """Return the options of a VIP: an IPv6 one is usable at once, and never a source.
 
     Duplicates are looked for before it is added. Were it not deprecated, the kernel could take it
     for the outer source of the packets to the real servers.
@@ -143,7 +143,7 @@ def vip_config(key: AddressKey) -> AddressConfig:
 
 
 def links_of(present: Collection[AddressKey]) -> Mapping[Family, frozenset[str]]:
-    """Return the devices on which others may ask for a VIP: those with an address of its family."""
+    """Return the devices on which others may probe for a VIP."""
     return {
         family: frozenset(key.link for key in present if family_of(key.address.ip) is family)
         - {VIP_LINK.name, "lo"}
@@ -165,7 +165,7 @@ def answering_links(key: AddressKey, links: Mapping[Family, frozenset[str]]) -> 
 def own_addresses(
     present: Addresses, gateways: Collection[tuple[str, IPAddress]]
 ) -> Mapping[IPAddress, str]:
-    """Return addresses of this director, its networks and its gateways, which can be no VIPs.
+    """Return the addresses of this director, its networks and gateways, which cannot be VIPs.
 
     A device's own address is the first that has a network around it: one that stands alone (/32),
     or came later, may well be a VIP that somebody put there.
@@ -196,12 +196,12 @@ def answered(key: AddressKey, who: str) -> Reason:
 
 
 def arp_ignore_keys(links: Collection[str]) -> Sequence[SysctlKey]:
-    """Return the parameters that decide whether this host answers ARP for a VIP on our device."""
+    """Return the parameters that decide whether this host answers ARP for a VIP on lvs0."""
     return [SysctlKey(("net", "ipv4", "conf", link, "arp_ignore")) for link in ("all", *links)]
 
 
 def silenced(links: Collection[str], observed: HostState) -> Sequence[Reason]:
-    """Return on which devices nobody can find a VIP that is on ours.
+    """Return on which devices ARP cannot find a VIP that is on lvs0.
 
     The effective value is the greater of ``all`` and the device's own (ip-sysctl.rst).
     """
@@ -220,7 +220,7 @@ def silenced(links: Collection[str], observed: HostState) -> Sequence[Reason]:
 def unfit(
     vips: Collection[IPAddress], present: Addresses, claimed: Collection[AddressKey]
 ) -> Sequence[Reason]:
-    """Return which IPv6 VIPs that somebody else put here do harm, or no good."""
+    """Return which IPv6 VIPs added by another program are on an unsuitable device."""
     others = {key: config for key, config in present.items() if key not in claimed}
     networks = networks_of(
         {key: each for key, each in others.items() if key.address.ip not in vips}

@@ -1,4 +1,4 @@
-"""Whether somebody else's virtual services can be taken over as they are. Pure."""
+"""Whether foreign virtual services can be taken over as they are. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from lvsctl.ipvs.table import DeleteDestination, IpvsTable, ServiceKey
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """Services of somebody else's that the farm wants, and what they are now.
+    """Foreign virtual services that the farm declares, and their present configuration.
 
     Attributes:
         owners: The farm's service for each key.
@@ -27,11 +27,11 @@ class Adoption:
 
 
 def latches(adoption: Adoption, state: State) -> Mapping[str, frozenset[Readiness]]:
-    """Return what agents are known to be ready for because the kernel serves it already.
+    """Return the readiness of agents implied by what the kernel already serves.
 
-    Without this a director that lost its state would take servers out until their agents have
-    reported again. Where it serves over another tunnel than the farm wants, it goes on so until
-    the agent has reported the wanted one.
+    Otherwise a director that lost its state would take servers out until their agents have
+    reported again. A server that serves over another tunnel than the farm wants keeps it until
+    its agent has reported the desired one.
     """
     found: dict[str, frozenset[Readiness]] = {}
     for key, name in adoption.owners.items():

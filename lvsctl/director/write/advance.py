@@ -1,4 +1,4 @@
-"""One step of the stored state, whoever committed it. Pure."""
+"""One step of the stored state, by this director or another. Pure."""
 
 from dataclasses import dataclass
 
@@ -8,15 +8,15 @@ from lvsctl.farm.objects import Changes, Kind
 
 @dataclass(frozen=True)
 class Advance:
-    """From one state of the replica to the next.
+    """A step from one state of the replica to the next.
 
     Attributes:
-        before: The state that it was.
-        after: The state that it is.
+        before: The previous state.
+        after: The new state.
         changes: New values; None deletes.
         by: Who committed them.
-        dirty: Names of the services that they bear on; None for everything.
-        moves_probes: Health checks take other paths through the tunnel than before.
+        dirty: Names of the affected services; None for all.
+        moves_probes: Whether paths of probes through the tunnel changed.
         source: Address that the request came from; empty if there was none.
         changed: What changed from what to what, in words; cut where it is long.
     """
@@ -38,7 +38,7 @@ def advance(before: State, after: State, changes: Changes, by: str) -> Advance:
 
 
 def services_affected(before: State, after: State, changes: Changes) -> frozenset[str] | None:
-    """Return the services whose part of the table, or VIP, changes may alter; None for all."""
+    """Return the services whose part of the table or VIP the changes may affect; None for all."""
     if any(object_id.kind in (Kind.SETTINGS, Kind.DIRECTORS) for object_id in changes):
         return None
     services = {object_id.name for object_id in changes if object_id.kind is Kind.SERVICE}

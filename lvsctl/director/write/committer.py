@@ -1,4 +1,4 @@
-"""The one place that changes the state: an edit in, checks, a durable commit, a new state out."""
+"""Commits edits: computes changes, validates them, and stores them durably."""
 
 import contextlib
 import uuid
@@ -34,17 +34,17 @@ from lvsctl.store.commits import AuditRecord, Commit
 from lvsctl.store.interface import Store, check_expected
 
 ATTEMPTS = 8
-"""How often an edit is judged anew because somebody else committed in between."""
+"""Attempts to commit an edit if others keep committing in between."""
 
 
 @dataclass(frozen=True, slots=True)
 class EditContext:
-    """What an edit is judged by beside the stored state.
+    """What an edit is validated against besides the stored state.
 
     Attributes:
-        addresses_in_use: Addresses that are in use outside the farm, with what they are.
-        health: What the health checks have come to say.
-        at: The present moment, in UTC.
+        addresses_in_use: Addresses in use outside the farm, each with a description.
+        health: The present health of servers.
+        at: The present time, in UTC.
     """
 
     addresses_in_use: Mapping[IPAddress, str] = field(default_factory=dict)
@@ -54,16 +54,16 @@ class EditContext:
 
 @dataclass(frozen=True)
 class CommitResult:
-    """What came of an edit.
+    """The result of an edit.
 
     Attributes:
-        before: The state that it found.
-        after: The state that the edit leads to.
-        state: The state that is stored now; a dry run leaves it as it was.
-        changes: Which objects it added, changed and removed, in words.
+        before: The state before the edit.
+        after: The state after the edit.
+        state: The state that is stored now; unchanged by a dry run.
+        changes: The objects added, changed and removed, in words.
         objects: The same with their new values; None deletes.
-        dirty: Names of the services that it bears on; None for everything.
-        changed: Whether anything was different from before.
+        dirty: Names of the affected services; None for all.
+        changed: Whether anything changed.
     """
 
     before: State
@@ -76,14 +76,20 @@ class CommitResult:
 
     @property
     def revision(self) -> int:
-        """Of the store, with the edit in it."""
+        """Revision of the store after the edit."""
         return self.state.revision
+
+    @property
+    def moves_probes(self) -> bool:
+        """Whether health checks take other paths through the tunnel than before."""
+        before, after = self.before.tunnel_paths, self.after.tunnel_paths
+        return before is not after and before != after
 
     @cached_property
     def operations(self) -> tuple[str, ...]:
-        """What it does to an IPVS table that is as it should be, in words.
+        """The operations on an IPVS table without drift, in words.
 
-        It takes a tenth of a second for a thousand services, so only who wants it pays.
+        It takes a tenth of a second for a thousand services, so it is computed on demand.
         """
         if not self.changed:
             return ()
@@ -91,13 +97,13 @@ class CommitResult:
 
 
 class Committer:
-    """Applies edits one after the other; lives in the store's worker thread.
+    """Applies edits one after the other; used in the store's thread.
 
     An edit is judged by the state that the store then still has when it is written, or judged
     anew: what two writers may each do alone they may not do together.
 
     Args:
-        store: Where the state is kept.
+        store: The store.
     """
 
     def __init__(self, store: Store) -> None:
@@ -111,7 +117,7 @@ class Committer:
         return self._replica.state
 
     def catch_up(self) -> None:
-        """Take in what others have committed.
+        """Catch up with commits by others.
 
         Raises:
             StoreError: The store cannot be read.
@@ -120,14 +126,14 @@ class Committer:
             self._valid = self._valid and self._valid.after(step.changes)
 
     def fetch(self) -> Iterator[Advance]:
-        """Yield the steps of the state that were not fetched yet, in order; from another thread."""
+        """Yield the steps that were not fetched yet, in order; called in another thread."""
         return self._replica.fetch()
 
     def subscribe(self, announce: Callable[[], None]) -> Callable[[], None]:
-        """Have a function called, in whichever thread, when there may be something to take in.
+        """Call a function, in any thread, when there may be new commits.
 
         Returns:
-            What ends it.
+            A function that ends the subscription.
         """
         return self._replica.subscribe(announce)
 
@@ -152,13 +158,13 @@ class Committer:
         return history_of(self._store, object_id, limit, before)
 
     def compact(self) -> bool:
-        """Forget a part of the history that is beyond what is kept; return if there is more."""
+        """Delete a part of the history past its retention; return whether there is more."""
         return self._store.compact()
 
     def dry_run(
         self, edit: Edit, expect: Mapping[ObjectId, int], context: EditContext
     ) -> CommitResult:
-        """Check an edit as :meth:`commit` does and say what it would do; store nothing."""
+        """Validate an edit as :meth:`commit` does and return its result, without storing it."""
         with contextlib.suppress(StoreUnavailable):
             self.catch_up()
         judged = self._judge(edit, expect, context, "")
@@ -172,23 +178,23 @@ class Committer:
         context: EditContext,
         source: str = "",
     ) -> CommitResult:
-        """Check an edit and store what it changes; an edit that changes nothing stores nothing.
+        """Validate an edit and store its changes; an edit that changes nothing stores nothing.
 
         Args:
             edit: What to change.
-            expect: Revisions that objects must be at; 0 for one that must not stand.
+            expect: Revisions that objects must be at; 0 for one that must not exist.
             by: Who made the request, for the history.
-            context: What else the edit is judged by.
+            context: What else the edit is validated against.
             source: Address that the request came from; empty if there was none.
 
         Raises:
-            InvalidInput: The farm that would come of it breaks rules.
-            NotFound: It is about an object that does not stand.
-            StaleRevision: An object is not at the revision that ``expect`` names.
-            Conflict: The present state forbids it.
-            StaleBase: Others committed first each time; nothing was stored.
-            OutcomeUnknown: The disk failed, and so it is not known whether it was stored.
-            StoreError: The disk failed; the state is as before.
+            InvalidInput: The resulting farm would be invalid.
+            NotFound: An object of the edit does not exist.
+            StaleRevision: An object is not at its expected revision.
+            Conflict: The present state does not allow it.
+            StaleBase: Others committed first at each attempt; nothing was stored.
+            OutcomeUnknown: The disk failed, and it is unknown whether it was stored.
+            StoreError: The disk failed; the state is unchanged.
         """
         for _ in range(ATTEMPTS):
             self.catch_up()
@@ -209,7 +215,7 @@ class Committer:
         )
 
     def _store_step(self, step: Advance, expect: Mapping[ObjectId, int]) -> None:
-        """Commit a step; where the answer is lost, look whether it was stored.
+        """Commit a step; if the result is lost, look up whether it was stored.
 
         Raises:
             StaleBase, OutcomeUnknown, StoreError: See :meth:`commit`.
@@ -261,12 +267,12 @@ class Committer:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """What an edit leads to.
+    """A prepared edit.
 
     Attributes:
-        step: With what follows from the edit.
-        asked: What it asks for, unchanged values included.
-        valid: What is known of the rules once it is stored.
+        step: The step, including derived changes.
+        asked: The requested values, including unchanged ones.
+        valid: The validity of the state once it is stored.
     """
 
     step: Advance
@@ -302,10 +308,10 @@ def _refuse_broken(  # noqa: PLR0917 - private, and each is something else
     addresses_in_use: Mapping[IPAddress, str],
     valid: Validity | None,
 ) -> Validity | None:
-    """Raise InvalidInput where the farm would break a rule; return what is known of it else.
+    """Raise InvalidInput if the farm would break a rule; else return its validity.
 
-    An agent is not kept out by what stands in the farm already, such as a pattern that an earlier
-    version let in: without it the farm would lose a server.
+    An agent is not refused because of earlier problems of the farm, such as a pattern that an older
+    version accepted: without the agent the farm would lose a server.
     """
     present = rules_broken_by(after, addresses_in_use, valid)
     if not present:

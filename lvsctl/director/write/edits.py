@@ -1,4 +1,4 @@
-"""What a request changes, as values: each edit turns a state into the changes to commit.
+"""Edits of the farm as values: each computes the changes to commit from a state.
 
 An edit never writes. :mod:`lvsctl.director.write.committer` applies it, checks the
 resulting farm and stores the changes.
@@ -28,22 +28,22 @@ class Edit(ABC):
 
     @abstractmethod
     def changes(self, state: State) -> Changes:
-        """Return the new values; raise NotFound or Conflict where the state forbids it."""
+        """Return the new values; raise NotFound or Conflict if the state does not allow them."""
 
     def locate(self, broken: ObjectId, problem: Problem) -> Problem:
-        """Return a problem of an object as one of the document that the request carried.
+        """Translate a problem of an object to one of the request's document.
 
         By default that object is another one, and the document as a whole is at fault.
         """
         return Problem("", f"{broken}: {problem.detail}", problem.allowed)
 
     def guard(self, before: State, after: State) -> None:  # noqa: B027 - most edits refuse none
-        """Refuse a change that is valid and yet should not be made."""
+        """Refuse a change that is valid but dangerous."""
 
 
 @dataclass(frozen=True)
 class PutFarm(Edit):
-    """Replace the whole farm; overrides and agents stay.
+    """Replace the whole farm; overrides and agents are kept.
 
     Attributes:
         farm: The new farm.
@@ -54,7 +54,7 @@ class PutFarm(Edit):
     force: bool = False
 
     def changes(self, state: State) -> Changes:
-        """Return what differs from the present farm."""
+        """Return the differences from the present farm."""
         wanted: dict[ObjectId, StoredObject] = {
             **{ObjectId(Kind.POOL, pool.name): pool for pool in self.farm.pools.values()},
             **{
@@ -71,7 +71,7 @@ class PutFarm(Edit):
         return wanted | {object_id: None for object_id in gone if object_id not in wanted}
 
     def locate(self, broken: ObjectId, problem: Problem) -> Problem:
-        """Point into the farm document by section and index."""
+        """Locate the problem in the farm document, by section and index."""
         match broken.kind:
             case Kind.SERVICE:
                 return problem.below(f"/services/{list(self.farm.services).index(broken.name)}")
@@ -83,7 +83,7 @@ class PutFarm(Edit):
                 return problem.below(f"/{broken.kind}")
 
     def guard(self, before: State, after: State) -> None:
-        """Refuse what is drastic, or interrupts a service, unless it is forced."""
+        """Refuse a drastic change or one that interrupts a service, unless it is forced."""
         if self.force:
             return
         reasons = [*drastic(before.farm, after.farm)]
@@ -104,7 +104,7 @@ class PutObject(Edit):
         return {self.object_id: self.value}
 
     def locate(self, broken: ObjectId, problem: Problem) -> Problem:
-        """Point into the object; what it breaks elsewhere concerns the whole."""
+        """Locate the problem in the object; problems elsewhere concern the whole document."""
         return problem if broken == self.object_id else super().locate(broken, problem)
 
     def guard(self, before: State, after: State) -> None:  # noqa: ARG002 - says enough by itself
@@ -122,7 +122,7 @@ class DeleteObject(Edit):
     object_id: ObjectId
 
     def changes(self, state: State) -> Changes:
-        """Refuse to remove what is missing, or a pool in use."""
+        """Refuse to remove a missing object or a pool in use."""
         if state.value(self.object_id) is None:
             raise NotFound(f"there is no {self.object_id}")
         if self.object_id.kind is Kind.POOL:
@@ -151,14 +151,14 @@ class PutRealServer(Edit):
     server: RealServer
 
     def changes(self, state: State) -> Changes:
-        """Return the pool with the server in its old place, or at its end."""
+        """Return the pool with the server in its place, or at the end."""
         pool = pool_of(state, self.pool)
         others = {server.name: server for server in pool.real_servers}
         servers = tuple((others | {self.server.name: self.server}).values())
         return {ObjectId(Kind.POOL, self.pool): replace(pool, real_servers=servers)}
 
     def locate(self, broken: ObjectId, problem: Problem) -> Problem:
-        """Point into the server where the pool's problem is one of its fields."""
+        """Locate the problem in the server, if it is one of its fields."""
         if broken != ObjectId(Kind.POOL, self.pool):
             return super().locate(broken, problem)
         section, _, field = problem.pointer.removeprefix("/real_servers/").partition("/")
@@ -195,7 +195,7 @@ class PutOverride(Edit):
     force: bool = False
 
     def changes(self, state: State) -> Changes:
-        """Refuse a weight that is none, and a server that its pool does not have."""
+        """Refuse an invalid weight, and an unknown server."""
         problems = list(broken_override_rules(self.override))
         if problems:
             raise InvalidInput(problems)
@@ -205,7 +205,7 @@ class PutOverride(Edit):
         return {override_id(self.id): self.override}
 
     def guard(self, before: State, after: State) -> None:
-        """Refuse to take the last server that serves away, unless it is forced."""
+        """Refuse to take out the last server that serves, unless it is forced."""
         users = after.index.users.get(self.id.pool, ())
         left = [] if self.force else [*unserved(before, after, users)]
         if left:
@@ -218,11 +218,11 @@ class PutOverride(Edit):
 
 @dataclass(frozen=True)
 class EndDrain(Edit):
-    """Take a drained server out, now that its deadline is over.
+    """Disable a draining server whose deadline has passed.
 
     Attributes:
         id: Of the server.
-        override: Whose deadline is over.
+        override: The override whose deadline has passed.
         now: In UTC.
     """
 
@@ -231,7 +231,7 @@ class EndDrain(Edit):
     now: datetime
 
     def changes(self, state: State) -> Changes:
-        """Return nothing where somebody has changed their mind meanwhile."""
+        """Return nothing if the override has changed in the meantime."""
         override = self.override
         if state.status.overrides.get(self.id) != override:
             return {}
@@ -248,7 +248,7 @@ class EndDrain(Edit):
 
 @dataclass(frozen=True)
 class DeleteOverride(Edit):
-    """Let a server be as it is declared again; done already where it is."""
+    """Remove the override of a server; idempotent."""
 
     id: ServerId
 
@@ -258,26 +258,26 @@ class DeleteOverride(Edit):
 
 
 def unserved(before: State, after: State, names: Collection[str]) -> Iterator[str]:
-    """Yield those of the named services that some server serves before, and none after."""
+    """Yield the given services that have a serving server before, and none after."""
     for name in names:
         if _is_served(before, name) and not _is_served(after, name):
             yield name
 
 
 def _is_served(state: State, name: str) -> bool:
-    """Say whether a healthy server takes connections; those that panic keeps do not count."""
+    """Tell whether a healthy server gets new connections; those kept by panic do not count."""
     return any(stands.healthy for stands in compile_desired(state, [name]).states.values())
 
 
 def describe_operations(
     before: State, after: State, names: Collection[str] | None
 ) -> tuple[str, ...]:
-    """Return in words what a change does to an IPVS table that is as it should be.
+    """Return the operations of a change on an IPVS table without drift, in words.
 
     Args:
-        before: The state that the table is equal to.
-        after: The state to come.
-        names: Services that the change bears on; None for all.
+        before: The state that the table corresponds to.
+        after: The new state.
+        names: Affected services; None for all.
     """
     if names is None:
         names = before.farm.services.keys() | after.farm.services.keys()
@@ -287,7 +287,7 @@ def describe_operations(
 
 
 def describe_changes(before: State, changes: Changes) -> tuple[str, ...]:
-    """Return in words which objects a change adds, changes and removes."""
+    """Return the objects that a change adds, changes and removes, in words."""
     return tuple(
         f"{'remove' if value is None else 'change' if before.value(key) else 'add'} {key}"
         for key, value in changes.items()

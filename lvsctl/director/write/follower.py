@@ -1,4 +1,4 @@
-"""Brings what was committed, by this director or another, from the store's thread to the loop."""
+"""Brings commits, by this director or another, from the store's thread to the event loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,13 +17,13 @@ log = structlog.get_logger(__name__)
 
 
 class Follower:
-    """Takes in each step of the replica, in order; lives on the event loop.
+    """Follows the steps of the replica, in order; used on the event loop.
 
     Args:
-        commits: Whose replica is followed; used in ``store`` alone.
+        commits: The committer, whose replica is followed; used only in ``store``.
         store: The store's thread.
-        on_advance: Acts on a step.
-        on_error: Told why the store could not be read.
+        on_advance: Called for each step.
+        on_error: Called with the reason if the store cannot be read.
     """
 
     def __init__(
@@ -72,9 +72,9 @@ class Follower:
         self.take_in()
 
     async def compact(self) -> None:
-        """Have the history forgotten that is beyond what is kept, a bit at a time, until cancelled.
+        """Delete history past its retention, a part at a time, until cancelled.
 
-        Between two bits the store's thread serves writes.
+        Between two parts the store's thread serves writes.
         """
         while True:
             try:

@@ -1,4 +1,4 @@
-"""The state of the farm in memory, which follows the store wherever a commit came from."""
+"""The state of the farm in memory, which follows the store's commits, whoever made them."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -13,19 +13,19 @@ from lvsctl.store.commits import Reload
 from lvsctl.store.interface import Store
 
 BATCH = 1000
-"""How many commits are taken in at once."""
+"""Number of commits read at once."""
 
 log = structlog.get_logger(__name__)
 
 
 class Replica:
-    """The state at the latest commit that was taken in; lives in the store's worker thread.
+    """The state at the latest commit followed; used in the store's thread.
 
-    Own commits and those of others enter it by :meth:`enter`; what they did is then fetched, in
-    that order, by whoever acts on it.
+    Own commits and those of others enter it by :meth:`enter`; the steps are then fetched, in
+    that order, by the event loop.
 
     Args:
-        store: That it follows.
+        store: The store to follow.
     """
 
     def __init__(self, store: Store) -> None:
@@ -39,10 +39,10 @@ class Replica:
         return self._state
 
     def catch_up(self) -> Iterator[Advance]:
-        """Take in all that was committed since; yield each step once it is taken in.
+        """Follow all commits so far; yield each step once it has been applied.
 
         Raises:
-            StoreError: The store cannot be read; the state is as far as it was.
+            StoreError: The store cannot be read; steps yielded so far have been applied.
         """
         while batch := self._store.changes_after(self._state.position, BATCH):
             if isinstance(batch, Reload):
@@ -66,19 +66,19 @@ class Replica:
         return step
 
     def enter(self, step: Advance) -> None:
-        """Take in a step from the present state."""
+        """Apply a step from the present state."""
         self._state = step.after
         self._advances.append(step)
 
     def fetch(self) -> Iterator[Advance]:
-        """Yield the steps that were not fetched yet, in order; from one other thread."""
+        """Yield the steps that were not fetched yet, in order; called in one other thread."""
         while self._advances:
             yield self._advances.popleft()
 
     def subscribe(self, announce: Callable[[], None]) -> Callable[[], None]:
-        """Have a function called, in whichever thread, when there may be something to take in.
+        """Call a function, in any thread, when there may be new commits.
 
         Returns:
-            What ends it.
+            A function that ends the subscription.
         """
         return self._store.subscribe(announce)

@@ -1,4 +1,4 @@
-"""Whether the farm keeps to the rules, at the cost of what changed since it did. Pure."""
+"""Validates the farm at the cost of what changed since it was last valid. Pure."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -12,10 +12,10 @@ from lvsctl.net import IPAddress
 
 @dataclass(frozen=True, slots=True)
 class Validity:
-    """An earlier state of the farm kept to the rules.
+    """An earlier state of the farm was valid.
 
     Attributes:
-        addresses_in_use: Outside the farm, at that time.
+        addresses_in_use: Addresses in use outside the farm at that time.
         changed: Objects that have changed since.
     """
 
@@ -32,13 +32,13 @@ def rules_broken_by(
 ) -> Collection[BrokenRule]:
     """Return everything that is wrong with a state.
 
-    All is gone through only where something is wrong, or where no earlier state is known to have
-    kept to the rules.
+    The whole farm is checked only if something is wrong, or if no earlier state is known to have
+    been valid.
 
     Args:
-        state: The farm as it is to be, with its agents.
-        addresses_in_use: Outside the farm, with what they are.
-        valid: Since when it keeps to the rules, but for what changed; None where that is not known.
+        state: The new state.
+        addresses_in_use: Addresses in use outside the farm, each with a description.
+        valid: The last valid state and what changed since; None if unknown.
     """
     if valid and still_valid(
         state.farm,

@@ -1,4 +1,4 @@
-"""Writes as the event loop asks for them: stored in the store's thread, then taken in here."""
+"""Writes requested on the event loop: stored in the store's thread, then followed here."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -14,14 +14,14 @@ from lvsctl.worker import Worker
 
 
 class Writer:
-    """Takes edits for the farm; lives on the director's event loop.
+    """Stores edits of the farm; used on the director's event loop.
 
     Args:
-        commits: The way to change the stored state; used in ``store`` alone.
+        commits: The committer; used only in ``store``.
         store: The store's thread.
-        follower: Takes in what was stored, before a write is answered.
-        context: Returns what edits are judged by beside the stored state.
-        problems: Told where the disk refuses writes.
+        follower: Follows what was stored before a write is answered.
+        context: Returns what edits are validated against besides the stored state.
+        problems: Informed of disk errors.
     """
 
     def __init__(
@@ -106,5 +106,5 @@ class Writer:
     async def dry_run(
         self, edit: Edit, *, expect: Mapping[ObjectId, int] | None = None
     ) -> CommitResult:
-        """Check an edit as :meth:`write` does and say what it would do."""
+        """Validate an edit as :meth:`write` does, and return what it would change."""
         return await self._store.run(self._commits.dry_run, edit, expect or {}, self._context())

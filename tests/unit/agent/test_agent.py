@@ -5,10 +5,12 @@ from itertools import pairwise
 
 import pytest
 
+from lvsctl.agent.point_to_point import PointToPoint
 from lvsctl.errors import ConfigurationError, Conflict, InvalidInput, LvsctlError, Problem
 from lvsctl.host.interface import HostChange
-from lvsctl.messages.model import Membership, Registration, Severity
+from lvsctl.messages.model import Membership, Registration, Severity, TunnelEndState
 from tests.support.fake_director import FakeDirector
+from tests.support.workers import BusyWorker
 from tests.unit.agent.bench import RIP, VIPS, vip_key
 from tests.unit.agent.site import Site, text
 from tests.unit.virtual_time import run
@@ -195,6 +197,26 @@ def test_a_problem_that_is_over_leaves_the_status_at_once(site: Site) -> None:
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.1)
             assert "" == site.status.contact.problem
+
+    run(scenario())
+
+
+def test_a_status_is_put_together_on_the_event_loop(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the worker's thread it would be read while a check changes it, which ended the agent."""
+    site.worker = worker = BusyWorker("test")
+    asked_in_worker: list[bool] = []
+
+    def states(_: PointToPoint) -> tuple[TunnelEndState, ...]:
+        asked_in_worker.append(worker.busy)
+        return ()
+
+    monkeypatch.setattr(PointToPoint, "states", states)
+
+    async def scenario() -> None:
+        async with site.running(30):
+            assert {False} == set(asked_in_worker)
 
     run(scenario())
 

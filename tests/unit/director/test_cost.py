@@ -7,17 +7,23 @@ from ipaddress import IPv4Address
 import pytest
 
 from lvsctl.director.agents.edits import AcceptReport, RegisterAgent
+from lvsctl.director.events.cycle import cycle_events
+from lvsctl.director.reconcile.cycle import Cycle, KernelView, KeyState, KeyView, ServiceHealth
 from lvsctl.director.state import State
 from lvsctl.director.write.committer import Committer, EditContext
 from lvsctl.director.write.edits import Edit, PutFarm, PutObject, PutOverride, PutRealServer
+from lvsctl.events import EventKind
 from lvsctl.farm.checks import HealthCheck, HttpRequest
 from lvsctl.farm.model import Farm, Pool, RealServer, Service
 from lvsctl.farm.objects import Changes, Kind, ObjectId
 from lvsctl.farm.status import EPOCH as NOW
 from lvsctl.farm.status import AdministrativeState, Override, ServerId
+from lvsctl.ipvs.table import AddressKey
 from lvsctl.messages.model import Registration, Report, Tunnel
+from lvsctl.net import IpProtocol
 from lvsctl.store.memory import MemoryStore
 from tests.support.executed_lines import executed_lines
+from tests.support.reasons import because
 
 SMALL, LARGE = 20, 200
 ALONE = EditContext()
@@ -81,6 +87,28 @@ def test_the_next_state_costs_what_a_change_changes(changes: Changes) -> None:
         return lambda: derived(state.after(changes, state.revision + 1))
 
     assert_equal_cost(step)
+
+
+def test_what_a_cycle_shows_costs_what_it_observed() -> None:
+    """What is known of the other services is neither gone through nor compared."""
+
+    def cycle(services: int) -> Callable[[], object]:
+        keys = {f"s{n}": AddressKey(IpProtocol.TCP, VIPS + n, 80) for n in range(services)}
+        views = {key: KeyView(name, KeyState.APPLIED) for name, key in keys.items()}
+        health = {name: ServiceHealth(1) for name in keys}
+        before = KernelView().after(Cycle(1, None, services=views, health=health), NOW)
+        conflict = {keys["s1"]: KeyView("s1", KeyState.CONFLICT, because("adopt it"))}
+        partial = Cycle(2, frozenset({"s1"}), services=conflict, health={"s1": ServiceHealth(0)})
+
+        def shown() -> object:
+            after = before.after(partial, NOW)
+            (event,) = cycle_events(before, partial, after)
+            assert EventKind.CONFLICT is event.kind
+            return after
+
+        return shown
+
+    assert_equal_cost(cycle)
 
 
 def assert_equal_cost(prepare: Callable[[int], Callable[[], object]]) -> None:

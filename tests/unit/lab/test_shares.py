@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.lab.shares import shares
+from deploy.lab.shares import shares, shuffled
 
 ids = st.text("abc", max_size=3)
 durations = st.dictionaries(ids, st.floats(0, 100))
@@ -38,3 +38,29 @@ def test_a_new_test_likely_takes_as_long_as_others_of_its_file() -> None:
     """Where those are known."""
     tests = ["a::1", "a::2", "b::1", "b::2"]
     assert [["a::2", "b::2"], ["a::1", "b::1"]] == shares(tests, {"a::1": 3.0, "a": 4.0}, 2)
+
+
+def test_what_shares_a_network_stays_together() -> None:
+    """One guest has all of a file that shares, and the others the rest."""
+    tests = ["a::1", "a::2", "a::own", "b::1"]
+    shared = shares(tests, {"a::1": 5.0, "a::2": 5.0}, 2, {"a::1", "a::2"})
+    assert [["a::1", "a::2"], ["a::own", "b::1"]] == shared
+
+
+@given(st.lists(ids, unique=True), st.integers(), st.sets(ids))
+def test_a_seed_makes_an_order(tests: list[str], seed: int, together: set[str]) -> None:
+    """The same one makes the same order, of the same tests."""
+    order = shuffled(tests, seed, together)
+    assert sorted(tests) == sorted(order)
+    assert order == shuffled(tests, seed, together)
+
+
+def test_seeds_make_different_orders() -> None:
+    """Of which none parts the tests that share."""
+    tests = [f"{file}::{number}" for file in "abc" for number in range(5)]
+    together = {test for test in tests if test.startswith("b")}
+    orders = {tuple(shuffled(tests, seed, together)) for seed in range(20)}
+    assert 20 == len(orders)
+    for order in orders:
+        places = [place for place, test in enumerate(order) if test in together]
+        assert places == list(range(places[0], places[0] + 5))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from lvsctl.errors import StoreBehind, StoreCorrupt, StoreNotAccepted
+from lvsctl.farm.access import Role, Token
 from lvsctl.farm.model import Pool
 from lvsctl.farm.objects import Kind, ObjectId
 from lvsctl.store.commits import Batch, Reload
@@ -153,6 +154,25 @@ def test_the_operator_decides_once(restore: bool, commits: tuple[Mapping[ObjectI
     assert ("", "") == (after.refusal, after.begun)
 
 
+@pytest.mark.parametrize("restore", [True, False])
+def test_a_decision_brings_no_token_back(restore: bool) -> None:  # noqa: FBT001
+    """One that was revoked since stays so, one that was created since stays valid."""
+    old, new = (
+        {ObjectId(Kind.TOKEN, name): Token(name, Role.ADMIN, (), "root")} for name in ("old", "new")
+    )
+    applied = replace(
+        APPLIED, objects={key: Stored(value, 5) for key, value in {**WEB, **new}.items()}
+    )
+    store = MemoryStore()
+    commit(store, {**MAIL, **old})
+    decision = Recovery(recovery_code(store.load(), applied), restore)
+    guarded = GuardedStore(store, "", applied, decision)
+    tokens = {key for key in guarded.load().objects if key.kind is Kind.TOKEN}
+    assert ("", {*new}) == (guarded.refusal, tokens)
+    pools = {key.name for key in guarded.load().objects if key.kind is Kind.POOL}
+    assert {"web" if restore else "mail"} == pools
+
+
 def test_a_decision_left_in_a_unit_file_has_no_further_effect() -> None:
     """Neither on the same backup restored again, nor on any other store."""
     base = filled(MAIL)
@@ -248,3 +268,22 @@ def test_commits_by_another_director_are_followed() -> None:
     base.begin_epoch(position.farm_id, 2, "test")
     assert isinstance(store.changes_after(position, 10), Reload)
     assert "" == store.refusal
+
+
+def test_a_start_reads_the_store_once() -> None:
+    """What was judged is what is followed; what is loaded later is read anew."""
+    loads: list[int] = []
+
+    class Counted(MemoryStore):
+        def load(self) -> Contents:
+            loads.append(1)
+            return super().load()
+
+    base = Counted()
+    commit(base, WEB)
+    loads.clear()
+    store = GuardedStore(base, "", None)
+    assert WEB.keys() == store.load().objects.keys()
+    assert [1] == loads
+    commit(base, MAIL)
+    assert {*WEB, *MAIL} == store.load().objects.keys()
