@@ -13,7 +13,6 @@ from datetime import datetime
 
 import structlog
 
-from lvsctl.agent.answer import brief
 from lvsctl.agent.director_client import DirectorClient
 from lvsctl.agent.directors import Backoff, Directors
 from lvsctl.agent.faults import Fault, FaultLocation, refused_fault, state_fault
@@ -25,6 +24,7 @@ from lvsctl.agent.policy import check_identity, screen
 from lvsctl.agent.real_server import HostStatus, RealServer
 from lvsctl.agent.restored_state import RestoredState
 from lvsctl.agent.state_dir import Contact, StateDir, StatusSnapshot
+from lvsctl.client.answer import brief
 from lvsctl.errors import (
     DirectorUnreachable,
     InvalidInput,
