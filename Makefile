@@ -3,6 +3,9 @@
 # make lint      the checks alone
 # make coverage  the tests again, a third slower, and how much of the code they run
 # make bench     how fast it is beside keepalived and ipvsadm, into the README; wants a quiet machine
+# make deb       the Debian packages of director and agent, into dist/
+# make zipapp    the agent in a single file, into dist/
+# make lock      pins the libraries of both, after pyproject.toml was changed
 # make lab       the farm, with its director reachable on this host's loopback, until Ctrl-C
 # make clean     remove what the others have made
 
@@ -15,8 +18,10 @@ BIN := .venv/bin
 RESULTS := build/test
 # The tests in the lab wait a third of their time, so two guests share a processor. Nothing else runs
 # beside them: a daemon that waits for its processor looks like a network that lost its packets.
-ROUNDS := "lint guest-tests" host-tests lab-tests
+ROUNDS := "lint guest-tests" "host-tests package-tests" lab-tests
 GUEST_TESTS := tests/unit/lab
+# They share what takes long to make, so one process runs them all.
+PACKAGE_TESTS := tests/packages
 GUESTS := $(if $(filter 1,$(shell nproc)),2,4)
 
 LINT_IMPORTS := $(if $(shell grep -l '^\[tool.importlinter\]' pyproject.toml),&& $(BIN)/lint-imports)
@@ -29,7 +34,7 @@ define stage
 	else cat $(RESULTS)/$@.log; echo "$@: FAILED after $$SECONDS s"; exit 1; fi
 endef
 
-.PHONY: test lint guest-tests host-tests lab-tests coverage demo bench lab clean packages
+.PHONY: test lint guest-tests host-tests package-tests lab-tests coverage demo bench lab deb zipapp lock clean packages
 
 test: packages $(BIN)/installed
 	@rm -rf $(RESULTS)
@@ -45,7 +50,10 @@ guest-tests: packages $(BIN)/installed
 	$(call stage,$(BIN)/python -m pytest -n auto --durations=10 $(GUEST_TESTS))
 
 host-tests: packages $(BIN)/installed
-	$(call stage,$(BIN)/python -m pytest -n auto --durations=10 --ignore=$(GUEST_TESTS))
+	$(call stage,$(BIN)/python -m pytest -n auto --durations=10 --ignore=$(GUEST_TESTS) --ignore=$(PACKAGE_TESTS))
+
+package-tests: packages $(BIN)/installed
+	$(call stage,$(BIN)/python -m pytest --durations=10 $(PACKAGE_TESTS))
 
 lab-tests: packages $(BIN)/installed
 	$(call stage,$(BIN)/python -m deploy.lab test --guests $(GUESTS) --time-limit 1800 --results build/lab/test)
@@ -66,6 +74,9 @@ lab: packages $(BIN)/installed
 
 bench: packages $(BIN)/installed
 	@$(BIN)/python -m benchmarks
+
+deb zipapp lock: $(BIN)/installed
+	@$(BIN)/python -m deploy.packages $@
 
 packages:
 	@deploy/lab/install-packages

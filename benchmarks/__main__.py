@@ -38,8 +38,7 @@ def main() -> None:
         for size in arguments.sizes:
             _in_guest(out, size, arguments.rounds, arguments.ping_s)
         samples = out / "samples.jsonl"
-        for _ in range(arguments.rounds):
-            native.measure(Recorder(samples))
+        native.measure(Recorder(samples), arguments.rounds)
         text = report.write(read(samples), _machine(out), ROOT / "docs/benchmarks")
     report.into_readme(ROOT / "README.md", text)
 

@@ -17,7 +17,7 @@ from lvsctl.net import IpProtocol
 VIPS = 250
 WEIGHT = 100
 SCHEDULER = "rr"
-_FIRST_VIP, _FIRST_RIP = IPv4Address("198.51.100.1"), IPv4Address("10.0.0.1")
+_FIRST_VIP, FIRST_RIP = IPv4Address("198.51.100.1"), IPv4Address("10.0.0.1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def document(size: Size, weight: int = WEIGHT) -> dict[str, object]:
             }
         )
         real_servers = [
-            {"name": f"rs{n}", "address": str(_FIRST_RIP + n), "weight": weight} for n in servers
+            {"name": f"rs{n}", "address": str(FIRST_RIP + n), "weight": weight} for n in servers
         ]
         pools.append({"name": f"p{number}", "real_servers": real_servers})
     return {"services": services, "pools": pools}
@@ -85,7 +85,7 @@ def table(size: Size) -> IpvsTable:
     return {
         key: VirtualService(
             VirtualServiceConfig(SCHEDULER),
-            {DestinationKey(_FIRST_RIP + n, key.port): DestinationConfig(WEIGHT) for n in servers},
+            {DestinationKey(FIRST_RIP + n, key.port): DestinationConfig(WEIGHT) for n in servers},
         )
         for _, key, servers in sorted(size.keys(), key=lambda each: each[1].sort_key)
     }

@@ -6,8 +6,10 @@ Kernel, host and store are in memory, so only the director's own work is measure
 
 import asyncio
 import json
+import secrets
 import sys
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -23,6 +25,7 @@ from lvsctl.ipvs.memory import MemoryIpvs
 from lvsctl.store.memory import MemoryLocalState, MemoryStore
 
 TICK_S = 0.001
+TOKEN = secrets.token_hex(32)
 
 
 class Watch:
@@ -92,13 +95,14 @@ async def measure(services: int, servers: int) -> None:
         ),
         probe=Probes().probe,
     ) as daemon:
+        daemon.credentials.accept_shared(TOKEN, datetime.max.replace(tzinfo=UTC))
         app = create_app(daemon)
         favour_the_event_loop()
         reconciling = asyncio.create_task(daemon.run())
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app),
             base_url="http://lb1",
-            headers={"Authorization": "Bearer token", "Content-Type": "application/json"},
+            headers={"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"},
         ) as client:
             for method, address, sent in requests:
                 watch = Watch()

@@ -54,6 +54,11 @@ def read_password(path: Path, option: str) -> str:
     return password
 
 
+def is_token(text: str) -> bool:
+    """Tell whether a text could be a token."""
+    return MINIMUM_TOKEN <= len(text) <= MAX_TOKEN and all("!" <= each <= "~" for each in text)
+
+
 def is_private(mode: int, group: int, own_group: int) -> bool:
     """Tell whether only its owner, root and this process can read or write a file.
 

@@ -13,17 +13,18 @@ from datetime import datetime
 
 import structlog
 
-from lvsctl.agent.answer import brief
 from lvsctl.agent.director_client import DirectorClient
 from lvsctl.agent.directors import Backoff, Directors
 from lvsctl.agent.faults import Fault, FaultLocation, refused_fault, state_fault
 from lvsctl.agent.findings import utc
 from lvsctl.agent.leave import Leave
+from lvsctl.agent.leave_files import LeaveRequest
 from lvsctl.agent.point_to_point import Echo, HostEnds, PointToPoint
 from lvsctl.agent.policy import check_identity, screen
 from lvsctl.agent.real_server import HostStatus, RealServer
 from lvsctl.agent.restored_state import RestoredState
-from lvsctl.agent.state_dir import Contact, LeaveRequest, StateDir, StatusSnapshot
+from lvsctl.agent.state_dir import Contact, StateDir, StatusSnapshot
+from lvsctl.client.answer import brief
 from lvsctl.errors import (
     DirectorUnreachable,
     InvalidInput,
@@ -32,6 +33,7 @@ from lvsctl.errors import (
     StoreError,
 )
 from lvsctl.messages.model import Assignment, Finding, Registration, Report, Severity
+from lvsctl.reasons.hosts import AGENT_DEFECT
 from lvsctl.sd_notify import feed_watchdog
 from lvsctl.worker import Worker
 
@@ -173,12 +175,14 @@ class Agent:
             self._report_due.set()
 
     def _internal_error(self, error: Exception) -> Finding:
+        why = AGENT_DEFECT("agent", host=self._name, error=brief(repr(error)))
         return Finding(
             Severity.BROKEN,
-            "agent",
-            f"the host of {self._name} could not be checked: {brief(repr(error))}",
+            why.subject,
+            str(why),
             "see the agent's log, and report it as a bug in lvsctl",
             utc(self._now()),
+            why.code,
         )
 
     def _save_assignments(self) -> None:
@@ -339,11 +343,11 @@ class Agent:
 
     def _read_leave_request(self) -> LeaveRequest | None:
         try:
-            return self._state.leave_request()
+            return self._state.leave.request()
         except StoreError as error:
             _log.error("discarded an unreadable request to leave", reason=str(error))
             with contextlib.suppress(StoreError):
-                self._state.discard_leave_request()
+                self._state.leave.discard_request()
             return None
 
     async def _leave(self, request: LeaveRequest) -> bool:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
-from lvsctl.agent.answer import Answer, ask, brief
+from lvsctl.client.answer import Answer, ask, brief
 from lvsctl.errors import (
     ConfigurationError,
     Conflict,
@@ -27,7 +27,7 @@ from lvsctl.messages.documents import (
 from lvsctl.messages.limits import within_limits
 from lvsctl.messages.model import Assignment, Registration, Report
 from lvsctl.net import IPAddress
-from lvsctl.token_file import read_token
+from lvsctl.token_file import is_token, read_token
 
 ANSWER_TIMEOUT_S = 10.0
 """Seconds, on top of the wait that the request asks for."""
@@ -183,9 +183,24 @@ class HttpDirectorClient:
             raise DirectorUnreachable(f"{self.url} does not report the number of connections")
         return count
 
+    async def join(self, agent: str, address: IPAddress) -> str:
+        """Buy a credential for an agent with the token in the file; return it."""
+        content = {"agent": agent, "address": str(address)}
+        return self._credential(await self._ask("POST", "/v1/join", content=content))
+
+    async def renew_credential(self, agent: str) -> str:
+        """Return another credential for an agent that shows the one it has."""
+        return self._credential(await self._ask("POST", _path(agent, "/credential")))
+
     async def close(self) -> None:
         """Close the connection."""
         await self._http.aclose()
+
+    def _credential(self, answer: Answer) -> str:
+        text = self._object(answer).get("token")
+        if not isinstance(text, str) or not is_token(text):
+            raise DirectorUnreachable(f"{self.url} does not answer with a credential")
+        return text
 
     async def _ask(
         self,

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from lvsctl.agent.directors import Directors
 from lvsctl.agent.faults import Fault
-from lvsctl.agent.state_dir import LeaveProgress, LeaveRequest, StateDir
+from lvsctl.agent.leave_files import LeaveProgress, LeaveRequest
+from lvsctl.agent.state_dir import StateDir
 from lvsctl.errors import LvsctlError, NotFound, StoreError
 from lvsctl.messages.model import Membership, Registration
 from lvsctl.worker import Worker
@@ -75,9 +76,9 @@ class Leave:
         if left:
             self._state.clear()
         else:
-            self._state.delete_leave_request()
+            self._state.leave.delete_request()
         with contextlib.suppress(StoreError):
-            self._state.save_leave_progress(replace(self._progress, left=left))
+            self._state.leave.save_progress(replace(self._progress, left=left))
 
     async def _leave(self, request: LeaveRequest) -> bool:
         try:
@@ -167,7 +168,7 @@ class Leave:
         self._output(line)
         self._progress = replace(self._progress, lines=(*self._progress.lines, line))
         with contextlib.suppress(StoreError):  # a full disk; the progress is only for display
-            await self._worker.run(self._state.save_leave_progress, self._progress)
+            await self._worker.run(self._state.leave.save_progress, self._progress)
 
 
 def _open(count: int | None) -> str:

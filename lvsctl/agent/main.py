@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import signal
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -15,15 +17,18 @@ import structlog
 from lvsctl.agent.addresses import real_server_address, resolve_host
 from lvsctl.agent.agent import Agent, undo_host
 from lvsctl.agent.config import AgentConfig
+from lvsctl.agent.credential import Credential, keep_renewed
 from lvsctl.agent.director_client import HttpDirectorClient
 from lvsctl.agent.directors import Backoff, Directors
 from lvsctl.agent.faults import Fault
+from lvsctl.agent.joining import renewed
 from lvsctl.agent.leave import Leave
+from lvsctl.agent.leave_files import LeaveRequest
 from lvsctl.agent.point_to_point import HostEnds
 from lvsctl.agent.real_server import RealServer
 from lvsctl.agent.record import Record
 from lvsctl.agent.restored_state import RestoredState, restore_state
-from lvsctl.agent.state_dir import TUNNEL_ENDS, LeaveRequest, StateDir
+from lvsctl.agent.state_dir import TUNNEL_ENDS, StateDir
 from lvsctl.errors import ConfigurationError, StoreCorrupt, StoreError
 from lvsctl.host.boot import boot_id
 from lvsctl.host.events import host_events
@@ -150,14 +155,15 @@ async def _serve(config: AgentConfig, state: StateDir) -> None:
             on_checked=notify_ready,
         )
         _log.info("agent started", name=parts.name, address=str(parts.registration.address))
-        with _events(agent.host_changed):
-            await agent.run()
+        async with _renewing(config):
+            with _events(agent.host_changed):
+                await agent.run()
 
 
 async def _leave(
     config: AgentConfig, state: StateDir, request: LeaveRequest, say: Callable[[str], None]
 ) -> bool:
-    state.request_leave(request)
+    state.leave.save_request(request)
     printed = 0
     while True:
         # Checked before the answer is read: a daemon answers before it releases the lock.
@@ -168,7 +174,7 @@ async def _leave(
         printed = max(printed, len(lines))
         if left is not None:
             state.lock.release()
-            state.delete_leave_progress()
+            state.leave.delete_progress()
             return left
         if alone:
             return await _leave_alone(config, state, request, say)
@@ -177,10 +183,10 @@ async def _leave(
 
 def _answer(state: StateDir, request: LeaveRequest) -> tuple[Sequence[str], bool | None]:
     """Return a daemon's progress messages for a request so far, and its outcome."""
-    progress = state.leave_progress()
+    progress = state.leave.progress()
     if progress is not None and progress.id == request.id:
         return progress.lines, progress.left
-    if state.leave_request() is None:
+    if state.leave.request() is None:
         # It was answered together with another request. An agent that left keeps no configuration.
         return (), state.config() is None
     return (), None
@@ -205,7 +211,7 @@ async def _leave_alone(
                 undo=undo,
                 say=say,
             ).run(request)
-        state.delete_leave_progress()
+        state.leave.delete_progress()
     finally:
         state.lock.release()
     return left
@@ -231,7 +237,7 @@ async def _parts(
         restored = await worker.run(restore_state, state, boot_id())
         directors = Directors(
             [
-                HttpDirectorClient(url, config.token_file, resolve=resolve_host)
+                HttpDirectorClient(url, _token_file(config), resolve=resolve_host)
                 for url in config.directors
             ]
         )
@@ -261,6 +267,28 @@ def _check(config: AgentConfig) -> None:
         raise ConfigurationError(f"--weight {config.weight} is not within 0 and {_MAX_WEIGHT}")
     if config.token_file is not None:
         read_token(config.token_file)
+
+
+def _token_file(config: AgentConfig) -> Path | None:
+    """Return the file with what the agent shows: by default the credential that it joined with."""
+    credential = Credential(config.state_dir)
+    own = credential.path if credential.exists else None
+    return config.token_file or own
+
+
+@contextlib.asynccontextmanager
+async def _renewing(config: AgentConfig) -> AsyncIterator[None]:
+    """Renew the agent's own credential meanwhile, if it shows that."""
+    credential = Credential(config.state_dir)
+    if _token_file(config) != credential.path:
+        yield
+        return
+    renew = partial(renewed, config.directors, credential, config.name)
+    renewing = asyncio.create_task(keep_renewed(credential, renew, time.time))
+    try:
+        yield
+    finally:
+        renewing.cancel()
 
 
 def _address(config: AgentConfig, state: StateDir, host: Host, record: Record) -> IPAddress:

@@ -2,7 +2,8 @@
 
 from collections.abc import Collection
 
-from lvsctl.agent.desired_host import DesiredHost, ServingSpec
+from lvsctl.agent.desired_host import DesiredHost
+from lvsctl.agent.devices import ServingSpec
 from lvsctl.host.interface import HostKey, HostState
 from lvsctl.host.plan import changes
 from lvsctl.messages.model import Tunnel

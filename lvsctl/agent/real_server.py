@@ -11,10 +11,10 @@ from lvsctl.agent.assignments import Assignments
 from lvsctl.agent.desired_host import (
     DesiredHost,
     HostObservation,
-    ServingSpec,
     keys_to_observe,
     plan_host,
 )
+from lvsctl.agent.devices import ServingSpec
 from lvsctl.agent.faults import (
     Fault,
     FaultLocation,

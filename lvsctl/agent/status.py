@@ -49,5 +49,5 @@ def status(state_dir: Path) -> AgentStatus:
         assignments=state.assignments().farms,
         report=known.report,
         contact=known.contact,
-        leaving=state.leave_request() is not None,
+        leaving=state.leave.request() is not None,
     )

@@ -72,7 +72,7 @@ def agent() -> None:
     "--token-file",
     type=click.Path(path_type=Path),
     envvar="LVSCTL_TOKEN_FILE",
-    help="File with the directors' token.",
+    help="File with the agent's token.  [the credential from lvsctl agent join]",
 )
 @reads_config
 def run(
@@ -102,6 +102,55 @@ def run(
         token_file=token_file,
     )
     click.get_current_context().exit(run_agent(config))
+
+
+@agent.command()
+@click.option(
+    "--director",
+    "directors",
+    multiple=True,
+    required=True,
+    envvar="LVSCTL_DIRECTOR",
+    help="URL of a director's REST API; repeat for several, which are tried in turn.",
+)
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    required=True,
+    envvar="LVSCTL_TOKEN_FILE",
+    help="File with a token to join: lvsctl token create --pool POOL, on the director.",
+)
+@click.option("--name", envvar="LVSCTL_NAME", help="Name of this real server.  [host name]")
+@click.option(
+    "--address",
+    metavar="ADDRESS",
+    callback=read_by(ipaddress.ip_address),
+    envvar="LVSCTL_ADDRESS",
+    help="Real server address (RIP).  [the source address towards the director]",
+)
+@state_folder
+def join(
+    *,
+    directors: tuple[str, ...],
+    token_file: Path,
+    name: str | None,
+    address: IPAddress | None,
+    state_dir: Path,
+) -> None:
+    """Get a credential for this real server's agent, once.
+
+    It is kept in the state folder, and lvsctl agent run without --token-file uses and renews it.
+    """
+    from lvsctl.agent.joining import join as join_farm  # noqa: PLC0415 - loads httpx
+
+    kept = join_farm(
+        directors,
+        name=name or socket.gethostname(),
+        address=address,
+        state_dir=state_dir,
+        token_file=token_file,
+    )
+    click.echo(f"credential kept in {kept}" if kept else "this agent has a credential already")
 
 
 @agent.command()

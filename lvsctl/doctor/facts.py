@@ -4,7 +4,7 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lvsctl.agent.desired_host import ServingSpec
+from lvsctl.agent.devices import ServingSpec
 from lvsctl.doctor.firewall import Table
 from lvsctl.host.interface import AddressKey, HostState, SysctlConfig, SysctlKey
 from lvsctl.ipvs.table import AddressKey as ServiceAddress

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from lvsctl.agent.assignments import Assignments
 from lvsctl.agent.config import DEFAULT_STATE_DIR
-from lvsctl.agent.desired_host import ServingSpec
+from lvsctl.agent.devices import ServingSpec
 from lvsctl.agent.state_dir import StateDir
 from lvsctl.agent.status import status
 from lvsctl.doctor.facts import RealServer, Role

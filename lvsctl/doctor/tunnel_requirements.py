@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from lvsctl.agent.desired_host import ServingSpec
+from lvsctl.agent.devices import ServingSpec
 from lvsctl.doctor.packets import GRE, INNER_PROTOCOL, UDP
 from lvsctl.host.fallback import FALLBACK_DEVICES
 from lvsctl.host.interface import FouPortKey, HostState, LinkConfig, LinkKey

@@ -16,6 +16,13 @@ NO_TOKEN = ReasonKind(
     "The request has no token, or one that the director does not know.",
     "Give one: `--token-file` or `LVSCTL_TOKEN`.",
 )
+TOKEN_EXPIRED = ReasonKind(
+    "token-expired",
+    "{error}",
+    "The token was valid once.",
+    "Have an administrator give it a new secret: `lvsctl token rotate NAME`. An agent renews its "
+    "own credential by itself.",
+)
 FORBIDDEN = ReasonKind(
     "forbidden",
     "{error}",
@@ -94,6 +101,7 @@ REQUEST_REFUSED: Mapping[str, ReasonKind] = {
     for kind in (
         BAD_REQUEST,
         NO_TOKEN,
+        TOKEN_EXPIRED,
         FORBIDDEN,
         FOREIGN_ORIGIN,
         FOREIGN_HOST,

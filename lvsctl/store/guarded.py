@@ -43,6 +43,7 @@ class GuardedStore:
     ) -> None:
         self._store = store
         self._followed = applied
+        self._loaded: Contents | None = None  # until it is asked for: reading takes a while
         self._position = applied.position if applied else EMPTY.position
         self.begun = ""
         """The epoch that the operator began with this start, in words; empty if none."""
@@ -80,7 +81,7 @@ class GuardedStore:
             self.begun = recover(store, found, applied, recovery)
             log.warning("new epoch", what=self.begun)
             found = store.load()
-        self._followed, self._position = found, found.position
+        self._followed, self._loaded, self._position = found, found, found.position
 
     def _refuse(self, why: str) -> None:
         if self._followed is None:
@@ -99,7 +100,7 @@ class GuardedStore:
         """Return the farm to follow."""
         if self._store is None or self.refusal:
             return self._followed or EMPTY
-        found = self._store.load()
+        found, self._loaded = self._loaded or self._store.load(), None
         self._position = found.position
         return found
 
@@ -115,7 +116,7 @@ class GuardedStore:
         """Commit to a store that is followed."""
         store = self._accepted()
         revision = store.commit(changes, base=base, expect=expect, by=by, commit_id=commit_id)
-        self._position = replace(base, revision=revision)
+        self._position, self._loaded = replace(base, revision=revision), None
         return revision
 
     def find_commit(self, commit_id: str, base: Position) -> int | None:
@@ -159,6 +160,7 @@ class GuardedStore:
 
     def begin_epoch(self, farm_id: str, epoch: int, by: str) -> Position:
         """Begin an epoch in a store that is followed."""
+        self._loaded = None
         self._position = self._accepted().begin_epoch(farm_id, epoch, by)
         return self._position
 

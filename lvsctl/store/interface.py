@@ -229,6 +229,22 @@ class Mode:
 HostClaim = LinkKey | AddressKey
 
 
+class HostClaims(Protocol):
+    """The devices and addresses that lvsctl added to this host; void after a reboot."""
+
+    def claimed(self) -> Collection[HostClaim]:
+        """Return them."""
+        ...
+
+    def claim(self, keys: Collection[HostClaim]) -> None:
+        """Claim devices and addresses before they are added."""
+        ...
+
+    def release(self, keys: Collection[HostClaim]) -> None:
+        """Release devices and addresses that are gone."""
+        ...
+
+
 class LocalState(Protocol):
     """State of this director alone, on its own disk, never shared.
 
@@ -249,16 +265,9 @@ class LocalState(Protocol):
         """Release keys that a snapshot has shown to be gone."""
         ...
 
-    def host_claims(self) -> Collection[HostClaim]:
-        """Return the devices and addresses that lvsctl added to this host."""
-        ...
-
-    def claim_host(self, keys: Collection[HostClaim]) -> None:
-        """Claim devices and addresses before they are added."""
-        ...
-
-    def release_host(self, keys: Collection[HostClaim]) -> None:
-        """Release devices and addresses that are gone."""
+    @property
+    def host_claims(self) -> HostClaims:
+        """The devices and addresses that lvsctl added to this host."""
         ...
 
     def probe_marks(self) -> ProbeMarks:

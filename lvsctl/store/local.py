@@ -10,7 +10,6 @@ from lvsctl.ipvs.table import ServiceKey
 from lvsctl.store.applied import AppliedRows
 from lvsctl.store.database import Database, Format
 from lvsctl.store.documents import (
-    decode_host_claim,
     decode_kept_verdict,
     decode_mode,
     decode_probe_id,
@@ -24,7 +23,8 @@ from lvsctl.store.documents import (
     encode_probe_mark,
     encode_tunnel_path,
 )
-from lvsctl.store.interface import Contents, HostClaim, Mode, changed_verdicts
+from lvsctl.store.host_claims import SqliteHostClaims
+from lvsctl.store.interface import Contents, Mode, changed_verdicts
 
 FORMAT = Format(
     what="this director's local state",
@@ -84,9 +84,7 @@ class SqliteLocalState:
             self._claims: dict[ServiceKey, str] = {
                 decode_service_key(key): service for key, service in self._database.rows("claims")
             }
-            self._host_claims: dict[HostClaim, None] = {
-                decode_host_claim(key): None for (key,) in self._database.rows("host_claims")
-            }
+            self.host_claims = SqliteHostClaims(self._database)
             self._probe_marks: dict[TunnelPath, ProbeMark] = {
                 decode_tunnel_path(path): decode_probe_mark(mark)
                 for path, mark in self._database.rows("probe_marks")
@@ -118,25 +116,6 @@ class SqliteLocalState:
                 self._database.delete("DELETE FROM claims WHERE key = ?", encode_key(key))
         for key in keys:
             self._claims.pop(key, None)
-
-    def host_claims(self) -> Collection[HostClaim]:
-        """Return the devices and addresses that lvsctl added to this host."""
-        return tuple(self._host_claims)
-
-    def claim_host(self, keys: Collection[HostClaim]) -> None:
-        """Claim devices and addresses."""
-        new = [key for key in keys if key not in self._host_claims]
-        with self._database.transaction():
-            self._database.write("host_claims", [(encode_key(key),) for key in new])
-        self._host_claims.update(dict.fromkeys(new))
-
-    def release_host(self, keys: Collection[HostClaim]) -> None:
-        """Release devices and addresses."""
-        with self._database.transaction():
-            for key in keys:
-                self._database.delete("DELETE FROM host_claims WHERE key = ?", encode_key(key))
-        for key in keys:
-            self._host_claims.pop(key, None)
 
     def probe_marks(self) -> ProbeMarks:
         """Return the marks and source ports of probes."""

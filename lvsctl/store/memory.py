@@ -187,13 +187,32 @@ def _read(entry: tuple[Commit, bytes]) -> Commit:
     return replace(commit, changes=unpack(body))
 
 
+class _MemoryHostClaims:
+    def __init__(self, check: Callable[[], None]) -> None:
+        self._check = check
+        self._claimed: dict[HostClaim, None] = {}
+
+    def claimed(self) -> Collection[HostClaim]:
+        self._check()
+        return tuple(self._claimed)
+
+    def claim(self, keys: Collection[HostClaim]) -> None:
+        self._check()
+        self._claimed.update(dict.fromkeys(keys))
+
+    def release(self, keys: Collection[HostClaim]) -> None:
+        self._check()
+        for key in keys:
+            self._claimed.pop(key, None)
+
+
 class MemoryLocalState(_OneThread):
     """The local state in memory."""
 
     def __init__(self) -> None:
         super().__init__()
         self._claims: dict[ServiceKey, str] = {}
-        self._host_claims: dict[HostClaim, None] = {}
+        self.host_claims = _MemoryHostClaims(self._check)
         self._probe_marks: ProbeMarks = {}
         self._verdicts: dict[ProbeId, KeptVerdict] = {}
         self._mode = Mode()
@@ -214,22 +233,6 @@ class MemoryLocalState(_OneThread):
         self._check()
         for key in keys:
             self._claims.pop(key, None)
-
-    def host_claims(self) -> Collection[HostClaim]:
-        """Return the devices and addresses that lvsctl added to this host."""
-        self._check()
-        return tuple(self._host_claims)
-
-    def claim_host(self, keys: Collection[HostClaim]) -> None:
-        """Claim devices and addresses."""
-        self._check()
-        self._host_claims.update(dict.fromkeys(keys))
-
-    def release_host(self, keys: Collection[HostClaim]) -> None:
-        """Release devices and addresses."""
-        self._check()
-        for key in keys:
-            self._host_claims.pop(key, None)
 
     def probe_marks(self) -> ProbeMarks:
         """Return the marks and source ports of probes."""

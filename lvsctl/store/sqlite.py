@@ -1,7 +1,7 @@
 """The store in one SQLite file."""
 
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from lvsctl.store.documents import decode_object
 from lvsctl.store.interface import Contents, Stored, check_expected
 from lvsctl.store.live import LiveRows
 from lvsctl.store.log import CommitLog
-from lvsctl.store.log_entries import Entry, Row, encode_changes
+from lvsctl.store.log_entries import Row, encode_changes
 from lvsctl.store.position import Position, check_base, check_later_epoch
 from lvsctl.store.schema import FORMAT, Head, new_head, read_head
 
@@ -118,37 +118,6 @@ class SqliteStore:
             Row(ObjectId(Kind(kind), name), revision, document)
             for _, kind, name, revision, document in self._live.read(read_head(self._database))
         ]
-
-    def revisions(self, names: Collection[ObjectId]) -> Mapping[ObjectId, int]:
-        """Return the revisions of those of the objects that exist."""
-        self._live.refresh(read_head(self._database))
-        return self._live.revisions(names)
-
-    def append(self, entries: Sequence[Entry]) -> None:
-        """Append commits that were made elsewhere and continue from this store's head."""
-        if not entries:
-            return
-        with self._database.transaction():
-            head = read_head(self._database)
-            self._live.refresh(head)
-            for entry in entries:
-                after = replace(head, position=entry.position, commit_id=entry.id)
-                head = self._live.write(entry.documents, after)
-                self._log.append(head, entry.at, entry.by, entry.documents)
-            self._database.write("head", [head.row])
-        self._announce(head)
-
-    def replace_all(self, position: Position, commit_id: str, rows: Sequence[Row]) -> None:
-        """Replace the contents by those of a store elsewhere, without its history."""
-        with self._database.transaction():
-            head = read_head(self._database)
-            self._log.forget_before(head.position.revision + 1)
-            oldest = position.revision + 1
-            after = replace(head, position=position, commit_id=commit_id, oldest=oldest)
-            head = self._live.replace_all(rows, after)
-            self._database.write("head", [head.row])
-        self._lost = None
-        self._announce(head)
 
     def find_commit(self, commit_id: str, base: Position) -> int | None:
         """Return the revision that a commit created; None if it was not stored."""

@@ -1,5 +1,6 @@
 """The installed commands as processes: a director is killed and comes back with its farm."""
 
+import asyncio
 import json
 import os
 import signal
@@ -11,7 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.director_process import director_command, director_process
+from lvsctl.agent.credential import Credential
+from lvsctl.agent.joining import renewed
+from tests.support.director_process import LVSCTL, director_command, director_process
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "examples" / "farm.yaml"
 KILLED = -signal.SIGKILL
@@ -80,6 +83,38 @@ def test_a_new_director_takes_tokens_that_root_creates(tmp_path: Path) -> None:
         assert 403 == httpx.put(farm, headers=own, json={}).status_code
         assert 0 == director.lvsctl("token", "revoke", "ci")[0]
         assert 401 == httpx.get(farm, headers=own).status_code
+
+
+def test_a_real_server_joins_with_a_token_and_renews_what_it_gets(tmp_path: Path) -> None:
+    """Once; the token is used up, and the credential is its own."""
+    state = tmp_path / "agent"
+    with director_process(tmp_path, shared=False) as director:
+        assert 0 == director.lvsctl("pool", "add", "web")[0]
+        created = director.lvsctl("token", "create", "--pool", "web", "-o", "json")[1]
+        token = tmp_path / "join"
+        token.touch(0o600)
+        token.write_text(json.loads(created)["token"])
+        command = [LVSCTL, "agent", "join", "--director", director.url, "--token-file", token]
+        command += ["--name", "rs1", "--address", "192.0.2.11", "--state-dir", state]
+        first, again = (
+            subprocess.run(command, capture_output=True, text=True, check=False) for _ in range(2)
+        )
+        assert (0, f"credential kept in {state}/credential\n") == (first.returncode, first.stdout)
+        assert (0, "this agent has a credential already\n") == (again.returncode, again.stdout)
+        late = subprocess.run(
+            [*command[:-1], tmp_path / "other"], capture_output=True, text=True, check=False
+        )
+        assert (1, True) == (late.returncode, "asks for a token" in late.stderr)
+        credential = Credential(state)
+        before = credential.path.read_text()
+        credential.save(asyncio.run(renewed([director.url], credential, "rs1")))
+        assert before != credential.path.read_text()
+        own = {"Authorization": f"Bearer {credential.path.read_text().strip()}"}
+        body = {"address": "192.0.2.11", "pools": ["web"]}
+        agent = f"{director.url}/v1/agents/rs1"
+        assert 201 == httpx.put(agent, headers=own, json=body).status_code
+        assert 0 == director.lvsctl("agent", "revoke", "rs1")[0]
+        assert 401 == httpx.get(f"{agent}/assignment", headers=own).status_code
 
 
 def test_the_shared_token_of_earlier_versions_is_accepted_only_on_request(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_new_one_claims_nothing_and_enforces(state: LocalState) -> None:
     """The mode is enforce."""
-    assert ({}, (), Mode()) == (state.claims(), tuple(state.host_claims()), state.mode())
+    assert ({}, (), Mode()) == (state.claims(), tuple(state.host_claims.claimed()), state.mode())
 
 
 def test_keys_are_claimed_until_released(state: LocalState) -> None:
@@ -104,23 +104,23 @@ def test_keys_are_claimed_until_released(state: LocalState) -> None:
 def test_releasing_an_unclaimed_key_is_ignored(state: LocalState) -> None:
     """Releasing is idempotent."""
     state.release([WEB])
-    state.release_host([LINK, VIP])
-    assert ({}, ()) == (state.claims(), tuple(state.host_claims()))
+    state.host_claims.release([LINK, VIP])
+    assert ({}, ()) == (state.claims(), tuple(state.host_claims.claimed()))
 
 
 def test_devices_and_addresses_are_claimed_until_released(state: LocalState) -> None:
     """Claiming is idempotent."""
-    state.claim_host([LINK, VIP])
-    state.claim_host([VIP])
-    state.release_host([LINK])
-    assert [VIP] == list(state.host_claims())
+    state.host_claims.claim([LINK, VIP])
+    state.host_claims.claim([VIP])
+    state.host_claims.release([LINK])
+    assert [VIP] == list(state.host_claims.claimed())
 
 
 def test_returned_claims_do_not_change(state: LocalState) -> None:
     """When others are claimed later."""
-    claims, host_claims, marks = state.claims(), state.host_claims(), state.probe_marks()
+    claims, host_claims, marks = state.claims(), state.host_claims.claimed(), state.probe_marks()
     state.claim({WEB: "web"})
-    state.claim_host([LINK])
+    state.host_claims.claim([LINK])
     state.keep_probe_marks(PROBED)
     assert ({}, 0, {}) == (claims, len(host_claims), marks)
 
@@ -311,14 +311,14 @@ def test_it_survives_a_restart(path: Path) -> None:
     """Everything is unchanged within the same boot."""
     state = SqliteLocalState(path, "boot")
     state.claim({WEB: "web", MARK: "mail"})
-    state.claim_host([LINK, VIP])
+    state.host_claims.claim([LINK, VIP])
     state.set_mode(PAUSED)
     state.keep_probe_marks(PROBED)
     state.keep_verdicts({OF_RS1: UP, OF_RS2: DOWN})
     state.remember(farm({"a": 1}, 1))
     state.close()
     state = SqliteLocalState(path, "boot")
-    found = (state.claims(), list(state.host_claims()), state.mode(), state.probe_marks())
+    found = (state.claims(), list(state.host_claims.claimed()), state.mode(), state.probe_marks())
     verdicts, remembered = state.verdicts(), state.remembered()
     state.close()
     assert farm({"a": 1}, 1) == remembered
@@ -356,7 +356,7 @@ def test_another_boot_voids_the_claims_and_keeps_the_rest(path: Path) -> None:
     """For good: they are not restored if the old boot id returns."""
     state = SqliteLocalState(path, "first")
     state.claim({WEB: "web"})
-    state.claim_host([LINK])
+    state.host_claims.claim([LINK])
     state.set_mode(PAUSED)
     state.keep_probe_marks(PROBED)
     state.keep_verdicts({OF_RS1: UP})
@@ -365,7 +365,9 @@ def test_another_boot_voids_the_claims_and_keeps_the_rest(path: Path) -> None:
     found = []
     for boot_id in ("second", "first"):
         state = SqliteLocalState(path, boot_id)
-        found.append((state.claims(), list(state.host_claims()), state.mode(), state.probe_marks()))
+        found.append(
+            (state.claims(), list(state.host_claims.claimed()), state.mode(), state.probe_marks())
+        )
         assert {OF_RS1: UP} == state.verdicts()
         assert farm({"a": 1}, 1) == state.remembered()
         state.close()

@@ -35,6 +35,7 @@ from lvsctl.store.etcd.address import open_etcd_store, parse_address
 from lvsctl.store.etcd.gateway import RETRY_AFTER_S, Access, Gateway, text
 from lvsctl.store.etcd.layout import CHUNK, Keys, encode_head
 from lvsctl.store.etcd.log import EtcdLog
+from lvsctl.store.etcd.replica import SqliteReplica
 from lvsctl.store.etcd.store import FAILING_AFTER_S, EtcdStore
 from lvsctl.store.etcd.watcher import LOOK_EVERY_S, LogWatcher
 from lvsctl.store.factory import FILE, StoreLocation, open_store
@@ -74,7 +75,7 @@ def director(members: list[Member], farm: str, tmp_path: Path) -> Iterator[Open]
 
         def opened(name: str, kept: int = 1000) -> EtcdStore:
             address = parse_address(url(members, farm))
-            replica = SqliteStore(tmp_path / name / "farm.db", clock)
+            replica = SqliteReplica(tmp_path / name / "farm.db", clock)
             store = EtcdStore(
                 replica,
                 address.open_log(),
@@ -327,7 +328,7 @@ def test_a_commit_whose_answer_was_lost_is_found(
     asked = LosesAnswers(Access([each.url for each in members]))
     address = parse_address(url(members, farm))
     store = EtcdStore(
-        SqliteStore(tmp_path / "farm.db", clock),
+        SqliteReplica(tmp_path / "farm.db", clock),
         EtcdLog(asked, farm),
         lambda head, announce: LogWatcher(address.open_log(), head, announce),
         clock,

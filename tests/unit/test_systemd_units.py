@@ -47,8 +47,10 @@ def test_it_is_little_exposed(unit: Path) -> None:
 def test_systemd_can_read_all_of_them(tmp_path: Path) -> None:
     """Each directive is known, and has a value that it can have."""
     for unit in sorted([*FOLDER.glob("*.service"), *FOLDER.glob("*.socket")]):
-        text = unit.read_text().replace("/usr/bin/lvsctl ", f"{sys.executable} ")
-        (tmp_path / unit.name).write_text(text.replace("/usr/bin/lvsctl-exec", sys.executable))
+        text = unit.read_text().replace("/usr/local/bin/lvsctl ", f"{sys.executable} ")
+        (tmp_path / unit.name).write_text(
+            text.replace("/usr/local/bin/lvsctl-exec", sys.executable)
+        )
     done = analyze("verify", "--man=no", *map(str, sorted(tmp_path.iterdir())))
     assert (0, "") == (done.returncode, done.stderr)
 

@@ -42,8 +42,8 @@ class ManagedVips:
     def __init__(self, host: Host, detection: DuplicateDetection, local: LocalState) -> None:
         self._host = host
         self._detection = detection
-        self._local = local
-        self._claims = {key for key in local.host_claims() if isinstance(key, AddressKey)}
+        self._host_claims = local.host_claims
+        self._claims = {key for key in local.host_claims.claimed() if isinstance(key, AddressKey)}
         self._wanted: frozenset[IPAddress] = frozenset()
         self._ensured: tuple[frozenset[IPAddress], frozenset[IPAddress]] | None = _NOTHING
         self._addresses: Addresses = {}
@@ -130,7 +130,7 @@ class ManagedVips:
 
     def _release(self, keys: Collection[AddressKey]) -> None:
         if keys:
-            self._local.release_host(keys)
+            self._host_claims.release(keys)
             self._claims.difference_update(keys)
 
     def _add(self, plan: VipPlan, served: Collection[IPAddress]) -> None:
@@ -153,7 +153,7 @@ class ManagedVips:
         }
         free = [key for key in wanted if answers.get(key.address.ip) == ""]
         if not self._claims.issuperset(free):
-            self._local.claim_host({*free, *(VIP_LINK for key in free if _is_on_vip_link(key))})
+            self._host_claims.claim({*free, *(VIP_LINK for key in free if _is_on_vip_link(key))})
             self._claims.update(free)
         added = self._set(free)
         self._in_place.update(key.address.ip for key in added)
@@ -201,7 +201,7 @@ class ManagedVips:
             if present.get(key) == vip_config(key)
         }
         if keys:
-            self._local.claim_host({*keys, *(VIP_LINK for key in keys if _is_on_vip_link(key))})
+            self._host_claims.claim({*keys, *(VIP_LINK for key in keys if _is_on_vip_link(key))})
             self._claims |= keys
 
     def warnings(self) -> Sequence[Reason]:

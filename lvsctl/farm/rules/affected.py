@@ -74,12 +74,12 @@ class _Affected:
     whole_farm: Farm
     status: Status
     index: Index
-    services: set[str] = field(default_factory=set)
-    whole: set[str] = field(default_factory=set)
-    addresses: dict[str, set[IPAddress]] = field(default_factory=dict)
-    names: dict[str, set[str]] = field(default_factory=dict)
-    agent_names: set[str] = field(default_factory=set)
-    tunnels: bool = False
+    services: set[str] = field(default_factory=set, init=False)
+    whole: set[str] = field(default_factory=set, init=False)
+    addresses: dict[str, set[IPAddress]] = field(default_factory=dict, init=False)
+    names: dict[str, set[str]] = field(default_factory=dict, init=False)
+    agent_names: set[str] = field(default_factory=set, init=False)
+    tunnels: bool = field(default=False, init=False)
 
     def farm(self) -> Farm:
         """Return the affected part of the farm; its pools have only the affected servers."""

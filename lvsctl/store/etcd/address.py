@@ -11,9 +11,9 @@ from lvsctl.errors import ConfigurationError, StoreCorrupt
 from lvsctl.store.commits import Retention
 from lvsctl.store.etcd.gateway import Access, Gateway
 from lvsctl.store.etcd.log import EtcdLog
+from lvsctl.store.etcd.replica import SqliteReplica
 from lvsctl.store.etcd.store import EtcdStore
 from lvsctl.store.etcd.watcher import LogWatcher
-from lvsctl.store.sqlite import SqliteStore
 from lvsctl.token_file import read_password
 
 _URL = re.compile(
@@ -68,12 +68,12 @@ def open_etcd_store(
         StoreError: Neither etcd nor the replica tells the farm, or the disk refuses the file.
     """
     try:
-        replica = SqliteStore(path, clock, retention)
+        replica = SqliteReplica(path, clock, retention)
     except StoreCorrupt:
         # Nothing is lost with a replica: etcd has it all.
         for file in path.parent.glob(f"{path.name}*"):
             file.rename(file.with_name(f"{file.name}.damaged"))
-        replica = SqliteStore(path, clock, retention)
+        replica = SqliteReplica(path, clock, retention)
     try:
         return EtcdStore(
             replica,

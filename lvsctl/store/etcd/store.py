@@ -11,11 +11,11 @@ from lvsctl.store.commits import AuditRecord, Batch, Commit, Reload
 from lvsctl.store.documents import decode_object
 from lvsctl.store.etcd.layout import Head
 from lvsctl.store.etcd.log import EtcdLog, News, Whole
+from lvsctl.store.etcd.replica import SqliteReplica
 from lvsctl.store.etcd.watcher import LogWatcher
 from lvsctl.store.interface import Contents, Stored, check_expected
 from lvsctl.store.log_entries import Entry, encode_changes
 from lvsctl.store.position import Position, check_base, check_later_epoch
-from lvsctl.store.sqlite import SqliteStore
 
 WRITE_WITHIN_S = 5.0
 """A new leader is elected in 2.5 to 3.6 s."""
@@ -42,7 +42,7 @@ class EtcdStore:
 
     def __init__(
         self,
-        replica: SqliteStore,
+        replica: SqliteReplica,
         etcd: EtcdLog,
         watch: Callable[[Head, Callable[[], None]], LogWatcher],
         clock: Callable[[], datetime],

@@ -9,16 +9,11 @@ from random import Random
 
 from lvsctl.agent.agent import Agent
 from lvsctl.agent.directors import Backoff, Directors
+from lvsctl.agent.leave_files import LeaveProgress, LeaveRequest
 from lvsctl.agent.point_to_point import HostEnds
 from lvsctl.agent.real_server import RealServer
 from lvsctl.agent.restored_state import restore_state
-from lvsctl.agent.state_dir import (
-    TUNNEL_ENDS,
-    LeaveProgress,
-    LeaveRequest,
-    StateDir,
-    StatusSnapshot,
-)
+from lvsctl.agent.state_dir import TUNNEL_ENDS, StateDir, StatusSnapshot
 from lvsctl.host.interface import HostChange, HostState, LinkConfig
 from lvsctl.host.memory import Hardware, MemoryHost
 from lvsctl.messages.model import Registration, Severity
@@ -150,10 +145,10 @@ class Site:
 
     async def leaves(self, *, deadline_s: float = 30, force: bool = False) -> LeaveProgress:
         """Ask a running agent to leave and wait for its answer."""
-        self.state.request_leave(LeaveRequest("request", deadline_s, force))
+        self.state.leave.save_request(LeaveRequest("request", deadline_s, force))
         async with asyncio.timeout(120):
             while True:
-                progress = self.state.leave_progress()
+                progress = self.state.leave.progress()
                 if progress is not None and progress.left is not None:
                     return progress
                 await asyncio.sleep(0.2)

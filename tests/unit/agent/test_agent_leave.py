@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from lvsctl.agent.leave import QUIET_S
-from lvsctl.agent.state_dir import LeaveRequest
+from lvsctl.agent.leave_files import LeaveRequest
 from lvsctl.host.interface import HostChange
 from lvsctl.messages.model import Membership
 from lvsctl.results import Failed, Result
@@ -115,7 +115,7 @@ def test_a_leave_that_is_not_confirmed_undoes_nothing(site: Site, *, reachable: 
             await asyncio.sleep(12)
             assert [Membership.JOINED] == site.director.memberships[-1:]
             assert serving == site.dump()
-            assert site.state.leave_request() is None
+            assert site.state.leave.request() is None
 
     run(scenario())
 
@@ -140,7 +140,7 @@ def test_a_leave_goes_on_after_a_kill(site: Site) -> None:
     async def scenario() -> None:
         site.director.open = 1
         async with site.running():
-            site.state.request_leave(LeaveRequest("request", 30, force=False))
+            site.state.leave.save_request(LeaveRequest("request", 30, force=False))
             await asyncio.sleep(5)
             assert [Membership.LEAVING] == site.director.memberships[-1:]
         site.director.open = 0

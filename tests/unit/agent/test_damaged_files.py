@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 
 from lvsctl.agent import files
 from lvsctl.agent.config import AgentConfig
+from lvsctl.agent.leave_files import LeaveProgress, LeaveRequest
 from lvsctl.agent.main import _address, _save_config
 from lvsctl.agent.restored_state import restore_state
-from lvsctl.agent.state_dir import LeaveProgress, LeaveRequest
 from lvsctl.errors import LvsctlError, StoreError
 from lvsctl.host.interface import AddressConfig, AddressKey, HostChange, LinkConfig, LinkKey
 from lvsctl.messages.model import Registration, TunnelEnd, TunnelMode
@@ -190,8 +190,8 @@ async def serves_with_a_tunnel(site: Site) -> None:
     assert "c2d" in site.memory.links()
     state = site.state
     state.save_config(CONFIG)
-    state.request_leave(LeaveRequest("id", 1, force=False))
-    state.save_leave_progress(LeaveProgress("id", ("line",)))
+    state.leave.save_request(LeaveRequest("id", 1, force=False))
+    state.leave.save_progress(LeaveProgress("id", ("line",)))
     assert state.lock.try_acquire()
     state.lock.release()
     assert {*FILES} == {path.name for path in site.folder.iterdir()}

@@ -15,14 +15,9 @@ from hypothesis import strategies as st
 from lvsctl.agent import files
 from lvsctl.agent.assignments import Assignments
 from lvsctl.agent.config import AgentConfig
+from lvsctl.agent.leave_files import LeaveProgress, LeaveRequest
 from lvsctl.agent.record import Record, read_record, record_document
-from lvsctl.agent.state_dir import (
-    Contact,
-    LeaveProgress,
-    LeaveRequest,
-    StateDir,
-    StatusSnapshot,
-)
+from lvsctl.agent.state_dir import Contact, StateDir, StatusSnapshot
 from lvsctl.agent.status import status
 from lvsctl.errors import ConfigurationError, InvalidInput, StoreCorrupt, StoreError, StoreTooNew
 from lvsctl.host.baseline import BaselineEntry
@@ -56,20 +51,20 @@ def test_what_was_kept_is_read_again(state: StateDir) -> None:
     assert (None, None, None, None, Assignments()) == (
         state.config(),
         state.load_status(),
-        state.leave_request(),
-        state.leave_progress(),
+        state.leave.request(),
+        state.leave.progress(),
         state.assignments(),
     )
     state.save_config(CONFIG)
     state.save_assignments(assigned(*VIPS))
     state.save_status(known)
-    state.request_leave(request)
-    state.save_leave_progress(progress)
+    state.leave.save_request(request)
+    state.leave.save_progress(progress)
     assert (CONFIG, known, request, progress, assigned(*VIPS)) == (
         state.config(),
         state.load_status(),
-        state.leave_request(),
-        state.leave_progress(),
+        state.leave.request(),
+        state.leave.progress(),
         state.assignments(),
     )
 
@@ -112,8 +107,8 @@ READS: list[tuple[str, Callable[[StateDir], object]]] = [
     ("found.json", lambda state: state.record("boot")),
     ("config.json", lambda state: state.config()),
     ("status.json", lambda state: state.load_status()),
-    ("leave.json", lambda state: state.leave_request()),
-    ("leave-progress.json", lambda state: state.leave_progress()),
+    ("leave.json", lambda state: state.leave.request()),
+    ("leave-progress.json", lambda state: state.leave.progress()),
 ]
 DAMAGE = [
     b"",
@@ -213,8 +208,8 @@ def test_clearing_keeps_the_lock_and_the_answer(state: StateDir) -> None:
     state.save_config(CONFIG)
     state.save_record(Record("boot"))
     state.save_assignments(assigned(*VIPS))
-    state.request_leave(LeaveRequest("id", 1, force=False))
-    state.save_leave_progress(LeaveProgress("id", (), left=True))
+    state.leave.save_request(LeaveRequest("id", 1, force=False))
+    state.leave.save_progress(LeaveProgress("id", (), left=True))
     state.clear()
     assert {"lock", "leave-progress.json"} == {path.name for path in state.path.iterdir()}
     state.lock.release()
@@ -232,7 +227,7 @@ def test_status_of_an_agent_that_does_not_run(state: StateDir) -> None:
         shown.assignments[0].vips,
         shown.leaving,
     )
-    state.request_leave(LeaveRequest("id", 1, force=False))
+    state.leave.save_request(LeaveRequest("id", 1, force=False))
     assert status(state.path).leaving
     state.lock.try_acquire()
     assert os.getpid() == status(state.path).process

@@ -473,7 +473,7 @@ def test_vips_of_ours_are_removed_after_a_restart_too(bench: Bench) -> None:
     bench.cycle(state(revision=2))
 
     assert set() == bench.local_vips()
-    assert {vip_key(VIP)}.isdisjoint(bench.local.host_claims())
+    assert {vip_key(VIP)}.isdisjoint(bench.local.host_claims.claimed())
 
 
 VIP6 = ip_address("2001:db8:2::10")

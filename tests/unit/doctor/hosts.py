@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import IPv4Address, ip_interface
 
-from lvsctl.agent.desired_host import ServingSpec
+from lvsctl.agent.devices import ServingSpec
 from lvsctl.doctor.facts import (
     Counters,
     Director,

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from lvsctl.agent.desired_host import ServingSpec
+from lvsctl.agent.devices import ServingSpec
 from lvsctl.doctor.checks import CHECKS, judge
 from lvsctl.doctor.facts import (
     Arrival,

@@ -268,3 +268,22 @@ def test_commits_by_another_director_are_followed() -> None:
     base.begin_epoch(position.farm_id, 2, "test")
     assert isinstance(store.changes_after(position, 10), Reload)
     assert "" == store.refusal
+
+
+def test_a_start_reads_the_store_once() -> None:
+    """What was judged is what is followed; what is loaded later is read anew."""
+    loads: list[int] = []
+
+    class Counted(MemoryStore):
+        def load(self) -> Contents:
+            loads.append(1)
+            return super().load()
+
+    base = Counted()
+    commit(base, WEB)
+    loads.clear()
+    store = GuardedStore(base, "", None)
+    assert WEB.keys() == store.load().objects.keys()
+    assert [1] == loads
+    commit(base, MAIL)
+    assert {*WEB, *MAIL} == store.load().objects.keys()
