@@ -12,6 +12,7 @@ from typing import Self
 from pyroute2 import IPRoute
 
 from deploy.lab.node import Node
+from deploy.lab.switch import Switch
 
 SWITCH = "switch"  # the node that holds the bridges; no traffic begins or ends there
 
@@ -94,7 +95,8 @@ class Network:
         self._removal = contextlib.ExitStack()
         with contextlib.ExitStack() as undone:
             undone.push(self._removal)
-            self._switch = self._node(SWITCH)
+            self._switch = Switch(SWITCH, self.logs, self._prefix)
+            self._removal.callback(self._switch.remove)
             for link in topology.links:
                 self._switch.add_bridge(link)
             for host in topology.hosts:

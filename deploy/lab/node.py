@@ -169,16 +169,6 @@ class Node:
         """Bring a link up or down; its peer at the switch follows."""
         self._rtnetlink.set_link(link, up=up)
 
-    def add_bridge(self, name: str) -> None:
-        """Create a bridge that is up."""
-        self._rtnetlink.add_bridge(name)
-
-    def plug_in(self, node: "Node", device: str, bridge: str) -> None:
-        """Create a device of another node, plugged into a bridge of this one; both ends are up."""
-        port = f"{node.name}-{device}"
-        self._rtnetlink.add_veth(port, bridge, device, node.namespace_fd)
-        node.set_link(device, up=True)
-
     def add_address(self, link: str, address: str) -> None:
         """Add an address with its prefix length, such as `192.0.2.10/24`."""
         self._rtnetlink.add_address(link, address)

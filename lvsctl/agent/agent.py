@@ -13,7 +13,6 @@ from datetime import datetime
 
 import structlog
 
-from lvsctl.agent.answer import brief
 from lvsctl.agent.director_client import DirectorClient
 from lvsctl.agent.directors import Backoff, Directors
 from lvsctl.agent.faults import Fault, FaultLocation, refused_fault, state_fault
@@ -25,6 +24,7 @@ from lvsctl.agent.policy import check_identity, screen
 from lvsctl.agent.real_server import HostStatus, RealServer
 from lvsctl.agent.restored_state import RestoredState
 from lvsctl.agent.state_dir import Contact, StateDir, StatusSnapshot
+from lvsctl.client.answer import brief
 from lvsctl.errors import (
     DirectorUnreachable,
     InvalidInput,
@@ -33,6 +33,7 @@ from lvsctl.errors import (
     StoreError,
 )
 from lvsctl.messages.model import Assignment, Finding, Registration, Report, Severity
+from lvsctl.reasons.hosts import AGENT_DEFECT
 from lvsctl.sd_notify import feed_watchdog
 from lvsctl.worker import Worker
 
@@ -174,12 +175,14 @@ class Agent:
             self._report_due.set()
 
     def _internal_error(self, error: Exception) -> Finding:
+        why = AGENT_DEFECT("agent", host=self._name, error=brief(repr(error)))
         return Finding(
             Severity.BROKEN,
-            "agent",
-            f"the host of {self._name} could not be checked: {brief(repr(error))}",
+            why.subject,
+            str(why),
             "see the agent's log, and report it as a bug in lvsctl",
             utc(self._now()),
+            why.code,
         )
 
     def _save_assignments(self) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
-from lvsctl.agent.answer import Answer, ask, brief
+from lvsctl.client.answer import Answer, ask, brief
 from lvsctl.client.tls import trusting
 from lvsctl.errors import (
     ConfigurationError,

@@ -2,12 +2,10 @@
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 
-from lvsctl.director.problems import Component, Problems
-from lvsctl.director.state import State, contents_of
+from lvsctl.director.state import State
 from lvsctl.errors import StoreError
-from lvsctl.store.interface import LocalState
-from lvsctl.worker import Worker
 
 REMEMBER_EVERY_S = 1.0
 """Minimum interval between writes, however often the farm changes."""
@@ -17,15 +15,11 @@ class AppliedFarm:
     """Writes the applied farm to the local state, without delaying writes; on the event loop.
 
     Args:
-        local: This director's local state; used only in ``kernel``.
-        kernel: The kernel's thread.
-        problems: Informed of disk errors; the write is retried.
+        remember: Stores a state durably; raises StoreError on disk errors, and is then retried.
     """
 
-    def __init__(self, local: LocalState, kernel: Worker, problems: Problems) -> None:
-        self._local = local
-        self._kernel = kernel
-        self._problems = problems
+    def __init__(self, remember: Callable[[State], Awaitable[None]]) -> None:
+        self._remember = remember
         self._newest: State | None = None
         self._kept: State | None = None
         self._is_newer = asyncio.Event()
@@ -56,6 +50,5 @@ class AppliedFarm:
         state = self._newest
         if state is None or state is self._kept:
             return
-        with self._problems.watching(Component.LOCAL_STATE):
-            await self._kernel.run(lambda: self._local.remember(contents_of(state)))
+        await self._remember(state)
         self._kept = state

@@ -7,7 +7,7 @@ users each have a worker thread, which created what it uses; only frozen values 
 import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -22,17 +22,16 @@ from lvsctl.director.checks.announcer import Announcer
 from lvsctl.director.checks.health_checks import HealthChecks
 from lvsctl.director.checks.verdicts import Verdicts
 from lvsctl.director.clock import Clock, ClockJump
-from lvsctl.director.cycles import Cycles
 from lvsctl.director.drains.drains import Drains
 from lvsctl.director.events.cycle import stored_events
 from lvsctl.director.explain import Explanation, Flow, ways_in
+from lvsctl.director.kernel_threads import KernelThreads
 from lvsctl.director.live_state import LiveState
 from lvsctl.director.loop import ReconcileLoop
 from lvsctl.director.mode import OperatingMode
+from lvsctl.director.own_state import OwnState
 from lvsctl.director.problems import Component, DirectorProblem
 from lvsctl.director.reconcile.cycle import Cycle, TableReading
-from lvsctl.director.reconcile.readings import TableReader
-from lvsctl.director.reconcile.reconciler import Reconciler
 from lvsctl.director.self_check import SelfCheck
 from lvsctl.director.state import State
 from lvsctl.director.write.adoption import latches, refuse_removals
@@ -43,14 +42,13 @@ from lvsctl.director.write.writer import Writer
 from lvsctl.errors import NotFound, StoreError
 from lvsctl.events import Event, EventKind
 from lvsctl.health.prober import Probe
-from lvsctl.health.target import ProbeId, TargetId
-from lvsctl.health.verdict import KeptVerdict
+from lvsctl.health.target import TargetId
 from lvsctl.ipvs.connections import Connection
 from lvsctl.ipvs.table import ServiceKey
 from lvsctl.net import IPAddress
 from lvsctl.reasons.director import ONLY_PLANNED
 from lvsctl.sd_notify import feed_watchdog
-from lvsctl.store.interface import LocalState, Mode
+from lvsctl.store.interface import Mode
 from lvsctl.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -65,23 +63,6 @@ class StoreThread:
 
 
 @dataclass(frozen=True, slots=True)
-class KernelThread:
-    """The kernel's thread, and what is used only in it."""
-
-    worker: Worker
-    reconciler: Reconciler
-    local: LocalState
-
-
-@dataclass(frozen=True, slots=True)
-class ReadingThread:
-    """The thread that reads the kernel's table for people and drains, and what is used in it."""
-
-    worker: Worker
-    table: TableReader
-
-
-@dataclass(frozen=True, slots=True)
 class Probing:
     """How real servers are probed.
 
@@ -92,21 +73,6 @@ class Probing:
 
     probe: Probe
     random: Callable[[], float]
-
-
-@dataclass(frozen=True, slots=True)
-class KeptState:
-    """What was restored from this director's own disk.
-
-    Attributes:
-        mode: The mode that was set last.
-        verdicts: Verdicts of the previous run.
-        hands_off: Why the kernel must not be written whatever the mode; empty if it may be.
-    """
-
-    mode: Mode = field(default_factory=Mode)
-    verdicts: Mapping[ProbeId, KeptVerdict] = field(default_factory=dict)
-    hands_off: str = ""
 
 
 class DirectorDaemon:
@@ -134,9 +100,8 @@ class DirectorDaemon:
         name: str,
         clock: Clock,
         store: StoreThread,
-        kernel: KernelThread,
-        reading: ReadingThread,
-        kept: KeptState,
+        kernel: KernelThreads,
+        own_state: OwnState,
         probing: Probing,
         self_check: SelfCheck,
     ) -> None:
@@ -149,25 +114,23 @@ class DirectorDaemon:
         self.self_check = self_check
         self._problems = self_check.problems
         self._kernel = kernel
-        self._reading = reading
-        run, reconciler = kernel.worker.run, kernel.reconciler
-        self._cycles = Cycles(kernel.worker, reconciler)
         self._state = LiveState(store.commits.state, lambda: self.health.verdicts.health, clock.now)
-        self._applied_farm = AppliedFarm(kernel.local, kernel.worker, self._problems)
+        self._applied_farm = AppliedFarm(own_state.remember)
         self._follower = Follower(
             store.commits,
             store.worker,
             on_advance=self._on_advance,
             on_error=lambda why: self._problems.report(Component.STORE, why),
         )
+        kept = own_state.kept
         self.mode = OperatingMode(
-            kept.mode, kept.hands_off, self._keep_mode, events.emit, clock.now
+            kept.mode, kept.hands_off, own_state.keep_mode, events.emit, clock.now
         )
         self.writer = Writer(
             store.commits, store.worker, self._follower, self._edit_context, self._problems
         )
         self.loop = ReconcileLoop(
-            self._cycles,
+            kernel.cycles,
             state=self._state,
             mode=self.mode,
             on_cycle=self._on_cycle,
@@ -178,15 +141,13 @@ class DirectorDaemon:
         self.agents = AgentSessions(
             state=self._state,
             write=self.writer.write,
-            connections=lambda address: reading.worker.run(
-                reading.table.active_connections, address
-            ),
+            connections=kernel.active_connections,
             emit=events.emit,
             clock=clock,
         )
         self.drains = Drains(
             state=lambda: self._state.stored,
-            count=lambda names: reading.worker.run(reading.table.open_connections, names),
+            count=kernel.open_connections,
             end=lambda edit: self.writer.write(edit, by=f"director {name}"),
             emit=events.emit,
             now=clock.now,
@@ -195,10 +156,10 @@ class DirectorDaemon:
         self.health = HealthChecks(
             verdicts=verdicts,
             announcer=Announcer(
-                verdicts, self._keep_verdicts, self._on_health_changed, events.emit
+                verdicts, own_state.keep_verdicts, self._on_health_changed, events.emit
             ),
             probe=probing.probe,
-            look=lambda ways: run(reconciler.path_problems, self._state.stored, ways),
+            look=lambda ways: kernel.path_problems(self._state.stored, ways),
             findings=self.agents.findings,
             now=clock.now,
             random=probing.random,
@@ -226,7 +187,7 @@ class DirectorDaemon:
             tasks.create_task(self.health.run())
             tasks.create_task(self.drains.run())
             tasks.create_task(self.events.run())
-            tasks.create_task(feed_watchdog(self._kernel.worker.responds))
+            tasks.create_task(feed_watchdog(self._kernel.responds))
             tasks.create_task(self.self_check.run())
             tasks.create_task(self._follower.run())
             tasks.create_task(self._follower.compact())
@@ -248,7 +209,7 @@ class DirectorDaemon:
         Raises:
             KernelError: It could not be read.
         """
-        return await self._reading.worker.run(self._reading.table.table)
+        return await self._kernel.table()
 
     async def explain(self, flow: Flow) -> Explanation:
         """Return which real server a client's connection goes to.
@@ -258,7 +219,7 @@ class DirectorDaemon:
         """
         state = self._state.stored
         keys, weights = ways_in(state, flow)
-        return await self._reading.worker.run(self._reading.table.explain, flow, keys, weights)
+        return await self._kernel.explain(flow, keys, weights)
 
     async def connections(
         self, wanted: Callable[[Connection], bool], offset: int, limit: int
@@ -268,8 +229,7 @@ class DirectorDaemon:
         Raises:
             KernelError: The kernel could not be read.
         """
-        read = self._reading.table.connections
-        return await self._reading.worker.run(read, wanted, offset, limit)
+        return await self._kernel.connections(wanted, offset, limit)
 
     async def plan(self) -> Cycle:
         """Compare everything now and write nothing.
@@ -277,7 +237,7 @@ class DirectorDaemon:
         Raises:
             KernelError: The kernel could not be read.
         """
-        return await self._cycles.in_slices(lambda: self.state, ONLY_PLANNED)
+        return await self._kernel.cycles.in_slices(lambda: self.state, ONLY_PLANNED)
 
     async def set_mode(self, mode: Mode) -> None:
         """Set the mode durably, and act on it.
@@ -311,14 +271,13 @@ class DirectorDaemon:
         names = frozenset(state.farm.services if services is None else services)
         for name in names - state.farm.services.keys():
             raise NotFound(f"there is no service {name}")
-        run, reconciler = self._kernel.worker.run, self._kernel.reconciler
-        adoption = await run(reconciler.adoption, state, names)
+        adoption = await self._kernel.adoption(state, names)
         latch = LatchReady(latches(adoption, state))
         if not force:
             refuse_removals(adoption, latch, state)
         if latch.ready:
             await self.writer.write(latch, by=by, source=source)
-        await run(reconciler.adopt, adoption, state)
+        await self._kernel.adopt(adoption, state)
         log.info("adopted", keys=[*map(str, adoption.owners)], by=by)
         self.loop.wake(names)
         return tuple(adoption.owners)
@@ -372,11 +331,3 @@ class DirectorDaemon:
     def _edit_context(self) -> EditContext:
         now = self.now()
         return EditContext(self.loop.view.addresses_in_use, self.health.verdicts.health, now)
-
-    async def _keep_mode(self, mode: Mode) -> None:
-        with self._problems.watching(Component.LOCAL_STATE):
-            await self._kernel.worker.run(self._kernel.local.set_mode, mode)
-
-    async def _keep_verdicts(self, changes: Mapping[ProbeId, KeptVerdict | None]) -> None:
-        with self._problems.watching(Component.LOCAL_STATE):
-            await self._kernel.worker.run(self._kernel.local.keep_verdicts, changes)

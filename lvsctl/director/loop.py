@@ -236,10 +236,15 @@ class ReconcileLoop:
                 await self._cycle_ended.wait_for(condition)
 
     async def applied(self, written: CommitResult, timeout_s: float) -> Applied:
-        """Wait until a cycle that saw an edit left its keys as they should be in this kernel."""
-        asked = _Asked(some=self._asked.some)
+        """Wait until a cycle that saw an edit left its keys as they should be in this kernel.
+
+        So it is with the paths of probes, where the edit moves them.
+        """
+        asked = self._asked
         if written.dirty is None:
-            asked = _Asked(everything=self._asked.everything)
+            asked = _Asked(everything=asked.everything)
+        elif not written.moves_probes:
+            asked = _Asked(some=asked.some)
         await self.wait_until(lambda: self._verdict(written, asked).applied, timeout_s)
         return self._verdict(written, asked)
 

@@ -21,18 +21,13 @@ from lvsctl.director.access.tcp_listener import tcp_listener
 from lvsctl.director.access.tls import ServerTls, server_tls
 from lvsctl.director.access.unix_socket import default_path, unix_listener
 from lvsctl.director.clock import Clock
-from lvsctl.director.daemon import (
-    DirectorDaemon,
-    KeptState,
-    KernelThread,
-    Probing,
-    ReadingThread,
-    StoreThread,
-)
+from lvsctl.director.daemon import DirectorDaemon, Probing, StoreThread
 from lvsctl.director.descriptors import raise_descriptor_limit, reserved_descriptors
 from lvsctl.director.events.events import Events
 from lvsctl.director.interpreter import favour_the_event_loop
 from lvsctl.director.kernel_lock import kernel_lock
+from lvsctl.director.kernel_threads import KernelThreads
+from lvsctl.director.own_state import KeptState, OwnState
 from lvsctl.director.path_mtus import path_mtus_learnt
 from lvsctl.director.problems import Component, Problems
 from lvsctl.director.reconcile.probe_services import ProbeServices
@@ -256,18 +251,22 @@ async def open_daemon(
         if not kernel.local_problem:
             writes[Component.LOCAL_STATE] = partial(kernel_worker.run, kernel.local.check_writable)
         kept_mode = await kernel_worker.run(kernel.local.mode)
-        kept_verdicts = await kernel_worker.run(kernel.local.verdicts)
+        kept = KeptState(
+            mode or kept_mode,
+            await kernel_worker.run(kernel.local.verdicts),
+            kernel.local_problem or (store.refusal if store.is_blind else ""),
+        )
         daemon = DirectorDaemon(
             name=name,
             clock=clock,
             store=StoreThread(store_worker, commits),
-            kernel=KernelThread(kernel_worker, reconciler, kernel.local),
-            reading=ReadingThread(reading_worker, TableReader(reader, lambda: reconciler.claims)),
-            kept=KeptState(
-                mode or kept_mode,
-                kept_verdicts,
-                kernel.local_problem or (store.refusal if store.is_blind else ""),
+            kernel=KernelThreads(
+                kernel_worker,
+                reconciler,
+                reading_worker,
+                TableReader(reader, lambda: reconciler.claims),
             ),
+            own_state=OwnState(kernel.local, kernel_worker, kept, problems),
             probing=Probing(probe, random.random),
             self_check=SelfCheck(
                 problems,

@@ -79,6 +79,12 @@ class CommitResult:
         """Revision of the store after the edit."""
         return self.state.revision
 
+    @property
+    def moves_probes(self) -> bool:
+        """Whether health checks take other paths through the tunnel than before."""
+        before, after = self.before.tunnel_paths, self.after.tunnel_paths
+        return before is not after and before != after
+
     @cached_property
     def operations(self) -> tuple[str, ...]:
         """The operations on an IPVS table without drift, in words.

@@ -11,16 +11,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from lvsctl.director.clock import Clock
-from lvsctl.director.daemon import (
-    DirectorDaemon,
-    KeptState,
-    KernelThread,
-    Probing,
-    ReadingThread,
-    StoreThread,
-)
+from lvsctl.director.daemon import DirectorDaemon, Probing, StoreThread
 from lvsctl.director.events.events import Events
+from lvsctl.director.kernel_threads import KernelThreads
 from lvsctl.director.loop import TIMER_S
+from lvsctl.director.own_state import KeptState, OwnState
 from lvsctl.director.problems import Component, Problems
 from lvsctl.director.reconcile.readings import TableReader
 from lvsctl.director.self_check import SelfCheck
@@ -94,13 +89,20 @@ class Director:
             name="lb1",
             clock=clock,
             store=StoreThread(worker, Committer(self.guarded)),
-            kernel=KernelThread(worker, self.bench.reconciler, self.bench.local),
-            reading=ReadingThread(
-                worker, TableReader(self.bench.ipvs, lambda: self.bench.reconciler.claims)
+            kernel=KernelThreads(
+                worker,
+                self.bench.reconciler,
+                worker,
+                TableReader(self.bench.ipvs, lambda: self.bench.reconciler.claims),
             ),
-            kept=KeptState(
-                verdicts=self.bench.local.verdicts(),
-                hands_off=self.guarded.refusal if self.guarded.is_blind else "",
+            own_state=OwnState(
+                self.bench.local,
+                worker,
+                KeptState(
+                    verdicts=self.bench.local.verdicts(),
+                    hands_off=self.guarded.refusal if self.guarded.is_blind else "",
+                ),
+                self.problems,
             ),
             probing=Probing(self.servers.probe, self._draw),
             self_check=SelfCheck(
