@@ -95,6 +95,9 @@ class Observer:
         whole: Whole | None,
     ) -> Observation:
         ours = {key: name for key, name in claims.items() if name in names}
+        # A key that another service has taken over is not to be deleted for want of its first one.
+        wanted_by = state.index.keys
+        names |= {name for key in ours for name in wanted_by.get(key, ())}
         table = self._ipvs.snapshot(desired_keys(state, names) | ours.keys())
         vips, placements = frozenset(state.index.vips), self._placement(state).holds()
         return Observation(names, table, claims, ours, vips, placements, whole)

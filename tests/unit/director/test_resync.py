@@ -1,11 +1,13 @@
 """A comparison of everything: in slices, dirty work first, and what may be said after it."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lvsctl.director.cycles import BEGUN_ANEW, Cycles
 from lvsctl.director.loop import TIMER_S
@@ -14,6 +16,7 @@ from lvsctl.director.reconcile.reconciler import MOST_OBSERVED_AGAIN
 from lvsctl.director.reconcile.resync import SLICE_S
 from lvsctl.director.state import State
 from lvsctl.director.write.edits import PutFarm, PutRealServer
+from lvsctl.farm.compile import compile_farm
 from lvsctl.farm.model import Farm, RealServer
 from lvsctl.ipvs.table import (
     AddressKey,
@@ -26,6 +29,8 @@ from lvsctl.ipvs.table import (
     VirtualServiceConfig,
 )
 from lvsctl.net import IpProtocol
+from lvsctl.reasons.reason import Reason
+from tests.support.reasons import because
 from tests.unit import virtual_time
 from tests.unit.director.farms import OTHER_VIP, VIP, WEB_KEY, agent, pool, rip, state, web
 from tests.unit.director.test_daemon import Director, InlineWorker
@@ -208,6 +213,21 @@ def exchange(sliced: Sliced) -> None:
     sliced.bench.cycle(sliced.state, frozenset({"s0", "new"}))
 
 
+def test_a_key_that_another_service_took_over_while_paused_is_kept(sliced: Sliced) -> None:
+    """Who had it before is found to be gone, and yet nothing is deleted."""
+    services = {name: each for name, each in FARM.farm.services.items() if name != "s0"}
+    services["renamed"] = replace(FARM.farm.services["s0"], name="renamed")
+    farm = replace(FARM.farm, services=services)
+    sliced.state = State("farm", 1, 2, {}, farm, FARM.status)
+    sliced.bench.cycle(sliced.state, frozenset({"s0", "renamed"}), because("paused"))
+
+    cycle = asyncio.run(sliced.resync())
+
+    assert () == cycle.operations
+    assert WEB_KEY in sliced.bench.ipvs.snapshot()
+    assert "renamed" == sliced.bench.reconciler.claims.services[WEB_KEY]
+
+
 def test_tunnels_in_use_are_found_in_all_services(sliced: Sliced) -> None:
     """In those that are as they should be, too."""
     with_agent = replace(
@@ -273,3 +293,52 @@ def test_a_service_that_somebody_deleted_is_made_again(sliced: Sliced) -> None:
     cycle = asyncio.run(sliced.resync())
     assert {"s0"} == cycle.dirty
     assert WEB_KEY in sliced.bench.ipvs.snapshot()
+
+
+names = st.sampled_from(["a", "b", "c"])
+farms = st.dictionaries(
+    names, st.tuples(st.integers(0, 3), st.sampled_from(["p1", "p2"])), max_size=3
+).filter(lambda services: len({vip for vip, _ in services.values()}) == len(services))
+steps = st.lists(st.tuples(farms, st.booleans(), st.booleans()), min_size=1, max_size=5)
+
+
+def farm_of(services: Mapping[str, tuple[int, str]], revision: int) -> State:
+    """Return a farm of services on some VIPs, over two pools."""
+    return state(
+        [web(VIP + vip, name=name, pool=of) for name, (vip, of) in services.items()],
+        [pool(1, name="p1"), pool(2, name="p2")],
+        revision=revision,
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(steps)
+def test_it_leads_where_comparing_all_at_once_leads(
+    taken: Sequence[tuple[Mapping[str, tuple[int, str]], bool, bool]],
+) -> None:
+    """Whatever was changed before, paused or not, and whether anybody was woken for it."""
+    bench, present = Bench(monotonic=StepClock()), farm_of({}, 1)
+    cycles = Cycles(InlineWorker("test"), bench.reconciler)
+    bench.cycle(present)
+
+    def resync(why: Reason | None) -> Cycle:
+        return asyncio.run(cycles.in_slices(lambda: present, lambda: why))
+
+    for revision, (services, paused, is_announced) in enumerate(taken, 2):
+        before, present = present, farm_of(services, revision)
+        why = because("paused") if paused else None
+        if is_announced:
+            dirty = before.farm.services.keys() | present.farm.services.keys()
+            bench.cycle(present, frozenset(dirty), why)
+        cycle = resync(why)
+        wanted = compile_farm(present.farm, present.status)
+        deleted = {each.key for each in cycle.operations if isinstance(each, DeleteService)}
+        assert deleted.isdisjoint(wanted)
+        assert () == cycle.foreign
+    for _ in range(2):  # what has moved goes when its new place serves
+        cycle = resync(None)
+    assert compile_farm(present.farm, present.status) == bench.ipvs.snapshot()
+    assert bench.reconciler.claims.services == {
+        key: name for key, (name,) in present.index.keys.items()
+    }
+    assert {} == cycle.orphaned
