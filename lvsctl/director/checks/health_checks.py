@@ -248,7 +248,10 @@ class HealthChecks:
         problem = self._looks.problem(asked.way, ended.report.began_s)
         outcome = Inconclusive(problem) if problem else ended.report.outcome
         self._note(asked, outcome, ended.ended_s)
-        if isinstance(outcome, ProbeFailed) and outcome.silent and self._answers_directly(asked):
+        silent = isinstance(outcome, ProbeFailed) and outcome.silent
+        if silent and self._direct.is_asking(asked) and self._would_fall(asked):
+            return False  # whether it answers directly decides whose fault this is
+        if silent and self._answers_directly(asked):
             if self._hears_others_first(asked):
                 return False
             if self._is_in_doubt(asked, ended.report.began_s):

@@ -25,12 +25,14 @@ class Servers:
         tunnel: How a probe through the tunnel to an address ends, where it does not pass; None
             answers never.
         direct: The same for one that goes to the address itself.
+        direct_took_s: How long a good answer takes of a server that is asked directly.
         asked: Every probe, in order: the server's address and whether it went through the tunnel.
     """
 
     marks: Callable[[], ProbeMarks]
     tunnel: dict[IPAddress, Outcome | None] = field(default_factory=dict)
     direct: dict[IPAddress, Outcome | None] = field(default_factory=dict)
+    direct_took_s: float = TOOK_S
     asked: list[tuple[IPAddress, bool]] = field(default_factory=list)
 
     async def probe(self, request: Request, target: Target, timeout_s: float) -> Outcome:  # noqa: ARG002 - all are asked alike
@@ -46,5 +48,5 @@ class Servers:
             await asyncio.sleep(timeout_s)
             why = because(f"timed out after {timeout_s:g} s")
             return ProbeFailed(why, timeout_s, silent=True)
-        await asyncio.sleep(TOOK_S)
+        await asyncio.sleep(self.direct_took_s if target.mark is None else TOOK_S)
         return found
