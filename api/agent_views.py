@@ -38,6 +38,7 @@ def _findings(report: Report) -> list[FindingStatus]:
             "detail": finding.detail,
             "cure": finding.cure,
             "at": finding.at,
+            "code": finding.code,
         }
         for finding in report.findings
     ]

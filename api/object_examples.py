@@ -151,6 +151,7 @@ AGENT = {
             "detail": "it was down",
             "cure": "",
             "at": "2026-01-02T03:04:05Z",
+            "code": "link-down",
         }
     ],
 }

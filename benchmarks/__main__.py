@@ -11,7 +11,6 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks import native, report
@@ -35,11 +34,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         out = arguments.out or Path(folder)
         out.mkdir(parents=True, exist_ok=True)
+        machine = _machine()
         for size in arguments.sizes:
             _in_guest(out, size, arguments.rounds, arguments.ping_s)
         samples = out / "samples.jsonl"
         native.measure(Recorder(samples), arguments.rounds)
-        text = report.write(read(samples), _machine(out), ROOT / "docs/benchmarks")
+        facts = out / FACTS
+        machine |= json.loads(facts.read_text()) if facts.exists() else {}
+        text = report.write(read(samples), machine, ROOT / "docs/benchmarks")
     report.into_readme(ROOT / "README.md", text)
 
 
@@ -50,14 +52,13 @@ def _in_guest(out: Path, size: str, rounds: int, ping_s: float) -> None:
     subprocess.run([*lab, *limit, "--", *guest, "--ping-s", str(ping_s)], check=True, cwd=ROOT)
 
 
-def _machine(out: Path) -> Mapping[str, str]:
-    """Return the machine and the versions of the run."""
+def _machine() -> dict[str, str]:
+    """Return the machine, and how busy it is: others who compute make every figure larger."""
     model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    facts = json.loads(out.joinpath(FACTS).read_text()) if out.joinpath(FACTS).exists() else {}
     return {
         "On": f"{os.cpu_count()} x {model[1] if model else platform.machine()}",
+        "with a load average of": f"{os.getloadavg()[0]:.1f} before",
         "Python": platform.python_version(),
-        **facts,
     }
 
 

@@ -57,7 +57,9 @@ class Size:
 
 SMALL = Size("small", 1000, 10_000)
 LARGE = Size("large", 2277, 37_205)
+HUGE = Size("huge", 2000, 100_000)
 SIZES = {size.name: size for size in (SMALL, LARGE)}
+"""Of the benchmarks in the guest."""
 
 
 def document(size: Size, weight: int = WEIGHT) -> dict[str, object]:

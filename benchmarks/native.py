@@ -16,7 +16,7 @@ from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 
-from benchmarks.farms import FIRST_RIP, LARGE, WEIGHT, Size, document
+from benchmarks.farms import FIRST_RIP, HUGE, LARGE, WEIGHT, Size, document
 from benchmarks.samples import LVSCTL, Recorder
 from lvsctl.director.main import utc_now
 from lvsctl.director.write.committer import Committer, EditContext
@@ -26,7 +26,6 @@ from lvsctl.store.sqlite import SqliteStore
 
 WITHIN_S = 120.0
 _POLL_S = 0.005
-HUGE = Size("huge", 2000, 100_000)
 HISTORY = 9_999
 """Commits after that of the farm: as many as a director keeps."""
 

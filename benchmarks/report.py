@@ -7,11 +7,13 @@ from statistics import median
 from xml.sax.saxutils import escape
 
 from benchmarks.cases import CASES, NOT_MEASURED, Case
-from benchmarks.farms import SIZES
+from benchmarks.farms import HUGE, LARGE, SMALL
 from benchmarks.samples import IPVSADM, KEEPALIVED, LVSCTL, Sample, grouped
 
 Grouped = Mapping[tuple[str, str, str], Sequence[float]]
 BEGIN, END = "<!-- make bench -->", "<!-- end of make bench -->"
+FARMS = {size.name: str(size) for size in (SMALL, LARGE, HUGE)}
+THREE_DIGITS = 999.5
 COLOURS = {LVSCTL: "#2563eb", KEEPALIVED: "#94a3b8", IPVSADM: "#cbd5e1"}
 LEFT, WIDTH, ROW, GAP = 330, 420, 16, 14
 
@@ -50,7 +52,7 @@ def table(found: Grouped, machine: Mapping[str, str]) -> str:
     for case, size in _rows(found):
         cells = [_value(case, found.get((case.name, size, by), ())) for by in COLOURS]
         goal = f"≤ {case.goals[size]:g} {case.unit}" if size in case.goals else ""
-        farm = str(SIZES[size]) if size in SIZES else ""
+        farm = FARMS.get(size, "")
         lines.append(f"| {case.title} | {farm} | {cells[0]} | {goal} | {cells[1]} | {cells[2]} |")
     notes = [f"- {case.title}: {case.others}" for case in CASES if case.others]
     missing = [f"- {what}" for what in NOT_MEASURED]
@@ -80,7 +82,13 @@ def _rows(found: Grouped) -> Iterator[tuple[Case, str]]:
 def _value(case: Case, values: Sequence[float]) -> str:
     if not values:
         return ""
-    return f"{median(values):.3g} {case.unit} ({min(values):.3g} to {max(values):.3g})"
+    middle, lowest, highest = map(_number, (median(values), min(values), max(values)))
+    return f"{middle} {case.unit} ({lowest} to {highest})"
+
+
+def _number(value: float) -> str:
+    """Write a number with three digits, or more where it has more before the point."""
+    return f"{value:.3g}" if value < THREE_DIGITS else f"{value:,.0f}"
 
 
 def _plain(found: Grouped) -> Iterator[Mapping[str, object]]:
@@ -107,7 +115,7 @@ def picture(found: Grouped) -> str:
         if not medians:
             continue
         most = max([*medians.values(), case.goals.get(size, 0.0)]) or 1.0
-        farm = f"{SIZES[size]}: " if size in SIZES else ""
+        farm = f"{FARMS[size]}: " if size in FARMS else ""
         drawn.append(_text(0, y + 11, f"{farm}{case.name}", "label"))
         top = y
         for by, value in medians.items():
@@ -116,7 +124,9 @@ def picture(found: Grouped) -> str:
                 f'<rect x="{LEFT}" y="{y}" width="{width:.1f}" height="{ROW - 4}" '
                 f'fill="{COLOURS[by]}"/>'
             )
-            drawn.append(_text(LEFT + width + 6, y + 10, f"{by} {value:.3g} {case.unit}", "value"))
+            drawn.append(
+                _text(LEFT + width + 6, y + 10, f"{by} {_number(value)} {case.unit}", "value")
+            )
             y += ROW
         if size in case.goals:
             x = LEFT + case.goals[size] / most * WIDTH

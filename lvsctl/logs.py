@@ -1,8 +1,15 @@
-"""Logging, to standard error. Daemons write JSON lines unless standard error is a terminal."""
+"""Logging, to standard error: for a terminal, for journald, otherwise in JSON lines."""
 
+import os
 import sys
+from collections.abc import Sequence
 
 import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+_PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+"""syslog(3)'s, of structlog's levels."""
+_render_fields = structlog.processors.LogfmtRenderer(bool_as_flag=False)
 
 
 def configure_command_logging() -> None:
@@ -12,18 +19,34 @@ def configure_command_logging() -> None:
 
 def configure_logging() -> None:
     """Set up structlog for a daemon."""
-    is_terminal = sys.stderr.isatty()
-    renderers: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
-        if is_terminal
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
-    )
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *renderers,
-        ],
+        processors=[structlog.processors.add_log_level, *_processors()],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def render_for_journal(_: WrappedLogger, __: str, event: EventDict) -> str:
+    """Render `<priority>text name=value …`; see sd-daemon(3). journald itself adds the time."""
+    text, priority = event.pop("event"), _PRIORITIES[event.pop("level")]
+    fields = _render_fields(None, "", event)
+    return f"<{priority}>{text} {fields}".rstrip()
+
+
+def _processors() -> Sequence[Processor]:
+    timestamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
+    if sys.stderr.isatty():
+        return (timestamp, structlog.dev.ConsoleRenderer())
+    if _is_journal():
+        return (structlog.processors.format_exc_info, render_for_journal)
+    return (
+        timestamp,
+        structlog.processors.dict_tracebacks,
+        structlog.processors.JSONRenderer(),
+    )
+
+
+def _is_journal() -> bool:
+    """Tell whether standard error is what systemd connected to the journal; see systemd.exec(5)."""
+    connected = os.fstat(sys.stderr.fileno())
+    return os.environ.get("JOURNAL_STREAM") == f"{connected.st_dev}:{connected.st_ino}"

@@ -57,6 +57,11 @@ class Finding(Lenient):
         max_length=1000, description="What a person can do; empty if it was repaired."
     )
     at: str = Field(max_length=40, description="When, ISO 8601 in UTC.")
+    code: str = Field(
+        default="",
+        max_length=60,
+        description="What it is, for programs (docs/reasons.md); empty from an older agent.",
+    )
 
 
 class TunnelEndState(Lenient):
@@ -148,6 +153,7 @@ class FindingStatus(TypedDict):
     detail: str
     cure: str
     at: str
+    code: Annotated[str, Field(description="What it is, for programs; empty from an older agent.")]
 
 
 class AgentStatus(TypedDict):

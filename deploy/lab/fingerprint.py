@@ -2,17 +2,21 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from deploy.lab.network import Network
 from deploy.lab.node import Node
+from deploy.lab.poll import poll
 
 Fingerprint = Mapping[str, str]
 """What there is, by what it is of: `lb1 routes`, `lb1 net/ipv4/conf/all/rp_filter`, `revision`."""
 
 _SYSCTLS = ("ipv4/conf", "ipv4/vs", "ipv6/conf")
 _TABLE = Path("/proc/thread-self/net/ip_vs")
+_SETTLED_S = 1.5
+"""The kernel tells of links that come up once a second at most (net/core/link_watch.c)."""
 
 
 class Shared:
@@ -26,12 +30,26 @@ class Shared:
     def __init__(self, network: Network, more: Callable[[], Fingerprint]) -> None:
         self._network = network
         self._more = more
-        self._before = self._look()
+        self._before = self._settled()
 
     def changes(self) -> dict[str, tuple[str, str]]:
         """Return what is not as it was when this was called last, with what it was and is."""
         before, self._before = self._before, self._look()
         return differences(before, self._before)
+
+    def _settled(self) -> Fingerprint:
+        """Wait until nothing changes by itself any more, such as links that come up."""
+        seen, since_s = self._look(), time.monotonic()
+
+        def is_settled() -> bool:
+            nonlocal seen, since_s
+            now = self._look()
+            if now != seen:
+                seen, since_s = now, time.monotonic()
+            return time.monotonic() > since_s + _SETTLED_S
+
+        poll(is_settled, 20 * _SETTLED_S)
+        return seen
 
     def _look(self) -> Fingerprint:
         found = dict(self._more())
@@ -73,7 +91,16 @@ def _sysctls(tree: str) -> dict[str, str]:
     found = {}
     for folder, _, names in os.walk(f"/proc/sys/net/{tree}"):
         for name in names:
-            path = Path(folder, name)
+            path = f"{folder}/{name}"
             with contextlib.suppress(OSError):  # some can only be written
-                found[str(path.relative_to("/proc/sys"))] = path.read_text().strip()
+                found[path.removeprefix("/proc/sys/")] = _read(path)
     return found
+
+
+def _read(path: str) -> str:
+    # Three system calls, of which a Python file makes seven; there are hundreds of sysctls.
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(descriptor, 4096).decode().strip()
+    finally:
+        os.close(descriptor)

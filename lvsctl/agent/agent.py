@@ -33,6 +33,7 @@ from lvsctl.errors import (
     StoreError,
 )
 from lvsctl.messages.model import Assignment, Finding, Registration, Report, Severity
+from lvsctl.reasons.hosts import AGENT_DEFECT
 from lvsctl.sd_notify import feed_watchdog
 from lvsctl.worker import Worker
 
@@ -174,12 +175,14 @@ class Agent:
             self._report_due.set()
 
     def _internal_error(self, error: Exception) -> Finding:
+        why = AGENT_DEFECT("agent", host=self._name, error=brief(repr(error)))
         return Finding(
             Severity.BROKEN,
-            "agent",
-            f"the host of {self._name} could not be checked: {brief(repr(error))}",
+            why.subject,
+            str(why),
             "see the agent's log, and report it as a bug in lvsctl",
             utc(self._now()),
+            why.code,
         )
 
     def _save_assignments(self) -> None:

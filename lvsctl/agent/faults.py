@@ -1,4 +1,4 @@
-"""Faults on a real server, in words: what is wrong, with which effect, and the cure. Pure."""
+"""Faults on a real server: what is wrong, with which effect, and the cure. Pure."""
 
 import errno
 from dataclasses import dataclass
@@ -25,6 +25,8 @@ from lvsctl.host.interface import (
 )
 from lvsctl.messages.model import Assignment, Tunnel
 from lvsctl.net import Family
+from lvsctl.reasons import hosts as reasons
+from lvsctl.reasons.reason import Reason
 from lvsctl.results import Failed
 
 
@@ -33,14 +35,28 @@ class Fault:
     """One fault.
 
     Attributes:
-        subject: The thing, as ip(8) or sysctl(8) names it.
-        detail: What is wrong, through what, and the effect.
+        reason: What is wrong, through what, and the effect; its subject is the thing, as ip(8) or
+            sysctl(8) names it.
         cure: What a person can do.
     """
 
-    subject: str
-    detail: str
+    reason: Reason
     cure: str
+
+    @property
+    def subject(self) -> str:
+        """The thing, as ip(8) or sysctl(8) names it."""
+        return self.reason.subject
+
+    @property
+    def detail(self) -> str:
+        """What is wrong, in words."""
+        return str(self.reason)
+
+    @property
+    def code(self) -> str:
+        """What is wrong, for programs."""
+        return self.reason.code
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +81,23 @@ def drift_fault(
             return _link_fault(key, link, seen, location)
         case AddressKey(), _, None:
             return Fault(
-                _subject(key),
-                f"{key.address} is missing from {key.link} on {location.name}: "
-                "packets for it are dropped, or sent back where the host forwards",
+                reasons.ADDRESS_MISSING(
+                    key.address, address=key.address, link=key.link, host=location.name
+                ),
                 f"ip address add {key.address} dev {key.link}",
             )
         case AddressKey(), _, _:
             return Fault(
-                _subject(key),
-                f"{key.address} on {key.link} on {location.name} has other options",
+                reasons.ADDRESS_DIFFERS(
+                    key.address, address=key.address, link=key.link, host=location.name
+                ),
                 f"ip address replace {key.address} dev {key.link}",
             )
         case FouPortKey(), FouPortConfig(), (None | FouPortConfig()) as seen:
             return _port_fault(key, seen, location)
         case RuleKey(), _, None:
             return Fault(
-                str(key),
-                f"{key} is missing on {location.name}: clients of {key.source} send packets that "
-                "do not fit into the tunnel, and where ICMP is filtered uploads hang",
+                reasons.RULE_MISSING(key, host=location.name, source=key.source),
                 f"ip -{_number(key.family)} rule add from {key.source} lookup {key.table} "
                 f"priority {key.priority}",
             )
@@ -95,27 +110,29 @@ def drift_fault(
 def _link_fault(
     key: LinkKey, wanted: LinkConfig, observed: LinkConfig | None, location: FaultLocation
 ) -> Fault:
-    where = f"{key} on {location.name}"
     if observed is None:
         fallback = FALLBACK_DEVICES.get(key.name)
         ends = f" local {wanted.local}" if wanted.local else ""
         return Fault(
-            key.name,
-            f"{where} is missing: tunnelled packets are refused",
+            reasons.LINK_MISSING(key.name, device=key, host=location.name),
             f"modprobe {fallback.module}"
             if fallback
             else f"ip link add {key} type {wanted.kind}{ends}",
         )
     if not observed.up:
         return Fault(
-            key.name,
-            f"{where} is down: clients see their connections refused",
+            reasons.LINK_DOWN(key.name, device=key, host=location.name),
             f"ip link set {key} up",
         )
     return Fault(
-        key.name,
-        f"{where} is another device: kind {observed.kind or 'hardware'}, local {observed.local}, "
-        f"remote {observed.remote}",
+        reasons.LINK_DIFFERS(
+            key.name,
+            device=key,
+            host=location.name,
+            kind=observed.kind or "hardware",
+            local=str(observed.local),
+            remote=str(observed.remote),
+        ),
         f"ip link delete {key}; the agent then makes it again",
     )
 
@@ -123,14 +140,11 @@ def _link_fault(
 def _port_fault(key: FouPortKey, observed: FouPortConfig | None, location: FaultLocation) -> Fault:
     if observed is None:
         return Fault(
-            str(key),
-            f"{key} on {location.name} is missing: gue packets are refused",
+            reasons.FOU_PORT_MISSING(key, host=location.name),
             f"ip fou add port {key.port} gue" + (" -6" if key.family is Family.IPV6 else ""),
         )
     return Fault(
-        str(key),
-        f"{key} on {location.name} is open for IP protocol {observed.protocol}, not for gue: "
-        "tunnelled packets are dropped",
+        reasons.FOU_PORT_DIFFERS(key, host=location.name, protocol=observed.protocol),
         f"ip fou del port {key.port}, or choose another port for the tunnel",
     )
 
@@ -142,15 +156,14 @@ def _sysctl_fault(
     tunnels = ", ".join(map(str, location.tunnels))
     if parameter == RP_FILTER and device in {"all", *(link.name for link in location.tunnels)}:
         whose = tunnels if device == "all" else device
-        effect = "tunnelled packets are dropped"
+        kind = reasons.RP_FILTER
     elif parameter in {rule.parameter for rule in ARP_RULES}:
         whose = "every device" if device == "all" else device
-        effect = "it answers ARP for the VIPs, and clients may bypass the director"
+        kind = reasons.ARP_SYSCTL
     else:
         return None
     return Fault(
-        str(key),
-        f"{whose} on {location.name}: {parameter} is {value} through {key}; {effect}",
+        kind(key, whose=whose, host=location.name, parameter=parameter, value=value),
         f"sysctl -w {key}={wanted.value}, and correct the setting in /etc/sysctl.d",
     )
 
@@ -164,9 +177,7 @@ def refusal_fault(change: HostChange, failed: Failed, location: FaultLocation) -
             cure = "let the agent write /proc/sys: it is mounted read-only"
         case FouPortKey(port=port), errno.EADDRINUSE:
             return Fault(
-                str(change.key),
-                f"UDP port {port} on {location.name} is in use by another program, "
-                "which receives the gue packets",
+                reasons.FOU_PORT_IN_USE(change.key, port=port, host=location.name),
                 f"find it with ss -lunp 'sport = :{port}', or choose another port for the tunnel",
             )
         case FouPortKey(), errno.ENOENT | errno.EOPNOTSUPP:
@@ -178,16 +189,19 @@ def refusal_fault(change: HostChange, failed: Failed, location: FaultLocation) -
             cure = f"install the kernel module {kind} and load it with modprobe"
         case _:
             cure = "see the agent's log; it retries every few seconds"
-    return Fault(_subject(change.key), f"{change} on {location.name}: {failed}", cure)
+    why = reasons.CHANGE_REFUSED(
+        _subject(change.key), change=change, host=location.name, result=failed
+    )
+    return Fault(why, cure)
 
 
 def unservable_faults(spec: ServingSpec, location: FaultLocation) -> tuple[Fault, ...]:
     """Describe the tunnels and VIPs that this version of the agent does not support."""
     tunnels = [
         Fault(
-            _tunnel_subject(tunnel),
-            f"{location.name} cannot accept the tunnel {_describe(tunnel)}: "
-            "this version of the agent supports ipip, gre, and gue with a port",
+            reasons.TUNNEL_UNSUPPORTED(
+                _tunnel_subject(tunnel), host=location.name, tunnel=_describe(tunnel)
+            ),
             "upgrade lvsctl here, or choose another tunnel for the pool",
         )
         for tunnel in spec.tunnels
@@ -195,8 +209,7 @@ def unservable_faults(spec: ServingSpec, location: FaultLocation) -> tuple[Fault
     ]
     vips = [
         Fault(
-            str(vip),
-            f"{location.name} cannot serve {vip}: no tunnel that it accepts carries it",
+            reasons.VIP_UNCARRIED(vip, host=location.name),
             "upgrade lvsctl here, or take the service from this pool",
         )
         for vip in spec.vips
@@ -208,9 +221,7 @@ def unservable_faults(spec: ServingSpec, location: FaultLocation) -> tuple[Fault
 def excluded_fault(tunnel: Tunnel, location: FaultLocation) -> Fault:
     """Describe a tunnel that cannot be accepted beside another one."""
     return Fault(
-        _tunnel_subject(tunnel),
-        f"{location.name} cannot accept gre with and without checksum at once: the kernel's device "
-        "for one drops the packets of the other",
+        reasons.TUNNELS_EXCLUDE(_tunnel_subject(tunnel), host=location.name),
         "change the pool to another tunnel type first, and then to this one",
     )
 
@@ -224,9 +235,7 @@ def ipv6_faults(
     devices = ["lo", *(link.name for link in desired.links)]
     return [
         Fault(
-            str(ipv6_switch(device)),
-            f"IPv6 is off on {device} on {location.name} through {ipv6_switch(device)}: "
-            "IPv6 VIPs are not served",
+            reasons.IPV6_OFF(ipv6_switch(device), device=device, host=location.name),
             f"sysctl -w {ipv6_switch(device)}=0, and correct the setting in /etc/sysctl.d "
             "(default.disable_ipv6 is what new devices get)",
         )
@@ -237,16 +246,17 @@ def ipv6_faults(
 
 def mss_faults(desired: DesiredHost, location: FaultLocation) -> list[Fault]:
     """Describe routes whose clients get no fitting MSS; their uploads depend on ICMP."""
-    effect = "uploads hang where ICMP is filtered"
     faults = []
     for plan in desired.mss:
         if plan.foreign:
             faults.append(
                 Fault(
-                    f"table {TABLE}",
-                    f"routing table {TABLE} on {location.name} has routes that are not lvsctl's, "
-                    f"such as {plan.foreign[0].destination}; it is left alone, no smaller MSS is "
-                    f"announced: {effect}",
+                    reasons.MSS_TABLE_FOREIGN(
+                        f"table {TABLE}",
+                        table=TABLE,
+                        host=location.name,
+                        route=plan.foreign[0].destination,
+                    ),
                     f"move whatever uses table {TABLE} to another table; if the routes are from an "
                     "lvsctl whose state folder was deleted: "
                     f"ip -{plan.foreign[0].destination.version} route flush table {TABLE}",
@@ -255,17 +265,17 @@ def mss_faults(desired: DesiredHost, location: FaultLocation) -> list[Fault]:
         if plan.too_many:
             faults.append(
                 Fault(
-                    f"table {TABLE}",
-                    f"the main table of {location.name} has {plan.too_many} routes, more than "
-                    f"lvsctl copies; no smaller MSS is announced: {effect}",
+                    reasons.MSS_TOO_MANY_ROUTES(
+                        f"table {TABLE}", host=location.name, count=plan.too_many
+                    ),
                     "route the VIPs' replies by a table with fewer routes, or set advmss on them",
                 )
             )
         faults += [
             Fault(
-                f"route {route.destination}",
-                f"the route {route.destination} on {location.name} cannot be copied (several next "
-                f"hops?); its clients are announced no smaller MSS: {effect}",
+                reasons.MSS_ROUTE_NOT_COPIED(
+                    f"route {route.destination}", route=route.destination, host=location.name
+                ),
                 "set a suitable advmss on the route: ip route replace … advmss",
             )
             for route in plan.not_copied
@@ -289,8 +299,7 @@ def _number(family: Family) -> int:
 def unstable_fault(key: HostKey, location: FaultLocation) -> Fault:
     """Describe a key that does not stay as lvsctl sets it."""
     return Fault(
-        _subject(key),
-        f"{key} on {location.name} changes as fast as it is set",
+        reasons.UNSTABLE(_subject(key), key=key, host=location.name),
         "find and stop the program that sets it on this host",
     )
 
@@ -300,9 +309,12 @@ def kept_fault(assignment: Assignment, current: str, location: FaultLocation) ->
     links = (end.link for end in assignment.tunnel_ends)
     kept = ", ".join([*map(str, assignment.vips), *links])
     return Fault(
-        f"farm {assignment.farm_id or 'unknown'}",
-        f"{location.name} keeps {kept}, assigned by farm {assignment.farm_id or 'unknown'}; "
-        f"the director now serves farm {current}, which does not have them",
+        reasons.KEPT_FOR_OTHER_FARM(
+            f"farm {assignment.farm_id or 'unknown'}",
+            host=location.name,
+            kept=kept,
+            current=current,
+        ),
         "add them to the current farm; or, if they are no longer served, run lvsctl agent leave "
         "and start the agent again",
     )
@@ -311,23 +323,21 @@ def kept_fault(assignment: Assignment, current: str, location: FaultLocation) ->
 def refused_fault(director: str, reason: str, location: FaultLocation) -> Fault:
     """Describe an assignment that is refused as a whole."""
     return Fault(
-        "assignment",
-        f"{location.name} does not follow what {director} assigns, and serves as before: {reason}",
+        reasons.ASSIGNMENT_REFUSED("assignment", host=location.name, director=director, why=reason),
         f"check that {director} is an lvsctl director of this version",
     )
 
 
 def unreadable_fault(reason: str, location: FaultLocation) -> Fault:
     """Describe a host that could not be observed."""
-    return Fault(
-        location.name, f"the network of {location.name} cannot be read: {reason}", "see the log"
-    )
+    return Fault(reasons.HOST_UNREADABLE(location.name, error=reason), "see the log")
 
 
 def state_fault(reason: str, location: FaultLocation) -> Fault:
     """Describe a failure of the state folder."""
     return Fault(
-        "state folder", f"on {location.name}: {reason}", "repair the disk or free space on it"
+        reasons.STATE_FOLDER_BROKEN("state folder", host=location.name, error=reason),
+        "repair the disk or free space on it",
     )
 
 

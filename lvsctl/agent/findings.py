@@ -51,11 +51,20 @@ class Findings:
             if now - repair.last <= REPAIR_RETENTION
         }
         set_active = [
-            Finding(Severity.BROKEN, fault.subject, fault.detail, fault.cure, utc(since))
+            Finding(
+                Severity.BROKEN, fault.subject, fault.detail, fault.cure, utc(since), fault.code
+            )
             for fault, since in self._active.items()
         ]
         record_repair = [
-            Finding(Severity.REPAIRED, subject, _describe(repair), "", utc(repair.last))
+            Finding(
+                Severity.REPAIRED,
+                subject,
+                _describe(repair),
+                "",
+                utc(repair.last),
+                repair.fault.code,
+            )
             for subject, repair in self._repairs.items()
         ]
         return tuple(sorted((*set_active, *record_repair), key=lambda finding: finding.at))

@@ -16,6 +16,7 @@ from lvsctl.messages.model import Finding, TunnelEnd, TunnelEndState
 from lvsctl.net import IPAddress
 from lvsctl.point_to_point.ends import Ends, EndStatus
 from lvsctl.point_to_point.window import Window
+from lvsctl.reasons import hosts as reasons
 
 _log = structlog.get_logger()
 
@@ -98,7 +99,9 @@ class HostEnds:
             try:
                 self._ends.take_down(link)
             except LvsctlError as error:
-                faults.append(Fault(link, str(error), f"ip link delete {link}"))
+                faults.append(
+                    Fault(reasons.TUNNEL_NOT_REMOVED(link, error=error), f"ip link delete {link}")
+                )
         return faults
 
     def _bring_up(self, end: TunnelEnd, directors: Collection[IPAddress]) -> str:
@@ -113,13 +116,15 @@ class HostEnds:
     def _refusal(self, end: TunnelEnd, reason: str, error: InvalidInput) -> Fault:
         allowed = dict.fromkeys(each.allowed for each in error.problems if each.allowed)
         return Fault(
-            f"tunnel {end.tunnel}",
-            f"{self._name} does not bring up tunnel {end.tunnel}: {reason}",
+            reasons.TUNNEL_END_REFUSED(f"tunnel {end.tunnel}", host=self._name, why=reason),
             f"change it with lvsctl apply; allowed: {'; '.join(allowed)}",
         )
 
     def _repair_fault(self, end: TunnelEnd, problem: str) -> Fault:
-        return Fault(end.link, f"tunnel {end.tunnel} on {self._name}: {problem}", "")
+        why = reasons.TUNNEL_END_BROKEN(
+            end.link, tunnel=end.tunnel, host=self._name, problem=problem
+        )
+        return Fault(why, "")
 
     def _status(self, end: TunnelEnd, reason: str) -> EndStatus:
         try:

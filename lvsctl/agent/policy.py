@@ -17,6 +17,7 @@ from lvsctl.errors import InvalidInput, Problem
 from lvsctl.host.interface import AddressKey
 from lvsctl.messages.model import Assignment, Tunnel, TunnelEnd
 from lvsctl.net import IPAddress
+from lvsctl.reasons import hosts as reasons
 from lvsctl.unicast import broadcast_addresses, why_not_unicast
 
 T = TypeVar("T")
@@ -180,8 +181,7 @@ def conflicting_vips(
         else:
             continue
         found[vip] = Fault(
-            str(vip),
-            f"{location.name} does not serve {vip}: it is the address of {whose}",
+            reasons.VIP_IN_USE(vip, host=location.name, owner=whose),
             "give the service a VIP of its own",
         )
     return found
@@ -195,8 +195,7 @@ def _vip_refusal(vip: IPAddress, location: FaultLocation) -> Fault | None:
     if not nature:
         return None
     return Fault(
-        str(vip),
-        f"{location.name} does not serve {vip}: it is {nature}",
+        reasons.VIP_NOT_UNICAST(vip, host=location.name, nature=nature),
         "give the service a unicast address that hosts can route to",
     )
 
@@ -207,9 +206,12 @@ def _tunnel_refusal(tunnel: Tunnel, location: FaultLocation) -> Fault | None:
     if named and (least <= tunnel.port <= most or tunnel.type not in {"ipip", "gre", "gue"}):
         return None
     return Fault(
-        f"tunnel {_quote(tunnel.type)}",
-        f"{location.name} does not accept a tunnel of type {_quote(tunnel.type)} at port "
-        f"{tunnel.port}: there is no such tunnel",
+        reasons.TUNNEL_UNKNOWN(
+            f"tunnel {_quote(tunnel.type)}",
+            host=location.name,
+            type=_quote(tunnel.type),
+            port=tunnel.port,
+        ),
         "set the pool's tunnel to ipip, gre, or gue with a port from 1 to 65535",
     )
 
@@ -222,8 +224,7 @@ def _end_refusal(end: TunnelEnd, location: FaultLocation) -> Fault | None:
     else:
         return None
     return Fault(
-        f"tunnel {_quote(end.tunnel)}",
-        f"{location.name} does not bring up tunnel {_quote(end.tunnel)}: {why}",
+        reasons.TUNNEL_END_REFUSED(f"tunnel {_quote(end.tunnel)}", host=location.name, why=why),
         "declare it again: lvsctl apply, or PUT /v1/tunnels/NAME",
     )
 
@@ -232,8 +233,7 @@ def _admit_mtu(mtu: int | None, location: FaultLocation) -> tuple[int | None, Se
     if mtu is None or _MIN_MTU <= mtu <= _MAX_MTU:
         return mtu, ()
     fault = Fault(
-        "mtu",
-        f"{location.name} announces no MSS for a path MTU of {mtu}: it is out of range",
+        reasons.MTU_OUT_OF_RANGE("mtu", host=location.name, mtu=mtu),
         f"set the tunnel's mtu of the pool to a value from {_MIN_MTU} to {_MAX_MTU}",
     )
     return None, [fault]
@@ -241,8 +241,7 @@ def _admit_mtu(mtu: int | None, location: FaultLocation) -> tuple[int | None, Se
 
 def _too_many(what: str, count: int, most: int, location: FaultLocation) -> Fault:
     return Fault(
-        what,
-        f"{location.name} leaves out {count} {what}: an agent takes at most {most}",
+        reasons.TOO_MANY_PARTS(what, host=location.name, count=count, most=most),
         "spread them over more real servers",
     )
 
@@ -266,8 +265,9 @@ def _summarize(faults: Sequence[Fault], location: FaultLocation) -> Iterator[Fau
     yield from faults[:MAX_REPORTED]
     if len(faults) > MAX_REPORTED:
         yield Fault(
-            "assignment",
-            f"{location.name} refuses {len(faults) - MAX_REPORTED} more parts of its assignment",
+            reasons.MORE_REFUSED(
+                "assignment", host=location.name, count=len(faults) - MAX_REPORTED
+            ),
             "correct those listed; the others are listed after that",
         )
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from lvsctl.errors import Problem
 from lvsctl.messages.model import Finding, Report, Severity, Tunnel, TunnelEndState
+from lvsctl.reasons.hosts import REPORT_CUT
 
 MAX_REPORT_BYTES = 512 * 1024
 MAX_FINDINGS = 50
@@ -23,7 +24,7 @@ _LISTS: Mapping[str, int] = {
 _TEXTS: Mapping[type, Mapping[str, int]] = {
     Report: {"farm_id": 100},
     Tunnel: {"type": 40},
-    Finding: {"subject": 200, "detail": 1000, "cure": 1000, "at": 40},
+    Finding: {"subject": 200, "detail": 1000, "cure": 1000, "at": 40, "code": 60},
     TunnelEndState: {"tunnel": 100, "since": 40, "reason": 1000},
 }
 """Maximum length of each text, in characters."""
@@ -83,11 +84,13 @@ def _most_important(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
         findings, key=lambda each: (each.severity is Severity.BROKEN, each.at), reverse=True
     )
     kept = {*by_importance[: MAX_FINDINGS - 1]}
+    more_found = REPORT_CUT(count=len(findings) - len(kept))
     more = Finding(
         Severity.BROKEN,
         "lvsctl-agent",
-        f"{len(findings) - len(kept)} more findings than fit in a report",
+        str(more_found),
         "list all of them on the host: lvsctl agent status",
         findings[-1].at,
+        more_found.code,
     )
     return (*(each for each in findings if each in kept), more)

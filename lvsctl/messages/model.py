@@ -139,6 +139,7 @@ class Finding:
         detail: Actual and desired state, and the cause.
         cure: What a person can do; empty if it was repaired.
         at: ISO 8601 in UTC.
+        code: What it is, for programs (docs/reasons.md); empty from an older agent.
     """
 
     severity: Severity
@@ -146,6 +147,7 @@ class Finding:
     detail: str
     cure: str
     at: str
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,24 @@
 from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
 
-from lvsctl.reasons import director, errors, general, inputs, probes, requests, servers, services
+from lvsctl.reasons import (
+    director,
+    errors,
+    general,
+    hosts,
+    inputs,
+    probes,
+    requests,
+    servers,
+    services,
+)
 from lvsctl.reasons.reason import ReasonKind
 
 SUBJECTS: tuple[ModuleType, ...] = (
     services,
     servers,
     probes,
+    hosts,
     director,
     errors,
     inputs,

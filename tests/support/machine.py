@@ -82,7 +82,7 @@ def booted(
     command = [
         *AS_ROOT,
         *("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--console=pipe"),
-        *(f"--machine={name}", "--hostname=machine"),
+        f"--machine={name}",
         *("--boot", "--notify-ready=yes", "--volatile=overlay", "--private-network"),
         *(f"--bind-ro={folder.resolve()}:{place}" for folder, place in shared.items()),
         f"--directory={root}",

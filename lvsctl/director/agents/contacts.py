@@ -91,4 +91,4 @@ def _what(finding: Finding) -> tuple[str, str]:
 def _told(name: str, finding: Finding) -> Event:
     cure = f"; {finding.cure}" if finding.cure else ""
     detail = f"{finding.severity}: {finding.subject}: {finding.detail}{cure}"
-    return Event(EventKind.AGENT_FINDING, name, detail)
+    return Event(EventKind.AGENT_FINDING, name, detail, code=finding.code)

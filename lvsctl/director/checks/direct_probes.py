@@ -44,6 +44,10 @@ class DirectProbes:
         said = self._said.get(question) if question else None
         return said.outcome if said else None
 
+    def is_asking(self, asked: CheckedServer) -> bool:
+        """Say whether a direct question to a server is still unanswered."""
+        return _question(asked) in self._under_way
+
     def ask(self, asked: CheckedServer) -> None:
         """Ask soon, if that was not done just now."""
         question = _question(asked)

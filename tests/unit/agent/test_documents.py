@@ -67,6 +67,7 @@ FINDING: Mapping[str, Any] = {
     "detail": "it is down",
     "cure": "ip link set tunl0 up",
     "at": "2026-01-02T03:04:05Z",
+    "code": "link-down",
 }
 
 
@@ -102,6 +103,13 @@ def test_documents_are_as_agreed() -> None:
         assert assignment == over_the_wire(assignment_document(read_assignment(assignment)))
     full = {**REPORT, "findings": [FINDING], "tunnel_ends": [END_STATE]}
     assert full == over_the_wire(report_document(read_report(full)))
+
+
+def test_findings_of_an_older_agent_have_no_code() -> None:
+    """They are read all the same."""
+    older = {name: value for name, value in FINDING.items() if name != "code"}
+    (finding,) = read_report({**REPORT, "findings": [older]}).findings
+    assert ("it is down", "") == (finding.detail, finding.code)
 
 
 def test_a_newer_sender_is_understood() -> None:

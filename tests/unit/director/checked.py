@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 
 from lvsctl.farm.checks import Request
 from lvsctl.health.marks import ProbeMarks
-from lvsctl.health.outcome import Failed, Outcome, Passed
+from lvsctl.health.outcome import Outcome, Passed, ProbeFailed
 from lvsctl.health.target import Target
 from lvsctl.net import IPAddress
 from tests.support.reasons import because
 
 TOOK_S = 0.01
-REFUSED = Failed(because("refused the connection"), TOOK_S)
-BROKEN = Failed(because("status 500"), TOOK_S)
+REFUSED = ProbeFailed(because("refused the connection"), TOOK_S)
+BROKEN = ProbeFailed(because("status 500"), TOOK_S)
 
 
 @dataclass
@@ -25,12 +25,14 @@ class Servers:
         tunnel: How a probe through the tunnel to an address ends, where it does not pass; None
             answers never.
         direct: The same for one that goes to the address itself.
+        direct_took_s: How long a good answer takes of a server that is asked directly.
         asked: Every probe, in order: the server's address and whether it went through the tunnel.
     """
 
     marks: Callable[[], ProbeMarks]
     tunnel: dict[IPAddress, Outcome | None] = field(default_factory=dict)
     direct: dict[IPAddress, Outcome | None] = field(default_factory=dict)
+    direct_took_s: float = TOOK_S
     asked: list[tuple[IPAddress, bool]] = field(default_factory=list)
 
     async def probe(self, request: Request, target: Target, timeout_s: float) -> Outcome:  # noqa: ARG002 - all are asked alike
@@ -45,6 +47,6 @@ class Servers:
         if found is None:
             await asyncio.sleep(timeout_s)
             why = because(f"timed out after {timeout_s:g} s")
-            return Failed(why, timeout_s, silent=True)
-        await asyncio.sleep(TOOK_S)
+            return ProbeFailed(why, timeout_s, silent=True)
+        await asyncio.sleep(self.direct_took_s if target.mark is None else TOOK_S)
         return found

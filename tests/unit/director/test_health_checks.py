@@ -329,6 +329,23 @@ def test_no_server_is_down_before_the_others_could_be_heard(fall: int, seed: int
     scenario(play)
 
 
+def test_no_server_is_down_before_its_direct_answer_could_be_heard() -> None:
+    """On a busy director it comes later than the second silence: the verdict waits for it."""
+
+    async def play(director: Director) -> None:
+        quick = replace(TUNNEL, fast_interval_s=0.2, timeout_s=0.2, fall=2)
+        await serving(director, checked(1, 2, 3, check=quick))
+        director.servers.direct_took_s = 1.0
+        director.servers.tunnel.update({rip(n): None for n in (1, 2, 3)})
+        for _ in range(100):
+            await asyncio.sleep(0.1)
+            assert {1: 100, 2: 100, 3: 100} == director.bench.weights()
+            assert [True, True, True] == [health(director, n)[0] for n in (1, 2, 3)]
+        assert {"rs1", "rs2", "rs3"} == set(frozen(director))
+
+    scenario(play)
+
+
 def test_all_that_are_dead_directly_too_are_down() -> None:
     """That is no fault of the director; panic keeps them."""
 

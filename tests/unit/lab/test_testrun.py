@@ -102,7 +102,7 @@ def test_the_test_that_changes_what_others_share_fails(tmp_path: Path) -> None:
     command = [*LAB, "test", *options, str(file)]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert 1 == done.returncode
-    assert ["4 passed", "1 error"] == re.findall(r"\d+ (?:passed|failed|error)", done.stdout)[-2:]
+    assert "4 passed, 1 error" in done.stdout
     assert "test_writes changed what others share" in done.stdout
     assert "rs1 addresses" in done.stdout
 
