@@ -7,7 +7,7 @@ from api.schemas.fields import utc_text
 from api.schemas.status import CheckStatus, HealthName, HealthStatus, LastProbe, ServiceHealth
 from lvsctl.director.reconcile import cycle
 from lvsctl.farm.checks import kind_of
-from lvsctl.health.outcome import Failed, Passed
+from lvsctl.health.outcome import Passed, ProbeFailed
 from lvsctl.health.target import ProbeId, TargetId
 from lvsctl.health.verdict import Verdict
 from lvsctl.health.weights import health_of
@@ -52,10 +52,10 @@ def _check_status(probe_id: ProbeId, verdict: Verdict) -> CheckStatus:
     }
 
 
-def _last_probe(last: Passed | Failed | None) -> LastProbe | None:
+def _last_probe(last: Passed | ProbeFailed | None) -> LastProbe | None:
     if last is None:
         return None
-    why = last.why if isinstance(last, Failed) else ()
+    why = last.why if isinstance(last, ProbeFailed) else ()
     return {
         "passed": isinstance(last, Passed),
         "took_ms": round(last.took_s * 1000, 3),

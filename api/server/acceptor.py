@@ -3,9 +3,12 @@
 import asyncio
 import errno
 import socket
+import ssl
 from collections.abc import Callable
+from functools import partial
 
 from api.server.connections import Connections, source_of
+from api.server.limits import LINGER_S
 from api.server.protocol import HttpProtocol
 from api.server.refusals import RefusalLog
 
@@ -28,6 +31,7 @@ class Acceptor:
         connections: Open connections, to which new ones are added.
         protocol: Creates the protocol of a connection from its source.
         refusals: Counts failures to accept.
+        tls: Returns what new connections are given; None for none.
     """
 
     def __init__(
@@ -36,11 +40,13 @@ class Acceptor:
         connections: Connections,
         protocol: Callable[[str], HttpProtocol],
         refusals: RefusalLog,
+        tls: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
         self._listener = listener
         self._connections = connections
         self._protocol = protocol
         self._refusals = refusals
+        self._tls = tls
         self._loop = asyncio.get_running_loop()
         self._tasks = set[asyncio.Task[None]]()
         self._resume: asyncio.TimerHandle | None = None
@@ -81,15 +87,26 @@ class Acceptor:
         protocol = self._protocol(source_of(peer))
         self._connections.add(protocol)
         task = self._loop.create_task(self._connect(accepted, protocol))
+        if self._tls is not None:
+            protocol.handshake = task
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(partial(self._connected, accepted, protocol))
 
     async def _connect(self, accepted: socket.socket, protocol: HttpProtocol) -> None:
-        try:
-            await self._loop.connect_accepted_socket(lambda: protocol, accepted)
-        except OSError:
+        # The protocol's own deadline is for the handshake too.
+        tls = {"ssl": self._tls(), "ssl_shutdown_timeout": LINGER_S} if self._tls else {}
+        await self._loop.connect_accepted_socket(lambda: protocol, accepted, **tls)  # type: ignore[arg-type]
+
+    def _connected(
+        self, accepted: socket.socket, protocol: HttpProtocol, task: asyncio.Task[None]
+    ) -> None:
+        self._tasks.discard(task)
+        protocol.handshake = None
+        if task.cancelled() or task.exception() is not None:
             accepted.close()
             self._connections.remove(protocol)
+            if not task.cancelled() and not isinstance(task.exception(), OSError):
+                task.result()
 
     def _pause(self) -> None:
         self._refusals.record(OUT_OF_RESOURCES)

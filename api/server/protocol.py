@@ -83,6 +83,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._idle_s = ANONYMOUS_IDLE_S
         self._answering: RequestResponseCycle | None = None
         self._in_body = self._input_ended = self._aborted = False
+        self.handshake: asyncio.Task[None] | None = None
+        """That of TLS, while it is under way; there is no transport before it is done."""
         self._dropped_bytes = 0
         self._unread_deadline_s = NEVER_S
         self._await(Awaited.REQUEST, HEAD_S)
@@ -116,7 +118,9 @@ class HttpProtocol(HttpToolsProtocol):
     def abort(self) -> None:
         """Close the connection; it is removed once its descriptor is free."""
         self._aborted = True
-        if self.transport is not None:
+        if self.handshake is not None:
+            self.handshake.cancel()
+        elif self.transport is not None:
             self.transport.abort()
 
     def authenticated(self) -> None:
@@ -296,7 +300,8 @@ class HttpProtocol(HttpToolsProtocol):
             lines = b"".join(b"%b: %b\r\n" % header for header in headers)
             head = STATUS_LINE[response.status_code] + lines + b"\r\n"
             self.transport.write(head + bytes(response.body))
-        self.transport.write_eof()
+        if self.transport.can_write_eof():  # TLS has no half-closed connections
+            self.transport.write_eof()
         self._await(Awaited.CLOSE, LINGER_S)
 
 

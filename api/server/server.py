@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
@@ -29,10 +30,15 @@ class Server(uvicorn.Server):
         app: The app.
         budget: Maximum numbers of connections.
         on_started: Called once connections are accepted.
+        tls: Returns what new connections over TCP are given; None for plain HTTP.
     """
 
     def __init__(
-        self, app: ASGIApp, budget: Budget, on_started: Callable[[], None] = lambda: None
+        self,
+        app: ASGIApp,
+        budget: Budget,
+        on_started: Callable[[], None] = lambda: None,
+        tls: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -49,6 +55,7 @@ class Server(uvicorn.Server):
         )
         self._budget = budget
         self._on_started = on_started
+        self._tls = tls
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -62,13 +69,17 @@ class Server(uvicorn.Server):
         self._open = Connections(self._budget, self._refusals.record)
         protocol = partial(HttpProtocol, self.config, self.server_state, self._open, self._refusals)
         acceptors = [
-            Acceptor(listener, self._open, protocol, self._refusals) for listener in sockets or ()
+            Acceptor(listener, self._open, protocol, self._refusals, self._tls_for(listener))
+            for listener in sockets or ()
         ]
         for acceptor in acceptors:
             acceptor.start()
         self.servers = acceptors  # type: ignore[assignment] # uvicorn only closes them
         self.started = True
         self._on_started()
+
+    def _tls_for(self, listener: socket.socket) -> Callable[[], ssl.SSLContext] | None:
+        return None if listener.family == socket.AF_UNIX else self._tls
 
     async def on_tick(self, counter: int) -> bool:
         """Enforce deadlines."""

@@ -23,6 +23,7 @@ class AgentConfig:
         weight: Weight in pools that do not declare the address; 0 to 65535.
         state_dir: Folder for state that must outlive the process.
         token_file: File with the bearer token; None if the directors need none.
+        ca_file: Certificate authority of the directors, for https; None for the public ones.
     """
 
     directors: tuple[str, ...]
@@ -32,3 +33,4 @@ class AgentConfig:
     weight: int = DEFAULT_WEIGHT
     state_dir: Path = DEFAULT_STATE_DIR
     token_file: Path | None = None
+    ca_file: Path | None = None

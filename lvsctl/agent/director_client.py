@@ -10,6 +10,7 @@ from urllib.parse import quote
 import httpx
 
 from lvsctl.client.answer import Answer, ask, brief
+from lvsctl.client.tls import trusting
 from lvsctl.errors import (
     ConfigurationError,
     Conflict,
@@ -109,6 +110,7 @@ class HttpDirectorClient:
             None for no token.
         transport: Replaces the network in tests.
         resolve: Resolves the URL's host name.
+        ca_file: Certificate authority of the director; None for the public ones.
     """
 
     def __init__(
@@ -117,6 +119,8 @@ class HttpDirectorClient:
         token_file: Path | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         resolve: Resolve = _unresolved,
+        *,
+        ca_file: Path | None = None,
     ) -> None:
         self.url = url.rstrip("/")
         self._resolve = resolve
@@ -128,6 +132,7 @@ class HttpDirectorClient:
                 auth=None if token_file is None else _TokenFile(token_file),
                 headers={"User-Agent": "lvsctl-agent", "Accept-Encoding": "identity"},
                 transport=transport,
+                verify=trusting(ca_file) if ca_file else True,
                 timeout=None,  # noqa: S113 - every request has its own limit
             )
         except httpx.InvalidURL as error:

@@ -6,30 +6,20 @@ from pathlib import Path
 from typing import TypeVar
 
 from lvsctl.agent.addresses import source_address
+from lvsctl.agent.config import AgentConfig
 from lvsctl.agent.credential import Credential
 from lvsctl.agent.director_client import HttpDirectorClient
 from lvsctl.errors import ConfigurationError, DirectorUnreachable, StoreError
-from lvsctl.net import IPAddress
 from lvsctl.token_file import read_token
 
 T = TypeVar("T")
 
 
-def join(
-    directors: Sequence[str],
-    *,
-    name: str,
-    address: IPAddress | None,
-    state_dir: Path,
-    token_file: Path,
-) -> Path | None:
+def join(config: AgentConfig, token_file: Path) -> Path | None:
     """Buy a credential with a token and keep it in the state folder.
 
     Args:
-        directors: URLs of directors, tried in turn.
-        name: Of the agent.
-        address: The real server's (RIP); None for the source address towards the first director.
-        state_dir: The agent's.
+        config: The agent's; without an address, the one towards the first director is taken.
         token_file: File with the token.
 
     Returns:
@@ -41,36 +31,45 @@ def join(
         DirectorUnreachable: No director answers.
         StoreError: The state folder cannot be written.
     """
-    credential = Credential(state_dir)
+    credential = Credential(config.state_dir)
     if credential.exists:
         return None
     read_token(token_file)
-    rip = address or source_address(directors[0])
-    if rip is None:
-        raise ConfigurationError(f"there is no route to {directors[0]}: give --address")
+    address = config.address or source_address(config.directors[0])
+    if address is None:
+        raise ConfigurationError(f"there is no route to {config.directors[0]}: give --address")
     try:
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(f"{state_dir} cannot be made: {error.strerror}") from error
-    asked = ask_in_turn(directors, token_file, lambda client: client.join(name, rip))
+        raise StoreError(f"{config.state_dir} cannot be made: {error.strerror}") from error
+    asked = ask_in_turn(
+        config.directors,
+        token_file,
+        config.ca_file,
+        lambda client: client.join(config.name, address),
+    )
     credential.save(asyncio.run(asked))
     return credential.path
 
 
-async def renewed(directors: Sequence[str], credential: Credential, name: str) -> str:
+async def renewed(config: AgentConfig, credential: Credential) -> str:
     """Return another credential for the one that an agent has.
 
     Raises:
         LvsctlError: No director gives one.
     """
     return await ask_in_turn(
-        directors, credential.path, lambda client: client.renew_credential(name)
+        config.directors,
+        credential.path,
+        config.ca_file,
+        lambda client: client.renew_credential(config.name),
     )
 
 
 async def ask_in_turn(
     directors: Sequence[str],
     token_file: Path,
+    ca_file: Path | None,
     ask: Callable[[HttpDirectorClient], Awaitable[T]],
 ) -> T:
     """Return what the first director says that answers.
@@ -80,7 +79,7 @@ async def ask_in_turn(
     """
     failed = []
     for url in directors:
-        client = HttpDirectorClient(url, token_file)
+        client = HttpDirectorClient(url, token_file, ca_file=ca_file)
         try:
             return await ask(client)
         except DirectorUnreachable as error:

@@ -237,7 +237,9 @@ async def _parts(
         restored = await worker.run(restore_state, state, boot_id())
         directors = Directors(
             [
-                HttpDirectorClient(url, _token_file(config), resolve=resolve_host)
+                HttpDirectorClient(
+                    url, _token_file(config), resolve=resolve_host, ca_file=config.ca_file
+                )
                 for url in config.directors
             ]
         )
@@ -283,7 +285,7 @@ async def _renewing(config: AgentConfig) -> AsyncIterator[None]:
     if _token_file(config) != credential.path:
         yield
         return
-    renew = partial(renewed, config.directors, credential, config.name)
+    renew = partial(renewed, config, credential)
     renewing = asyncio.create_task(keep_renewed(credential, renew, time.time))
     try:
         yield

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from lvsctl.agent.status import AgentStatus
     from lvsctl.cli.client import DirectorClient
 
+authority = click.option(
+    "--ca-file",
+    type=click.Path(path_type=Path),
+    envvar="LVSCTL_CA_FILE",
+    help="Certificate authority of the directors, for https (PEM).  [public ones]",
+)
 state_folder = click.option(
     "--state-dir",
     type=click.Path(path_type=Path),
@@ -74,10 +80,12 @@ def agent() -> None:
     envvar="LVSCTL_TOKEN_FILE",
     help="File with the agent's token.  [the credential from lvsctl agent join]",
 )
+@authority
 @reads_config
 def run(
     *,
     directors: tuple[str, ...],
+    ca_file: Path | None,
     pools: tuple[str, ...],
     name: str | None,
     address: IPAddress | None,
@@ -100,6 +108,7 @@ def run(
         weight=weight,
         state_dir=state_dir,
         token_file=token_file,
+        ca_file=ca_file,
     )
     click.get_current_context().exit(run_agent(config))
 
@@ -128,11 +137,13 @@ def run(
     envvar="LVSCTL_ADDRESS",
     help="Real server address (RIP).  [the source address towards the director]",
 )
+@authority
 @state_folder
 def join(
     *,
     directors: tuple[str, ...],
     token_file: Path,
+    ca_file: Path | None,
     name: str | None,
     address: IPAddress | None,
     state_dir: Path,
@@ -141,15 +152,18 @@ def join(
 
     It is kept in the state folder, and lvsctl agent run without --token-file uses and renews it.
     """
+    from lvsctl.agent.config import AgentConfig  # noqa: PLC0415
     from lvsctl.agent.joining import join as join_farm  # noqa: PLC0415 - loads httpx
 
-    kept = join_farm(
-        directors,
+    config = AgentConfig(
+        directors=directors,
+        pools=(),
         name=name or socket.gethostname(),
         address=address,
         state_dir=state_dir,
-        token_file=token_file,
+        ca_file=ca_file,
     )
+    kept = join_farm(config, token_file)
     click.echo(f"credential kept in {kept}" if kept else "this agent has a credential already")
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ import httpx
 
 from lvsctl.cli.words import words_of
 from lvsctl.client.address import socket_of
+from lvsctl.client.tls import trusting
 from lvsctl.client.unix import base_url_of, unix_transport
 from lvsctl.errors import ConfigurationError, DirectorUnreachable, LvsctlError, Problem
 from lvsctl.farm.rules.fields import NAME_ALLOWED
@@ -78,13 +80,18 @@ class DirectorClient:
         url: ``http://192.0.2.10:8080`` or ``unix:/run/lvsctl/director.sock``.
         token: Bearer token; None for none.
         transport: Replaces the network in tests.
+        ca_file: Certificate authority of the director; None for the public ones.
 
     Raises:
         ConfigurationError: The URL is invalid.
     """
 
     def __init__(
-        self, url: str, token: str | None, transport: httpx.BaseTransport | None = None
+        self,
+        url: str,
+        token: str | None,
+        transport: httpx.BaseTransport | None = None,
+        ca_file: Path | None = None,
     ) -> None:
         self._url = url.rstrip("/")
         headers = {b"Accept": b"application/json"}
@@ -96,6 +103,7 @@ class DirectorClient:
                 headers=headers,
                 timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
                 transport=transport or unix_transport(self._url),
+                verify=trusting(ca_file) if ca_file else True,
                 trust_env=False,  # the director is local; a proxy for the Internet cannot reach it
             )
         except (httpx.InvalidURL, ValueError) as error:

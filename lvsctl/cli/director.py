@@ -68,6 +68,19 @@ def director() -> None:
     "right: create tokens instead (lvsctl token create).",
 )
 @click.option(
+    "--certificate",
+    type=click.Path(path_type=Path),
+    envvar="LVSCTL_CERTIFICATE",
+    help="Serve TLS with this certificate (PEM, with its chain); SIGHUP loads it again.  [plain "
+    "HTTP]",
+)
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path),
+    envvar="LVSCTL_KEY",
+    help="Private key of --certificate (PEM); no other user may read it.",
+)
+@click.option(
     "--socket",
     type=click.Path(path_type=Path),
     envvar="LVSCTL_SOCKET",
@@ -140,6 +153,8 @@ def run(
     name: str,
     *,
     shared_token_until: datetime | None,
+    certificate: Path | None,
+    key: Path | None,
     host_names: tuple[str, ...],
     socket: Path | None,
     exec_dir: Path | None,
@@ -168,6 +183,8 @@ def run(
         host_names=host_names,
         token_file=token_file,
         shared_token_until=shared_token_until,
+        certificate=certificate,
+        key=key,
         socket=socket,
         observe=observe,
         take_sysctls=take_sysctls,

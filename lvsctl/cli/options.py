@@ -47,7 +47,7 @@ def asks_director(
     @functools.wraps(command)
     def asking(*args: P.args, **kwargs: P.kwargs) -> None:
         url, token_file = kwargs.pop("url"), kwargs.pop("token_file")
-        with closing(_client(url, token_file)) as client:
+        with closing(_client(url, token_file, kwargs.pop("ca_file"))) as client:
             command(client, *args, **kwargs)
 
     to_whom = click.option(
@@ -63,14 +63,20 @@ def asks_director(
         envvar="LVSCTL_TOKEN_FILE",
         help="File with the bearer token; LVSCTL_TOKEN overrides it.",
     )
-    return prints(to_whom(with_what(asking)))
+    trusting = click.option(
+        "--ca-file",
+        type=click.Path(path_type=Path),
+        envvar="LVSCTL_CA_FILE",
+        help="Certificate authority of the director, for https (PEM).  [public ones]",
+    )
+    return prints(to_whom(with_what(trusting(asking))))
 
 
-def _client(url: Any, token_file: Any) -> "DirectorClient":  # noqa: ANN401 - texts or None
+def _client(url: Any, token_file: Any, ca_file: Any) -> "DirectorClient":  # noqa: ANN401 - or None
     from lvsctl.cli.client import DirectorClient  # noqa: PLC0415 - httpx takes 0.1 s to load
 
     address = url or local_address() or LOCAL_ADDRESS
-    return DirectorClient(address, token_of(token_file), click.get_current_context().obj)
+    return DirectorClient(address, token_of(token_file), click.get_current_context().obj, ca_file)
 
 
 def token_of(path: Path | None) -> str | None:

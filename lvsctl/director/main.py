@@ -17,6 +17,8 @@ from pathlib import Path
 import structlog
 
 from lvsctl.director.access.shared_token import SharedToken, read_shared_token
+from lvsctl.director.access.tcp_listener import tcp_listener
+from lvsctl.director.access.tls import ServerTls, server_tls
 from lvsctl.director.access.unix_socket import default_path, unix_listener
 from lvsctl.director.clock import Clock
 from lvsctl.director.daemon import DirectorDaemon, Probing, StoreThread
@@ -81,6 +83,8 @@ class DirectorConfig:
         host_names: Under which the REST API is reached, beside this host's names and addresses.
         token_file: Holds one token for everybody.
         shared_token_until: When it is no longer accepted, in UTC; None does not accept it.
+        certificate: Of the REST API over TCP; None for plain HTTP.
+        key: Its private key.
         socket: The UNIX socket, by which root needs no token; None for the usual place.
         observe: Look and plan, write nothing.
         take_sysctls: Write IPVS parameters even where foreign services feel them.
@@ -101,6 +105,8 @@ class DirectorConfig:
     host_names: tuple[str, ...] = ()
     token_file: Path | None = None
     shared_token_until: datetime | None = None
+    certificate: Path | None = None
+    key: Path | None = None
     socket: Path | None = None
     observe: bool = False
     take_sysctls: bool = False
@@ -148,12 +154,13 @@ def run(config: DirectorConfig) -> int:
     """
     configure_logging()
     shared = read_shared_token(config.token_file, config.shared_token_until)
+    tls = server_tls(config.certificate, config.key)
     with contextlib.ExitStack() as stack:
         if config.ipvs != "memory":  # a table in memory is this process's own and sends no packets
             stack.enter_context(kernel_lock())
             stack.enter_context(path_mtus_learnt())
-        listener = stack.enter_context(_listening(config))
-        return asyncio.run(_serve(config, shared, listener))
+        listener = stack.enter_context(tcp_listener(config.listen_host, config.listen_port))
+        return asyncio.run(_serve(config, shared, tls, listener))
 
 
 @contextlib.asynccontextmanager
@@ -284,7 +291,9 @@ def _opened(open_store: Callable[[], Store]) -> tuple[Store | None, str]:
         return None, str(error)
 
 
-async def _serve(config: DirectorConfig, shared: SharedToken, listener: socket.socket) -> int:
+async def _serve(
+    config: DirectorConfig, shared: SharedToken, tls: ServerTls | None, listener: socket.socket
+) -> int:
     descriptors = raise_descriptor_limit()
     # The web framework takes a second to load, so only the daemon does.
     from api.app import create_app  # noqa: PLC0415
@@ -316,7 +325,12 @@ async def _serve(config: DirectorConfig, shared: SharedToken, listener: socket.s
             daemon.self_check.problems.report(Component.ACCESS, denied, hinders=False, lasts=True)
         app = create_app(daemon, (socket.gethostname(), config.listen_host, *config.host_names))
         favour_the_event_loop()
-        server = Server(app, budget(descriptors - reserved_descriptors(descriptors)), notify_ready)
+        server = Server(
+            app,
+            budget(descriptors - reserved_descriptors(descriptors)),
+            notify_ready,
+            (lambda: tls.context) if tls else None,
+        )
 
         def stop() -> None:
             server.should_exit = True
@@ -324,6 +338,8 @@ async def _serve(config: DirectorConfig, shared: SharedToken, listener: socket.s
 
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop)
+        reload = tls.reload if tls else partial(log.info, "nothing to reload")
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
         reconciling = asyncio.create_task(daemon.run())
         reconciling.add_done_callback(lambda _: stop())
         log.info(
@@ -381,19 +397,3 @@ def _programs(config: DirectorConfig) -> Iterator[Programs | None]:
             yield programs
     else:
         yield None
-
-
-def _listening(config: DirectorConfig) -> socket.socket:
-    where = (config.listen_host, config.listen_port)
-    family = socket.AF_INET6 if ":" in config.listen_host else socket.AF_INET
-    try:
-        listener = socket.create_server(where, family=family)
-    except OSError as error:
-        raise ConfigurationError(
-            f"--listen {config.listen_host}:{config.listen_port}: {error}; what listens there: "
-            f"ss -ltnp sport = :{config.listen_port}"
-        ) from error
-    # asyncio sets it only on sockets that name their protocol, which those accepted here do not.
-    # Without it every answer but a connection's first waits 40 ms for an acknowledgement.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener

@@ -13,7 +13,7 @@ class Passed:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class ProbeFailed:
     """The server did not answer as expected.
 
     Attributes:
@@ -45,4 +45,4 @@ class Inconclusive:
     reason: Reason
 
 
-Outcome = Passed | Failed | Inconclusive
+Outcome = Passed | ProbeFailed | Inconclusive

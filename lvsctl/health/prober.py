@@ -11,7 +11,7 @@ import structlog
 
 from lvsctl.farm.checks import ExecRequest, HealthCheck, Request
 from lvsctl.health.limiter import ProbeLimiter
-from lvsctl.health.outcome import Failed, Inconclusive, Outcome
+from lvsctl.health.outcome import Inconclusive, Outcome, ProbeFailed
 from lvsctl.health.target import PlannedProbe, ProbeId, Target
 from lvsctl.health.verdict import Verdict, first_due_s, next_due_s
 from lvsctl.reasons import probes as reasons
@@ -170,7 +170,7 @@ class Prober:
                 began_s = now_s()
                 outcome = await self._run(series.key)
             series.wake.clear()
-            series.slow = isinstance(outcome, Failed) and outcome.took_s >= SLOW_S
+            series.slow = isinstance(outcome, ProbeFailed) and outcome.took_s >= SLOW_S
             due_s = self._report_outcome(series, outcome, began_s, due_s)
             await series.due(due_s)
             due_s = min(due_s, now_s())

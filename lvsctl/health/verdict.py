@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from lvsctl.farm.checks import HealthCheck
-from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
+from lvsctl.health.outcome import Inconclusive, Outcome, Passed, ProbeFailed
 from lvsctl.reasons import servers
 from lvsctl.reasons.reason import Reason, Reasons
 
@@ -51,7 +51,7 @@ class Verdict:
     against: int = 0
     starting: datetime | None = None
     frozen: Frozen | None = None
-    last: Passed | Failed | None = None
+    last: Passed | ProbeFailed | None = None
 
     @property
     def changing(self) -> bool:
@@ -110,7 +110,7 @@ def judge(verdict: Verdict, outcome: Outcome, check: HealthCheck, at: datetime) 
             return replace(verdict, frozen=Frozen(reason, since))
         case Passed():
             return _passed(replace(verdict, frozen=None, last=outcome, starting=None), check, at)
-        case Failed():
+        case ProbeFailed():
             return _failed(replace(verdict, frozen=None, last=outcome), outcome, check, at)
 
 
@@ -127,7 +127,7 @@ def _passed(verdict: Verdict, check: HealthCheck, at: datetime) -> Verdict:
     return replace(verdict, healthy=True, since=at, reasons=(enough,), against=0)
 
 
-def _failed(verdict: Verdict, failure: Failed, check: HealthCheck, at: datetime) -> Verdict:
+def _failed(verdict: Verdict, failure: ProbeFailed, check: HealthCheck, at: datetime) -> Verdict:
     if verdict.healthy is False:
         return replace(verdict, reasons=failure.why, against=0)
     if verdict.healthy is None:

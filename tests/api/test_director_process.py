@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from lvsctl.agent.config import AgentConfig
 from lvsctl.agent.credential import Credential
 from lvsctl.agent.joining import renewed
 from tests.support.director_process import LVSCTL, director_command, director_process
@@ -107,7 +108,8 @@ def test_a_real_server_joins_with_a_token_and_renews_what_it_gets(tmp_path: Path
         assert (1, True) == (late.returncode, "asks for a token" in late.stderr)
         credential = Credential(state)
         before = credential.path.read_text()
-        credential.save(asyncio.run(renewed([director.url], credential, "rs1")))
+        config = AgentConfig((director.url,), (), "rs1", state_dir=state)
+        credential.save(asyncio.run(renewed(config, credential)))
         assert before != credential.path.read_text()
         own = {"Authorization": f"Bearer {credential.path.read_text().strip()}"}
         body = {"address": "192.0.2.11", "pools": ["web"]}

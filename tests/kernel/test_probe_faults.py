@@ -14,7 +14,7 @@ from deploy.lab.node import Node, NodeProcess
 from deploy.lab.poll import poll
 from deploy.lab.topology import farm_topology
 from lvsctl.farm.checks import HttpRequest
-from lvsctl.health.outcome import Failed, Outcome, Passed
+from lvsctl.health.outcome import Outcome, Passed, ProbeFailed
 from lvsctl.health.probes import http
 from lvsctl.health.target import Target
 from tests.kernel.marked import VIP, mark_servers
@@ -126,7 +126,7 @@ def test_the_tunnel_tells_what_the_direct_check_does_not(farm: Farm, name: str) 
     fault.make(farm)
     for _ in range(3):
         failed = farm.ask(first, SHORT_S)
-        assert isinstance(failed, Failed)
+        assert isinstance(failed, ProbeFailed)
         assert fault.reason == str(failed.reason)
         assert isinstance(farm.direct(), Passed)
         assert isinstance(farm.ask(second), Passed)

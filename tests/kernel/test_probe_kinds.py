@@ -28,7 +28,7 @@ from lvsctl.farm.checks import (
     TlsRequest,
     UdpRequest,
 )
-from lvsctl.health.outcome import Failed, Outcome, Passed
+from lvsctl.health.outcome import Outcome, Passed, ProbeFailed
 from lvsctl.health.probes import tls
 from lvsctl.health.probes.kinds import Probes
 from lvsctl.health.target import Target
@@ -75,7 +75,7 @@ class Case:
 
     def differs(self, outcome: Outcome) -> bool:
         """Tell whether something else came of it."""
-        if not isinstance(outcome, Failed):
+        if not isinstance(outcome, ProbeFailed):
             return not isinstance(outcome, Passed) or bool(self.reason)
         reason = self.reason.replace("{}", f"{VIP}:{PORTS[self.server]}")
         found = re.sub(r"\d+ bytes so far", "N bytes so far", str(outcome.reason))

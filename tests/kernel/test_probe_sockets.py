@@ -11,7 +11,7 @@ from deploy.lab.network import Network
 from deploy.lab.node import Node
 from deploy.lab.topology import farm_topology
 from lvsctl.farm.checks import HttpRequest, TcpRequest, UdpRequest
-from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
+from lvsctl.health.outcome import Inconclusive, Outcome, Passed, ProbeFailed
 from lvsctl.health.probes.kinds import Probes
 from lvsctl.health.target import Target
 from lvsctl.reasons.probes import CANNOT_PROBE, REFUSED, TIMED_OUT, UNREACHABLE
@@ -68,7 +68,7 @@ def test_a_probe_comes_from_its_port_again_and_again(network: BuildNetwork) -> N
     farm = network(farm_topology(real_servers=1))
     lb1, bound = farm["lb1"], server(farm, source_port=61000)
     [refused] = ask(lb1, bound, request=HttpRequest())
-    assert isinstance(refused, Failed)
+    assert isinstance(refused, ProbeFailed)
     assert REFUSED("192.0.2.11:80") == refused.reason
     start_application(farm["rs1"], Application("rs1"))
     for _ in range(20):
@@ -84,7 +84,7 @@ def test_a_server_that_is_gone_cannot_be_reached(network: BuildNetwork) -> None:
     targets = [Target(ip_address(farm.address(name)), 80) for name in ("rs1", "rs2")]
     outcomes = ask(farm["lb1"], *targets, request=TcpRequest())
     found = [
-        (outcome.reason, outcome.silent) for outcome in outcomes if isinstance(outcome, Failed)
+        (outcome.reason, outcome.silent) for outcome in outcomes if isinstance(outcome, ProbeFailed)
     ]
     reasons = [UNREACHABLE(f"{each.address}:80", error="No route to host") for each in targets]
     assert [(reason, True) for reason in reasons] == found
@@ -104,7 +104,7 @@ def test_a_server_behind_a_firewall_that_refuses_cannot_be_reached(
     farm["r1"].run(["ip", f"-{version}", "route", "add", "prohibit", server])
     for request in TcpRequest(), UdpRequest(b"x"):
         [outcome] = ask(farm["lb1"], Target(ip_address(server), HTTP_PORT), request=request)
-        assert isinstance(outcome, Failed), outcome
+        assert isinstance(outcome, ProbeFailed), outcome
         assert expected == outcome.reason
 
 
@@ -132,7 +132,7 @@ def test_dead_servers_do_not_use_up_the_ports(network: BuildNetwork) -> None:
     reasons = {
         (outcome.reason.kind, outcome.reason.values["awaited"])
         for outcome in outcomes
-        if isinstance(outcome, Failed)
+        if isinstance(outcome, ProbeFailed)
     }
     assert {(TIMED_OUT, "the connection")} == reasons
-    assert 150 == sum(isinstance(outcome, Failed) for outcome in outcomes)
+    assert 150 == sum(isinstance(outcome, ProbeFailed) for outcome in outcomes)

@@ -33,6 +33,9 @@ class FakeTransport(asyncio.Transport):
         if not self.closed:
             self.written += data
 
+    def can_write_eof(self) -> bool:
+        return True
+
     def write_eof(self) -> None:
         self.ended = True
 

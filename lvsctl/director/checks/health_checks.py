@@ -22,7 +22,7 @@ from lvsctl.director.checks.verdicts import Verdicts
 from lvsctl.director.clock import ClockJump
 from lvsctl.director.reconcile.cycle import Cycle
 from lvsctl.director.state import State
-from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
+from lvsctl.health.outcome import Inconclusive, Outcome, Passed, ProbeFailed
 from lvsctl.health.path import PreparedPaths, TunnelProbe
 from lvsctl.health.prober import Probe, Prober, ProbeResult
 from lvsctl.health.silence import SilenceCorrelator
@@ -220,7 +220,7 @@ class HealthChecks:
             return verdict
         self._waiting.append(_Ended(report, asyncio.get_running_loop().time()))
         self._looks.ask()
-        if isinstance(report.outcome, Failed):
+        if isinstance(report.outcome, ProbeFailed):
             self._direct.ask(asked)
         return judge(verdict, report.outcome, asked.check, now)
 
@@ -248,7 +248,7 @@ class HealthChecks:
         problem = self._looks.problem(asked.way, ended.report.began_s)
         outcome = Inconclusive(problem) if problem else ended.report.outcome
         self._note(asked, outcome, ended.ended_s)
-        silent = isinstance(outcome, Failed) and outcome.silent
+        silent = isinstance(outcome, ProbeFailed) and outcome.silent
         if silent and self._direct.is_asking(asked) and self._would_fall(asked):
             return False  # whether it answers directly decides whose fault this is
         if silent and self._answers_directly(asked):
@@ -270,9 +270,9 @@ class HealthChecks:
         """Take note of what is heard of a server, and of its others."""
         server, silence = asked.member.address, self._silence(asked)
         match outcome:
-            case Failed(silent=True):
+            case ProbeFailed(silent=True):
                 silence.record_silence(server, at_s)
-            case Failed():
+            case ProbeFailed():
                 silence.record_answer(server, at_s)
             case Passed():
                 silence.record_answer(server, at_s)
@@ -334,13 +334,13 @@ class HealthChecks:
     def _judge(self, asked: CheckedServer, outcome: Outcome) -> Verdict:
         now = self._now()  # first: the verdicts move with it
         before = self.verdicts.get(asked.id) or unchecked(now)
-        if isinstance(outcome, Failed):
+        if isinstance(outcome, ProbeFailed):
             outcome = replace(outcome, meaning=self._meaning(asked, outcome))
         verdict = judge(before, outcome, asked.check, now)
         self.verdicts.set(asked.id, verdict)
         return verdict
 
-    def _meaning(self, asked: CheckedServer, failed: Failed) -> Reasons:
+    def _meaning(self, asked: CheckedServer, failed: ProbeFailed) -> Reasons:
         agent = asked.member.agent
         findings = self._findings(agent.name) if agent else ()
         return meaning_of(asked, failed, self._direct.said(asked), findings)
@@ -348,7 +348,7 @@ class HealthChecks:
     def _answered_directly(self, asked: CheckedServer) -> None:
         """Say more of a server that was found down before it was known what that means."""
         verdict = self.verdicts.get(asked.id)
-        if verdict and verdict.healthy is False and isinstance(verdict.last, Failed):
+        if verdict and verdict.healthy is False and isinstance(verdict.last, ProbeFailed):
             last = replace(verdict.last, meaning=self._meaning(asked, verdict.last))
             self.verdicts.set(asked.id, replace(verdict, reasons=last.why, last=last))
             self._announcer.announce()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from lvsctl.director.checks.expand import CheckedServer
-from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
+from lvsctl.health.outcome import Inconclusive, Outcome, Passed, ProbeFailed
 from lvsctl.host.receivers import device_of, tunnel_of
 from lvsctl.ipvs.table import TunnelType
 from lvsctl.net import family_of
@@ -15,7 +15,7 @@ FINDINGS = 2
 
 
 def meaning_of(
-    asked: CheckedServer, failed: Failed, direct: Outcome | None, findings: Sequence[str]
+    asked: CheckedServer, failed: ProbeFailed, direct: Outcome | None, findings: Sequence[str]
 ) -> Reasons:
     """Return what the failure of a server points to; empty where nothing is known.
 
@@ -30,7 +30,7 @@ def meaning_of(
     match direct:
         case Passed():
             compared = (_fault(asked, failed),)
-        case Failed(reason=reason):
+        case ProbeFailed(reason=reason):
             compared = (reasons.NOT_DIRECTLY_EITHER(why=reason),)
         case Inconclusive() | None:
             pass
@@ -38,7 +38,7 @@ def meaning_of(
     return (*compared, *reported)
 
 
-def _fault(asked: CheckedServer, failed: Failed) -> Reason:
+def _fault(asked: CheckedServer, failed: ProbeFailed) -> Reason:
     kind = reasons.TUNNEL_SILENT if failed.silent else reasons.APPLICATION_ANSWERS
     target = asked.id.target
     return kind(asked.member.address, vip=target.vip, devices=_devices(asked), server=target.server)

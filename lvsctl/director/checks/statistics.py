@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from lvsctl.director.reconcile.statistics import DURATIONS_S
 from lvsctl.farm.checks import CheckKind, Through
-from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
+from lvsctl.health.outcome import Inconclusive, Outcome, Passed, ProbeFailed
 from lvsctl.health.prober import ProbeResult
 
 
@@ -79,7 +79,7 @@ class ProbeStatistics:
         match outcome:
             case Inconclusive():
                 self._inconclusive[target.pool] = self._inconclusive.get(target.pool, 0) + 1
-            case Passed(took_s) | Failed(took_s=took_s):
+            case Passed(took_s) | ProbeFailed(took_s=took_s):
                 check = report.planned.check
                 result = "passed" if isinstance(outcome, Passed) else "failed"
                 of = ProbeClass(target.pool, check.kind, check.through, result)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from lvsctl.errors import LvsctlError
-from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
+from lvsctl.health.outcome import Inconclusive, Outcome, Passed, ProbeFailed
 from lvsctl.health.target import Target
 from lvsctl.reasons import probes as reasons
 
@@ -77,7 +77,7 @@ async def outcome_of(
         async with limit:
             await ask(attempt)
     except WrongAnswer as error:
-        return Failed(error.reason, attempt.took_s, silent=isinstance(error, Unreached))
+        return ProbeFailed(error.reason, attempt.took_s, silent=isinstance(error, Unreached))
     except OwnFault as error:
         return Inconclusive(error.reason)
     except TimeoutError:
@@ -85,5 +85,5 @@ async def outcome_of(
         if took_s > timeout_s + BEHIND_S:
             return Inconclusive(reasons.BUSY(timeout_s=timeout_s, took_s=round(took_s, 2)))
         reason = reasons.TIMED_OUT(attempt.where, timeout_s=timeout_s, awaited=attempt.awaits)
-        return Failed(reason, took_s, silent=not attempt.heard)
+        return ProbeFailed(reason, took_s, silent=not attempt.heard)
     return Passed(attempt.took_s)

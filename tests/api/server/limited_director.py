@@ -4,7 +4,7 @@ import json
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,11 +63,11 @@ class Director:
 
 
 @contextmanager
-def running(folder: Path, most_descriptors: int) -> Iterator[Director]:
+def running(folder: Path, most_descriptors: int, flags: Sequence[str] = ()) -> Iterator[Director]:
     """Run a director that keeps its state, token and log in a folder."""
     log = folder / "log"
     limited = f'ulimit -n {most_descriptors}; exec "$@"'
-    command = ["sh", "-c", limited, "sh", *director_command(folder)]
+    command = ["sh", "-c", limited, "sh", *director_command(folder), *flags]
     with (
         log.open("w") as errors,
         log.open() as lines,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from lvsctl.agent.config import AgentConfig
 from lvsctl.agent.credential import RENEW_AFTER_S, Credential, renew_if_old
 from lvsctl.agent.joining import join
 from lvsctl.errors import ConfigurationError, DirectorUnreachable, StoreError
@@ -79,12 +80,7 @@ def test_a_token_that_others_can_read_buys_nothing(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.touch(0o644)
     token.write_text(OLD)
+    config = AgentConfig(("http://127.0.0.1:1",), (), "rs1", state_dir=tmp_path / "state")
     with pytest.raises(ConfigurationError, match="others can read"):
-        join(
-            ["http://127.0.0.1:1"],
-            name="rs1",
-            address=None,
-            state_dir=tmp_path / "state",
-            token_file=token,
-        )
+        join(config, token)
     assert not (tmp_path / "state").exists()

@@ -54,6 +54,8 @@ def test_a_directors_file_has_its_flags_as_keys(path: Path, started: list[object
         host-name = ["lvs.example.com"]
         token-file = "/etc/lvsctl/token"
         shared-token-until = "2027-03-01"
+        certificate = "/etc/lvsctl/director.pem"
+        key = "/etc/lvsctl/director.key"
         socket = "/run/lvs.sock"
         observe = true
         take-sysctls = true
@@ -72,6 +74,8 @@ def test_a_directors_file_has_its_flags_as_keys(path: Path, started: list[object
             host_names=("lvs.example.com",),
             token_file=Path("/etc/lvsctl/token"),
             shared_token_until=datetime(2027, 3, 1, tzinfo=UTC),
+            certificate=Path("/etc/lvsctl/director.pem"),
+            key=Path("/etc/lvsctl/director.key"),
             socket=Path("/run/lvs.sock"),
             observe=True,
             take_sysctls=True,
@@ -93,6 +97,7 @@ def test_an_agents_file_has_its_flags_as_keys(path: Path, started: list[object])
         weight = 5
         state-dir = "/srv/lvsctl"
         token-file = "/etc/lvsctl/token"
+        ca-file = "/etc/lvsctl/ca.pem"
         """
     )
     start("agent", "run", LVSCTL_CONFIG=str(path))
@@ -105,6 +110,7 @@ def test_an_agents_file_has_its_flags_as_keys(path: Path, started: list[object])
             weight=5,
             state_dir=Path("/srv/lvsctl"),
             token_file=Path("/etc/lvsctl/token"),
+            ca_file=Path("/etc/lvsctl/ca.pem"),
         )
     ] == started
 
@@ -140,7 +146,7 @@ def test_lists_in_the_environment_are_separated_by_spaces(started: list[object])
     [
         (
             'listn = "x"',
-            "unknown key 'listn'; allowed: accept-new-farm, exec-dir, exec-socket, history-age,",
+            "unknown key 'listn'; allowed: accept-new-farm, certificate, exec-dir, exec-socket,",
         ),
         ('config = "x"', "unknown key 'config'; allowed:"),
         ("observe = 1", "observe cannot be of type int"),

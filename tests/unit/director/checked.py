@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 
 from lvsctl.farm.checks import Request
 from lvsctl.health.marks import ProbeMarks
-from lvsctl.health.outcome import Failed, Outcome, Passed
+from lvsctl.health.outcome import Outcome, Passed, ProbeFailed
 from lvsctl.health.target import Target
 from lvsctl.net import IPAddress
 from tests.support.reasons import because
 
 TOOK_S = 0.01
-REFUSED = Failed(because("refused the connection"), TOOK_S)
-BROKEN = Failed(because("status 500"), TOOK_S)
+REFUSED = ProbeFailed(because("refused the connection"), TOOK_S)
+BROKEN = ProbeFailed(because("status 500"), TOOK_S)
 
 
 @dataclass
@@ -47,6 +47,6 @@ class Servers:
         if found is None:
             await asyncio.sleep(timeout_s)
             why = because(f"timed out after {timeout_s:g} s")
-            return Failed(why, timeout_s, silent=True)
+            return ProbeFailed(why, timeout_s, silent=True)
         await asyncio.sleep(self.direct_took_s if target.mark is None else TOOK_S)
         return found

@@ -13,7 +13,7 @@ from ipaddress import ip_address
 import pytest
 
 from lvsctl.farm.checks import HttpRequest, Request, TcpRequest, UdpRequest
-from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
+from lvsctl.health.outcome import Inconclusive, Outcome, Passed, ProbeFailed
 from lvsctl.health.probes.attempt import Attempt, outcome_of
 from lvsctl.health.probes.kinds import Probes
 from lvsctl.health.target import Target
@@ -144,7 +144,7 @@ def test_a_timeout_names_what_was_awaited() -> None:
     reason = TIMED_OUT("127.0.0.1:9", timeout_s=1.0, awaited="Godot")
     for heard in (False, True):
         outcome = run(outcome_of(functools.partial(ask, heard=heard), ANYWHERE, 1.0))
-        assert Failed(reason, 1.0, silent=not heard) == outcome
+        assert ProbeFailed(reason, 1.0, silent=not heard) == outcome
 
 
 def test_judging_the_answer_does_not_count_as_the_servers_time() -> None:

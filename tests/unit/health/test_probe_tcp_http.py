@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lvsctl.farm.checks import HttpRequest, StatusRange, TcpRequest
-from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
+from lvsctl.health.outcome import Inconclusive, Outcome, Passed, ProbeFailed
 from lvsctl.health.probes import http, sockets, tcp
 from tests.unit.health.servers import (
     Answer,
@@ -46,7 +46,7 @@ def http_outcome(answer: Answer, request: HttpRequest, timeout_s: float = LONG_S
 
 def reason(outcome: Outcome) -> str:
     """Return why a probe failed, with any port written as PORT."""
-    assert isinstance(outcome, Failed), outcome
+    assert isinstance(outcome, ProbeFailed), outcome
     assert outcome.took_s > 0
     return re.sub(r"(?<=127\.0\.0\.1):\d+", ":PORT", str(outcome.reason))
 
@@ -250,7 +250,7 @@ def test_an_answer_that_does_not_come_fails_in_time(answer: Answer, expected: st
     """The time is for all of it, not for each byte."""
     outcome = http_outcome(answer, HttpRequest(), SHORT_S)
     assert re.fullmatch(expected, reason(outcome)), outcome
-    assert isinstance(outcome, Failed)
+    assert isinstance(outcome, ProbeFailed)
     assert SHORT_S <= outcome.took_s < SHORT_S + 1
 
 
@@ -359,7 +359,7 @@ def test_without_a_host_the_address_is_named() -> None:
 def test_whatever_comes_is_judged(parts: list[bytes]) -> None:
     """No answer makes a probe raise, pass without a status, or say that it is this host's fault."""
     outcome = http_outcome(saying(*parts), HttpRequest(body="x"))
-    assert isinstance(outcome, Failed)
+    assert isinstance(outcome, ProbeFailed)
 
 
 @given(st.binary(max_size=200))
@@ -367,7 +367,7 @@ def test_whatever_comes_is_judged(parts: list[bytes]) -> None:
 def test_whatever_follows_a_good_header_is_judged(body: bytes) -> None:
     """A body of any bytes, in chunks that may be none."""
     answer = saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
-    assert isinstance(http_outcome(answer, HttpRequest(body="x")), Failed | Passed)
+    assert isinstance(http_outcome(answer, HttpRequest(body="x")), ProbeFailed | Passed)
 
 
 def test_a_probe_leaves_no_connection_behind() -> None:

@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from lvsctl.farm.checks import ExecRequest, HealthCheck, HttpRequest, Request, TcpRequest, Through
-from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
+from lvsctl.health.outcome import Inconclusive, Outcome, Passed, ProbeFailed
 from lvsctl.health.prober import MAX_PROGRAMS, Prober, ProbeResult
 from lvsctl.health.target import PlannedProbe, ProbeId, Target, TargetId
 from lvsctl.health.verdict import Verdict, judge, unchecked
@@ -118,7 +118,7 @@ def dead(*numbers: int) -> Callable[[Request, Target], tuple[Outcome, float]]:
 
     def answer(_: Request, target: Target) -> tuple[Outcome, float]:
         gone = target.address in addresses or target.mark in marks
-        return (Failed(because("timed out"), 1.0), 1.0) if gone else (Passed(0.01), 0.01)
+        return (ProbeFailed(because("timed out"), 1.0), 1.0) if gone else (Passed(0.01), 0.01)
 
     return answer
 
@@ -184,7 +184,7 @@ def test_no_two_probes_share_a_path() -> None:
     assert 2 == bench.most_under_way["all"]
     late = [report.late_s for report in bench.reports if report.planned.id.target.server == "rs2"]
     assert max(late) < 0.05
-    failed = {report.planned for report in bench.reports if isinstance(report.outcome, Failed)}
+    failed = {report.planned for report in bench.reports if isinstance(report.outcome, ProbeFailed)}
     assert 3 == len(failed)
 
 
@@ -210,7 +210,7 @@ def test_a_dead_network_does_not_delay_the_others(connections: int, at_ease_s: f
 
     def answers(_: Request, target: Target) -> tuple[Outcome, float]:
         if target in gone and asyncio.get_running_loop().time() >= died_s:
-            return Failed(because("timed out"), 5.0), 5.0
+            return ProbeFailed(because("timed out"), 5.0), 5.0
         return Passed(0.01), 0.01
 
     bench = Bench(answers, random.Random(1).random)  # noqa: S311 - spreads, hides nothing

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lvsctl.farm.checks import HealthCheck, TcpRequest
-from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
+from lvsctl.health.outcome import Inconclusive, Outcome, Passed, ProbeFailed
 from lvsctl.health.verdict import (
     Frozen,
     Verdict,
@@ -26,8 +26,8 @@ from tests.support.reasons import because
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CHECK = HealthCheck(TcpRequest(), port=80, rise=2, fall=3)
-PASS, FAIL = Passed(0.1), Failed(because("connection refused"), 0.1)
-TIMED_OUT = Failed(because("timed out"), 1.0)
+PASS, FAIL = Passed(0.1), ProbeFailed(because("connection refused"), 0.1)
+TIMED_OUT = ProbeFailed(because("timed out"), 1.0)
 MUTE = Inconclusive(because("no file descriptor is left"))
 
 outcomes = st.sampled_from([PASS, FAIL, MUTE])

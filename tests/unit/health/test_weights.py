@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lvsctl.farm.checks import HealthCheck, TcpRequest
 from lvsctl.farm.policy import HealthPolicy, OnDown, Quorum, SlowStart
-from lvsctl.health.outcome import Failed, Passed
+from lvsctl.health.outcome import Passed, ProbeFailed
 from lvsctl.health.verdict import Verdict, assumed_healthy, judge, resumed, unchecked
 from lvsctl.health.weights import (
     UNCHECKED_POOL,
@@ -358,7 +358,7 @@ def test_the_table_changes_only_with_a_verdict(
     before = decided()
     for server, passes in script:
         old = verdicts[server]
-        outcome = Passed(0.1) if passes else Failed(because("refused"), 0.1)
+        outcome = Passed(0.1) if passes else ProbeFailed(because("refused"), 0.1)
         verdicts[server] = judge(old, outcome, CHECK, NOW)
         now = decided()
         if old.healthy is verdicts[server].healthy:
@@ -373,7 +373,7 @@ def test_a_restart_changes_no_weight(
     """Stored verdicts give the same weights."""
     verdicts = [assumed_healthy(NOW) for _ in range(3)]
     for server, passes in script:
-        outcome = Passed(0.1) if passes else Failed(because("refused"), 0.1)
+        outcome = Passed(0.1) if passes else ProbeFailed(because("refused"), 0.1)
         verdicts[server] = judge(verdicts[server], outcome, CHECK, NOW)
     one, two = (
         decide(

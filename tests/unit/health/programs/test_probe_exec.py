@@ -11,7 +11,7 @@ import pytest
 
 from deploy.lab.poll import poll
 from lvsctl.farm.checks import ExecRequest
-from lvsctl.health.outcome import Failed, Inconclusive, Outcome, Passed
+from lvsctl.health.outcome import Inconclusive, Outcome, Passed, ProbeFailed
 from lvsctl.health.probes import exec  # noqa: A004 - the check's type
 from lvsctl.health.programs.client import OwnPrograms
 from lvsctl.health.programs.run import PATH
@@ -42,7 +42,7 @@ def asked(
 
 def reason(outcome: Outcome) -> str:
     """Return why a probe failed."""
-    assert isinstance(outcome, Failed), outcome
+    assert isinstance(outcome, ProbeFailed), outcome
     return str(outcome.reason)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from deploy.lab.poll import poll
 from lvsctl.farm.checks import ExecRequest
-from lvsctl.health.outcome import Failed, Inconclusive, Passed
+from lvsctl.health.outcome import Inconclusive, Passed, ProbeFailed
 from lvsctl.health.probes import exec  # noqa: A004 - the check's type
 from lvsctl.health.programs.client import OwnPrograms, SystemdPrograms
 from lvsctl.health.programs.messages import Ended, Order, Refused, decode_answer, encode
@@ -196,7 +196,7 @@ def test_a_service_started_by_systemd(folder: Path, started: Started) -> None:
     write(folder, "exit 1")
     programs = SystemdPrograms(started.path)
     outcome = asyncio.run(exec.probe(ExecRequest("check"), TARGET, LONG_S, programs))
-    assert isinstance(outcome, Failed)
+    assert isinstance(outcome, ProbeFailed)
     assert PROGRAM_FAILED("check", status="exited with 1", output="") == outcome.reason
 
 
