@@ -15,6 +15,7 @@ from lvsctl.director.access.principal import Principal
 from lvsctl.director.access.refusals import NO_TOKEN as NO_TOKEN_SHOWN
 from lvsctl.director.access.refusals import Refusals
 from lvsctl.farm.access import Role
+from lvsctl.net import IPAddress
 
 OPEN_PATHS = frozenset({"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"})
 OPEN_FOLDER = "/static-offline-docs/"
@@ -148,7 +149,7 @@ def _forbidden(principal: Principal, needed: Permission, scope: Scope) -> Reques
 
 
 def refuse_foreign_pools(principal: Principal, pools: Collection[str], refusals: Refusals) -> None:
-    """Refuse an agent that wants to join pools which its credential does not name.
+    """Refuse an agent that wants to join or leave pools which its credential does not name.
 
     Raises:
         RequestRefused: 403.
@@ -160,6 +161,22 @@ def refuse_foreign_pools(principal: Principal, pools: Collection[str], refusals:
             FORBIDDEN,
             f"agent {principal.name} may join {', '.join(principal.pools) or 'no pool'}, not "
             f"{', '.join(foreign)}; give it a token for these pools too",
+        )
+
+
+def refuse_foreign_address(principal: Principal, address: IPAddress, refusals: Refusals) -> None:
+    """Refuse an agent that wants to register another address than it joined with.
+
+    Raises:
+        RequestRefused: 403.
+    """
+    if principal.address not in (None, address):
+        refusals.record(principal.source, "agent may not register another address", principal.name)
+        raise RequestRefused(
+            FORBIDDEN,
+            f"agent {principal.name} joined as {principal.address}, not {address}; if its address "
+            f"has changed, revoke and remove it (lvsctl agent revoke {principal.name}, lvsctl "
+            f"agent remove {principal.name}), and let it join again",
         )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from api.access import Asking, refuse_foreign_pools
+from api.access import Asking, refuse_foreign_address, refuse_foreign_pools
 from api.agent_views import agent_document
 from api.bodies import read_body
 from api.daemon import CurrentSnapshot, Daemon
@@ -63,8 +63,12 @@ async def put_agent(
 ) -> Response:
     """Register an agent; idempotent."""
     registration = await read_body(request, read_registration)
-    refuse_foreign_pools(asking, registration.pools, daemon.refusals)
-    status = HTTPStatus.OK if agent in daemon.state.status.agents else HTTPStatus.CREATED
+    known = daemon.state.status.agents.get(agent)
+    # Also those that it is in: a registration without them takes its server out of them.
+    pools = {*registration.pools, *(known.pools if known else ())}
+    refuse_foreign_pools(asking, pools, daemon.refusals)
+    refuse_foreign_address(asking, registration.address, daemon.refusals)
+    status = HTTPStatus.OK if known else HTTPStatus.CREATED
     written = await daemon.agents.register(
         agent, registration, by=asking.author, source=asking.source
     )

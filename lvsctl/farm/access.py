@@ -4,6 +4,8 @@ import enum
 from dataclasses import dataclass
 from datetime import datetime
 
+from lvsctl.net import IPAddress
+
 
 class Role(enum.StrEnum):
     """What somebody may do.
@@ -51,6 +53,7 @@ class Token:
         by: Who created it.
         pools: That an agent may join; empty for any other role.
         uses: How many agents may join with it still; None for any other role.
+        address: That the agent joined with (RIP), the only one that it may register; None for any.
     """
 
     name: str
@@ -59,3 +62,4 @@ class Token:
     by: str
     pools: tuple[str, ...] = ()
     uses: int | None = None
+    address: IPAddress | None = None

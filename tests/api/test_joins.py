@@ -98,6 +98,61 @@ def test_a_machine_takes_over_a_name_only_with_an_operators_word(
     assert 201 == bench.post("/v1/join", json=moved, headers=bearer(token)).status_code
 
 
+def test_a_credential_is_good_for_the_address_that_joined_only(bench: Bench, rs3: str) -> None:
+    """A declared server that has no agent is nobody's to take out; the attempt is audited."""
+    other = {"address": "192.0.2.11", "pools": ["web"]}
+    answer = bench.put("/v1/agents/rs3", json=other, headers=bearer(rs3))
+    assert (403, "forbidden") == (answer.status_code, answer.json()["code"])
+    assert "192.0.2.13" in answer.json()["detail"]
+    assert "rs3" not in bench.daemon.state.status.agents
+    reasons = [each["reason"] for each in bench.get("/v1/audit").json()["refusals"]]
+    assert "agent may not register another address" in reasons
+    assert bench.put("/v1/agents/rs3", json=REGISTRATION, headers=bearer(rs3)).is_success
+
+
+@pytest.mark.parametrize("act", ["rotate", "credential"])
+def test_a_new_secret_is_bound_to_the_same_address(bench: Bench, rs3: str, act: str) -> None:
+    """Whoever asked for it."""
+    bench.clock.advance(86400)
+    if act == "rotate":
+        new = bench.post("/v1/tokens/rs3/rotate").json()["token"]
+    else:
+        new = bench.post("/v1/agents/rs3/credential", headers=bearer(rs3)).json()["token"]
+    other = {"address": "192.0.2.11", "pools": ["web"]}
+    assert 403 == bench.put("/v1/agents/rs3", json=other, headers=bearer(new)).status_code
+
+
+@pytest.mark.usefixtures("rs3")
+def test_an_address_has_one_credential(bench: Bench, token: str) -> None:
+    """Also before its agent has registered, and whatever pool its agent is in."""
+    body = {"agent": "rs4", "address": "192.0.2.13"}
+    answer = bench.post("/v1/join", json=body, headers=bearer(token))
+    assert (409, True) == (answer.status_code, "lvsctl agent revoke rs3" in answer.text)
+    bench.put("/v1/agents/ns2", json={"address": "192.0.2.22", "pools": ["dns"]})
+    body = {"agent": "rs4", "address": "192.0.2.22"}
+    answer = bench.post("/v1/join", json=body, headers=bearer(token))
+    assert (409, True) == (answer.status_code, "lvsctl agent remove ns2" in answer.text)
+
+
+@pytest.mark.parametrize("pool", ["web", "dns"])
+def test_a_token_takes_over_no_agent(bench: Bench, token: str, pool: str) -> None:
+    """Nor one without a credential of its own; an operator removes it first."""
+    bench.put("/v1/agents/rs3", json={"address": "192.0.2.13", "pools": [pool]})
+    answer = bench.post("/v1/join", json=RS3, headers=bearer(token))
+    assert (409, True) == (answer.status_code, "lvsctl agent remove rs3" in answer.text)
+    assert "lvsctl token create rs3 --role agent" in answer.text
+    assert bench.delete("/v1/agents/rs3").is_success
+    assert 201 == bench.post("/v1/join", json=RS3, headers=bearer(token)).status_code
+
+
+def test_an_agent_leaves_no_pool_that_its_credential_does_not_name(bench: Bench, rs3: str) -> None:
+    """It would take a server of another pool out."""
+    bench.put("/v1/agents/rs3", json={"address": "192.0.2.13", "pools": ["dns"]})
+    answer = bench.put("/v1/agents/rs3", json=REGISTRATION, headers=bearer(rs3))
+    assert (403, True) == (answer.status_code, "not dns" in answer.json()["detail"])
+    assert ("dns",) == bench.daemon.state.status.agents["rs3"].pools
+
+
 def test_a_credential_is_renewed_by_its_agent(bench: Bench, rs3: str) -> None:
     """Also after it has expired, and then it is good for nothing else."""
     bench.clock.advance(400 * 86400)

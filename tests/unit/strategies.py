@@ -253,6 +253,7 @@ any_tokens = st.builds(
     by=TEXTS,
     pools=st.lists(TEXTS, max_size=2).map(tuple),
     uses=st.none() | st.integers(),
+    address=st.none() | ADDRESSES,
 )
 OBJECTS_BY_KIND = {
     Kind.SERVICE: any_services,

@@ -79,7 +79,7 @@ class Credentials:
         if secret.is_valid(now):
             self._uses[token.name] = Use(now, source)
         expired = not secret.is_valid(now)
-        return Principal(token.role, token.name, source, token.pools, expired, shown)
+        return Principal(token.role, token.name, source, token.pools, expired, shown, token.address)
 
     def _index(self) -> Mapping[bytes, tuple[Token, Secret]]:
         tokens = self._tokens()

@@ -93,12 +93,15 @@ class JoinFarm(Edit):
     secret: Secret
 
     def changes(self, state: State) -> Changes:
-        """Refuse a token that is used up, and a name or address that is another's."""
+        """Refuse a token that is used up, and a name or address that is in use."""
         token = token_of(state, self.token)
         uses = (token.uses or 0) - 1
-        self._refuse_another(state)
+        self._refuse_name_in_use(state)
+        self._refuse_address_in_use(state)
         pools = tuple(pool for pool in token.pools if pool in state.farm.pools)
-        credential = Token(self.agent, Role.AGENT, (self.secret,), token.name, pools)
+        credential = Token(
+            self.agent, Role.AGENT, (self.secret,), token.name, pools, address=self.address
+        )
         problems = [replace(each, pointer="/agent") for each in name_problems(self.agent)]
         if problems:
             raise InvalidInput(problems)
@@ -107,25 +110,34 @@ class JoinFarm(Edit):
             ObjectId(Kind.TOKEN, self.agent): credential,
         }
 
-    def _refuse_another(self, state: State) -> None:
+    def _refuse_name_in_use(self, state: State) -> None:
         if self.agent in state.tokens:
             raise Conflict(
                 f"there is a credential for {self.agent} already; if this machine takes that one's "
                 f"place, revoke it first (lvsctl agent revoke {self.agent}), else choose another "
                 "name"
             )
-        known = state.status.agents.get(self.agent)
-        if known and known.address != self.address:
+        # Whoever has the token must not speak for a server that serves already.
+        if self.agent in state.status.agents:
             raise Conflict(
-                f"agent {self.agent} is at {known.address}, not {self.address}; if this machine "
-                f"takes its place, remove it first (lvsctl agent remove {self.agent}), else choose "
-                "another name"
+                f"there is an agent {self.agent} already; if this machine takes its place, remove "
+                f"it first (lvsctl agent remove {self.agent}), else choose another name. If it is "
+                f"this agent, give it a credential: lvsctl token create {self.agent} --role agent "
+                "--pool POOL"
             )
+
+    def _refuse_address_in_use(self, state: State) -> None:
         for other in state.status.agents.values():
-            if other.address == self.address and other.name != self.agent:
+            if other.address == self.address:
                 raise Conflict(
                     f"agent {other.name} is at {self.address} already; if it is gone: "
                     f"lvsctl agent remove {other.name}"
+                )
+        for token in state.tokens.values():
+            if token.address == self.address:
+                raise Conflict(
+                    f"there is a credential of agent {token.name} for {self.address} already; if "
+                    f"that one is gone: lvsctl agent revoke {token.name}"
                 )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from lvsctl.farm.access import Role
+from lvsctl.net import IPAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class Principal:
         pools: That an agent may join.
         expired: Their credential was good once.
         digest: Of the secret that they showed; empty for none.
+        address: The only one that an agent may register (RIP); None for any.
     """
 
     role: Role
@@ -24,6 +26,7 @@ class Principal:
     pools: tuple[str, ...] = ()
     expired: bool = False
     digest: bytes = b""
+    address: IPAddress | None = None
 
     @property
     def author(self) -> str:

@@ -78,35 +78,6 @@ def test_a_run_that_goes_wrong_fails(tmp_path: Path, test: str, said: str) -> No
     assert said in done.stdout + done.stderr
 
 
-SHARING = """
-from deploy.lab.topology import farm_topology
-
-@pytest.fixture(scope="module")
-def shared(shared_network, share):
-    built = shared_network(farm_topology(real_servers=1))
-    share(built)
-    return built
-
-def test_looks(shared): assert shared["rs1"].read_sysctl("net.ipv4.ip_forward") == "0"
-def test_writes(shared): shared["rs1"].add_address("lo", "198.51.100.10/32")
-def test_looks_again(shared): pass
-def test_has_its_own(network, shared): network(farm_topology())["rs1"].set_link("eth0", up=False)
-"""
-
-
-def test_the_test_that_changes_what_others_share_fails(tmp_path: Path) -> None:
-    """By name, and with what it changed; those before and after it do not, in whatever order."""
-    file = tmp_path / "test_it.py"
-    file.write_text(MARKED + SHARING)
-    options = ("--guests", "2", "--seed=3", "--results", str(tmp_path / "results"))
-    command = [*LAB, "test", *options, str(file)]
-    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
-    assert 1 == done.returncode
-    assert "4 passed, 1 error" in done.stdout
-    assert "test_writes changed what others share" in done.stdout
-    assert "rs1 addresses" in done.stdout
-
-
 def test_two_guests_run_each_test_once(tmp_path: Path) -> None:
     """Four tests are two for each of two guests; both are in the sum."""
     file = tmp_path / "test_it.py"
