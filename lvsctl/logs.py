@@ -48,5 +48,8 @@ def _processors() -> Sequence[Processor]:
 
 def _is_journal() -> bool:
     """Tell whether standard error is what systemd connected to the journal; see systemd.exec(5)."""
+    stream = os.environ.get("JOURNAL_STREAM")
+    if stream is None:  # then standard error need not be a file at all
+        return False
     connected = os.fstat(sys.stderr.fileno())
-    return os.environ.get("JOURNAL_STREAM") == f"{connected.st_dev}:{connected.st_ino}"
+    return stream == f"{connected.st_dev}:{connected.st_ino}"

@@ -65,7 +65,7 @@ async def get_farm(
 ) -> Response:
     """The whole farm, as in a farm file, with its ETag; an earlier one has none."""
     if revision is not None:
-        past = await daemon.writer.farm_at(revision)
+        past = await daemon.writer.history.farm_at(revision)
         return await large_response(lambda: Farm.of(past).plain())
     etag, content = await request.app.state.farm_text.at(daemon.state)
     if etag in known_tags(conditions):

@@ -11,10 +11,9 @@ from api.documentation import refusals
 from api.rendering import large_response
 from api.schemas.fields import utc_text
 from api.schemas.history import History, HistoryEntry
+from lvsctl.director.write.history import CommitSummary
 from lvsctl.errors import InvalidInput, Problem
 from lvsctl.farm.objects import Kind, ObjectId
-from lvsctl.store.authorship import read_authorship
-from lvsctl.store.commits import Commit
 
 router = APIRouter(prefix="/history", tags=["farm"])
 
@@ -44,7 +43,7 @@ async def get_history(
     ] = None,
 ) -> Response:
     """Who changed the farm and when, as long as it is kept. ``GET /v1/farm?revision=`` shows it."""
-    commits = await daemon.writer.history(_object_id(of) if of else None, limit, before)
+    commits = await daemon.writer.history.commits(_object_id(of) if of else None, limit, before)
     answer: History = {"commits": [*map(_entry, commits)]}
     return await large_response(lambda: answer)
 
@@ -57,12 +56,11 @@ def _object_id(text: str) -> ObjectId:
     return ObjectId(Kind(kind), name)
 
 
-def _entry(commit: Commit) -> HistoryEntry:
-    author = read_authorship(commit.by)
+def _entry(commit: CommitSummary) -> HistoryEntry:
     return {
         "revision": commit.revision,
         "at": utc_text(commit.at),
-        "by": author.name,
-        "objects": [f"{each.kind}/{each.name}".rstrip("/") for each in commit.changes],
-        "changes": [*author.changed],
+        "by": commit.author.name,
+        "objects": [f"{each.kind}/{each.name}".rstrip("/") for each in commit.objects],
+        "changes": [*commit.author.changed],
     }

@@ -1,11 +1,19 @@
 """The log of commits in a store's file: its bounded history."""
 
+from collections.abc import Callable
 from datetime import datetime
 
+from lvsctl.farm.objects import Changes
 from lvsctl.store.authorship import read_authorship
 from lvsctl.store.commits import AuditRecord, Commit
 from lvsctl.store.database import Database
-from lvsctl.store.log_entries import Documents, pack, unpack
+from lvsctl.store.log_entries import (
+    DecodedOnDemand,
+    Documents,
+    pack,
+    unpack,
+    unpack_documents,
+)
 from lvsctl.store.schema import Head
 
 
@@ -36,13 +44,24 @@ class CommitLog:
         Raises:
             StoreCorrupt: One is missing or damaged.
         """
+        return self._read(first, last, unpack)
+
+    def history(self, first: int, last: int) -> list[Commit]:
+        """Return the same, but decode only the changes that are looked at.
+
+        Raises:
+            StoreCorrupt: One is missing or damaged.
+        """
+        return self._read(first, last, lambda entry: DecodedOnDemand(unpack_documents(entry)))
+
+    def _read(self, first: int, last: int, read: Callable[[bytes], Changes]) -> list[Commit]:
         clause = "WHERE revision BETWEEN ? AND ? ORDER BY revision"
         rows = self._database.rows("log", clause, first, last)
         if [row[0] for row in rows] != list(range(first, last + 1)):
             self._database.corrupt(f"commits between revisions {first} and {last} are missing")
         try:
             return [
-                Commit(commit_id, epoch, revision, datetime.fromisoformat(at), by, unpack(entry))
+                Commit(commit_id, epoch, revision, datetime.fromisoformat(at), by, read(entry))
                 for revision, commit_id, epoch, at, by, entry in rows
             ]
         except ValueError as error:

@@ -6,11 +6,11 @@ fifteenth. A commit is a single entry, so that one checksum covers all of it.
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from lvsctl.farm.objects import Changes, Kind, ObjectId
+from lvsctl.farm.objects import Changes, Kind, ObjectId, StoredObject
 from lvsctl.store.documents import UnreadableDocument, decode_object, encode_object
 from lvsctl.store.position import Position
 
@@ -90,3 +90,24 @@ def unpack(entry: bytes) -> Changes:
         object_id: None if document is None else decode_object(object_id.kind, document)
         for object_id, document in unpack_documents(entry).items()
     }
+
+
+class DecodedOnDemand(Mapping[ObjectId, StoredObject | None]):
+    """Changes of which only those that are looked at are decoded: a history is mostly not.
+
+    Args:
+        documents: The changes as they are stored.
+    """
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+
+    def __getitem__(self, object_id: ObjectId) -> StoredObject | None:
+        document = self._documents[object_id]
+        return None if document is None else decode_object(object_id.kind, document)
+
+    def __iter__(self) -> Iterator[ObjectId]:
+        return iter(self._documents)
+
+    def __len__(self) -> int:
+        return len(self._documents)

@@ -23,7 +23,14 @@ from lvsctl.store.interface import (
     changed_verdicts,
     check_expected,
 )
-from lvsctl.store.log_entries import Documents, encode_changes, pack, unpack
+from lvsctl.store.log_entries import (
+    DecodedOnDemand,
+    Documents,
+    encode_changes,
+    pack,
+    unpack,
+    unpack_documents,
+)
 from lvsctl.store.position import FIRST_EPOCH, Position, check_base, check_later_epoch
 
 
@@ -130,8 +137,12 @@ class MemoryStore(_OneThread):
     def history(self, limit: int, before: int | None = None) -> Sequence[Commit]:
         """Return the latest commits, newest first."""
         self._check()
-        end = len(self._log) if before is None else max(0, before - self._oldest)
-        return [_read(each) for each in self._log[max(0, end - limit) : end][::-1]]
+        place = len(self._log) if before is None else max(0, before - self._oldest)
+        end = min(len(self._log), place)
+        return [
+            replace(commit, changes=DecodedOnDemand(unpack_documents(body)))
+            for commit, body in self._log[max(0, end - limit) : end][::-1]
+        ]
 
     def audit(self, limit: int, before: int | None = None) -> Sequence[AuditRecord]:
         """Return who made the latest commits, newest first."""

@@ -140,13 +140,13 @@ class SqliteStore:
     def history(self, limit: int, before: int | None = None) -> Sequence[Commit]:
         """Return the latest commits, newest first."""
         head = read_head(self._database)
-        last = head.position.revision if before is None else before - 1
-        return self._log.between(max(head.oldest, last - limit + 1), last)[::-1]
+        last = _last_before(head, before)
+        return self._log.history(max(head.oldest, last - limit + 1), last)[::-1]
 
     def audit(self, limit: int, before: int | None = None) -> Sequence[AuditRecord]:
         """Return who made the latest commits, newest first."""
         head = read_head(self._database)
-        last = head.position.revision if before is None else before - 1
+        last = _last_before(head, before)
         return self._log.authors(max(head.oldest, last - limit + 1), last)[::-1]
 
     def compact(self) -> bool:
@@ -209,3 +209,9 @@ class SqliteStore:
                 "Restore the file that has them, or restart the director: it reports the options "
                 "to decide what to continue with"
             )
+
+
+def _last_before(head: Head, before: int | None) -> int:
+    """Return the latest revision, where wanted the latest below another."""
+    last = head.position.revision
+    return last if before is None else min(last, before - 1)

@@ -38,7 +38,10 @@ def test_the_farm_of_an_earlier_revision(bench: Bench, changed: int) -> None:
 
 
 def test_a_revision_that_is_not_known_is_refused(bench: Bench, changed: int) -> None:
-    """Neither a later one, nor one that the history does not reach any more."""
+    """Neither a later one, nor one that the history does not reach any more.
+
+    Also where all that is left of it says nothing about the farm: that is not "unchanged".
+    """
     later = bench.get(f"/v1/farm?revision={bench.revision + 1}")
     assert 404 == later.status_code
     bench.store._retention = Retention(commits=2)
@@ -46,6 +49,10 @@ def test_a_revision_that_is_not_known_is_refused(bench: Bench, changed: int) -> 
     forgotten = bench.get(f"/v1/farm?revision={changed}")
     assert 404 == forgotten.status_code
     assert "history begins at revision" in forgotten.json()["detail"]
+    for state in ("draining", "enabled", "draining"):
+        bench.put("/v1/pools/web/real-servers/rs1/override", json={"state": state})
+    bench.portal.call(bench.daemon.writer._store.run, bench.store.compact)
+    assert 404 == bench.get(f"/v1/farm?revision={changed}").status_code
 
 
 def test_the_history_says_who_changed_what(bench: Bench, changed: int) -> None:

@@ -186,6 +186,7 @@ def test_the_history_is_paged_newest_first(store: Store) -> None:
     assert (4, 5, "anna", {}) == (newest.revision, newest.epoch, newest.by, newest.changes)
     assert [(3, "c")] == [(each.revision, each.by) for each in others]
     assert [2, 1] == [each.revision for each in store.history(9, before=3)]
+    assert [4, 3, 2, 1] == [each.revision for each in store.history(9, before=1000)]
     assert [] == list(store.history(9, before=1))
 
 

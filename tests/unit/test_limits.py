@@ -15,7 +15,7 @@ MODULES = sorted(
 MAX_LINES = 400
 MAX_PUBLIC_METHODS = 15
 MAX_ARGUMENTS = 7
-ABOVE_MAX_ARGUMENTS = {"Agent", "DirectorDaemon"}
+ABOVE_MAX_ARGUMENTS = {"Agent"}
 """Classes still to be divided; the list only becomes shorter."""
 
 

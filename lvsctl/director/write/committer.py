@@ -12,7 +12,6 @@ from lvsctl.director.state import State
 from lvsctl.director.write.advance import Advance, advance, services_affected
 from lvsctl.director.write.differences import changed_lines
 from lvsctl.director.write.edits import Edit, describe_changes, describe_operations
-from lvsctl.director.write.past import farm_at, history_of
 from lvsctl.director.write.replica import Replica
 from lvsctl.director.write.validity import Validity, rules_broken_by
 from lvsctl.errors import (
@@ -23,7 +22,6 @@ from lvsctl.errors import (
     StoreUnavailable,
     first_problems,
 )
-from lvsctl.farm.model import Farm
 from lvsctl.farm.objects import Changes, Kind, ObjectId
 from lvsctl.farm.status import EPOCH
 from lvsctl.health.target import TargetId
@@ -32,6 +30,9 @@ from lvsctl.net import IPAddress
 from lvsctl.store.authorship import Authorship
 from lvsctl.store.commits import AuditRecord, Commit
 from lvsctl.store.interface import Store, check_expected
+
+PAGE = 50
+"""Commits that are read at once: some milliseconds, unless they are large."""
 
 ATTEMPTS = 8
 """Attempts to commit an edit if others keep committing in between."""
@@ -141,21 +142,9 @@ class Committer:
         """Return who made the latest commits and what they changed, newest first."""
         return self._store.audit(limit, before)
 
-    def farm_at(self, revision: int) -> Farm:
-        """Return the farm as it was at a revision.
-
-        Raises:
-            NotFound: The history does not tell.
-            StoreError: It cannot be read.
-        """
-        self.catch_up()
-        return farm_at(self._store, self.state, revision)
-
-    def history(
-        self, object_id: ObjectId | None, limit: int, before: int | None
-    ) -> Sequence[Commit]:
-        """Return the latest commits, newest first, where wanted only those of one object."""
-        return history_of(self._store, object_id, limit, before)
+    def history(self, before: int | None) -> Sequence[Commit]:
+        """Return the latest commits below a revision, newest first, as many as a page holds."""
+        return self._store.history(PAGE, before)
 
     def compact(self) -> bool:
         """Delete a part of the history past its retention; return whether there is more."""

@@ -6,10 +6,10 @@ from lvsctl.director.problems import Component, Problems
 from lvsctl.director.write.committer import CommitResult, Committer, EditContext
 from lvsctl.director.write.edits import Edit
 from lvsctl.director.write.follower import Follower
+from lvsctl.director.write.history import FarmHistory
 from lvsctl.errors import StoreError, StoreNotAccepted
-from lvsctl.farm.model import Farm
 from lvsctl.farm.objects import ObjectId
-from lvsctl.store.commits import AuditRecord, Commit
+from lvsctl.store.commits import AuditRecord
 from lvsctl.worker import Worker
 
 
@@ -37,6 +37,9 @@ class Writer:
         self._follower = follower
         self._context = context
         self._problems = problems
+        self.history = FarmHistory(
+            lambda before: store.run(commits.history, before), lambda: commits.state
+        )
 
     async def write(
         self,
@@ -83,25 +86,6 @@ class Writer:
             StoreError: They cannot be read.
         """
         return await self._store.run(self._commits.audit, limit, before)
-
-    async def farm_at(self, revision: int) -> Farm:
-        """Return the farm as it was at a revision.
-
-        Raises:
-            NotFound: The history does not tell.
-            StoreError: It cannot be read.
-        """
-        return await self._store.run(self._commits.farm_at, revision)
-
-    async def history(
-        self, object_id: ObjectId | None, limit: int, before: int | None = None
-    ) -> Sequence[Commit]:
-        """Return the latest commits, newest first, where wanted only those of one object.
-
-        Raises:
-            StoreError: They cannot be read.
-        """
-        return await self._store.run(self._commits.history, object_id, limit, before)
 
     async def dry_run(
         self, edit: Edit, *, expect: Mapping[ObjectId, int] | None = None
