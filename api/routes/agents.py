@@ -3,10 +3,15 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from api.access import Asking, refuse_foreign_address, refuse_foreign_pools
+from api.access import (
+    Asking,
+    confirm_renewal,
+    refuse_foreign_address,
+    refuse_foreign_pools,
+)
 from api.agent_views import agent_document
 from api.bodies import read_body
 from api.daemon import CurrentSnapshot, Daemon
@@ -23,7 +28,7 @@ from lvsctl.errors import NotFound
 from lvsctl.messages.documents import assignment_document, read_registration, read_report
 from lvsctl.messages.limits import MAX_REPORT_BYTES
 
-router = APIRouter(prefix="/agents", tags=["agents"])
+router = APIRouter(prefix="/agents", tags=["agents"], dependencies=[Depends(confirm_renewal)])
 
 FIRST_WAIT_S = 5
 """A new agent gets its assignment after the next cycle."""
