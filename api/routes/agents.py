@@ -15,7 +15,7 @@ from api.access import (
 from api.agent_views import agent_document
 from api.bodies import read_body
 from api.daemon import CurrentSnapshot, Daemon
-from api.documentation import BODY, CONFLICT, CREATED, MISSING, takes
+from api.documentation import BODY, CONFLICT, CREATED, LIMITED, MISSING, takes
 from api.preconditions import Conditions, known_tags
 from api.problems import NOT_YET, RequestRefused
 from api.rendering import json_response, large_response
@@ -60,7 +60,7 @@ async def get_agent(agent: AgentName, daemon: Daemon, snapshot: CurrentSnapshot)
     "/{agent}",
     summary="Join, change, leave",
     response_model=WriteAnswer,
-    responses=CREATED | BODY | CONFLICT,
+    responses=CREATED | BODY | CONFLICT | LIMITED,
     openapi_extra=takes(Registration),
 )
 async def put_agent(
@@ -131,13 +131,15 @@ async def get_assignment(
     summary="Report",
     status_code=HTTPStatus.NO_CONTENT,
     response_model=None,
-    responses=MISSING | BODY,
+    responses=MISSING | BODY | LIMITED,
     openapi_extra=takes(Report),
 )
-async def put_report(request: Request, agent: AgentName, daemon: Daemon) -> Response:
+async def put_report(
+    request: Request, agent: AgentName, daemon: Daemon, asking: Asking
+) -> Response:
     """Observed state of the agent's host; also serves as a heartbeat."""
     if agent not in daemon.state.status.agents:
         raise NotFound(f"there is no agent {agent}")
     report = await read_body(request, read_report, max_bytes=MAX_REPORT_BYTES)
-    await daemon.agents.report(agent, report)
+    await daemon.agents.report(agent, report, by=asking.author, source=asking.source)
     return Response(status_code=HTTPStatus.NO_CONTENT)

@@ -148,7 +148,7 @@ async def renew_credential(agent: AgentName, daemon: Daemon, asking: Asking) -> 
     text, now = new_secret_text(), daemon.now()
     edit = RenewCredential(agent, asking.digest, _agents_secret(text, now), AGENT_OVERLAP)
     try:
-        written = await daemon.writer.write(edit, by=asking.author, source=asking.source)
+        written = await daemon.agent_writes.write(edit, by=asking.author, source=asking.source)
     except Conflict:
         daemon.refusals.record(asking.source, "a replaced secret renews nothing", asking.name)
         raise

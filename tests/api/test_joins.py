@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from httpx import Response
 
 from lvsctl.director.access.edits import RenewCredential
 from lvsctl.director.state import State
@@ -10,7 +11,7 @@ from lvsctl.errors import Conflict, StoreError
 from lvsctl.farm.access import Role, Secret, Token
 from lvsctl.farm.model import Farm
 from lvsctl.farm.status import Status
-from tests.api.bench import START, Bench, Request
+from tests.api.bench import HEADERS, START, Bench, Request
 from tests.api.command_line import Run
 
 RS3 = {"agent": "rs3", "address": "192.0.2.13"}
@@ -252,6 +253,35 @@ def test_a_credential_in_use_is_renewed_once_an_hour(bench: Bench, rs3: str) -> 
         assert str(left_s) == answer.headers["Retry-After"]
         bench.clock.advance(3540)
     assert bench.post("/v1/agents/rs3/credential", headers=bearer(rs3)).is_success
+
+
+def test_an_agent_changes_what_is_stored_within_a_budget(bench: Bench, rs3: str) -> None:
+    """Else it would push everything else out of the history; operators have none."""
+
+    def change(weight: int, **headers: str) -> Response:
+        body = {**REGISTRATION, "weight": weight}
+        return bench.put("/v1/agents/rs3", json=body, headers=headers or bearer(rs3))
+
+    for weight in range(1, 11):
+        assert change(weight).is_success
+    answer = change(11)
+    assert (429, "6") == (answer.status_code, answer.headers["Retry-After"])
+    assert change(11, Authorization=HEADERS["Authorization"]).is_success
+    report = {"farm_id": "x", "ready": [], "tunnels": []}
+    sent = bench.put("/v1/agents/rs3/report", json=report, headers=bearer(rs3))
+    assert 204 == sent.status_code, sent.text
+    bench.clock.advance(6)
+    assert change(12).is_success
+    assert 429 == change(13).status_code
+
+
+def test_what_stores_nothing_costs_nothing(bench: Bench, rs3: str) -> None:
+    """An agent may say the same as often as it likes, and be refused as often."""
+    refused = {**REGISTRATION, "pools": ["none"]}
+    for _ in range(12):
+        assert bench.put("/v1/agents/rs3", json=REGISTRATION, headers=bearer(rs3)).is_success
+        answer = bench.put("/v1/agents/rs3", json=refused, headers=bearer(rs3))
+        assert 403 == answer.status_code
 
 
 def test_a_revoked_credential_renews_nothing(bench: Bench, rs3: str) -> None:
