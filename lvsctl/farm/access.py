@@ -31,12 +31,14 @@ class Secret:
         created: When, in UTC.
         expires: When it is no longer accepted, in UTC; None for never.
         renews: An agent may renew its credential with it, even when it has expired.
+        renewed: The agent got it by a renewal.
     """
 
     digest: bytes
     created: datetime
     expires: datetime | None
     renews: bool = True
+    renewed: bool = False
 
     def is_valid(self, now: datetime) -> bool:
         """Tell whether it is accepted at a moment."""

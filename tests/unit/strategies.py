@@ -248,7 +248,9 @@ any_tokens = st.builds(
     name=TEXTS,
     role=st.sampled_from(Role),
     secrets=st.lists(
-        st.builds(Secret, st.binary(max_size=32), TIMES, st.none() | TIMES, st.booleans()),
+        st.builds(
+            Secret, st.binary(max_size=32), TIMES, st.none() | TIMES, st.booleans(), st.booleans()
+        ),
         max_size=2,
     ).map(tuple),
     by=TEXTS,

@@ -174,7 +174,7 @@ class RenewCredential(Edit):
 
         Raises:
             Conflict: The one that was shown has been replaced.
-            TooManyRequests: It is the newest, and new.
+            TooManyRequests: It is the newest, and comes from a renewal just now.
         """
         token, now = token_of(state, self.name), self.secret.created
         shown = next((each for each in token.secrets if each.digest == self.shown), None)
@@ -184,13 +184,15 @@ class RenewCredential(Edit):
                 f"give the agent the new one, or another: lvsctl token rotate {self.name}"
             )
         age = now - shown.created
-        if shown is token.secrets[0] and timedelta(0) <= age < RENEWAL_INTERVAL:
+        in_use = shown is token.secrets[0]
+        if in_use and shown.renewed and timedelta(0) <= age < RENEWAL_INTERVAL:
             raise TooManyRequests(
-                f"the credential of agent {self.name} is new; it is renewed once an hour at most",
+                f"the credential of agent {self.name} was renewed just now; once an hour is enough",
                 math.ceil((RENEWAL_INTERVAL - age).total_seconds()),
             )
         kept = replace(shown, expires=_earlier(shown.expires, now + self.overlap))
-        return {ObjectId(Kind.TOKEN, self.name): replace(token, secrets=(self.secret, kept))}
+        secrets = (replace(self.secret, renewed=True), kept)
+        return {ObjectId(Kind.TOKEN, self.name): replace(token, secrets=secrets)}
 
 
 @dataclass(frozen=True)
