@@ -1,5 +1,6 @@
 """Who may use the API, and in whose name: the one place that lets a request through."""
 
+import contextlib
 from collections.abc import Callable, Collection
 from typing import Annotated
 
@@ -7,13 +8,16 @@ from fastapi import Depends, Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.daemon import Daemon
 from api.permissions import RENEWAL, Permission, Permissions
 from api.problems import FORBIDDEN, NO_TOKEN, TOKEN_EXPIRED, RequestRefused, problem_response
 from lvsctl.director.access.credentials import Credentials
+from lvsctl.director.access.edits import ConfirmRenewal
 from lvsctl.director.access.failed_attempts import WRONG_TOKEN
 from lvsctl.director.access.principal import Principal
 from lvsctl.director.access.refusals import NO_TOKEN as NO_TOKEN_SHOWN
 from lvsctl.director.access.refusals import Refusals
+from lvsctl.errors import BoundaryError
 from lvsctl.farm.access import Role
 from lvsctl.net import IPAddress
 
@@ -191,3 +195,14 @@ async def principal_of(request: Request) -> Principal:
 
 
 Asking = Annotated[Principal, Depends(principal_of)]
+
+
+async def confirm_renewal(daemon: Daemon, asking: Asking) -> None:
+    """End the older secrets of an agent that shows its newest; if the store fails, next time."""
+    edit = ConfirmRenewal(asking.name, asking.digest)
+    if asking.role is Role.AGENT and any(
+        daemon.state.value(object_id) != value
+        for object_id, value in edit.changes(daemon.state).items()
+    ):
+        with contextlib.suppress(BoundaryError):
+            await daemon.writer.write(edit, by=asking.author, source=asking.source)

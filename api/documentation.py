@@ -73,6 +73,7 @@ MISSING = refusals(HTTPStatus.NOT_FOUND)
 BODY = refusals(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 STALE = refusals(HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED)
 CONFLICT = refusals(HTTPStatus.CONFLICT)
+LIMITED = refusals(HTTPStatus.TOO_MANY_REQUESTS)
 
 
 def takes(model: type[Document]) -> dict[str, Any]:

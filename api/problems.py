@@ -38,6 +38,7 @@ from lvsctl.errors import (
     StoreRefused,
     StoreTooNew,
     StoreUnavailable,
+    TooManyRequests,
 )
 from lvsctl.reasons.documents import reason_document
 from lvsctl.reasons.errors import INVALID_INPUT
@@ -105,6 +106,7 @@ TYPES: Mapping[type[LvsctlError], ProblemType] = {
     InvalidInput: ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid input"),
     NotFound: ProblemType(HTTPStatus.NOT_FOUND, "Not found"),
     Conflict: ProblemType(HTTPStatus.CONFLICT, "Conflict"),
+    TooManyRequests: ProblemType(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests"),
     StaleRevision: ProblemType(HTTPStatus.PRECONDITION_FAILED, "Stale revision"),
     DrasticChange: ProblemType(HTTPStatus.CONFLICT, "Drastic change"),
     KernelError: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Kernel refused"),
@@ -143,6 +145,8 @@ def problem_response(error: LvsctlError) -> Response:
     kind = next(TYPES[cls] for cls in type(error).__mro__ if cls in TYPES)
     if isinstance(error, InvalidInput):
         return _response(kind, INVALID_INPUT(error=_summary(error.problems)), error.problems)
+    if isinstance(error, TooManyRequests):
+        return _response(kind, error.reason, headers={"Retry-After": str(error.retry_after_s)})
     plan = error.plan if isinstance(error, DrasticChange) else None
     return _response(kind, error.reason, plan=plan)
 

@@ -8,6 +8,7 @@
     ├── Conflict                the request is valid, but the current state forbids it
     │   ├── StaleRevision       compare-and-set failed: another write came first
     │   └── DrasticChange       it would remove most of the farm; carries the plan
+    ├── TooManyRequests         somebody asks for changes too often; carries when to ask again
     ├── BoundaryError           something outside this process failed
     │   ├── KernelError         the kernel refused a whole request, not just one operation
     │   │   ├── KernelLacks     a kernel module or a privilege is missing
@@ -112,6 +113,20 @@ class StaleRevision(Conflict):
     """The object is no longer at the revision that the writer expected."""
 
     kind = reasons.STALE_REVISION
+
+
+class TooManyRequests(LvsctlError):
+    """Somebody asks for changes too often.
+
+    Attributes:
+        retry_after_s: Seconds after which it is worth to ask again.
+    """
+
+    kind = reasons.TOO_MANY_REQUESTS
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class DrasticChange(Conflict):

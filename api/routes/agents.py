@@ -3,14 +3,19 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from api.access import Asking, refuse_foreign_address, refuse_foreign_pools
+from api.access import (
+    Asking,
+    confirm_renewal,
+    refuse_foreign_address,
+    refuse_foreign_pools,
+)
 from api.agent_views import agent_document
 from api.bodies import read_body
 from api.daemon import CurrentSnapshot, Daemon
-from api.documentation import BODY, CONFLICT, CREATED, MISSING, takes
+from api.documentation import BODY, CONFLICT, CREATED, LIMITED, MISSING, takes
 from api.preconditions import Conditions, known_tags
 from api.problems import NOT_YET, RequestRefused
 from api.rendering import json_response, large_response
@@ -23,7 +28,7 @@ from lvsctl.errors import NotFound
 from lvsctl.messages.documents import assignment_document, read_registration, read_report
 from lvsctl.messages.limits import MAX_REPORT_BYTES
 
-router = APIRouter(prefix="/agents", tags=["agents"])
+router = APIRouter(prefix="/agents", tags=["agents"], dependencies=[Depends(confirm_renewal)])
 
 FIRST_WAIT_S = 5
 """A new agent gets its assignment after the next cycle."""
@@ -55,7 +60,7 @@ async def get_agent(agent: AgentName, daemon: Daemon, snapshot: CurrentSnapshot)
     "/{agent}",
     summary="Join, change, leave",
     response_model=WriteAnswer,
-    responses=CREATED | BODY | CONFLICT,
+    responses=CREATED | BODY | CONFLICT | LIMITED,
     openapi_extra=takes(Registration),
 )
 async def put_agent(
@@ -126,13 +131,15 @@ async def get_assignment(
     summary="Report",
     status_code=HTTPStatus.NO_CONTENT,
     response_model=None,
-    responses=MISSING | BODY,
+    responses=MISSING | BODY | LIMITED,
     openapi_extra=takes(Report),
 )
-async def put_report(request: Request, agent: AgentName, daemon: Daemon) -> Response:
+async def put_report(
+    request: Request, agent: AgentName, daemon: Daemon, asking: Asking
+) -> Response:
     """Observed state of the agent's host; also serves as a heartbeat."""
     if agent not in daemon.state.status.agents:
         raise NotFound(f"there is no agent {agent}")
     report = await read_body(request, read_report, max_bytes=MAX_REPORT_BYTES)
-    await daemon.agents.report(agent, report)
+    await daemon.agents.report(agent, report, by=asking.author, source=asking.source)
     return Response(status_code=HTTPStatus.NO_CONTENT)

@@ -8,11 +8,14 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query
 from starlette.responses import Response, StreamingResponse
 
+from api.access import Asking
 from api.daemon import Daemon
 from api.documentation import refusals
 from api.rendering import json_bytes
 from api.schemas.base import Json
 from api.schemas.fields import utc_text
+from lvsctl.director.access.disclosure import readable_lines
+from lvsctl.director.access.principal import Principal
 from lvsctl.director.events.events import Events
 from lvsctl.errors import InvalidInput, Problem
 from lvsctl.events import RecordedEvent
@@ -60,6 +63,7 @@ class EventStream(StreamingResponse):
 )
 async def get_events(
     daemon: Daemon,
+    asking: Asking,
     after: Annotated[
         int | None,
         Query(
@@ -82,12 +86,13 @@ async def get_events(
 ) -> Response:
     """The latest ten thousand events, which survive restarts, and new ones as they happen.
 
-    Beyond that number, the kind and subject with the most events lose their oldest.
+    Beyond that number, the kind and subject with the most events lose their oldest. Only
+    administrators see changes of tokens.
     """
     events = daemon.events
     begin = _given(last_event_id, after)
     last_id = events.last_id if begin is None else begin
-    stream = _stream(events, last_id, follow=follow)
+    stream = _stream(events, last_id, asking, follow=follow)
     return EventStream(stream, headers={"Cache-Control": "no-store"})
 
 
@@ -100,7 +105,9 @@ def _given(last_event_id: str, after: int | None) -> int | None:
     return int(last_event_id)
 
 
-async def _stream(events: Events, last_id: int, *, follow: bool) -> AsyncIterator[bytes]:
+async def _stream(
+    events: Events, last_id: int, asking: Principal, *, follow: bool
+) -> AsyncIterator[bytes]:
     # An id without data is not an event, but lets a client that saw none resume from here.
     yield b"id: %d\n\n" % last_id
     while True:
@@ -115,12 +122,12 @@ async def _stream(events: Events, last_id: int, *, follow: bool) -> AsyncIterato
         missing = found[-1].id - last_id - len(found)
         if missing > 0:
             yield _lost(missing, last_id, found[-1].id)
-        yield b"".join(map(_written, found))
+        yield b"".join(_written(each, asking) for each in found)
         last_id = found[-1].id
 
 
-def _written(recorded: RecordedEvent) -> bytes:
-    document = event_document(recorded)
+def _written(recorded: RecordedEvent, asking: Principal) -> bytes:
+    document = event_document(recorded, asking)
     return b"id: %d\nevent: %b\ndata: %b\n\n" % (
         recorded.id,
         recorded.event.kind.encode(),
@@ -133,8 +140,8 @@ def _lost(missing: int, after: int, until: int) -> bytes:
     return b"event: lost\ndata: %b\n\n" % json_bytes({"kind": "lost", "detail": detail})
 
 
-def event_document(recorded: RecordedEvent) -> Json:
-    """Return an event as a document."""
+def event_document(recorded: RecordedEvent, asking: Principal) -> Json:
+    """Return an event as a document, with what somebody may read of it."""
     event = recorded.event
     return {
         "id": recorded.id,
@@ -142,7 +149,7 @@ def event_document(recorded: RecordedEvent) -> Json:
         "kind": event.kind.value,
         "subject": event.subject,
         "detail": event.detail,
-        "items": [*event.items],
+        "items": [*readable_lines(asking, event.items)],
         "by": event.by,
         "code": event.code,
     }

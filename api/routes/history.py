@@ -6,11 +6,15 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from api.access import Asking
 from api.daemon import Daemon
 from api.documentation import refusals
+from api.problems import FORBIDDEN, RequestRefused
 from api.rendering import large_response
 from api.schemas.fields import utc_text
 from api.schemas.history import History, HistoryEntry
+from lvsctl.director.access.disclosure import readable_lines, readable_objects
+from lvsctl.director.access.principal import Principal
 from lvsctl.director.write.history import CommitSummary
 from lvsctl.errors import InvalidInput, Problem
 from lvsctl.farm.objects import Kind, ObjectId
@@ -29,6 +33,7 @@ MAX_REVISION = 2**63 - 1
 )
 async def get_history(
     daemon: Daemon,
+    asking: Asking,
     of: Annotated[
         str,
         Query(
@@ -42,9 +47,18 @@ async def get_history(
         int | None, Query(ge=1, le=MAX_REVISION, description="Only revisions below this one.")
     ] = None,
 ) -> Response:
-    """Who changed the farm and when, as long as it is kept. ``GET /v1/farm?revision=`` shows it."""
-    commits = await daemon.writer.history.commits(_object_id(of) if of else None, limit, before)
-    answer: History = {"commits": [*map(_entry, commits)]}
+    """Who changed the farm and when, as long as it is kept. ``GET /v1/farm?revision=`` shows it.
+
+    Only administrators see tokens.
+    """
+    object_id = _object_id(of) if of else None
+    if object_id and not readable_objects(asking, [object_id]):
+        raise RequestRefused(
+            FORBIDDEN,
+            f"{asking.name} has the role {asking.role}; the history of a token needs admin",
+        )
+    commits = await daemon.writer.history.commits(object_id, limit, before)
+    answer: History = {"commits": [_entry(commit, asking) for commit in commits]}
     return await large_response(lambda: answer)
 
 
@@ -56,11 +70,12 @@ def _object_id(text: str) -> ObjectId:
     return ObjectId(Kind(kind), name)
 
 
-def _entry(commit: CommitSummary) -> HistoryEntry:
+def _entry(commit: CommitSummary, asking: Principal) -> HistoryEntry:
+    objects = readable_objects(asking, commit.objects)
     return {
         "revision": commit.revision,
         "at": utc_text(commit.at),
         "by": commit.author.name,
-        "objects": [f"{each.kind}/{each.name}".rstrip("/") for each in commit.objects],
-        "changes": [*commit.author.changed],
+        "objects": [f"{each.kind}/{each.name}".rstrip("/") for each in objects],
+        "changes": [*readable_lines(asking, commit.author.changed)],
     }

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from api.access import Asking
 from api.bodies import read_body
 from api.daemon import Daemon
-from api.documentation import BODY, CONFLICT, MISSING, takes
+from api.documentation import BODY, CONFLICT, LIMITED, MISSING, takes
 from api.rendering import json_response
 from api.routes.parameters import AgentName, TokenName
 from api.schemas.answers import WriteAnswer
@@ -27,6 +27,7 @@ from lvsctl.director.access.edits import (
     token_of,
 )
 from lvsctl.director.access.secret_texts import digest, new_secret_text
+from lvsctl.errors import Conflict
 from lvsctl.farm.access import Secret, Token
 from lvsctl.times import parse_duration
 
@@ -91,7 +92,8 @@ async def rotate_token(
         str | None,
         Query(
             pattern=DURATION["pattern"],
-            description="Time until the new one expires, 1s to 3650d; default: never.",
+            description="Time until the new one expires, 1s to 3650d; default: the lifetime of "
+            "the present one.",
         ),
     ] = None,
 ) -> Response:
@@ -136,13 +138,20 @@ async def join(request: Request, daemon: Daemon, asking: Asking) -> Response:
     "/agents/{agent}/credential",
     summary="Renew an agent's credential",
     response_model=NewSecret,
-    responses=MISSING,
+    responses=MISSING | CONFLICT | LIMITED,
 )
 async def renew_credential(agent: AgentName, daemon: Daemon, asking: Asking) -> Response:
-    """Also with one that has expired, unless it was revoked; the one shown stays for a day."""
+    """Also with one that has expired, unless it was revoked or replaced; once an hour at most.
+
+    The one shown stays valid for a day, and can be renewed again, until the new one is used.
+    """
     text, now = new_secret_text(), daemon.now()
     edit = RenewCredential(agent, asking.digest, _agents_secret(text, now), AGENT_OVERLAP)
-    written = await daemon.writer.write(edit, by=asking.author, source=asking.source)
+    try:
+        written = await daemon.agent_writes.write(edit, by=asking.author, source=asking.source)
+    except Conflict:
+        daemon.refusals.record(asking.source, "a replaced secret renews nothing", asking.name)
+        raise
     return _shown_once(token_of(written.state, agent), text, HTTPStatus.OK)
 
 

@@ -130,7 +130,7 @@ class JoinRequest(Document):
     """An agent that joins."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"agent": "rs3", "address": "192.0.2.13"}]}
+        json_schema_extra={"examples": [{"agent": "rs4", "address": "192.0.2.14"}]}
     )
 
     agent: Name = Field(description="Name of the agent, unique among agents and tokens.")

@@ -4,15 +4,19 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from random import Random
 
 import structlog
 
+from lvsctl.agent.directors import Backoff
 from lvsctl.errors import LvsctlError, StoreError
 
 FILE = "credential"
 RENEW_AFTER_S = 30 * 86400.0
 """A third of its life: a director that is away for weeks is no reason for an operator to come."""
 LOOK_EVERY_S = 3600.0
+RETRY_FIRST_S = 1.0
+RETRY_MAX_S = 300.0
 
 log = structlog.get_logger(__name__)
 
@@ -82,20 +86,28 @@ async def keep_renewed(
         renew: Asks a director for another.
         now_s: The time of day, in seconds since the epoch.
     """
+    backoff = Backoff(RETRY_FIRST_S, RETRY_MAX_S, Random())  # noqa: S311 - jitter
     while True:
-        await renew_if_old(credential, renew, now_s())
-        await asyncio.sleep(LOOK_EVERY_S)
+        if await renew_if_old(credential, renew, now_s()):
+            backoff.reset()
+            await asyncio.sleep(LOOK_EVERY_S)
+        else:
+            await asyncio.sleep(backoff.next_s())
 
 
 async def renew_if_old(
     credential: Credential, renew: Callable[[], Awaitable[str]], now_s: float
-) -> None:
-    """Renew a credential if it is old; what fails is tried again later."""
+) -> bool:
+    """Renew a credential if it is old; return False if that failed.
+
+    One that is newer than now is old too: the clock was set back, and does not tell its age.
+    """
     try:
-        if credential.age_s(now_s) < RENEW_AFTER_S:
-            return
+        if 0 <= credential.age_s(now_s) < RENEW_AFTER_S:
+            return True
         await asyncio.to_thread(credential.save, await renew())
     except (LvsctlError, OSError) as error:
         log.warning("credential not renewed", reason=str(error))
-    else:
-        log.info("credential renewed")
+        return False
+    log.info("credential renewed")
+    return True

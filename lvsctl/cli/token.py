@@ -93,7 +93,7 @@ def list_(client: "DirectorClient", form: Format) -> None:
     "--ttl",
     metavar="TIME",
     callback=read_by(duration),
-    help="Time until the new one expires, like 90d.  [never]",
+    help="Time until the new one expires, like 90d.  [the old one's lifetime]",
 )
 @asks_director
 def rotate(

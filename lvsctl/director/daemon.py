@@ -17,6 +17,7 @@ from lvsctl.director.access.credentials import Credentials
 from lvsctl.director.access.refusals import Refusals
 from lvsctl.director.agents.edits import LatchReady
 from lvsctl.director.agents.sessions import AgentSessions
+from lvsctl.director.agents.write_budget import WriteBudget
 from lvsctl.director.applied_farm import AppliedFarm
 from lvsctl.director.checks.announcer import Announcer
 from lvsctl.director.checks.health_checks import HealthChecks
@@ -91,6 +92,7 @@ class DirectorDaemon:
         writer: Takes edits of the farm.
         loop: Compares the kernel with the farm.
         agents: The agents of the real servers.
+        agent_writes: Takes edits by agents, each within its budget.
         drains: Servers that are being drained.
     """
 
@@ -138,9 +140,10 @@ class DirectorDaemon:
             problems=self._problems,
             clock=clock,
         )
+        self.agent_writes = WriteBudget(self.writer.write, clock.monotonic)
         self.agents = AgentSessions(
             state=self._state,
-            write=self.writer.write,
+            write=self.agent_writes.write,
             connections=kernel.active_connections,
             emit=events.emit,
             clock=clock,

@@ -30,11 +30,13 @@ class Secret:
         digest: SHA-256 of the text. It has 256 random bits, so no slower hash is needed.
         created: When, in UTC.
         expires: When it is no longer accepted, in UTC; None for never.
+        renews: An agent may renew its credential with it, even when it has expired.
     """
 
     digest: bytes
     created: datetime
     expires: datetime | None
+    renews: bool = True
 
     def is_valid(self, now: datetime) -> bool:
         """Tell whether it is accepted at a moment."""

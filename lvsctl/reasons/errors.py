@@ -28,6 +28,12 @@ CONFLICTING = ReasonKind(
     "The request is valid, but the current state forbids it.",
     "The text says what stands in the way.",
 )
+TOO_MANY_REQUESTS = ReasonKind(
+    "too-many-requests",
+    "{error}",
+    "An agent asks for changes more often than it needs to.",
+    "Wait as long as `Retry-After` says; if the agent does it again, look into its host.",
+)
 STALE_REVISION = ReasonKind(
     "stale-revision",
     "{error}",

@@ -108,3 +108,21 @@ def test_the_command_line_shows_it(bench: Bench, run: Run) -> None:
     assert f"revision {bench.revision}  by shared token from 127.0.0.1\n" in printed
     assert "    add override web/rs1: state enabled, weight 50" in printed
     assert "wrong token" in printed
+
+
+def test_a_report_in_an_agents_place_names_who_sent_it(named: Bench) -> None:
+    """The agent did not write it."""
+    named.put("/v1/agents/rs3", json={"address": "192.0.2.13", "pools": ["web"]}, headers=ADA)
+    report = {
+        "farm_id": named.daemon.state.farm_id,
+        "ready": ["198.51.100.10"],
+        "tunnels": [{"type": "ipip"}],
+    }
+    assert 204 == named.put("/v1/agents/rs3/report", json=report, headers=ADA).status_code
+    (latest, *_) = named.get("/v1/audit", headers=ADA).json()["writes"]
+    assert (named.revision, "ada", CLIENT) == (
+        latest["revision"],
+        latest["by"],
+        latest["source"],
+    )
+    assert latest["changes"][0].startswith("change agent rs3: ready")

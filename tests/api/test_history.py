@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lvsctl.store.commits import Retention
-from tests.api.bench import EXAMPLE, Bench
+from tests.api.bench import EXAMPLE, AnyName, Bench
 from tests.api.command_line import Run
 
 
@@ -126,3 +126,22 @@ def farm_file(tmp_path: Path) -> Callable[[object], str]:
         return str(path)
 
     return write
+
+
+@pytest.mark.parametrize(
+    ("role", "sees"), [("viewer", False), ("operator", False), ("admin", True)]
+)
+def test_of_tokens_only_administrators_read(bench: Bench, role: str, *, sees: bool) -> None:
+    """Neither the history nor the events tell others that there is one."""
+    bench.put("/v1/tokens/secret-name", json={"role": "viewer"})
+    bench.patch("/v1/services/web", json={"scheduler": "lc"})
+    bench.daemon.credentials = AnyName()
+    headers = {"Authorization": f"Bearer {role}/ada"}
+    service, token = bench.get("/v1/history?limit=2", headers=headers).json()["commits"]
+    assert ["service/web"] == service["objects"]
+    assert (["token/secret-name"] if sees else []) == token["objects"]
+    events = bench.get("/v1/events?after=0&follow=false", headers=headers).text
+    assert "change service web" in events
+    assert (sees, sees) == ("secret-name" in str(token), "secret-name" in events)
+    answer = bench.get("/v1/history?object=token/secret-name", headers=headers)
+    assert (200 if sees else 403) == answer.status_code

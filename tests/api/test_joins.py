@@ -1,8 +1,17 @@
 """Agents get a credential of their own, renew it, and lose it."""
 
-import pytest
+from datetime import timedelta
 
-from tests.api.bench import Bench, Request
+import pytest
+from httpx import Response
+
+from lvsctl.director.access.edits import RenewCredential
+from lvsctl.director.state import State
+from lvsctl.errors import Conflict, StoreError
+from lvsctl.farm.access import Role, Secret, Token
+from lvsctl.farm.model import Farm
+from lvsctl.farm.status import Status
+from tests.api.bench import HEADERS, START, Bench, Request
 from tests.api.command_line import Run
 
 RS3 = {"agent": "rs3", "address": "192.0.2.13"}
@@ -166,6 +175,7 @@ def test_a_credential_is_renewed_by_its_agent(bench: Bench, rs3: str) -> None:
 
 def test_an_answer_that_was_lost_locks_no_agent_out(bench: Bench, rs3: str) -> None:
     """It asks again with the credential that it has, as often as it takes."""
+    bench.clock.advance(3600)
     for _ in range(3):
         assert bench.post("/v1/agents/rs3/credential", headers=bearer(rs3)).is_success
     new = bench.post("/v1/agents/rs3/credential", headers=bearer(rs3)).json()["token"]
@@ -173,6 +183,105 @@ def test_an_answer_that_was_lost_locks_no_agent_out(bench: Bench, rs3: str) -> N
     bench.clock.advance(86400)
     assert 401 == bench.get("/v1/agents/rs3", headers=bearer(rs3)).status_code
     assert 200 == bench.get("/v1/agents/rs3", headers=bearer(new)).status_code
+
+
+def test_an_answer_that_was_lost_for_long_locks_no_agent_out(bench: Bench, rs3: str) -> None:
+    """Nobody has used the new secret, so the agent never got it."""
+    bench.clock.advance(86400)
+    assert bench.post("/v1/agents/rs3/credential", headers=bearer(rs3)).is_success
+    bench.clock.advance(30 * 86400)
+    assert 401 == bench.get("/v1/agents/rs3/assignment", headers=bearer(rs3)).status_code
+    new = bench.post("/v1/agents/rs3/credential", headers=bearer(rs3)).json()["token"]
+    assert bench.put("/v1/agents/rs3", json=REGISTRATION, headers=bearer(new)).is_success
+
+
+def test_a_secret_ends_when_the_one_that_replaced_it_is_used(bench: Bench, rs3: str) -> None:
+    """By one commit; who has the old one renews nothing, and locks nobody out."""
+    bench.clock.advance(86400)
+    new = bench.post("/v1/agents/rs3/credential", headers=bearer(rs3)).json()["token"]
+    assert bench.put("/v1/agents/rs3", json=REGISTRATION, headers=bearer(new)).is_success
+    after = bench.revision
+    assert 401 == bench.post("/v1/agents/rs3/credential", headers=bearer(rs3)).status_code
+    assert bench.get("/v1/agents/rs3", headers=bearer(new)).is_success
+    assert (after, 1) == (bench.revision, len(bench.get("/v1/tokens/rs3").json()["secrets"]))
+
+
+def test_a_disk_that_refuses_keeps_no_agent_out(bench: Bench, rs3: str) -> None:
+    """The old secret ends with the next request."""
+    bench.put("/v1/agents/rs3", json=REGISTRATION, headers=bearer(rs3))
+    bench.clock.advance(86400)
+    new = bench.post("/v1/agents/rs3/credential", headers=bearer(rs3)).json()["token"]
+    bench.store.broken = StoreError("disk full")
+    assert 200 == bench.get("/v1/agents/rs3", headers=bearer(new)).status_code
+    bench.store.broken = None
+    assert 200 == bench.get("/v1/agents/rs3", headers=bearer(new)).status_code
+    assert 401 == bench.get("/v1/agents/rs3", headers=bearer(rs3)).status_code
+
+
+def test_a_rotated_secret_renews_nothing(bench: Bench, rs3: str) -> None:
+    """Neither while it is still valid, nor afterwards; the attempt is audited."""
+    bench.clock.advance(86400)
+    new = bench.post("/v1/tokens/rs3/rotate").json()["token"]
+    assert bench.put("/v1/agents/rs3", json=REGISTRATION, headers=bearer(rs3)).is_success
+    for _ in range(2):
+        answer = bench.post("/v1/agents/rs3/credential", headers=bearer(rs3))
+        assert (409, True) == (answer.status_code, "lvsctl token rotate rs3" in answer.text)
+        bench.clock.advance(3600)
+    reasons = [each["reason"] for each in bench.get("/v1/audit").json()["refusals"]]
+    assert "a replaced secret renews nothing" in reasons
+    assert bench.get("/v1/agents/rs3", headers=bearer(new)).is_success
+    assert bench.post("/v1/agents/rs3/credential", headers=bearer(new)).is_success
+    assert bench.post("/v1/tokens/rs3/rotate?overlap=0s").is_success
+    assert 401 == bench.get("/v1/agents/rs3", headers=bearer(new)).status_code
+
+
+def test_a_secret_that_was_replaced_meanwhile_renews_nothing() -> None:
+    """What counts is the token that the commit finds."""
+    old, new = Secret(b"old", START, None), Secret(b"new", START, None)
+    token = Token("rs3", Role.AGENT, (new,), "t1")
+    state = State("farm", 1, 1, {}, Farm(), Status(), {"rs3": token})
+    edit = RenewCredential("rs3", old.digest, Secret(b"newer", START, None), timedelta(days=1))
+    with pytest.raises(Conflict, match="has been replaced"):
+        edit.changes(state)
+
+
+def test_a_credential_in_use_is_renewed_once_an_hour(bench: Bench, rs3: str) -> None:
+    """Each renewal is a commit, and the history keeps so many."""
+    for left_s in (3600, 60):
+        answer = bench.post("/v1/agents/rs3/credential", headers=bearer(rs3))
+        assert (429, "too-many-requests") == (answer.status_code, answer.json()["code"])
+        assert str(left_s) == answer.headers["Retry-After"]
+        bench.clock.advance(3540)
+    assert bench.post("/v1/agents/rs3/credential", headers=bearer(rs3)).is_success
+
+
+def test_an_agent_changes_what_is_stored_within_a_budget(bench: Bench, rs3: str) -> None:
+    """Else it would push everything else out of the history; operators have none."""
+
+    def change(weight: int, **headers: str) -> Response:
+        body = {**REGISTRATION, "weight": weight}
+        return bench.put("/v1/agents/rs3", json=body, headers=headers or bearer(rs3))
+
+    for weight in range(1, 11):
+        assert change(weight).is_success
+    answer = change(11)
+    assert (429, "6") == (answer.status_code, answer.headers["Retry-After"])
+    assert change(11, Authorization=HEADERS["Authorization"]).is_success
+    report = {"farm_id": "x", "ready": [], "tunnels": []}
+    sent = bench.put("/v1/agents/rs3/report", json=report, headers=bearer(rs3))
+    assert 204 == sent.status_code, sent.text
+    bench.clock.advance(6)
+    assert change(12).is_success
+    assert 429 == change(13).status_code
+
+
+def test_what_stores_nothing_costs_nothing(bench: Bench, rs3: str) -> None:
+    """An agent may say the same as often as it likes, and be refused as often."""
+    refused = {**REGISTRATION, "pools": ["none"]}
+    for _ in range(12):
+        assert bench.put("/v1/agents/rs3", json=REGISTRATION, headers=bearer(rs3)).is_success
+        answer = bench.put("/v1/agents/rs3", json=refused, headers=bearer(rs3))
+        assert 403 == answer.status_code
 
 
 def test_a_revoked_credential_renews_nothing(bench: Bench, rs3: str) -> None:

@@ -7,7 +7,14 @@ import pytest
 
 import lvsctl.errors
 from api.problems import TYPES, problem_response
-from lvsctl.errors import DrasticChange, InvalidInput, KernelError, LvsctlError, StoreError
+from lvsctl.errors import (
+    DrasticChange,
+    InvalidInput,
+    KernelError,
+    LvsctlError,
+    StoreError,
+    TooManyRequests,
+)
 from tests.api.bench import Bench
 
 
@@ -32,6 +39,8 @@ def test_every_error_becomes_problem_details(error: type[LvsctlError]) -> None:
         raised = InvalidInput([lvsctl.errors.Problem("/x", "why", "what")])
     elif issubclass(error, DrasticChange):
         raised = DrasticChange("why", ["delete it"])
+    elif issubclass(error, TooManyRequests):
+        raised = TooManyRequests("why", 60)
     else:
         raised = error("why")
     answer = problem_response(raised)

@@ -113,13 +113,25 @@ def test_a_rotated_token_is_never_refused(bench: Bench) -> None:
 def test_a_rotation_does_not_prolong_what_it_replaces(bench: Bench) -> None:
     """And of three secrets the oldest is gone at once."""
     first = create(bench, ttl="10s")
-    second = bench.post(f"{CI}/rotate?overlap=1h").json()["token"]
+    second = bench.post(f"{CI}/rotate?overlap=1h&ttl=1d").json()["token"]
     bench.clock.advance(10)
     assert (401, 200) == (status(bench, first), status(bench, second))
     third = bench.post(f"{CI}/rotate").json()["token"]
     assert (401, 200, 200) == tuple(status(bench, each) for each in (first, second, third))
     fourth = bench.post(f"{CI}/rotate").json()["token"]
     assert (401, 200, 200) == tuple(status(bench, each) for each in (second, third, fourth))
+
+
+def test_a_rotated_token_lasts_as_long_as_before(bench: Bench) -> None:
+    """Unless another time is given; one that never expires goes on so."""
+    bench.put("/v1/tokens/short", json={"role": "viewer", "ttl": "2d"})
+    bench.clock.advance(86400)
+    assert "2026-01-04T00:00:00Z" == bench.post("/v1/tokens/short/rotate").json()["expires"]
+    assert "2026-01-04T00:00:00Z" == bench.post("/v1/tokens/short/rotate").json()["expires"]
+    longer = bench.post("/v1/tokens/short/rotate?ttl=3d").json()
+    assert "2026-01-05T00:00:00Z" == longer["expires"]
+    bench.put("/v1/tokens/ever", json={"role": "viewer"})
+    assert bench.post("/v1/tokens/ever/rotate").json()["expires"] is None
 
 
 def test_a_revoked_token_is_refused_at_once(bench: Bench) -> None:

@@ -104,8 +104,7 @@ FAULTS: dict[str, tuple[Change, Change | None, str]] = {
 def farm_of_tunnels() -> Json:
     """Return a farm with a checked pool and a service for each tunnel."""
     pools: list[Json] = [
-        # Paths of their own: what a server says when it is asked directly is kept by the question.
-        {"name": name, "tunnel": tunnel, "health_checks": [{**CHECK, "path": f"/{name}"}]}
+        {"name": name, "tunnel": tunnel, "health_checks": [CHECK]}
         for name, (_, tunnel, _) in TUNNELS.items()
     ]
     services = [service(name, vip=vip, pool=name) for name, (vip, _, _) in TUNNELS.items()]

@@ -248,7 +248,8 @@ any_tokens = st.builds(
     name=TEXTS,
     role=st.sampled_from(Role),
     secrets=st.lists(
-        st.builds(Secret, st.binary(max_size=32), TIMES, st.none() | TIMES), max_size=2
+        st.builds(Secret, st.binary(max_size=32), TIMES, st.none() | TIMES, st.booleans()),
+        max_size=2,
     ).map(tuple),
     by=TEXTS,
     pools=st.lists(TEXTS, max_size=2).map(tuple),

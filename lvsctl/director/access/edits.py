@@ -1,15 +1,19 @@
 """What becomes of tokens: they are created, rotated and revoked."""
 
+import math
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from lvsctl.director.state import State
 from lvsctl.director.write.edits import Edit
-from lvsctl.errors import Conflict, InvalidInput, NotFound, Problem
+from lvsctl.errors import Conflict, InvalidInput, NotFound, Problem, TooManyRequests
 from lvsctl.farm.access import Role, Secret, Token
 from lvsctl.farm.objects import Changes, Kind, ObjectId
 from lvsctl.farm.rules.fields import name_problems
 from lvsctl.net import IPAddress
+
+RENEWAL_INTERVAL = timedelta(hours=1)
+"""Each renewal is a commit, and the history keeps a number of them."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class RotateToken(Edit):
 
     Attributes:
         name: Of the token.
-        secret: The new one.
+        secret: The new one; if it never expires, it lasts as long as the one that it replaces.
         overlap: For how long both are valid.
     """
 
@@ -61,11 +65,18 @@ class RotateToken(Edit):
     overlap: timedelta
 
     def changes(self, state: State) -> Changes:
-        """Return the token with both; what is older still is gone."""
+        """Return the token with both; what is older still is gone.
+
+        The old one renews nothing: whoever got hold of it must not outlive the rotation.
+        """
         token = token_of(state, self.name)
-        newest, until = token.secrets[0], self.secret.created + self.overlap
-        ends = _earlier(newest.expires, until)
-        secrets = (self.secret, replace(newest, expires=ends))
+        newest, created = token.secrets[0], self.secret.created
+        lasts = None if newest.expires is None else created + (newest.expires - newest.created)
+        ends = _earlier(newest.expires, created + self.overlap)
+        secrets = (
+            replace(self.secret, expires=self.secret.expires or lasts),
+            replace(newest, expires=ends, renews=False),
+        )
         return {ObjectId(Kind.TOKEN, self.name): replace(token, secrets=secrets)}
 
 
@@ -147,7 +158,8 @@ class RenewCredential(Edit):
 
     Attributes:
         name: Of the agent.
-        shown: Digest of the secret that it showed, which stays: the answer may be lost.
+        shown: Digest of the secret that it showed, which stays until the new one is used: the
+            answer may be lost.
         secret: The new one.
         overlap: For how long both are valid.
     """
@@ -158,15 +170,52 @@ class RenewCredential(Edit):
     overlap: timedelta
 
     def changes(self, state: State) -> Changes:
-        """Return the token with the new secret and the one that was shown."""
-        token = token_of(state, self.name)
-        until = self.secret.created + self.overlap
-        kept = (
-            replace(each, expires=_earlier(each.expires, until))
-            for each in token.secrets
-            if each.digest == self.shown
-        )
-        return {ObjectId(Kind.TOKEN, self.name): replace(token, secrets=(self.secret, *kept))}
+        """Return the token with the new secret and the one that was shown.
+
+        Raises:
+            Conflict: The one that was shown has been replaced.
+            TooManyRequests: It is the newest, and new.
+        """
+        token, now = token_of(state, self.name), self.secret.created
+        shown = next((each for each in token.secrets if each.digest == self.shown), None)
+        if shown is None or not shown.renews:
+            raise Conflict(
+                f"the secret that agent {self.name} shows has been replaced and renews nothing; "
+                f"give the agent the new one, or another: lvsctl token rotate {self.name}"
+            )
+        age = now - shown.created
+        if shown is token.secrets[0] and timedelta(0) <= age < RENEWAL_INTERVAL:
+            raise TooManyRequests(
+                f"the credential of agent {self.name} is new; it is renewed once an hour at most",
+                math.ceil((RENEWAL_INTERVAL - age).total_seconds()),
+            )
+        kept = replace(shown, expires=_earlier(shown.expires, now + self.overlap))
+        return {ObjectId(Kind.TOKEN, self.name): replace(token, secrets=(self.secret, kept))}
+
+
+@dataclass(frozen=True)
+class ConfirmRenewal(Edit):
+    """End the older secrets of an agent, which has shown that it has the newest.
+
+    Attributes:
+        name: Of the agent.
+        shown: Digest of the secret that it showed.
+    """
+
+    name: str
+    shown: bytes
+
+    def changes(self, state: State) -> Changes:
+        """Return the token with its newest secret; nothing if another was shown.
+
+        One that an operator's rotation replaced stays until its end.
+        """
+        token = state.tokens.get(self.name)
+        if token is None or token.secrets[0].digest != self.shown:
+            return {}
+        newest, *older = token.secrets
+        kept = (each for each in older if not each.renews)
+        return {ObjectId(Kind.TOKEN, self.name): replace(token, secrets=(newest, *kept))}
 
 
 @dataclass(frozen=True)

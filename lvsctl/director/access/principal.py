@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from lvsctl.farm.access import Role
 from lvsctl.net import IPAddress
 
+AGENT_AUTHOR = "agent "
+"""Begins the author of what an agent writes; no other name has a space in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:
@@ -31,4 +34,4 @@ class Principal:
     @property
     def author(self) -> str:
         """How the history names them."""
-        return f"agent {self.name}" if self.role is Role.AGENT else self.name
+        return f"{AGENT_AUTHOR}{self.name}" if self.role is Role.AGENT else self.name

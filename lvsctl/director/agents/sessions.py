@@ -105,23 +105,29 @@ class AgentSessions:
         """Register an agent: join, change, leaving, or left.
 
         Raises:
-            InvalidInput, Conflict, StoreError: Nothing was stored.
+            InvalidInput, Conflict, TooManyRequests, StoreError: Nothing was stored.
         """
         return await self._write(RegisterAgent(name, registration), by=by, source=source)
 
-    async def report(self, name: str, report: Report) -> None:
+    async def report(self, name: str, report: Report, *, by: str, source: str = "") -> None:
         """Record an agent's report, and latch what is newly ready.
+
+        Args:
+            name: Of the agent.
+            report: Its report.
+            by: Who sent it: the agent, or an administrator in its place.
+            source: Address that the request came from; empty if there was none.
 
         Raises:
             NotFound: The agent is not registered.
-            StoreError: What is newly ready could not be stored.
+            TooManyRequests, StoreError: What is newly ready could not be stored.
         """
         edit = AcceptReport(name, report)
         state = self._state.current
         changes = edit.changes(state)
         self._emit(*self._watch.record_report(name, report, self._clock.monotonic()))
         if any(state.value(object_id) != value for object_id, value in changes.items()):
-            await self._write(edit, by=f"agent {name}")
+            await self._write(edit, by=by, source=source)
 
     async def assignment(
         self, name: str, known_etag: str | None, wait_s: float

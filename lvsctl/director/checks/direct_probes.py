@@ -8,7 +8,7 @@ from lvsctl.director.checks.expand import CheckedServer
 from lvsctl.farm.checks import Request
 from lvsctl.health.outcome import Outcome
 from lvsctl.health.prober import Probe
-from lvsctl.health.target import Target
+from lvsctl.health.target import ProbeId, Target
 
 ASK_AGAIN_S = 5.0
 AT_ONCE = 64
@@ -26,6 +26,9 @@ class _Said:
 class DirectProbes:
     """The direct questions of one director; lives on its event loop.
 
+    Checks of several pools may come to one question. It is asked once, and its answer counts for
+    each of them until that check passes.
+
     Args:
         probe: Asks once.
         answered: Told of a server that has answered, or has not.
@@ -35,13 +38,16 @@ class DirectProbes:
         self._probe = probe
         self._answered = answered
         self._said: dict[_Question, _Said] = {}
+        self._askers: dict[_Question, dict[ProbeId, CheckedServer]] = {}
         self._under_way: dict[_Question, asyncio.Task[None]] = {}
         self._room = asyncio.Semaphore(AT_ONCE)
 
     def said(self, asked: CheckedServer) -> Outcome | None:
         """Return how a question ended when it was asked directly last; None where it was not."""
         question = _question(asked)
-        said = self._said.get(question) if question else None
+        if question is None or asked.id not in self._askers.get(question, {}):
+            return None
+        said = self._said.get(question)
         return said.outcome if said else None
 
     def is_asking(self, asked: CheckedServer) -> bool:
@@ -51,7 +57,10 @@ class DirectProbes:
     def ask(self, asked: CheckedServer) -> None:
         """Ask soon, if that was not done just now."""
         question = _question(asked)
-        if question is None or question in self._under_way:
+        if question is None:
+            return
+        self._askers.setdefault(question, {})[asked.id] = asked
+        if question in self._under_way:
             return
         said = self._said.get(question)
         if said is None or asyncio.get_running_loop().time() >= said.at_s + ASK_AGAIN_S:
@@ -60,8 +69,14 @@ class DirectProbes:
             task.add_done_callback(lambda _: self._under_way.pop(question, None))
 
     def forget(self, asked: CheckedServer) -> None:
-        """What was said is of no use any more."""
-        if (question := _question(asked)) is not None:
+        """What was said is of no use to this check any more."""
+        question = _question(asked)
+        askers = self._askers.get(question) if question else None
+        if question is None or not askers:
+            return
+        askers.pop(asked.id, None)
+        if not askers:
+            del self._askers[question]
             self._said.pop(question, None)
 
     async def stop(self) -> None:
@@ -75,8 +90,11 @@ class DirectProbes:
         async with self._room:
             outcome = await self._probe(request, target, asked.check.timeout_s)
         said = _Said(outcome, asyncio.get_running_loop().time())
-        self._said[request, target] = said
-        self._answered(asked)
+        askers = self._askers.get((request, target))
+        if askers:
+            self._said[request, target] = said
+            for each in tuple(askers.values()):
+                self._answered(each)
 
 
 def _question(asked: CheckedServer) -> _Question | None:

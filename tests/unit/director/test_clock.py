@@ -191,7 +191,9 @@ def test_a_silent_agent_is_missed_by_the_clock_that_only_runs_forward(
     async def scenario() -> None:
         await director.put_web()
         await director.daemon.agents.register("rs1", Registration(rip(1), ("web",)), by="rs1")
-        await director.daemon.agents.report("rs1", Report(director.daemon.state.farm_id, (), ()))
+        await director.daemon.agents.report(
+            "rs1", Report(director.daemon.state.farm_id, (), ()), by="test"
+        )
         director.clock_is_off = by
         await asyncio.sleep(LOST_AFTER_S - 1)
         assert [] == of(director, EventKind.AGENT_LOST)

@@ -312,7 +312,7 @@ def test_an_agents_way_into_and_out_of_a_service(director: Director) -> None:
         assert {} == director.bench.weights()
 
         report = Report(daemon.state.farm_id, (VIP,), (Tunnel("ipip"),))
-        await daemon.agents.report("rs1", report)
+        await daemon.agents.report("rs1", report, by="agent rs1")
         await asyncio.sleep(0.1)
         assert {1: 7} == director.bench.weights()
 
@@ -395,7 +395,9 @@ def test_an_agent_keeps_a_vip_while_the_kernel_still_sends_for_it(director: Dire
         daemon = director.daemon
         await director.put_web()
         await daemon.agents.register("rs1", Registration(rip(1), ("web",)), by="rs1")
-        await daemon.agents.report("rs1", Report(daemon.state.farm_id, (VIP,), (Tunnel("ipip"),)))
+        await daemon.agents.report(
+            "rs1", Report(daemon.state.farm_id, (VIP,), (Tunnel("ipip"),)), by="test"
+        )
         running = asyncio.create_task(daemon.run())
         await asyncio.sleep(0.1)
         assert {1: 100} == director.bench.weights()

@@ -169,7 +169,7 @@ def test_what_the_agent_found_is_in_the_reason() -> None:
         await daemon.agents.register("rs2", Registration(rip(2), ("web",)), by="test")
         found = Finding(Severity.BROKEN, "tunl0", "it is down", "", "2026-01-01T00:00:00Z")
         ready = Report(daemon.state.farm_id, (VIP,), (Tunnel("ipip"),), (found,))
-        await daemon.agents.report("rs2", ready)
+        await daemon.agents.report("rs2", ready, by="agent rs2")
         director.servers.tunnel[rip(2)] = REFUSED
         await asyncio.sleep(DETECTED_S)
         assert health(director, 2)[1].endswith(

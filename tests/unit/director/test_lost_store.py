@@ -152,7 +152,7 @@ def test_agents_are_told_what_they_were_told(director: Director, lose: Lose) -> 
         await director.put_web()
         await director.daemon.agents.register("rs1", joined, by="rs1")
         ready = Report(director.daemon.state.farm_id, (VIP,), (Tunnel("ipip"),))
-        await director.daemon.agents.report("rs1", ready)
+        await director.daemon.agents.report("rs1", ready, by="test")
         await asyncio.sleep(REMEMBERED_S)
         told.append(await director.daemon.agents.assignment("rs1", None, 0))
 

@@ -57,7 +57,9 @@ async def assignment(director: Director, number: int) -> Assignment:
 async def report(director: Director, number: int, *accepted: Tunnel) -> None:
     """Report what an agent accepts, and let the director act."""
     daemon = director.daemon
-    await daemon.agents.report(f"rs{number}", Report(daemon.state.farm_id, (VIP,), accepted))
+    await daemon.agents.report(
+        f"rs{number}", Report(daemon.state.farm_id, (VIP,), accepted), by="test"
+    )
     await asyncio.sleep(0)
 
 
