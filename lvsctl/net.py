@@ -1,6 +1,7 @@
 """Addresses, families and transport protocols, as the kernel numbers them. Pure."""
 
 import enum
+import struct
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -71,3 +72,12 @@ class Family(enum.IntEnum):
 def family_of(address: IPAddress) -> Family:
     """Return the family of an address."""
     return Family.IPV4 if address.version == 4 else Family.IPV6  # noqa: PLR2004
+
+
+def internet_checksum(data: bytes) -> int:
+    """Return the ones' complement of the ones' complement sum of 16-bit words (RFC 1071)."""
+    padded = data + b"\0" * (len(data) % 2)
+    total: int = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF

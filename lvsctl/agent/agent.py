@@ -14,15 +14,14 @@ from datetime import datetime
 import structlog
 
 from lvsctl.agent.director_client import DirectorClient
-from lvsctl.agent.directors import Backoff, Directors
-from lvsctl.agent.faults import Fault, FaultLocation, refused_fault, state_fault
+from lvsctl.agent.directors import Directors
+from lvsctl.agent.faults import Fault
 from lvsctl.agent.findings import utc
+from lvsctl.agent.in_effect import AssignmentsInEffect
 from lvsctl.agent.leave import Leave
 from lvsctl.agent.leave_files import LeaveRequest
-from lvsctl.agent.point_to_point import Echo, HostEnds, PointToPoint
-from lvsctl.agent.policy import check_identity, screen
-from lvsctl.agent.real_server import HostStatus, RealServer
-from lvsctl.agent.restored_state import RestoredState
+from lvsctl.agent.real_server import HostStatus
+from lvsctl.agent.served_host import ServedHost
 from lvsctl.agent.state_dir import Contact, StateDir, StatusSnapshot
 from lvsctl.client.answer import brief
 from lvsctl.errors import (
@@ -35,7 +34,6 @@ from lvsctl.errors import (
 from lvsctl.messages.model import Assignment, Finding, Registration, Report, Severity
 from lvsctl.reasons.hosts import AGENT_DEFECT
 from lvsctl.sd_notify import feed_watchdog
-from lvsctl.worker import Worker
 
 _log = structlog.get_logger()
 
@@ -62,15 +60,10 @@ class Agent:
         name: Unique among the agents.
         registration: What it registers with.
         directors: Where it registers.
-        server: The host, used in the worker's thread only.
-        ends: Its point-to-point tunnel ends, used in that thread as well.
-        echo: Sends an ICMP echo request through a device.
-        worker: The thread of host and disk.
-        state: The state folder, used in that thread as well.
-        restored: What the state folder held at the start.
-        backoff: Pauses between attempts to reach a director.
+        host: What it configures.
+        in_effect: What the host has to serve.
+        state: The state folder, used in the host's thread only.
         now: Returns the current time, in UTC.
-        on_checked: Called after the first check of the host.
     """
 
     def __init__(
@@ -79,49 +72,40 @@ class Agent:
         name: str,
         registration: Registration,
         directors: Directors,
-        server: RealServer,
-        ends: HostEnds,
-        echo: Echo,
-        worker: Worker,
+        host: ServedHost,
+        in_effect: AssignmentsInEffect,
         state: StateDir,
-        restored: RestoredState,
-        backoff: Backoff,
         now: Callable[[], datetime],
-        on_checked: Callable[[], None] = lambda: None,
     ) -> None:
         self._name = name
         self._registration = registration
         self._directors = directors
-        self._server = server
-        self._ends = ends
-        self._worker = worker
+        self._host = host
+        self._in_effect = in_effect
         self._state = state
-        self._backoff = backoff
         self._now = now
-        self._on_checked = on_checked
-        location = FaultLocation(name)
-        self._restore_faults = [*(state_fault(reason, location) for reason in restored.problems)]
-        self._refusals: Sequence[Fault] = ()
-        self._assignments = restored.assignments
-        self._saved = restored.assignments
-        self._save_faults: Sequence[Fault] = ()
         self._status: HostStatus | None = None
         self._contact = Contact()
         self._etag: str | None = None
         self._joined = False
         self._checking: asyncio.Task[None]
+        self._checked = asyncio.Event()
         self._check_due = asyncio.Event()
         self._report_due = asyncio.Event()
-        self._tunnels = PointToPoint(echo, now, self._report_due.set)
         self._settling: asyncio.TimerHandle | None = None
+        host.tunnels.on_change(self._report_due.set)
+
+    async def checked(self) -> None:
+        """Return after the first check of the host."""
+        await self._checked.wait()
 
     async def run(self) -> None:
         """Serve until the agent has left; cancelling it leaves the host as it is."""
         async with asyncio.TaskGroup() as group:
             self._checking = group.create_task(self._check_loop())
             reporting = group.create_task(self._report_loop())
-            probing = group.create_task(self._tunnels.probe_loop())
-            feeding = group.create_task(feed_watchdog(self._worker.responds))
+            probing = group.create_task(self._host.tunnels.probe_loop())
+            feeding = group.create_task(feed_watchdog(self._host.worker.responds))
             while True:
                 polling = group.create_task(self._poll_loop())
                 request = await self._leave_requested()
@@ -159,17 +143,14 @@ class Agent:
             await _wait(CHECK_S, self._check_due)
 
     async def _check(self) -> None:
-        await self._worker.run(self._save_assignments)
-        directors = self._directors.addresses
-        faults = [*self._restore_faults, *self._save_faults, *self._refusals]
-        status = await self._worker.run(self._server.check, self._assignments, faults, directors)
-        ends = await self._worker.run(self._ends.check, self._assignments, directors)
-        self._tunnels.update(ends)
+        await self._host.worker.run(self._in_effect.save)
+        status = await self._host.check(
+            self._in_effect.assignments, self._in_effect.faults, self._directors.addresses
+        )
         self._update_status(status)
 
     def _update_status(self, status: HostStatus) -> None:
-        if self._status is None:
-            self._on_checked()
+        self._checked.set()
         if status != self._status:
             self._status = status
             self._report_due.set()
@@ -184,19 +165,6 @@ class Agent:
             utc(self._now()),
             why.code,
         )
-
-    def _save_assignments(self) -> None:
-        if self._saved is self._assignments:
-            return
-        assignments = self._assignments
-        try:
-            self._state.save_assignments(assignments)
-        except StoreError as error:
-            reason = f"{error}; after a restart the agent would not know what to serve"
-            self._save_faults = [state_fault(reason, FaultLocation(self._name))]
-            return
-        self._saved = assignments
-        self._save_faults = ()
 
     # The directors
 
@@ -219,9 +187,9 @@ class Agent:
                 self._directors.failed(director)
                 self._record_failure(f"{director.url}: {brief(repr(error))}")
             else:
-                self._backoff.reset()
+                self._directors.backoff.reset()
                 continue
-            await asyncio.sleep(self._backoff.next_s())
+            await asyncio.sleep(self._directors.backoff.next_s())
 
     async def _join(self, director: DirectorClient) -> None:
         try:
@@ -236,7 +204,7 @@ class Agent:
 
     async def _poll(self, director: DirectorClient) -> None:
         loop = asyncio.get_running_loop()
-        asked, before = loop.time(), self._assignments
+        asked, before = loop.time(), self._in_effect.assignments
         try:
             answer = await director.assignment(self._name, self._etag, LONG_POLL_S)
             self._record_contact(director)
@@ -245,42 +213,23 @@ class Agent:
                 self._accept(assignment)
                 self._etag = etag
         except InvalidInput as error:
-            self._record_refusals(
-                [refused_fault(director.url, brief(str(error)), FaultLocation(self._name))]
-            )
+            if self._in_effect.refuse(director.url, error):
+                self._check_due.set()
             # The next answer must be a full assignment, not a 304 against the refused one.
             self._etag = None
             raise
-        if self._assignments is before and loop.time() - asked < MIN_POLL_S:
+        if self._in_effect.assignments is before and loop.time() - asked < MIN_POLL_S:
             # The director did not hold the request open as asked; perhaps a proxy answered.
             await asyncio.sleep(MIN_POLL_S)
 
     def _accept(self, new: Assignment) -> None:
-        current = self._assignments
-        check_identity(new, self._name, current)
-        if current.farm_id and new.farm_id != current.farm_id:
-            _log.warning("farm changed", was=current.farm_id, now=new.farm_id)
+        before = self._in_effect.assignments
+        if self._in_effect.accept(new):
+            self._check_due.set()
+        if before.farm_id and new.farm_id != before.farm_id:
             self._joined = False
-        if current.is_behind(new):
-            position = (new.epoch, new.revision)
-            _log.warning("ignored an older assignment", epoch_and_revision=position)
-        others = [farm for farm in current.farms if farm.farm_id != new.farm_id]
-        screened = screen(new, others, FaultLocation(self._name))
-        self._record_refusals(screened.refusals)
-        after = current.after(screened.assignment)
-        if after != current:
-            _log.info("assigned", vips=[str(vip) for vip in screened.assignment.vips])
-            self._assignments = after
-            self._check_due.set()
+        if self._in_effect.assignments is not before:
             self._report_due.set()
-
-    def _record_refusals(self, refusals: Sequence[Fault]) -> None:
-        """Record which parts of the last assignment are not carried out, and why."""
-        if tuple(refusals) != tuple(self._refusals):
-            for fault in refusals:
-                _log.warning("refused", subject=fault.subject, detail=fault.detail)
-            self._refusals = refusals
-            self._check_due.set()
 
     def _record_contact(self, director: DirectorClient) -> None:
         if self._contact.problem:
@@ -300,7 +249,7 @@ class Agent:
             self._report_due.clear()
             pause_s = LEASE_S
             # Put together here: in the worker's thread it would be read while it changes.
-            await self._worker.run(self._save_status, self._snapshot())
+            await self._host.worker.run(self._save_status, self._snapshot())
             if self._joined and self._status is not None:
                 try:
                     await self._directors.current.report(self._name, self._report())
@@ -318,11 +267,11 @@ class Agent:
     def _report(self) -> Report:
         status = self._status or HostStatus()
         return Report(
-            self._assignments.farm_id,
+            self._in_effect.assignments.farm_id,
             status.ready,
             status.tunnels,
-            (*status.findings, *self._tunnels.findings),
-            self._tunnels.states(),
+            (*status.findings, *self._host.tunnels.findings),
+            self._host.tunnels.states(),
         )
 
     def _snapshot(self) -> StatusSnapshot:
@@ -336,7 +285,7 @@ class Agent:
 
     async def _leave_requested(self) -> LeaveRequest:
         while True:
-            request = await self._worker.run(self._read_leave_request)
+            request = await self._host.worker.run(self._read_leave_request)
             if request is not None:
                 return request
             await asyncio.sleep(LEAVE_POLL_S)
@@ -356,7 +305,7 @@ class Agent:
             registration=self._registration,
             directors=self._directors,
             state=self._state,
-            worker=self._worker,
+            worker=self._host.worker,
             undo=self._undo,
             say=lambda line: _log.info("leaving", line=line),
         )
@@ -364,16 +313,7 @@ class Agent:
 
     async def _undo(self) -> Sequence[Fault]:
         await _cancel(self._checking)
-        return await self._worker.run(undo_host, self._server, self._ends)
-
-
-def undo_host(server: RealServer, ends: HostEnds) -> Sequence[Fault]:
-    """Restore the host as it was before lvsctl changed it; return what could not be restored.
-
-    Raises:
-        KernelError: The host cannot be observed.
-    """
-    return (*ends.undo(), *server.undo())
+        return await self._host.undo()
 
 
 async def _wait(timeout_s: float, event: asyncio.Event) -> None:

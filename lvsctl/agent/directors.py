@@ -8,9 +8,15 @@ from lvsctl.net import IPAddress
 
 
 class Directors:
-    """An agent's directors; it stays with one until that fails."""
+    """An agent's directors; it stays with one until that fails.
 
-    def __init__(self, clients: Sequence[DirectorClient]) -> None:
+    Args:
+        clients: In the order in which they are tried.
+        backoff: Pauses between attempts to reach one.
+    """
+
+    def __init__(self, clients: Sequence[DirectorClient], backoff: "Backoff") -> None:
+        self.backoff = backoff
         self._clients = list(clients)
 
     @property

@@ -15,19 +15,20 @@ from random import Random
 import structlog
 
 from lvsctl.agent.addresses import real_server_address, resolve_host
-from lvsctl.agent.agent import Agent, undo_host
+from lvsctl.agent.agent import Agent
 from lvsctl.agent.config import AgentConfig
 from lvsctl.agent.credential import Credential, keep_renewed
 from lvsctl.agent.director_client import HttpDirectorClient
 from lvsctl.agent.directors import Backoff, Directors
-from lvsctl.agent.faults import Fault
+from lvsctl.agent.in_effect import AssignmentsInEffect
 from lvsctl.agent.joining import renewed
 from lvsctl.agent.leave import Leave
 from lvsctl.agent.leave_files import LeaveRequest
-from lvsctl.agent.point_to_point import HostEnds
+from lvsctl.agent.point_to_point import HostEnds, PointToPoint
 from lvsctl.agent.real_server import RealServer
 from lvsctl.agent.record import Record
 from lvsctl.agent.restored_state import RestoredState, restore_state
+from lvsctl.agent.served_host import ServedHost
 from lvsctl.agent.state_dir import TUNNEL_ENDS, StateDir
 from lvsctl.errors import ConfigurationError, StoreCorrupt, StoreError
 from lvsctl.host.boot import boot_id
@@ -58,9 +59,7 @@ class _Parts:
     name: str
     registration: Registration
     directors: Directors
-    server: RealServer
-    ends: HostEnds
-    worker: Worker
+    host: ServedHost
     state: StateDir
     restored: RestoredState
 
@@ -139,23 +138,18 @@ async def _serve_alone(config: AgentConfig) -> None:
 
 async def _serve(config: AgentConfig, state: StateDir) -> None:
     async with _parts(config, state) as parts:
-        await parts.worker.run(_save_config, state, config, parts.registration)
+        await parts.host.worker.run(_save_config, state, config, parts.registration)
         agent = Agent(
             name=parts.name,
             registration=parts.registration,
             directors=parts.directors,
-            server=parts.server,
-            ends=parts.ends,
-            echo=echo,
-            worker=parts.worker,
+            host=parts.host,
+            in_effect=AssignmentsInEffect(parts.name, state, parts.restored),
             state=state,
-            restored=parts.restored,
-            backoff=Backoff(_BACKOFF_FIRST_S, _BACKOFF_MAX_S, Random()),  # noqa: S311 - jitter
             now=_utc_now,
-            on_checked=notify_ready,
         )
         _log.info("agent started", name=parts.name, address=str(parts.registration.address))
-        async with _renewing(config):
+        async with _renewing(config), _announcing(agent):
             with _events(agent.host_changed):
                 await agent.run()
 
@@ -198,17 +192,13 @@ async def _leave_alone(
     try:
         # Unchecked, so that a host that lost its address can leave too.
         async with _parts(config, state, config.address) as parts:
-
-            async def undo() -> Sequence[Fault]:
-                return await parts.worker.run(undo_host, parts.server, parts.ends)
-
             left = await Leave(
                 name=parts.name,
                 registration=parts.registration,
                 directors=parts.directors,
                 state=state,
-                worker=parts.worker,
-                undo=undo,
+                worker=parts.host.worker,
+                undo=parts.host.undo,
                 say=say,
             ).run(request)
         state.leave.delete_progress()
@@ -241,7 +231,8 @@ async def _parts(
                     url, _token_file(config), resolve=resolve_host, ca_file=config.ca_file
                 )
                 for url in config.directors
-            ]
+            ],
+            Backoff(_BACKOFF_FIRST_S, _BACKOFF_MAX_S, Random()),  # noqa: S311 - jitter
         )
         stack.push_async_callback(directors.close)
         if address is None:
@@ -259,7 +250,8 @@ async def _parts(
             Ends(host, restored.ends, file.save), name=config.name, lost=restored.ends_lost
         )
         registration = Registration(address, config.pools, config.weight)
-        yield _Parts(config.name, registration, directors, server, ends, worker, state, restored)
+        served = ServedHost(server, ends, PointToPoint(echo, _utc_now), worker)
+        yield _Parts(config.name, registration, directors, served, state, restored)
 
 
 def _check(config: AgentConfig) -> None:
@@ -291,6 +283,21 @@ async def _renewing(config: AgentConfig) -> AsyncIterator[None]:
         yield
     finally:
         renewing.cancel()
+
+
+@contextlib.asynccontextmanager
+async def _announcing(agent: Agent) -> AsyncIterator[None]:
+    """Tell systemd that the agent is ready once it has checked the host."""
+
+    async def announce() -> None:
+        await agent.checked()
+        notify_ready()
+
+    announcing = asyncio.create_task(announce())
+    try:
+        yield
+    finally:
+        announcing.cancel()
 
 
 def _address(config: AgentConfig, state: StateDir, host: Host, record: Record) -> IPAddress:

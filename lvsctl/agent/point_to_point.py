@@ -140,15 +140,12 @@ class PointToPoint:
     Args:
         echo: Sends an ICMP echo request through a device.
         now: Returns the current time, in UTC.
-        changed: Called when an end comes up or goes down, or the reason changes.
     """
 
-    def __init__(
-        self, echo: Echo, now: Callable[[], datetime], changed: Callable[[], None]
-    ) -> None:
+    def __init__(self, echo: Echo, now: Callable[[], datetime]) -> None:
         self._echo = echo
         self._now = now
-        self._changed = changed
+        self._changed: Callable[[], None] = lambda: None
         self._statuses: Mapping[TunnelEnd, EndStatus] = {}
         self._windows: dict[TunnelEnd, Window] = {}
         self._reported: dict[str, tuple[str, str]] = {}
@@ -158,6 +155,10 @@ class PointToPoint:
     def findings(self) -> tuple[Finding, ...]:
         """Refused ends and recent repairs."""
         return self._findings.all(self._now())
+
+    def on_change(self, call: Callable[[], None]) -> None:
+        """Set what is called when an end comes up or goes down, or the reason changes."""
+        self._changed = call
 
     def update(self, checked: CheckedEnds) -> None:
         """Take over the result of a check."""
@@ -207,7 +208,7 @@ class PointToPoint:
             return None
 
     def _update_states(self) -> None:
-        """Update each end's state and the time of its last change; call ``changed`` if any did."""
+        """Update each end's state and the time of its last change; tell of a change."""
         reported = {}
         for end, status in self._statuses.items():
             reason = status.reason or self._unanswered(end)

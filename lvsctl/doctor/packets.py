@@ -14,7 +14,7 @@ from types import MappingProxyType
 from lvsctl.doctor.facts import Arrival, IcmpError
 from lvsctl.ipvs.table import Encapsulation, TunnelFlag, TunnelType
 from lvsctl.messages.model import Tunnel
-from lvsctl.net import Family, IPAddress, family_of
+from lvsctl.net import Family, IPAddress, family_of, internet_checksum
 from lvsctl.packet_size import IP_HEADER
 
 ICMP, ICMPV6, UDP, GRE, IPIP, IPV6 = 1, 58, 17, 47, 4, 41
@@ -157,15 +157,6 @@ def _pseudo_header(source: IPAddress, destination: IPAddress, protocol: int, len
     if family_of(destination) is Family.IPV4:
         return ends + struct.pack("!BBH", 0, protocol, length)
     return ends + struct.pack("!II", length, protocol)
-
-
-def internet_checksum(data: bytes) -> int:
-    """Return the ones' complement of the ones' complement sum of 16-bit words (RFC 1071)."""
-    padded = data + b"\0" * (len(data) % 2)
-    total: int = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
 
 
 @dataclass(frozen=True, slots=True)

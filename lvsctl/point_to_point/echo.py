@@ -9,7 +9,7 @@ import struct
 import time
 from collections.abc import Collection, Iterator
 
-from lvsctl.net import Family, IPAddress, family_of
+from lvsctl.net import Family, IPAddress, family_of, internet_checksum
 
 _HEADER = struct.Struct("!BBHHH")  # type, code, checksum, identifier, sequence (RFC 792, RFC 4443)
 _REQUEST = {Family.IPV4: 8, Family.IPV6: 128}
@@ -32,16 +32,8 @@ def request(family: Family, token: bytes, sequence: int) -> bytes:
     head = _HEADER.pack(_REQUEST[family], 0, 0, os.getpid() & 0xFFFF, sequence & 0xFFFF)
     if family is Family.IPV6:
         return head + body  # the kernel fills in the checksum: it covers the addresses
-    sum_ = checksum(head + body)
+    sum_ = internet_checksum(head + body)
     return _HEADER.pack(_REQUEST[family], 0, sum_, os.getpid() & 0xFFFF, sequence & 0xFFFF) + body
-
-
-def checksum(data: bytes) -> int:
-    """Return the Internet checksum (RFC 1071) of an even number of bytes."""
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
 
 
 def is_reply(family: Family, packet: bytes, token: bytes) -> bool:

@@ -15,8 +15,6 @@ MODULES = sorted(
 MAX_LINES = 400
 MAX_PUBLIC_METHODS = 15
 MAX_ARGUMENTS = 7
-ABOVE_MAX_ARGUMENTS = {"Agent"}
-"""Classes still to be divided; the list only becomes shorter."""
 
 
 def test_no_module_is_too_long() -> None:
@@ -34,14 +32,14 @@ def test_no_class_has_too_many_public_methods() -> None:
 
 
 def test_no_class_has_too_many_constructor_arguments() -> None:
-    """Only the named ones, and each of them still does."""
+    """A class that takes more holds several things."""
     found = {
         each.name
         for path in MODULES
         for each in _classes(path)
         if _constructor_arguments(each) > MAX_ARGUMENTS
     }
-    assert ABOVE_MAX_ARGUMENTS == found
+    assert set() == found
 
 
 CLASSES = [

@@ -3,16 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 
 from lvsctl.agent.agent import Agent
 from lvsctl.agent.directors import Backoff, Directors
+from lvsctl.agent.in_effect import AssignmentsInEffect
 from lvsctl.agent.leave_files import LeaveProgress, LeaveRequest
-from lvsctl.agent.point_to_point import HostEnds
+from lvsctl.agent.point_to_point import HostEnds, PointToPoint
 from lvsctl.agent.real_server import RealServer
 from lvsctl.agent.restored_state import restore_state
+from lvsctl.agent.served_host import ServedHost
 from lvsctl.agent.state_dir import TUNNEL_ENDS, StateDir, StatusSnapshot
 from lvsctl.host.interface import HostChange, HostState, LinkConfig
 from lvsctl.host.memory import Hardware, MemoryHost
@@ -95,36 +97,24 @@ class Site:
         recalled = restore_state(state, self.boot)
         start_s = asyncio.get_running_loop().time()
 
-        def now_s() -> float:
-            return asyncio.get_running_loop().time() - start_s
+        def now() -> datetime:
+            return START + timedelta(seconds=asyncio.get_running_loop().time() - start_s)
 
+        host = WatchedHost(self.memory, self.changes.append)
+        server = RealServer(
+            host, recalled.record, state.save_record, name="rs2", address=RIP, now=now
+        )
+        file = EndsFile(state.path / TUNNEL_ENDS, self.boot)
+        ends = HostEnds(Ends(host, recalled.ends, file.save), name="rs2", lost=recalled.ends_lost)
+        backoff = Backoff(1.0, 10.0, Random(1))  # noqa: S311 - jitter
         return Agent(
             name="rs2",
             registration=Registration(RIP, ("web",)),
-            directors=Directors(self.directors),
-            server=RealServer(
-                WatchedHost(self.memory, self.changes.append),
-                recalled.record,
-                state.save_record,
-                name="rs2",
-                address=RIP,
-                now=lambda: START + timedelta(seconds=now_s()),
-            ),
-            ends=HostEnds(
-                Ends(
-                    WatchedHost(self.memory, self.changes.append),
-                    recalled.ends,
-                    EndsFile(state.path / TUNNEL_ENDS, self.boot).save,
-                ),
-                name="rs2",
-                lost=recalled.ends_lost,
-            ),
-            echo=self.echo,
-            worker=self.worker,
+            directors=Directors(self.directors, backoff),
+            host=ServedHost(server, ends, PointToPoint(self.echo, now), self.worker),
+            in_effect=AssignmentsInEffect("rs2", state, recalled),
             state=state,
-            restored=recalled,
-            backoff=Backoff(1.0, 10.0, Random(1)),  # noqa: S311 - jitter
-            now=lambda: START + timedelta(seconds=now_s()),
+            now=now,
         )
 
     @asynccontextmanager

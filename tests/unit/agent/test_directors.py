@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from lvsctl.agent.directors import Backoff, Directors
 from tests.support.fake_director import FakeDirector
 
+BACKOFF = Backoff(1.0, 10.0, Random(1))  # noqa: S311 - jitter
+
 
 def test_every_director_gets_its_turn() -> None:
     """Round and round, and a failure that was seen twice turns once."""
     clients = [FakeDirector(f"http://lb{number}") for number in (1, 2, 3)]
-    directors = Directors(clients)
+    directors = Directors(clients, BACKOFF)
     seen = []
     for _ in range(6):
         failed = directors.current
@@ -26,7 +28,7 @@ def test_every_director_gets_its_turn() -> None:
 def test_one_director_stays() -> None:
     """There is nobody to turn to."""
     only = FakeDirector()
-    directors = Directors([only])
+    directors = Directors([only], BACKOFF)
     directors.failed(only)
     assert only is directors.current
 

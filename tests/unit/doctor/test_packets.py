@@ -16,7 +16,6 @@ from lvsctl.doctor.packets import (
     Error,
     Reply,
     echo,
-    internet_checksum,
     ip_packet,
     parse_answer,
     parse_arrival,
@@ -25,7 +24,7 @@ from lvsctl.doctor.packets import (
 from lvsctl.doctor.probing import Target
 from lvsctl.ipvs.table import Encapsulation, TunnelFlag, TunnelType
 from lvsctl.messages.model import Tunnel
-from lvsctl.net import Family, IPAddress
+from lvsctl.net import Family, IPAddress, internet_checksum
 from lvsctl.packet_size import IP_HEADER
 
 V4 = tuple(map(IPv4Address, ("192.0.2.10", "192.0.2.11", "198.51.100.10")))

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvsctl.net import Family
-from lvsctl.point_to_point.echo import checksum, is_reply, request
+from lvsctl.net import Family, internet_checksum
+from lvsctl.point_to_point.echo import is_reply, request
 from lvsctl.point_to_point.window import LOST_IN_A_ROW, WINDOW, Probes, Window
 
 TOKEN = bytes(range(16))
@@ -18,12 +18,12 @@ def answered(packet: bytes, kind: int) -> bytes:
 def test_a_request_is_64_bytes_with_a_right_checksum(token: bytes, sequence: int) -> None:
     """Over the whole message the checksum comes out as zero (RFC 1071)."""
     packet = request(Family.IPV4, token, sequence)
-    assert (8, 64, 0) == (packet[0], len(packet), checksum(packet))
+    assert (8, 64, 0) == (packet[0], len(packet), internet_checksum(packet))
 
 
 def test_the_checksum_is_that_of_the_rfc() -> None:
     """The example of RFC 1071, section 3, has the sum ddf2."""
-    assert 0xDDF2 == ~checksum(bytes.fromhex("0001f203f4f5f6f7")) & 0xFFFF
+    assert 0xDDF2 == ~internet_checksum(bytes.fromhex("0001f203f4f5f6f7")) & 0xFFFF
 
 
 def test_only_an_answer_with_the_token_is_one() -> None:
