@@ -50,13 +50,13 @@ class Findings:
             for subject, repair in self._repairs.items()
             if now - repair.last <= REPAIR_RETENTION
         }
-        set_active = [
+        active = [
             Finding(
                 Severity.BROKEN, fault.subject, fault.detail, fault.cure, utc(since), fault.code
             )
             for fault, since in self._active.items()
         ]
-        record_repair = [
+        repaired = [
             Finding(
                 Severity.REPAIRED,
                 subject,
@@ -67,7 +67,7 @@ class Findings:
             )
             for subject, repair in self._repairs.items()
         ]
-        return tuple(sorted((*set_active, *record_repair), key=lambda finding: finding.at))
+        return tuple(sorted((*active, *repaired), key=lambda finding: finding.at))
 
 
 def utc(at: datetime) -> str:

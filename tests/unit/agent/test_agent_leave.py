@@ -17,7 +17,7 @@ from tests.unit.virtual_time import run
 
 
 def test_leaves_step_by_step(site: Site) -> None:
-    """No new connections, no connections, no destinations, and only then the host is undo_host."""
+    """No new connections, no connections, no destinations, and only then the host is undone."""
 
     async def scenario() -> None:
         site.director.open = 2

@@ -176,7 +176,7 @@ def test_what_is_enough_is_left(bench: Bench, found: int, kept: int) -> None:
 def test_killed_anywhere_then_undone_is_as_found(
     writes: list[tuple[str, str, int]], after: int, undo_after: int
 ) -> None:
-    """Killed after any change, started or not, killed while undoing, and undo_host: as found."""
+    """Killed after any change, started or not, killed while undoing, then undone: as found."""
     bench = started(writes)
     bench.put(TUNL0, LinkConfig("ipip", up=False))
     before = bench.dump()
@@ -199,7 +199,7 @@ def test_killed_anywhere_then_undone_is_as_found(
 def test_killed_anywhere_then_started_is_set_up(
     writes: list[tuple[str, str, int]], after: int
 ) -> None:
-    """A killed set-up is finished by the next start, and can still be undo_host."""
+    """A killed set-up is finished by the next start, and can still be undone."""
     bench = started(writes)
     bench.put(TUNL0, LinkConfig("ipip", up=False))
     before = bench.dump()
@@ -298,7 +298,7 @@ def test_no_vip_without_its_foundation(bench: Bench) -> None:
 
 
 def test_nothing_changes_without_a_record(bench: Bench) -> None:
-    """On a full disk nothing could be undo_host, so nothing is done; then it goes on."""
+    """On a full disk nothing could be undone, so nothing is done; then it goes on."""
     before = bench.dump()
     bench.disk_is_full = True
     condition = bench.check(assigned(*VIPS))
