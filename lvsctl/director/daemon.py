@@ -220,9 +220,7 @@ class DirectorDaemon:
         Raises:
             KernelError: The kernel could not be read.
         """
-        state = self._state.stored
-        keys, weights = ways_in(state, flow)
-        return await self._kernel.explain(flow, keys, weights)
+        return await self._kernel.explain(flow, ways_in(self._state.stored, flow))
 
     async def connections(
         self, wanted: Callable[[Connection], bool], offset: int, limit: int

@@ -96,21 +96,31 @@ class Explanation:
     scheduler: str = ""
 
 
-def ways_in(state: State, flow: Flow) -> tuple[Sequence[ServiceKey], Mapping[IPAddress, int]]:
-    """Return the keys of the services that may take a connection, and their servers' weights.
+def ways_in(state: State, flow: Flow) -> Mapping[ServiceKey, Mapping[IPAddress, int]]:
+    """Return the keys of the services that may take a connection, with their servers' weights.
 
     A service of a firewall mark takes what an operator's firewall marks, which is not known here;
     it is tried where no service has the VIP's port.
     """
-    keys: list[ServiceKey] = [AddressKey(flow.protocol, flow.vip, flow.vip_port)]
-    weights: dict[IPAddress, int] = {}
+    key = AddressKey(flow.protocol, flow.vip, flow.vip_port)
+    ways: dict[ServiceKey, Mapping[IPAddress, int]] = {key: {}}
     for name in state.index.vips.get(flow.vip, ()):
         service = state.farm.services[name]
-        if service.fwmark is not None:
-            keys += service_keys(service)
-        for member in members(state.farm.pools[service.pool], state.status):
-            weights[member.address] = member.weight
-    return keys, weights
+        if service.fwmark is not None or key in service_keys(service):
+            weights = _weights(state, service.pool)
+            keys = [key] if service.fwmark is None else service_keys(service)
+            ways |= dict.fromkeys(keys, weights)
+    return ways
+
+
+def _weights(state: State, pool: str) -> Mapping[IPAddress, int]:
+    """Return what each server of a pool has when it serves, by its address."""
+    weights: dict[IPAddress, int] = {}
+    for member in members(state.farm.pools[pool], state.status):
+        override = state.status.overrides.get(member.id)
+        given = override.weight if override else None
+        weights[member.address] = member.weight if given is None else given
+    return weights
 
 
 def explain(flow: Flow, view: ServiceView | None, entries: Iterable[Connection]) -> Explanation:
@@ -130,7 +140,9 @@ def explain(flow: Flow, view: ServiceView | None, entries: Iterable[Connection])
         return Explanation(Cause.NO_SERVICE)
     candidates = _candidates(view)
     available = tuple(each.address for each in candidates if each.is_available)
-    if template and template.server in available:
+    # A threshold keeps no client away whom persistence brings.
+    kept = {each.address for each in candidates if each.weight > 0}
+    if template and template.server in kept:
         return Explanation(Cause.PERSISTENCE, (template.server,), template, key, scheduler)
     if scheduler in {"mh", "sh"}:
         chosen = _hashed(flow, view, candidates)

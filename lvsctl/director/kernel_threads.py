@@ -69,10 +69,10 @@ class KernelThreads:
         return await self._reading.run(self._reader.table)
 
     async def explain(
-        self, flow: Flow, keys: Sequence[ServiceKey], last_weights: Mapping[IPAddress, int]
+        self, flow: Flow, ways: Mapping[ServiceKey, Mapping[IPAddress, int]]
     ) -> Explanation:
         """Return where a connection goes."""
-        return await self._reading.run(self._reader.explain, flow, keys, last_weights)
+        return await self._reading.run(self._reader.explain, flow, ways)
 
     async def connections(
         self, wanted: Callable[[Connection], bool], offset: int, limit: int

@@ -109,7 +109,7 @@ def test_a_thousand_clients_go_where_it_was_said(
         reader = TableReader(ipvs, Claims)
         asked = flows(1, key)
         said = {
-            (flow.client, flow.client_port): reader.explain(flow, [key], WEIGHTS) for flow in asked
+            (flow.client, flow.client_port): reader.explain(flow, {key: WEIGHTS}) for flow in asked
         }
         for flow in asked:
             send(flow)
@@ -129,15 +129,15 @@ def test_a_persistent_client_goes_where_it_was_said(director: Node) -> None:
         make(ipvs, key, config)
         reader = TableReader(ipvs, Claims)
         first = flows(2, key)[0]
-        assert Cause.SCHEDULER is reader.explain(first, [key], WEIGHTS).cause
+        assert Cause.SCHEDULER is reader.explain(first, {key: WEIGHTS}).cause
         send(first)
         (server,) = went(reader, key).values()
-        exists = reader.explain(first, [key], WEIGHTS)
+        exists = reader.explain(first, {key: WEIGHTS})
         assert (Cause.CONNECTION, (server,)) == (exists.cause, exists.servers)
         neighbour = Flow(
             IpProtocol.UDP, IPv4Address(int(first.client) ^ 1), first.client_port, VIP, 54
         )
-        returns = reader.explain(neighbour, [key], WEIGHTS)
+        returns = reader.explain(neighbour, {key: WEIGHTS})
         assert (Cause.PERSISTENCE, (server,)) == (returns.cause, returns.servers)
         send(neighbour)
         assert {server} == set(went(reader, key).values())

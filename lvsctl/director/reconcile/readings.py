@@ -62,26 +62,25 @@ class TableReader:
     def explain(
         self,
         flow: Flow,
-        keys: Sequence[ServiceKey],
-        last_weights: Mapping[IPAddress, int],
+        ways: Mapping[ServiceKey, Mapping[IPAddress, int]],
     ) -> Explanation:
         """Return where a connection goes.
 
         Args:
             flow: The connection.
-            keys: Of the virtual services that may take it, the first one there does.
-            last_weights: What each real server has when it serves.
+            ways: Keys of the virtual services that may take it, the first one there does; with
+                what each real server has when it serves.
 
         Raises:
             KernelError: The kernel could not be read.
         """
-        table = self._ipvs.snapshot(keys)
-        key = next((key for key in keys if key in table), None)
+        table = self._ipvs.snapshot(ways.keys())
+        key = next((key for key in ways if key in table), None)
         view = None
         if key is not None:
             counters = self._ipvs.counters([key]).get(key, ServiceCounters(Traffic(), {}))
             order = self._ipvs.scheduling_order(key)
-            view = ServiceView(key, table[key], order, counters, last_weights)
+            view = ServiceView(key, table[key], order, counters, ways[key])
         return explain(flow, view, self._ipvs.connection_entries())
 
     def connections(

@@ -123,6 +123,21 @@ def test_other_schedulers_have_candidates() -> None:
     assert (Cause.NOBODY, ()) == _what(explain(FLOW, full, []))
 
 
+def test_a_threshold_keeps_no_client_away_whom_persistence_brings() -> None:
+    """The kernel looks at it only for clients that are new."""
+    key = DestinationKey(RS2, 80)
+    persistent = view(persistence=TO_NETWORKS)
+    destinations = dict(persistent.service.destinations)
+    destinations[key] = replace(destinations[key], upper_threshold=1)
+    full = replace(
+        persistent,
+        service=replace(persistent.service, destinations=destinations),
+        counters=ServiceCounters(Traffic(), {key: DestinationCounters(Traffic(), 1, 0, 1)}),
+    )
+    assert (Cause.PERSISTENCE, (RS2,)) == _what(explain(FLOW, full, [TEMPLATE]))
+    assert (Cause.SCHEDULER, (RS1,)) == _what(explain(FLOW, full, []))
+
+
 def test_no_service() -> None:
     """Is said so."""
     assert Explanation(Cause.NO_SERVICE) == explain(FLOW, None, [OTHER])
