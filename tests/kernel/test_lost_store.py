@@ -47,8 +47,7 @@ def code(daemons: FarmDaemons) -> str:
 def mends_drift(built: Network, wanted: list[str]) -> None:
     """Change the table by hand and wait until the director has put it right."""
     assert wanted == lines(saved(built))
-    built["lb1"].run(DRIFT)
-    assert wanted != lines(saved(built))
+    built["lb1"].run(DRIFT)  # a director that looks just now may mend it before anyone sees it
     poll(lambda: lines(saved(built)), BY_THE_TIMER_S, until=lambda now: now == wanted)
 
 
