@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 
 from api.reason_views import explained
-from api.schemas.fields import utc_text
 from api.schemas.status import CheckStatus, HealthName, HealthStatus, LastProbe, ServiceHealth
 from lvsctl.director.reconcile import cycle
 from lvsctl.farm.checks import kind_of
@@ -12,6 +11,7 @@ from lvsctl.health.target import ProbeId, TargetId
 from lvsctl.health.verdict import Verdict
 from lvsctl.health.weights import health_of
 from lvsctl.reasons.reason import code_of, in_words
+from lvsctl.times import format_utc
 
 
 def health_name(*, healthy: bool | None) -> HealthName:
@@ -31,7 +31,7 @@ def health_status(target: TargetId, verdicts: Mapping[ProbeId, Verdict]) -> Heal
     return {
         "vip": str(target.vip),
         "health": health_name(healthy=health.healthy),
-        "since": utc_text(health.since) if health.since else None,
+        "since": format_utc(health.since) if health.since else None,
         **explained(health.reasons),
         "checks": [_check_status(probe_id, verdict) for probe_id, verdict in verdicts.items()],
     }
@@ -44,7 +44,7 @@ def _check_status(probe_id: ProbeId, verdict: Verdict) -> CheckStatus:
         "port": probe_id.port,
         "through": probe_id.through.value,
         "health": health_name(healthy=verdict.healthy),
-        "since": utc_text(verdict.since) if verdict.since else None,
+        "since": format_utc(verdict.since) if verdict.since else None,
         **explained(verdict.reasons),
         "frozen": str(frozen) if frozen else None,
         "frozen_code": frozen.code if frozen else "",

@@ -5,11 +5,11 @@ from datetime import timedelta
 from api.schemas.base import Json
 from api.schemas.tunnel import PointToPointTunnel, TunnelEndStatus, TunnelStatus
 from api.views import DirectorSnapshot, age
-from lvsctl.agent.findings import utc
 from lvsctl.director.state import State
 from lvsctl.errors import NotFound
 from lvsctl.farm import tunnels as tunnel
 from lvsctl.messages.model import Membership, TunnelEndState
+from lvsctl.times import format_utc
 
 SILENT_AFTER = timedelta(seconds=30)
 """Age of an agent's last report from which its contents count as unknown; one is due every 10 s."""
@@ -74,7 +74,7 @@ def _why_unknown(
     if contact is None:
         return f"agent {agent} has not reported since this director started", None
     silent = timedelta(seconds=snapshot.now_s - contact.at_s)
-    last = utc(snapshot.last_report_at(contact))
+    last = format_utc(snapshot.last_report_at(contact))
     if silent > SILENT_AFTER:
         return f"agent {agent} is silent for {age(snapshot, contact)}", last
     if reported is None:

@@ -9,7 +9,6 @@ from functools import cached_property
 from api.health_views import health_name, health_status, service_health, worst
 from api.reason_views import because, explained
 from api.schemas.base import Json
-from api.schemas.fields import utc_text
 from api.schemas.pool import Pool, RealServer
 from api.schemas.service import Service
 from api.schemas.status import (
@@ -39,7 +38,7 @@ from lvsctl.health.weights import NOT_CHECKED
 from lvsctl.ipvs.table import ServiceKey
 from lvsctl.reasons.servers import POOL_UNUSED
 from lvsctl.reasons.services import NOT_OBSERVED
-from lvsctl.times import format_duration
+from lvsctl.times import format_duration, format_utc
 
 WORST_FIRST = (KeyState.CONFLICT, KeyState.PENDING, KeyState.HELD, KeyState.APPLIED)
 
@@ -240,8 +239,8 @@ def _drain_status(member: PoolMember, snapshot: DirectorSnapshot) -> DrainStatus
     left_s = countdown.left_s if countdown else None
     ends = snapshot.deadlines.get(member.id)
     return {
-        "since": utc_text(override.since),
-        "deadline": utc_text(ends) if ends else None,
+        "since": format_utc(override.since),
+        "deadline": format_utc(ends) if ends else None,
         "at_deadline": override.deadline.then.value if override.deadline else None,
         "overdue": ends is not None and ends <= snapshot.now,
         "connections": countdown.connections if countdown else None,

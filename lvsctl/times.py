@@ -56,6 +56,11 @@ def format_short_duration(seconds: float) -> str:
     return format_duration(milliseconds // _MS)
 
 
+def format_utc(at: datetime) -> str:
+    """Format a UTC time as ISO 8601, to the second."""
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
+
+
 def parse_moment(text: str) -> datetime:
     """Return the moment in UTC that a date (its beginning) or a time stands for.
 

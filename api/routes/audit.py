@@ -8,15 +8,15 @@ from starlette.responses import Response
 from api.daemon import Daemon
 from api.rendering import json_response
 from api.schemas.audit import AuditAnswer, AuditedRefusal, AuditedWrite
-from api.schemas.fields import utc_text
+from api.schemas.fields import MAX_REVISION
 from lvsctl.director.access.acts import Act
 from lvsctl.director.access.refusals import Refusal
 from lvsctl.store.commits import AuditRecord
+from lvsctl.times import format_utc
 
 router = APIRouter(prefix="/audit", tags=["audit"])
 
 MAX_WRITES = 1000
-MAX_REVISION = 2**63 - 1
 
 
 @router.get("", summary="Show who changed what, and who was refused", response_model=AuditAnswer)
@@ -46,7 +46,7 @@ async def get_audit(
 def _write(record: AuditRecord) -> AuditedWrite:
     return {
         "revision": record.revision,
-        "at": utc_text(record.at),
+        "at": format_utc(record.at),
         "by": record.author.name,
         "source": record.author.source,
         "changes": [*record.author.changed],
@@ -56,7 +56,7 @@ def _write(record: AuditRecord) -> AuditedWrite:
 def _act(act: Act) -> AuditedWrite:
     return {
         "revision": None,
-        "at": utc_text(act.at),
+        "at": format_utc(act.at),
         "by": act.by,
         "source": act.source,
         "changes": [act.what],
@@ -69,6 +69,6 @@ def _refusal(refusal: Refusal) -> AuditedRefusal:
         "name": refusal.name,
         "reason": refusal.reason,
         "times": refusal.times,
-        "first": utc_text(refusal.first),
-        "last": utc_text(refusal.last),
+        "first": format_utc(refusal.first),
+        "last": format_utc(refusal.last),
     }

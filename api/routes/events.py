@@ -13,12 +13,12 @@ from api.daemon import Daemon
 from api.documentation import refusals
 from api.rendering import json_bytes
 from api.schemas.base import Json
-from api.schemas.fields import utc_text
 from lvsctl.director.access.disclosure import readable_lines
 from lvsctl.director.access.principal import Principal
 from lvsctl.director.events.events import Events
 from lvsctl.errors import InvalidInput, Problem
 from lvsctl.events import RecordedEvent
+from lvsctl.times import format_utc
 
 router = APIRouter(prefix="/events", tags=["events"])
 
@@ -145,7 +145,7 @@ def event_document(recorded: RecordedEvent, asking: Principal) -> Json:
     event = recorded.event
     return {
         "id": recorded.id,
-        "at": utc_text(recorded.at),
+        "at": format_utc(recorded.at),
         "kind": event.kind.value,
         "subject": event.subject,
         "detail": event.detail,

@@ -15,13 +15,11 @@ from api.rendering import json_bytes, json_response, large_response
 from api.resources import FarmResource
 from api.schemas.answers import WriteAnswer
 from api.schemas.farm import Farm
+from api.schemas.fields import MAX_REVISION
 from api.writes import Write
 from lvsctl.director.state import State
 
 router = APIRouter(tags=["farm"])
-
-
-MAX_REVISION = 2**63 - 1
 
 
 class FarmText:

@@ -11,18 +11,18 @@ from api.daemon import Daemon
 from api.documentation import refusals
 from api.problems import FORBIDDEN, RequestRefused
 from api.rendering import large_response
-from api.schemas.fields import utc_text
+from api.schemas.fields import MAX_REVISION
 from api.schemas.history import History, HistoryEntry
 from lvsctl.director.access.disclosure import readable_lines, readable_objects
 from lvsctl.director.access.principal import Principal
 from lvsctl.director.write.history import CommitSummary
 from lvsctl.errors import InvalidInput, Problem
 from lvsctl.farm.objects import Kind, ObjectId
+from lvsctl.times import format_utc
 
 router = APIRouter(prefix="/history", tags=["farm"])
 
 MAX_COMMITS = 1000
-MAX_REVISION = 2**63 - 1
 
 
 @router.get(
@@ -74,7 +74,7 @@ def _entry(commit: CommitSummary, asking: Principal) -> HistoryEntry:
     objects = readable_objects(asking, commit.objects)
     return {
         "revision": commit.revision,
-        "at": utc_text(commit.at),
+        "at": format_utc(commit.at),
         "by": commit.author.name,
         "objects": [f"{each.kind}/{each.name}".rstrip("/") for each in objects],
         "changes": [*readable_lines(asking, commit.author.changed)],

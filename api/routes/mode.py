@@ -10,10 +10,10 @@ from api.bodies import read_body
 from api.daemon import Daemon
 from api.documentation import BODY, takes
 from api.rendering import json_response
-from api.schemas.fields import utc_text
 from api.schemas.mode import ModeAnswer, ModeRequest
 from api.validation import validated
 from lvsctl.store.interface import Mode, ModeName
+from lvsctl.times import format_utc
 
 router = APIRouter(prefix="/mode", tags=["mode"])
 
@@ -45,7 +45,7 @@ async def put_mode(request: Request, daemon: Daemon, asking: Asking) -> Response
 
 
 def _details(mode: Mode) -> str:
-    until = f" until {utc_text(mode.until)}" if mode.until else ""
+    until = f" until {format_utc(mode.until)}" if mode.until else ""
     return f"{until}: {mode.reason}" if mode.reason else until
 
 
@@ -54,6 +54,6 @@ def mode_document(mode: Mode) -> ModeAnswer:
     return {
         "mode": mode.name.value,
         "reason": mode.reason,
-        "until": utc_text(mode.until) if mode.until else None,
+        "until": format_utc(mode.until) if mode.until else None,
         "by": mode.by,
     }

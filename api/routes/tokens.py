@@ -14,7 +14,6 @@ from api.documentation import BODY, CONFLICT, LIMITED, MISSING, takes
 from api.rendering import json_response
 from api.routes.parameters import AgentName, TokenName
 from api.schemas.answers import WriteAnswer
-from api.schemas.fields import utc_text
 from api.schemas.tokens import JoinRequest, NewSecret, TokenAnswer, TokenRequest, Tokens, lasting
 from api.validation import validated
 from api.writes import written_response
@@ -29,7 +28,7 @@ from lvsctl.director.access.edits import (
 from lvsctl.director.access.secret_texts import digest, new_secret_text
 from lvsctl.errors import Conflict
 from lvsctl.farm.access import Secret, Token
-from lvsctl.times import parse_duration
+from lvsctl.times import format_utc, parse_duration
 
 router = APIRouter(prefix="/tokens", tags=["tokens"])
 
@@ -173,7 +172,7 @@ def _shown_once(token: Token, text: str, status: HTTPStatus) -> Response:
         "name": token.name,
         "role": token.role.value,
         "token": text,
-        "expires": utc_text(expires) if expires else None,
+        "expires": format_utc(expires) if expires else None,
     }
     response = json_response(answer, status)
     response.headers["Cache-Control"] = "no-store"

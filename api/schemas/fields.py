@@ -19,6 +19,7 @@ from lvsctl.times import (
     SHORT_DURATION_PATTERN,
     format_duration,
     format_short_duration,
+    format_utc,
     parse_duration,
     parse_short_duration,
 )
@@ -26,6 +27,8 @@ from lvsctl.times import (
 ADDRESS_ALLOWED = "an IP address like 192.0.2.11"
 MARKS_ALLOWED = "two marks like 0x4c560000-0x4c56ffff"
 MAX_REASON = 500
+MAX_REVISION = 2**63 - 1
+"""The largest integer that a store holds."""
 MARKS_PATTERN = r"^0x[0-9a-fA-F]{1,8}-0x[0-9a-fA-F]{1,8}$"
 TIME_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"
 TIME_ALLOWED = "a time in UTC like 2026-01-02T03:04:05Z"
@@ -87,11 +90,6 @@ def read_time(value: object) -> datetime:
     raise wrong(f"{shown(value)} is not a time", TIME_ALLOWED)
 
 
-def utc_text(at: datetime) -> str:
-    """Format a time in UTC (ISO 8601)."""
-    return f"{at.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
-
-
 Name = Annotated[str, WithJsonSchema({"type": "string", "pattern": NAME_PATTERN})]
 Address = Annotated[
     IPAddress,
@@ -108,7 +106,7 @@ Duration = Annotated[
 Time = Annotated[
     datetime,
     PlainValidator(read_time),
-    PlainSerializer(utc_text),
+    PlainSerializer(format_utc),
     WithJsonSchema({"type": "string", "format": "date-time", "pattern": TIME_PATTERN}),
 ]
 ShortDuration = Annotated[

@@ -6,11 +6,12 @@ from typing import Literal, Self
 from pydantic import ConfigDict, Field
 
 from api.schemas.base import Document
-from api.schemas.fields import Duration, Reason, Time, Weight, utc_text
+from api.schemas.fields import Duration, Reason, Time, Weight
 from lvsctl.errors import InvalidInput, Problem
 from lvsctl.farm.rules.farm import MAX_TIMEOUT_S
 from lvsctl.farm.status import AdministrativeState, AtDeadline, Deadline
 from lvsctl.farm.status import Override as OverrideValue
+from lvsctl.times import format_utc
 
 State = Literal["enabled", "draining", "disabled"]
 AtDeadlineName = Literal["cut", "keep"]
@@ -100,5 +101,5 @@ class OverrideAnswer(Override):
             deadline_in=None,
             at_deadline=str(deadline.then) if deadline else None,
             by=value.by,
-            since=utc_text(value.since),
+            since=format_utc(value.since),
         )

@@ -6,12 +6,13 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field
 
 from api.schemas.base import Document
-from api.schemas.fields import Address, Duration, Name, utc_text
+from api.schemas.fields import Address, Duration, Name
 from api.schemas.items import Items
 from lvsctl.director.access.credentials import Use
 from lvsctl.errors import InvalidInput, Problem
 from lvsctl.farm.access import Role, Secret
 from lvsctl.farm.access import Token as TokenValue
+from lvsctl.times import format_utc
 
 RoleName = Literal["admin", "operator", "viewer", "metrics", "agent", "join"]
 MAX_USES = 10_000
@@ -86,8 +87,8 @@ class SecretAnswer(Document):
     def of(cls, secret: Secret) -> Self:
         """Return the document of a secret."""
         return cls.model_construct(
-            created=utc_text(secret.created),
-            expires=utc_text(secret.expires) if secret.expires else None,
+            created=format_utc(secret.created),
+            expires=format_utc(secret.expires) if secret.expires else None,
         )
 
 
@@ -115,7 +116,7 @@ class TokenAnswer(Document):
             uses=token.uses,
             by=token.by,
             secrets=[SecretAnswer.of(secret) for secret in token.secrets],
-            last_used=utc_text(use.at) if use else None,
+            last_used=format_utc(use.at) if use else None,
             last_source=use.source if use else None,
         )
 

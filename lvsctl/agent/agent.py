@@ -16,7 +16,6 @@ import structlog
 from lvsctl.agent.director_client import DirectorClient
 from lvsctl.agent.directors import Directors
 from lvsctl.agent.faults import Fault
-from lvsctl.agent.findings import utc
 from lvsctl.agent.in_effect import AssignmentsInEffect
 from lvsctl.agent.leave import Leave
 from lvsctl.agent.leave_files import LeaveRequest
@@ -34,6 +33,7 @@ from lvsctl.errors import (
 from lvsctl.messages.model import Assignment, Finding, Registration, Report, Severity
 from lvsctl.reasons.hosts import AGENT_DEFECT
 from lvsctl.sd_notify import feed_watchdog
+from lvsctl.times import format_utc
 
 _log = structlog.get_logger()
 
@@ -162,7 +162,7 @@ class Agent:
             why.subject,
             str(why),
             "see the agent's log, and report it as a bug in lvsctl",
-            utc(self._now()),
+            format_utc(self._now()),
             why.code,
         )
 
@@ -233,8 +233,8 @@ class Agent:
 
     def _record_contact(self, director: DirectorClient) -> None:
         if self._contact.problem:
-            self._report_due.set()  # the status on disk still tells of it
-        self._contact = Contact(director.url, utc(self._now()))
+            self._report_due.set()  # the status on disk still shows it
+        self._contact = Contact(director.url, format_utc(self._now()))
 
     def _record_failure(self, problem: str) -> None:
         if problem != self._contact.problem:

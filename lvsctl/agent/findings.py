@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from lvsctl.agent.faults import Fault
 from lvsctl.messages.model import Finding, Severity
+from lvsctl.times import format_utc
 
 REPAIR_RETENTION = timedelta(hours=1)
 """How long a repair stays in the report."""
@@ -52,7 +53,12 @@ class Findings:
         }
         active = [
             Finding(
-                Severity.BROKEN, fault.subject, fault.detail, fault.cure, utc(since), fault.code
+                Severity.BROKEN,
+                fault.subject,
+                fault.detail,
+                fault.cure,
+                format_utc(since),
+                fault.code,
             )
             for fault, since in self._active.items()
         ]
@@ -62,7 +68,7 @@ class Findings:
                 subject,
                 _describe(repair),
                 "",
-                utc(repair.last),
+                format_utc(repair.last),
                 repair.fault.code,
             )
             for subject, repair in self._repairs.items()
@@ -70,16 +76,11 @@ class Findings:
         return tuple(sorted((*active, *repaired), key=lambda finding: finding.at))
 
 
-def utc(at: datetime) -> str:
-    """Format a UTC time as ISO 8601, to the second."""
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _describe(repair: _Repair) -> str:
     if repair.times < FLAP_THRESHOLD:
         return f"{repair.fault.detail}; repaired"
     return (
-        f"{repair.fault.detail}; repaired {repair.times} times since {utc(repair.first)}: "
+        f"{repair.fault.detail}; repaired {repair.times} times since {format_utc(repair.first)}: "
         "something else on this host changes it back; check sysctl.d, NetworkManager, keepalived "
         "and configuration management"
     )

@@ -9,7 +9,7 @@ import structlog
 
 from lvsctl.agent.assignments import Assignments
 from lvsctl.agent.faults import Fault
-from lvsctl.agent.findings import Findings, utc
+from lvsctl.agent.findings import Findings
 from lvsctl.errors import InvalidInput, LvsctlError
 from lvsctl.farm.tunnels import end_problems
 from lvsctl.messages.model import Finding, TunnelEnd, TunnelEndState
@@ -17,6 +17,7 @@ from lvsctl.net import IPAddress
 from lvsctl.point_to_point.ends import Ends, EndStatus
 from lvsctl.point_to_point.window import Window
 from lvsctl.reasons import hosts as reasons
+from lvsctl.times import format_utc
 
 _log = structlog.get_logger()
 
@@ -214,7 +215,7 @@ class PointToPoint:
             reason = status.reason or self._unanswered(end)
             before = self._reported.get(end.tunnel)
             same = before is not None and bool(before[0]) == bool(reason)
-            since = before[1] if before is not None and same else utc(self._now())
+            since = before[1] if before is not None and same else format_utc(self._now())
             reported[end.tunnel] = (reason, since)
         changed = {tunnel: reason for tunnel, (reason, _) in reported.items()} != {
             tunnel: reason for tunnel, (reason, _) in self._reported.items()

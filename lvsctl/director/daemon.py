@@ -264,7 +264,7 @@ class DirectorDaemon:
             source: Address that the request came from; empty if there was none.
 
         Raises:
-            NotFound: There is no service of a given name.
+            NotFound: No service has a given name.
             DrasticChange: It would remove destinations, without ``force``.
             KernelError, StoreError: Nothing was adopted.
         """

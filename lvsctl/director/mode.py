@@ -13,6 +13,7 @@ from lvsctl.reasons import services as reasons
 from lvsctl.reasons.errors import STORE_NOT_CONTINUED
 from lvsctl.reasons.reason import Reason
 from lvsctl.store.interface import Mode, ModeName
+from lvsctl.times import format_utc
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +66,7 @@ class OperatingMode:
             return STORE_NOT_CONTINUED(error=self._hands_off)
         if self._mode.name is ModeName.ENFORCE:
             return None
-        until = f"{self._mode.until:%Y-%m-%dT%H:%M:%SZ}" if self._mode.until else ""
+        until = format_utc(self._mode.until) if self._mode.until else ""
         return reasons.OBSERVING(until=until, note=self._mode.reason)
 
     async def set(self, mode: Mode) -> None:

@@ -31,6 +31,7 @@ from lvsctl.messages.model import Membership
 from lvsctl.net import IPAddress
 from lvsctl.reasons import servers as reasons
 from lvsctl.reasons.reason import Reason, Reasons
+from lvsctl.times import format_utc
 
 SORRY_WEIGHT = 100
 """Weight of a sorry server; arbitrary, since it is the only destination."""
@@ -186,7 +187,7 @@ def _draining(server: ServerId, override: Override | None, note: str) -> Reason:
     if deadline is None:
         return reasons.DRAINING(server, until="", then="", note=note)
     then = {AtDeadline.CUT: "are then cut", AtDeadline.KEEP: "are kept"}[deadline.then]
-    return reasons.DRAINING(server, until=f"{deadline.at:%Y-%m-%dT%H:%M:%SZ}", then=then, note=note)
+    return reasons.DRAINING(server, until=format_utc(deadline.at), then=then, note=note)
 
 
 @dataclass(frozen=True, slots=True)

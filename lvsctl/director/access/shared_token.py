@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from lvsctl.errors import ConfigurationError
+from lvsctl.times import format_utc
 from lvsctl.token_file import read_token
 
 
@@ -52,5 +53,5 @@ def read_shared_token(path: Path | None, until: datetime | None) -> SharedToken:
         read_token(path),
         until,
         f"the shared token in --token-file {path} gives everybody every right, and is accepted "
-        f"only until {until:%Y-%m-%dT%H:%M:%SZ}: {CURE}",
+        f"only until {format_utc(until)}: {CURE}",
     )

@@ -15,6 +15,7 @@ from lvsctl.ipvs.table import Operation, service_of
 from lvsctl.reasons import servers, services
 from lvsctl.reasons.reason import Reason
 from lvsctl.results import Done, Result, Skipped
+from lvsctl.times import format_utc
 
 ItemT = TypeVar("ItemT")
 
@@ -203,6 +204,6 @@ def _standing(override: Override | None) -> str:
     if override is None:
         return "enabled, as it is declared"
     weight = "" if override.weight is None else f", weight {override.weight}"
-    until = f" until {override.deadline.at:%Y-%m-%dT%H:%M:%SZ}" if override.deadline else ""
+    until = f" until {format_utc(override.deadline.at)}" if override.deadline else ""
     reason = f": {override.reason}" if override.reason else ""
     return f"{override.state}{until}{weight}{reason}"

@@ -10,6 +10,7 @@ from typing import Any
 from lvsctl.director.state import State
 from lvsctl.farm.access import Secret
 from lvsctl.farm.objects import Changes, ObjectId, StoredObject
+from lvsctl.times import format_utc
 
 MAX_CHANGED = 50
 """Lines for one commit: a large farm's documents are in the commit themselves."""
@@ -92,7 +93,7 @@ def _text(value: Any) -> str:  # noqa: ANN401 - whatever a field holds
         case Secret(created=created):  # its digest would only be in the way
             return f"created {_text(created)}"
         case datetime():
-            return f"{value:%Y-%m-%dT%H:%M:%SZ}"
+            return format_utc(value)
         case Enum():
             return str(value.value if isinstance(value, str) else value.name or value.value).lower()
         case tuple():

@@ -28,6 +28,7 @@ from lvsctl.farm.tunnels import tunnel_problems
 from lvsctl.ipvs.table import FwmarkKey, Persistence, ServiceKey
 from lvsctl.messages.model import Membership
 from lvsctl.net import IPAddress, IpProtocol, family_of
+from lvsctl.times import format_utc
 
 MAX_MARK = 0xFFFFFFFF
 MAX_PORT = 65535
@@ -230,13 +231,9 @@ def _deadline(override: Override, deadline: Deadline) -> Iterator[Problem]:
         return
     left_s = (deadline.at - override.since).total_seconds()
     if left_s > MAX_TIMEOUT_S:
-        yield Problem(
-            "/deadline", f"{deadline.at:%Y-%m-%dT%H:%M:%SZ} is too far ahead", "up to 31d"
-        )
+        yield Problem("/deadline", f"{format_utc(deadline.at)} is too far ahead", "up to 31d")
     if left_s < 0 and deadline.then is AtDeadline.CUT:
-        yield Problem(
-            "/deadline", f"{deadline.at:%Y-%m-%dT%H:%M:%SZ} is in the past", "a future time"
-        )
+        yield Problem("/deadline", f"{format_utc(deadline.at)} is in the past", "a future time")
 
 
 def _directors(farm: Farm) -> Iterator[Problem]:

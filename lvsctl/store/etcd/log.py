@@ -348,7 +348,7 @@ class EtcdLog:
 
 
 def _why_not_after(known: Head, head: Head | None, farm: str) -> str:
-    """Return why a head is no continuation of a known one; empty where it may be one."""
+    """Return why a head does not continue a known one; empty if it may."""
     here = known.position
     if head is None:
         return f"etcd has no farm {farm} any more; this director has followed it to {here}"
