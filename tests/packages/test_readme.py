@@ -51,8 +51,8 @@ def test_a_director_from_its_package(machine: Machine) -> None:
 def test_an_agent_from_its_package(machine: Machine) -> None:
     """Up to `lvsctl agent status`."""
     before, *then = commands("Each real server")
-    machine.shell("mkdir /root/copy; cp /packages/*.deb /root/copy")
-    output = machine.shell(MAKE_TOKEN, before, *then, directory="/root/copy")
+    machine.shell("mkdir /srv/copy; cp /packages/*.deb /srv/copy")
+    output = machine.shell(MAKE_TOKEN, before, *then, directory="/srv/copy")
     assert "192.0.2.11" in output
     assert active(machine, "lvsctl-agent")
 
@@ -62,7 +62,7 @@ def test_an_agent_in_a_single_file(machine: Machine) -> None:
     single, _, around = commands("Other systems")
     _check_out(machine)
     _, *then = _lines(commands("Each real server"))
-    machine.shell("cd /root/lvsctl", "cp -r /packages dist", single, around)
+    machine.shell("cd /srv/lvsctl", "cp -r /packages dist", single, around)
     output = machine.shell(MAKE_TOKEN, *then, directory="/root")
     assert "192.0.2.11" in output
     assert active(machine, "lvsctl-agent")
@@ -74,7 +74,7 @@ def test_an_agent_by_pip(machine: Machine) -> None:
     _, pip, around = commands("Other systems")
     _check_out(machine)
     _, *then = _lines(commands("Each real server"))
-    machine.shell(OFFLINE, "cd /root/lvsctl", pip, around)
+    machine.shell(OFFLINE, "cd /srv/lvsctl", pip, around)
     output = machine.shell(MAKE_TOKEN, *then, directory="/root")
     assert "192.0.2.11" in output
     assert active(machine, "lvsctl-agent")
@@ -89,16 +89,16 @@ def test_a_director_by_pip(machine: Machine) -> None:
         "agent.toml", "director.toml"
     )
     _, *then = _lines(commands("The director"))
-    machine.shell(OFFLINE, "cd /root/lvsctl", pip, around)
+    machine.shell(OFFLINE, "cd /srv/lvsctl", pip, around)
     assert "the director writes to the kernel" in machine.shell(*then)
     assert active(machine, "lvsctl-director")
 
 
 def _check_out(machine: Machine) -> None:
-    """Lay what is committed, or is about to be, as a checkout at /root/lvsctl."""
+    """Lay what is committed, or is about to be, as a checkout at /srv/lvsctl."""
     machine.shell(
-        "mkdir /root/lvsctl; cd /checkout; cp -r Makefile *.md LICENSE pyproject.toml \
-        lvsctl api deploy /root/lvsctl"
+        "mkdir /srv/lvsctl; cd /checkout; cp -r Makefile *.md LICENSE pyproject.toml \
+        lvsctl api deploy /srv/lvsctl"
     )
 
 
